@@ -1,0 +1,132 @@
+// From words to values. streams/_reference.py defines every step; names are the same.
+#pragma once
+
+#include "fanin.hpp"
+#include "quantile.hpp"
+#include "simd.hpp"
+
+namespace fanin::FANIN_LEVEL {
+namespace {
+
+// ---- single precision: one word each -------------------------------------------------------
+
+// Folded before rounding, so that draws are exactly antisymmetric in the words.
+struct Folded {
+    U32 sign;    // the sign bit, set below the centre
+    U32 centre;  // steps from the centre
+};
+inline Folded fold(U32 word) {
+    const U32 offset = word ^ 0x80000000;
+    const U32 below = bits<U32>(bits<I32>(offset) >> 31);
+    return {below & 0x80000000, offset ^ below};
+}
+inline F32 centre(Folded folded) {
+    return bits<F32>(bits<U32>(to_float(folded.centre) + 0.5f) | folded.sign);
+}
+
+struct SingleUniform {
+    F32 half, middle, low, high;
+
+    explicit SingleUniform(const Constants& c)
+        : half(F32{} + static_cast<float>(c.uniform.half)),
+          middle(F32{} + static_cast<float>(c.uniform.middle)),
+          low(F32{} + static_cast<float>(c.uniform.low)),
+          high(F32{} + static_cast<float>(c.uniform.high)) {}
+
+    F32 operator()(U32 word) const {
+        const I32 k = bits<I32>(word >> 8);
+        const F32 x = __builtin_convertvector(2 * k + (1 - (1 << 24)), F32) * 0x1p-24f;
+        return least(greatest(fma(x, half, middle), low), high);
+    }
+};
+
+struct SingleNormal {
+    F32 std, mean;
+    Window window{0x1.fffffep30f};
+
+    explicit SingleNormal(const Constants& c)
+        : std(F32{} + static_cast<float>(c.normal.std)),
+          mean(F32{} + static_cast<float>(c.normal.mean)) {}
+
+    F32 operator()(U32 word) const {
+        const Folded folded = fold(word);
+        const F32 p = to_float(folded.centre ^ 0x7FFFFFFF) + 0.5f;
+        return fma(quantile(window, p, centre(folded)), std, mean);
+    }
+};
+
+struct SingleTruncatedNormal {
+    F32 std, mean, width, below, above, shift, low, high;
+    Window window;
+
+    explicit SingleTruncatedNormal(const Constants& c)
+        : std(F32{} + static_cast<float>(c.truncated.std)),
+          mean(F32{} + static_cast<float>(c.truncated.mean)),
+          width(F32{} + static_cast<float>(c.truncated.width)),
+          below(F32{} + static_cast<float>(c.truncated.below)),
+          above(F32{} + static_cast<float>(c.truncated.above)),
+          shift(F32{} + static_cast<float>(c.truncated.shift)),
+          low(F32{} + static_cast<float>(c.truncated.low)),
+          high(F32{} + static_cast<float>(c.truncated.high)),
+          window(largest_p(c.truncated)) {}
+
+    // The tail is below the nearer bound's, or at the centre.
+    static float largest_p(const TruncatedNormal& c) {
+        const double most = ((c.below < c.above ? c.below : c.above) + c.width * 0x1p32) * (1 + 0x1p-20);
+        return static_cast<float>(most < 0x1.fffffep30 ? most : 0x1.fffffep30);
+    }
+
+    F32 operator()(U32 word) const {
+        const F32 p = least(fma(to_float_full(word) + 0.5f, width, below),
+                            fma(to_float_full(~word) + 0.5f, width, above));
+        const F32 x = fma(centre(fold(word)), width, shift);
+        return least(greatest(fma(quantile(window, p, x), std, mean), low), high);
+    }
+};
+
+// ---- double precision: a high and a low word each ------------------------------------------
+
+inline F64 tail(HalfU32 high, HalfU32 low) {
+    return to_double(high) * 0x1p32 + (to_double(low) + 0.5);
+}
+inline F64 centre(HalfU32 high, HalfU32 low) {
+    const HalfU32 offset = high ^ 0x80000000;
+    const HalfU32 below = bits<HalfU32>(bits<HalfI32>(offset) >> 31);
+    const U64 sign = __builtin_convertvector(below, U64) << 63;
+    return bits<F64>(bits<U64>(tail(offset ^ below, low ^ below)) | sign);
+}
+
+struct DoubleUniform {
+    Uniform c;
+    explicit DoubleUniform(const Constants& constants) : c(constants.uniform) {}
+
+    F64 operator()(HalfU32 high, HalfU32 low) const {
+        const F64 k = to_double(high) * 0x1p21 + to_double(low >> 11);
+        const F64 x = ((2.0 * k - 0x1p53) + 1.0) * 0x1p-53;
+        return least(greatest(x * c.half + c.middle, F64{} + c.low), F64{} + c.high);
+    }
+};
+
+struct DoubleNormal {
+    Normal c;
+    explicit DoubleNormal(const Constants& constants) : c(constants.normal) {}
+
+    F64 operator()(HalfU32 high, HalfU32 low) const {
+        const HalfU32 above = bits<HalfU32>(bits<HalfI32>(high) >> 31);
+        return quantile(tail(high ^ above, low ^ above), centre(high, low)) * c.std + c.mean;
+    }
+};
+
+struct DoubleTruncatedNormal {
+    TruncatedNormal c;
+    explicit DoubleTruncatedNormal(const Constants& constants) : c(constants.truncated) {}
+
+    F64 operator()(HalfU32 high, HalfU32 low) const {
+        const F64 p = least(tail(high, low) * c.width + c.below, tail(~high, ~low) * c.width + c.above);
+        const F64 z = quantile(p, centre(high, low) * c.width + c.shift);
+        return least(greatest(z * c.std + c.mean, F64{} + c.low), F64{} + c.high);
+    }
+};
+
+}  // namespace
+}  // namespace fanin::FANIN_LEVEL

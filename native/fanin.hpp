@@ -1,0 +1,103 @@
+// The kernel's interface: what to draw, and where to write it. No Python here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fanin {
+
+enum class Kind { words, uniform, normal, truncated_normal };
+enum class Encoding { uint32, float32, float64, bfloat16, float16 };
+
+constexpr std::size_t size_of(Encoding encoding) {
+    switch (encoding) {
+        case Encoding::float64: return 8;
+        case Encoding::bfloat16:
+        case Encoding::float16: return 2;
+        default: return 4;
+    }
+}
+
+// One axis of the output: element j has the address step * j and lies stride * j bytes on.
+struct Axis {
+    std::int64_t count;
+    std::int64_t step;
+    std::int64_t stride;
+};
+
+// As many as NumPy has. Not a std::vector: the kernels of all levels use this, and an inline
+// function that one of them shares with the rest of the program could be linked from the wrong
+// level.
+struct Axes {
+    static constexpr int most = 64;
+    Axis list[most];
+    int size = 0;
+
+    void add(Axis axis) { list[size++] = axis; }
+};
+
+// Constants of a distribution, in the order of streams/_distributions.py, already rounded to
+// the precision of the draw.
+struct Uniform {
+    double half, middle, low, high;
+};
+struct Normal {
+    double std, mean;
+};
+struct TruncatedNormal {
+    double std, mean, width, below, above, shift, low, high;
+};
+union Constants {
+    Uniform uniform;
+    Normal normal;
+    TruncatedNormal truncated;
+    double list[8];
+};
+
+struct Draw {
+    char* out;
+    Encoding encoding;
+    std::uint64_t base;
+    Axes axes;
+    std::uint64_t seed;
+    std::uint64_t stream;  // the number of the name
+    std::uint64_t low;     // the number of its child `low`: lower words of float64 draws
+    Kind kind;
+    Constants constants;
+};
+
+// The tables of the normal quantile: rows of octaves (quarter octaves in float64), see
+// tools/normal_tables.py.
+constexpr int lowest_exponent = -120;
+constexpr int single_terms = 8, double_terms = 14;
+extern const float single_table[][single_terms];
+extern const double double_table[][double_terms];
+
+// A tile is what one thread makes at a time; `Tiling` cuts a draw into them.
+struct Tiling {
+    Axes axes;  // by falling step; the last one is the fastest; at least one
+    std::uint64_t base;
+    char* out;
+    int across;  // the axis that tiles take several rows of; -1 where there is one axis only
+    std::int64_t columns, rows;  // of a whole tile, along the last axis and along `across`
+    std::int64_t count;          // of tiles
+};
+Tiling tile(const Draw& draw);
+constexpr std::int64_t tile_elements = 2048;
+
+// The kernel, compiled once for every ISA level: write tiles [first, last).
+using FillTiles = void (*)(const Draw&, const Tiling&, std::int64_t first, std::int64_t last);
+
+struct Level {
+    const char* name;
+    bool (*supported)();
+    FillTiles fill_tiles;
+};
+// The levels that this CPU runs, the fastest first.
+const std::vector<Level>& levels();
+
+// Fill the output of a draw with up to `threads` threads.
+void fill(const Level& level, const Draw& draw, int threads);
+
+}  // namespace fanin

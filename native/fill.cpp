@@ -1,0 +1,77 @@
+// Which levels there are, and the threads that share a draw.
+#include <algorithm>
+#include <system_error>
+#include <thread>
+
+#include "fanin.hpp"
+
+namespace fanin {
+
+#if defined(__x86_64__)
+namespace x86_64 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
+namespace x86_64_v3 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
+namespace x86_64_v4 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
+#elif defined(__aarch64__)
+namespace aarch64 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
+#endif
+
+namespace {
+
+bool always() { return true; }
+
+#if defined(__x86_64__)
+// The features that CMakeLists.txt turns on for the level, and nothing that it does not.
+bool has_v3() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
+}
+bool has_v4() {
+    return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+constexpr Level all_levels[] = {
+    {"x86-64-v4", has_v4, x86_64_v4::fill_tiles},
+    {"x86-64-v3", has_v3, x86_64_v3::fill_tiles},
+    {"x86-64", always, x86_64::fill_tiles},
+};
+#elif defined(__aarch64__)
+constexpr Level all_levels[] = {{"aarch64", always, aarch64::fill_tiles}};
+#endif
+
+// Below this a thread costs more than it saves.
+constexpr std::int64_t tiles_per_thread = 64;
+
+}  // namespace
+
+const std::vector<Level>& levels() {
+    static const std::vector<Level> found = [] {
+        std::vector<Level> supported;
+        for (const Level& level : all_levels)
+            if (level.supported()) supported.push_back(level);
+        return supported;
+    }();
+    return found;
+}
+
+void fill(const Level& level, const Draw& draw, int threads) {
+    const Tiling tiling = tile(draw);
+    const std::int64_t useful = std::max<std::int64_t>(1, tiling.count / tiles_per_thread);
+    const std::int64_t shares = std::min<std::int64_t>(threads, useful);
+    const auto share = [&](std::int64_t i) {
+        level.fill_tiles(draw, tiling, tiling.count * i / shares, tiling.count * (i + 1) / shares);
+    };
+    // Threads are made for the call and end with it, so that a fork never finds half a pool.
+    std::vector<std::thread> helpers;
+    std::int64_t started = 1;
+    try {
+        helpers.reserve(static_cast<std::size_t>(shares - 1));
+        for (; started < shares; ++started) helpers.emplace_back(share, started);
+    } catch (const std::system_error&) {
+        // No more threads to be had: this one does what is left.
+    }
+    share(0);
+    for (std::int64_t i = started; i < shares; ++i) share(i);
+    for (std::thread& helper : helpers) helper.join();
+}
+
+}  // namespace fanin

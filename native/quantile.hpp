@@ -1,0 +1,140 @@
+// The normal quantile from the octave tables. streams/_quantile.py defines it.
+#pragma once
+
+#include "fanin.hpp"
+#include "simd.hpp"
+
+namespace fanin::FANIN_LEVEL {
+namespace {
+
+#if defined(__AVX2__)  // and AVX-512: a permutation of registers is a table look-up
+
+inline F32 horner_of_table(I32 row, F32 f) {
+    F32 coefficient[single_terms];
+    for (int lane = 0; lane < lanes; ++lane)
+        for (int term = 0; term < single_terms; ++term)
+            coefficient[term][lane] = single_table[row[lane]][term];
+    F32 value = coefficient[single_terms - 1];
+    for (int term = single_terms - 2; term >= 0; --term) value = fma(value, f, coefficient[term]);
+    return value;
+}
+
+// The last octaves up to that of the largest p of a draw, in registers. Nearly every value
+// falls into them; a vector with one that does not reads the whole table.
+class Window {
+  public:
+    explicit Window(float largest_p) {
+        const auto exponent = static_cast<std::int32_t>(bits<std::uint32_t>(largest_p) >> 23) - 127;
+        first_ = exponent - lowest_exponent - (rows - 1);
+        if (first_ < 0) first_ = 0;
+        for (int part = 0; part < parts; ++part)
+            for (int term = 0; term < single_terms; ++term)
+                for (int lane = 0; lane < lanes; ++lane)
+                    coefficients_[part][term][lane] =
+                        single_table[first_ + part * lanes + lane][term];
+    }
+
+    // The polynomial of the octave `row` of the table at f.
+    F32 horner(I32 row, F32 f) const {
+        const I32 own = row - first_;
+        if (__builtin_expect(any_below_zero(own), false)) return horner_of_table(row, f);
+        F32 value = coefficient(single_terms - 1, own);
+#pragma GCC unroll 8
+        for (int term = single_terms - 2; term >= 0; --term)
+            value = fma(value, f, coefficient(term, own));
+        return value;
+    }
+
+  private:
+#if defined(__AVX512F__)
+    static constexpr int parts = 2;
+
+    F32 coefficient(int term, I32 own) const {
+        return bits<F32>(_mm512_permutex2var_ps(bits<__m512>(coefficients_[0][term]),
+                                                bits<__m512i>(own),
+                                                bits<__m512>(coefficients_[1][term])));
+    }
+    static bool any_below_zero(I32 own) { return _mm512_movepi32_mask(bits<__m512i>(own)) != 0; }
+#else
+    static constexpr int parts = 1;
+
+    F32 coefficient(int term, I32 own) const {
+        return bits<F32>(
+            _mm256_permutevar8x32_ps(bits<__m256>(coefficients_[0][term]), bits<__m256i>(own)));
+    }
+    static bool any_below_zero(I32 own) { return _mm256_movemask_ps(bits<__m256>(own)) != 0; }
+#endif
+    static constexpr int rows = parts * lanes;
+    F32 coefficients_[parts][single_terms];
+    std::int32_t first_;  // the number in the table of the first row held
+};
+
+#else
+
+// Four lanes: each one's row is two loads, and a transposition makes columns of rows.
+class Window {
+  public:
+    explicit Window(float) {}
+
+    static F32 horner(I32 row, F32 f) {
+        F32 c[single_terms];
+        for (int half = 0; half < single_terms; half += 4) {
+            const F32 r0 = load<F32>(single_table[row[0]] + half);
+            const F32 r1 = load<F32>(single_table[row[1]] + half);
+            const F32 r2 = load<F32>(single_table[row[2]] + half);
+            const F32 r3 = load<F32>(single_table[row[3]] + half);
+            const F32 low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+            const F32 low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+            const F32 high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+            const F32 high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+            c[half] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+            c[half + 1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+            c[half + 2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+            c[half + 3] = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+        }
+        F32 value = c[single_terms - 1];
+#pragma GCC unroll 8
+        for (int term = single_terms - 2; term >= 0; --term) value = fma(value, f, c[term]);
+        return value;
+    }
+};
+
+#endif
+
+// z of the tail coordinate p in (0, 2**31] and the signed centre coordinate x.
+inline F32 quantile(const Window& window, F32 p, F32 x) {
+    p = least(p, F32{} + 0x1.fffffep30f);
+    const U32 word = bits<U32>(p);
+    const F32 f = bits<F32>((word & 0x7FFFFF) | 0x3F800000) - 1.5f;
+    return x * window.horner(bits<I32>(word >> 23) - (127 + lowest_exponent), f);
+}
+
+inline F64 gather(const double* table, I64 at) {
+#if defined(__AVX512F__)
+    return bits<F64>(_mm512_i64gather_pd(bits<__m512i>(at), table, 8));
+#elif defined(__AVX2__)
+    return bits<F64>(_mm256_i64gather_pd(table, bits<__m256i>(at), 8));
+#else
+    F64 value;
+    for (int lane = 0; lane < wide_lanes; ++lane) value[lane] = table[at[lane]];
+    return value;
+#endif
+}
+
+// The same in double, p in (0, 2**63], without fma.
+inline F64 quantile(F64 p, F64 x) {
+    p = least(p, F64{} + (0x1p63 - 0x1p10));
+    const U64 word = bits<U64>(p);
+    constexpr std::uint64_t one = 0x3FFull << 52;
+    const F64 mantissa = bits<F64>((word & 0xFFFFFFFFFFFFFull) | one);
+    const F64 middle = bits<F64>((word & (3ull << 50)) | (1ull << 49) | one);
+    const F64 f = mantissa - middle;
+    const I64 at = (bits<I64>(word >> 50) - (1023 + lowest_exponent) * 4) * double_terms;
+    F64 value = gather(&double_table[0][double_terms - 1], at);
+    for (int term = double_terms - 2; term >= 0; --term)
+        value = value * f + gather(&double_table[0][term], at);
+    return x * value;
+}
+
+}  // namespace
+}  // namespace fanin::FANIN_LEVEL

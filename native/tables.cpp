@@ -1,0 +1,15 @@
+// The coefficient tables, from the files that the NumPy reference reads too.
+#include "fanin.hpp"
+
+namespace fanin {
+
+// Kernels read a row at a time: a row never crosses a cache line in single precision.
+alignas(64) const float single_table[][single_terms] = {
+#include "normal_float32.inc"
+};
+
+alignas(64) const double double_table[][double_terms] = {
+#include "normal_float64.inc"
+};
+
+}  // namespace fanin

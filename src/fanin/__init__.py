@@ -1,0 +1,10 @@
+"""fanin: weight initialization for neural networks that people can trust."""
+
+from fanin import initializers as initializers
+from fanin._fans import Fans as Fans
+from fanin._fans import fans as fans
+from fanin._initialize import initialize as initialize
+from fanin.errors import FaninError as FaninError
+from fanin.streams import Stream as Stream
+
+__version__ = "0.1.0"

@@ -1,0 +1,72 @@
+"""The roles of a tensor's axes: which are outputs, inputs, kernel positions, or stacked copies."""
+
+from dataclasses import dataclass
+
+from fanin.errors import FaninError
+
+# Canonical order: a weight's index counts over these groups, each in stored order.
+ROLES = ("stack", "out", "in", "kernel")
+
+# Every word that a spelling may use, beside role:name for a role of one's own naming.
+_TOKENS = {role: role for role in ROLES} | {
+    "layer": "stack",
+    "expert": "stack",
+    "k": "kernel",
+    "kd": "kernel",
+    "kh": "kernel",
+    "kw": "kernel",
+}
+
+# The layouts that frameworks call by letters.
+_SHORTHANDS = {
+    "oi": "out in",
+    "io": "in out",
+    "oiw": "out in kw",
+    "oihw": "out in kh kw",
+    "oidhw": "out in kd kh kw",
+    "wio": "kw in out",
+    "hwio": "kh kw in out",
+    "dhwio": "kd kh kw in out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """One role for every axis of a tensor, in stored order."""
+
+    roles: tuple[str, ...]
+
+    def order(self) -> tuple[int, ...]:
+        """The axes from the slowest to the fastest in canonical order."""
+        return tuple(sorted(range(len(self.roles)), key=lambda axis: ROLES.index(self.roles[axis])))
+
+    def __str__(self) -> str:
+        return " ".join(self.roles)
+
+
+def parse_axes(axes: str | Axes | None, shape: tuple[int, ...]) -> Axes:
+    """The axes of a tensor of this shape from their spelling, such as "kh kw in out".
+
+    None means torch's layout, "out in kernel ...", for two axes and more; fewer have no fans
+    and count as stored ("stack").
+    """
+    if axes is None:
+        kernel = ("kernel",) * (len(shape) - 2)
+        return Axes(("out", "in", *kernel) if len(shape) > 1 else ("stack",) * len(shape))
+    if isinstance(axes, str):
+        axes = Axes(tuple(_role(token, axes) for token in _SHORTHANDS.get(axes, axes).split()))
+    if len(axes.roles) != len(shape):
+        raise FaninError(f"axes {str(axes)!r} names {len(axes.roles)} axes of shape {shape}.")
+    return axes
+
+
+def _role(token: str, spelling: str) -> str:
+    role, colon, _ = token.partition(":")
+    if token in _TOKENS:
+        return _TOKENS[token]
+    if colon and role in ROLES:
+        return role
+    raise FaninError(
+        f"axes {spelling!r} has {token!r}; a token is one of {', '.join(_TOKENS)}, or role:name "
+        f"with one of the first {len(ROLES)}. Shorthands: {', '.join(_SHORTHANDS)}."
+    )

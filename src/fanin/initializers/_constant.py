@@ -1,0 +1,54 @@
+"""Initializers that draw nothing: the same value everywhere."""
+
+from dataclasses import dataclass
+
+from fanin import streams
+from fanin.initializers._base import Initializer, Roles, Shape, expression
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Constant(Initializer):
+    """Every element is `value`."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        self.distribution(())  # raises for a value that is not finite
+
+    def distribution(self, shape: Shape, axes: Roles = None, groups: int = 1) -> streams.Constant:
+        return streams.Constant(self.value)
+
+    def __repr__(self) -> str:
+        named = {0.0: "zeros", 1.0: "ones"}.get(self.value)
+        return expression(named) if named else expression("constant", self.value)
+
+
+def constant(value: float) -> Constant:
+    """Every element is `value`, a finite number.
+
+    Preserves nothing: units that start equal stay equal. For scales and biases.
+
+    >>> constant(0.5)
+    constant(0.5)
+    """
+    return Constant(float(value))
+
+
+def zeros() -> Constant:
+    """Every element is 0: for biases, and for the last layer of a residual branch.
+
+    Weights of zero make every unit of a layer the same.
+
+    >>> zeros()
+    zeros()
+    """
+    return Constant(0.0)
+
+
+def ones() -> Constant:
+    """Every element is 1: the identity of a normalization's scale.
+
+    >>> ones()
+    ones()
+    """
+    return Constant(1.0)

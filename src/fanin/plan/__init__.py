@@ -1,0 +1,3 @@
+"""Plans: which initializer each parameter gets."""
+
+from fanin.plan._rules import choose as choose

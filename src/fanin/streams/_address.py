@@ -1,0 +1,140 @@
+"""Where a value lives: seed, name and row-major index (version 1 of the stream contract)."""
+
+import hashlib
+import operator
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import NamedTuple, SupportsIndex
+
+from fanin.errors import FaninError
+
+Index = int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]
+
+_PERSON = b"fanin-v1"
+
+
+def check_seed(seed: SupportsIndex) -> int:
+    """The seed as an int in [0, 2**64); anything else is a FaninError."""
+    if not isinstance(seed, bool):
+        try:
+            value = operator.index(seed)
+        except TypeError:
+            pass
+        else:
+            if 0 <= value < 2**64:
+                return value
+    raise FaninError(f"seed is {seed!r}; a seed is an integer in [0, 2**64).")
+
+
+def hash_name(name: str) -> int:
+    """The 64-bit stream number of a parameter name.
+
+    A child stream is the name, NUL, and a label: `hash_name` takes both forms, `check_name`
+    is what users' names go through.
+    """
+    digest = hashlib.blake2b(name.encode("utf-8"), digest_size=8, person=_PERSON).digest()
+    return int.from_bytes(digest, "little")
+
+
+def check_name(name: str) -> str:
+    """A parameter name: a non-empty string without NUL that UTF-8 can encode."""
+    if isinstance(name, str) and name and "\0" not in name:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            pass
+        else:
+            return name
+    raise FaninError(
+        f"name is {name!r}; a name is a non-empty string without NUL or lone surrogates."
+    )
+
+
+def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ...]:
+    """The shape as a tuple of ints >= 0 with fewer than 2**63 elements in all."""
+    sizes = (shape,) if isinstance(shape, SupportsIndex) else shape
+    try:
+        result = tuple(operator.index(size) for size in sizes)
+    except TypeError:
+        raise FaninError(f"shape is {shape!r}; a shape is an integer or integers >= 0.") from None
+    total = 1
+    for size in result:
+        if size < 0:
+            raise FaninError(f"shape is {result}; every size must be >= 0.")
+        total *= max(size, 1)
+    if total >= 2**63:
+        raise FaninError(f"shape {result} has {total} elements; a tensor has fewer than 2**63.")
+    return result
+
+
+class Region(NamedTuple):
+    """The part of a tensor that an index selects, as addresses.
+
+    Element (j0, j1, ...) of the part has the address base + j0 * steps[0] + j1 * steps[1] ...
+    `shape` is the selected part's, integer indices dropped as NumPy drops them.
+    """
+
+    base: int
+    shape: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+def region(
+    shape: tuple[int, ...], index: Index | None = None, order: Sequence[int] | None = None
+) -> Region:
+    """The addresses of `tensor[index]` for a tensor of this shape.
+
+    `order` lists the stored axes from the slowest to the fastest of the canonical order
+    that the addresses count in; None means the order in which they are stored.
+    """
+    strides = [0] * len(shape)
+    stride = 1
+    for axis in reversed(range(len(shape)) if order is None else order):
+        strides[axis] = stride
+        stride *= shape[axis]
+    if index is None:
+        return Region(0, shape, tuple(strides))
+    base, counts, steps = 0, [], []
+    for size, stride, item in zip(shape, strides, _expand(index, shape), strict=True):
+        if isinstance(item, slice):
+            start, stop, step = item.indices(size)
+            base += start * stride
+            count = len(range(start, stop, step))
+            counts.append(count)
+            steps.append(step * stride if count > 1 else 0)  # else it may leave 64 bits
+        else:
+            base += item * stride
+    return Region(base if 0 not in counts else 0, tuple(counts), tuple(steps))
+
+
+def _expand(index: Index, shape: tuple[int, ...]) -> list[int | slice]:
+    """One non-negative int or one slice for every axis of the shape."""
+    items = index if isinstance(index, tuple) else (index,)
+    dots = [position for position, item in enumerate(items) if item is Ellipsis]
+    named = len(items) - len(dots)
+    if len(dots) > 1 or named > len(shape):
+        raise FaninError(
+            f"index {index!r} does not fit shape {shape}: give at most {len(shape)} integers or "
+            "slices and one '...'."
+        )
+    gap = dots[0] if dots else len(items)
+    filled = [*items[:gap], *[slice(None)] * (len(shape) - named), *items[gap + 1 :]]
+    return [_check_item(item, axis, shape) for axis, item in enumerate(filled)]
+
+
+def _check_item(item: object, axis: int, shape: tuple[int, ...]) -> int | slice:
+    if isinstance(item, slice):
+        try:
+            item.indices(shape[axis])
+        except (TypeError, ValueError) as error:
+            raise FaninError(f"index {item!r} of axis {axis} is not a slice: {error}.") from None
+        return item
+    if isinstance(item, SupportsIndex) and not isinstance(item, bool):
+        position = operator.index(item)
+        if -shape[axis] <= position < shape[axis]:
+            return position % shape[axis]
+        raise FaninError(f"index {position} is outside axis {axis} of shape {shape}.")
+    raise FaninError(
+        f"index {item!r} of axis {axis} is not an integer or a slice; masks and arrays of "
+        "positions are not addresses."
+    )

@@ -1,0 +1,98 @@
+"""Which code draws: the compiled kernel at the best level of this CPU, or the reference.
+
+FANIN_BACKEND names one (`backends()` lists them); unset, the fastest is chosen.
+FANIN_NUM_THREADS sets the default number of threads.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from fanin.errors import FaninError
+from fanin.streams import _reference
+
+try:
+    from fanin import _native  # type: ignore[attr-defined, unused-ignore]
+except ImportError:  # a pure wheel, built where there was no compiler
+    _native = None
+
+Fill = Callable[..., None]
+
+
+def _available() -> dict[str, Fill]:
+    levels = _native.levels() if _native else ()
+    return {level: partial(_native.fill, level) for level in levels} | {
+        "reference": _reference.fill
+    }
+
+
+_BACKENDS = _available()  # the fastest first
+_chosen: str | None = None
+
+
+def backends() -> tuple[str, ...]:
+    """The back ends that work on this machine, the fastest first."""
+    return tuple(_BACKENDS)
+
+
+def backend() -> str:
+    """The name of the back end that draws."""
+    global _chosen
+    if _chosen is None:
+        _chosen = _check(os.environ.get("FANIN_BACKEND") or backends()[0])
+        if _native is None:
+            warnings.warn(
+                "fanin was installed without its compiled kernel: the NumPy reference draws, with "
+                "the same bits and some 30 times slower. Reinstall where a C++ compiler is found.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    return _chosen
+
+
+def _check(name: str) -> str:
+    if name not in _BACKENDS:
+        raise FaninError(
+            f"back end {name!r} is not one of {', '.join(backends())} on this machine."
+        )
+    return name
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Draw with the named back end inside a `with` block."""
+    global _chosen
+    before, _chosen = backend(), _check(name)
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
+def current_fill() -> Fill:
+    """The `fill` of the back end that draws; see `_reference.fill` for its arguments."""
+    return _BACKENDS[_chosen or backend()]
+
+
+def check_threads(threads: int | None) -> int:
+    """The number of threads to draw with: as asked, FANIN_NUM_THREADS, or the process's CPUs."""
+    asked: object = threads
+    if asked is None:
+        asked = os.environ.get("FANIN_NUM_THREADS")
+        if not asked:
+            return _cpus()
+    try:
+        count = int(asked)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1:
+        raise FaninError(f"threads is {asked!r}; give an integer >= 1.")
+    return int(count)
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: respects taskset and containers' CPU sets
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,180 @@
+"""The distributions of a stream, and the constants that their draws are made with.
+
+A Distribution is what a user asked for, in doubles. `constants(precision)` is what every
+back end computes with: doubles that are already rounded to float32 where the draw is made
+in float32, so that no back end rounds again.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from fanin.errors import FaninError
+from fanin.streams._phi import interval
+
+# The nearer bound may lie this far out: beyond, a tail coordinate would leave the float32 range.
+FARTHEST = 12.5
+# No draw is farther out: |z| < 9.2 in float64 (6.4 in float32), and behind a bound at 12.5 < 16.
+_LARGEST_Z = 16.0
+
+
+class Distribution(Protocol):
+    """What a back end needs to know to turn words into values."""
+
+    kind: ClassVar[str]
+
+    def constants(self, precision: str) -> tuple[float, ...]:
+        """The doubles that the draw computes with, rounded to "float32" or "float64"."""
+        ...
+
+    def extremes(self) -> tuple[float, float]:
+        """Bounds of the values, to be held against the range of the dtype."""
+        ...
+
+    def std_of_values(self) -> float:
+        """The standard deviation of the values, after truncation."""
+        ...
+
+
+def _finite(kind: str, **parameters: float) -> None:
+    for name, value in parameters.items():
+        if not math.isfinite(value):
+            raise FaninError(f"{name} of {kind} is {value}; it must be finite.")
+
+
+def _just_inside(low: float, high: float, precision: str, open_: bool) -> tuple[float, float]:
+    """The least and the greatest number of the precision in the interval."""
+    real = np.float32 if precision == "float32" else np.float64
+    with np.errstate(over="ignore"):  # a bound beyond the range is no bound
+        first, last = real(low), real(high)
+    if first < low or (open_ and first == low):
+        first = np.nextafter(first, real(math.inf))
+    if last > high or (open_ and last == high):
+        last = np.nextafter(last, real(-math.inf))
+    if first > last:
+        raise FaninError(f"between {low} and {high} there is no {precision}; widen the interval.")
+    return float(first), float(last)
+
+
+def _rounded(precision: str, *values: float) -> tuple[float, ...]:
+    return tuple(float(np.float32(value)) for value in values) if precision == "float32" else values
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same value everywhere; no words are drawn."""
+
+    kind: ClassVar[str] = "constant"
+    value: float
+
+    def __post_init__(self) -> None:
+        _finite(self.kind, value=self.value)
+
+    def constants(self, precision: str) -> tuple[float, ...]:
+        return _rounded(precision, self.value)
+
+    def extremes(self) -> tuple[float, float]:
+        return self.value, self.value
+
+    def std_of_values(self) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Uniform on the open interval (low, high)."""
+
+    kind: ClassVar[str] = "uniform"
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _finite(self.kind, low=self.low, high=self.high)
+        if self.low >= self.high:
+            raise FaninError(f"uniform has low={self.low}, high={self.high}; low must be < high.")
+
+    def constants(self, precision: str) -> tuple[float, ...]:
+        # Halved first: high - low may overflow.
+        half, middle = self.high / 2 - self.low / 2, self.high / 2 + self.low / 2
+        inside = _just_inside(self.low, self.high, precision, open_=True)
+        return (*_rounded(precision, half, middle), *inside)
+
+    def extremes(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def std_of_values(self) -> float:
+        return (self.high / 2 - self.low / 2) / math.sqrt(3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Normal with this mean and standard deviation."""
+
+    kind: ClassVar[str] = "normal"
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        _check_normal(self.kind, self.mean, self.std)
+
+    def constants(self, precision: str) -> tuple[float, ...]:
+        return _rounded(precision, self.std, self.mean)
+
+    def extremes(self) -> tuple[float, float]:
+        return self.mean - _LARGEST_Z * self.std, self.mean + _LARGEST_Z * self.std
+
+    def std_of_values(self) -> float:
+        return self.std
+
+
+@dataclass(frozen=True, slots=True)
+class TruncatedNormal:
+    """Normal with this mean and std *before* truncation, cut to mean + std * (lower, upper)."""
+
+    kind: ClassVar[str] = "truncated_normal"
+    mean: float
+    std: float
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        _check_normal(self.kind, self.mean, self.std)
+        if not self.lower < self.upper:  # also where one is NaN
+            raise FaninError(
+                f"truncated_normal has lower={self.lower}, upper={self.upper} (in units of std "
+                "around the mean); lower must be < upper."
+            )
+        nearer = max(self.lower, -self.upper)
+        if nearer > FARTHEST:
+            raise FaninError(
+                f"truncated_normal has lower={self.lower}, upper={self.upper}: the nearer bound is "
+                f"{nearer} std from the mean; at most {FARTHEST} is possible."
+            )
+
+    def constants(self, precision: str) -> tuple[float, ...]:
+        bits = 32 if precision == "float32" else 64
+        cut = interval(self.lower, self.upper)
+        scale = 2.0**bits
+        tails = cut.width, cut.below * scale, cut.above * scale, cut.shift * scale
+        # std = 0 puts every value on the mean, also where a bound is infinite.
+        low, high = (
+            (self.mean + self.std * bound if self.std else self.mean)
+            for bound in (self.lower, self.upper)
+        )
+        inside = _just_inside(low, high, precision, open_=False)
+        return (*_rounded(precision, self.std, self.mean, *tails), *inside)
+
+    def extremes(self) -> tuple[float, float]:
+        lower, upper = max(self.lower, -_LARGEST_Z), min(self.upper, _LARGEST_Z)
+        return self.mean + self.std * lower, self.mean + self.std * upper
+
+    def std_of_values(self) -> float:
+        return self.std * interval(self.lower, self.upper).std
+
+
+def _check_normal(kind: str, mean: float, std: float) -> None:
+    _finite(kind, mean=mean, std=std)
+    if std < 0:
+        raise FaninError(f"std of {kind} is {std}; it must be >= 0.")

@@ -1,0 +1,96 @@
+"""Where draws are written: dtypes, new arrays, and the buffers that callers bring."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin.errors import FaninError
+from fanin.streams._arithmetic import bfloat16_bits
+
+Array = npt.NDArray[Any]
+DTypeLike = Any  # a name, or anything NumPy takes for a dtype
+
+_NAMES = ("float32", "float64", "bfloat16", "float16")
+
+
+def dtype_name(dtype: DTypeLike, out: Array | None) -> str:
+    """One of float32, float64, bfloat16, float16: as asked, else out's, else float32."""
+    if dtype is None:
+        dtype = "float32" if out is None else out.dtype
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or _numpy_name(dtype)
+    if name in _NAMES:
+        return str(name)
+    hint = " (say which 16-bit float the uint16 buffer holds)" if name == "uint16" else ""
+    raise FaninError(f"dtype is {dtype!r}; allowed are {', '.join(_NAMES)}{hint}.")
+
+
+def _numpy_name(dtype: DTypeLike) -> str | None:
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        return None
+
+
+def _storage(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of new arrays: bfloat16 is ml_dtypes' type where it is importable."""
+    if name == "bfloat16":
+        try:
+            import ml_dtypes
+        except ImportError:
+            return np.dtype(np.uint16)
+        name = ml_dtypes.bfloat16
+    return np.dtype(name)
+
+
+def largest(name: str) -> float:
+    """The largest finite number of a dtype."""
+    return 3.3895313892515355e38 if name == "bfloat16" else float(np.finfo(name).max)
+
+
+def prepare(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
+    """A new array, or the caller's after it was found fit to be written."""
+    if out is None:
+        return np.empty(shape, _storage(name))
+    if not isinstance(out, np.ndarray):
+        raise FaninError(f"out is a {type(out).__name__}; it must be a NumPy array.")
+    stored = out.dtype.name
+    if stored != name and not (stored == "uint16" and name in ("bfloat16", "float16")):
+        raise FaninError(f"out holds {stored} and the draw is {name}; they must agree.")
+    if out.shape != shape:
+        raise FaninError(f"out has shape {out.shape} and the draw has {shape}; they must agree.")
+    if not out.flags.writeable:
+        raise FaninError(f"out of shape {shape} is read-only; pass a writable array.")
+    if not out.flags.aligned or not out.dtype.isnative:
+        raise FaninError(f"out of shape {shape} is unaligned or byte-swapped; pass a plain array.")
+    if _may_overlap(out):
+        raise FaninError(
+            f"out of shape {shape} has strides {out.strides}, so that elements overlap in memory; "
+            "pass an array that owns each of its elements."
+        )
+    return out
+
+
+def _may_overlap(out: Array) -> bool:
+    reach = out.itemsize
+    for stride, size in sorted(zip(map(abs, out.strides), out.shape, strict=True)):
+        if size > 1:
+            if stride < reach:
+                return True
+            reach += stride * (size - 1)
+    return False
+
+
+def raw(out: Array) -> Array:
+    """The array as the back ends take it: 16-bit floats as their bits."""
+    return out.view(np.uint16) if out.dtype.itemsize == 2 else out
+
+
+def encode(values: Array, name: str) -> Array:
+    """Values of the dtype as the back ends store them: 16-bit floats as bits, rounded once."""
+    if name == "float64":
+        return values
+    single = values.astype(np.float32)
+    if name == "bfloat16":
+        return bfloat16_bits(single)
+    return single.astype(np.float16).view(np.uint16) if name == "float16" else single

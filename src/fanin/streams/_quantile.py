@@ -1,0 +1,65 @@
+"""The normal quantile from the octave tables: the definition of normal draws, in NumPy.
+
+Both precisions are the same idea. p = u * 2**BITS is the tail probability on the nearer
+side, x = (u - 1/2) * 2**BITS the signed distance from the centre, each with its own
+rounding, so that neither the tails nor the values around zero lose digits. z = x * P(f),
+with a row of coefficients for every octave of p (float64: a quarter octave).
+tools/normal_tables.py makes the tables.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin.streams._arithmetic import Float32, fma
+
+Float64 = npt.NDArray[np.float64]
+
+LOWEST_EXPONENT = -120
+
+
+@cache
+def _table(name: str) -> Float64:
+    """The coefficients of an .inc file, one row a line, lowest power first."""
+    lines = files("fanin.streams").joinpath(f"{name}.inc").read_text("utf-8").splitlines()
+    rows = [line.rstrip(",").split(",") for line in lines if not line.startswith("//")]
+    return np.array([[float.fromhex(number) for number in row] for row in rows])
+
+
+def quantile32(p: Float32, x: Float32) -> Float32:
+    """z of the tail coordinate p in (0, 2**31] and the signed centre coordinate x, float32."""
+    p = np.minimum(p, np.float32(2**31 - 128))  # the last float32 of the last octave
+    bits = p.view(np.uint32)
+    rows = _table("normal_float32").astype(np.float32)[
+        (bits >> np.uint32(23)) - np.uint32(127 + LOWEST_EXPONENT)
+    ]
+    mantissa = ((bits & np.uint32(0x7FFFFF)) | np.uint32(0x3F800000)).view(np.float32)
+    f = mantissa - np.float32(1.5)
+    value: Float32 = rows[:, -1]
+    for power in reversed(range(rows.shape[1] - 1)):
+        value = fma(value, f, rows[:, power])
+    z: Float32 = x * value
+    return z
+
+
+def quantile64(p: Float64, x: Float64) -> Float64:
+    """z of the tail coordinate p in (0, 2**63] and the signed centre coordinate x, float64.
+
+    Without fma, which not every machine has for doubles.
+    """
+    p = np.minimum(p, 2.0**63 - 2.0**10)
+    bits = p.view(np.uint64)
+    rows = _table("normal_float64")[
+        (bits >> np.uint64(50)) - np.uint64((1023 + LOWEST_EXPONENT) * 4)
+    ]
+    one = np.uint64(0x3FF << 52)
+    mantissa = ((bits & np.uint64(2**52 - 1)) | one).view(np.float64)
+    middle = ((bits & np.uint64(3 << 50)) | np.uint64(1 << 49) | one).view(np.float64)
+    f = mantissa - middle
+    value: Float64 = rows[:, -1]
+    for power in reversed(range(rows.shape[1] - 1)):
+        value = value * f + rows[:, power]
+    z: Float64 = x * value
+    return z

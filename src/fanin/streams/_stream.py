@@ -1,0 +1,167 @@
+"""Stream: values as a pure function of seed, name and index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import SupportsIndex
+
+import numpy as np
+
+from fanin.errors import FaninError
+from fanin.streams._address import Index, check_name, check_seed, check_shape, hash_name, region
+from fanin.streams._backends import check_threads, current_fill
+from fanin.streams._distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
+from fanin.streams._output import (
+    Array,
+    DTypeLike,
+    dtype_name,
+    encode,
+    largest,
+    prepare,
+    raw,
+)
+from fanin.streams._philox import Words
+
+Shape = SupportsIndex | Sequence[SupportsIndex]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The random numbers that belong to one parameter name under one seed.
+
+    A value depends on nothing but seed, name and its row-major index: any slice can be drawn
+    alone, in any order, with any number of threads, on any CPU, and the bits are the same.
+    Drawing again gives the same values again.
+
+    Parameters: `seed`, an integer in [0, 2**64); `name`, a non-empty string without NUL;
+    `version` of the stream, of which 1 is the only one.
+
+    The drawing methods share these keywords:
+
+    - `dtype`: float32 (default), float64, bfloat16 or float16. The 16-bit values are the
+      float32 ones rounded to nearest even; float64 refines the float32 draw's cell.
+    - `index`: draw only `array[index]` of an array of this shape (integers, slices, `...`).
+    - `out`: a NumPy array of the result's shape to write into, strided as you like; uint16
+      takes the bits of a 16-bit dtype that is named.
+    - `threads`: None means FANIN_NUM_THREADS, else the CPUs of this process.
+
+    Bad input raises FaninError before anything is written.
+    """
+
+    seed: int
+    name: str
+    version: int = 1
+    _numbers: tuple[int, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", check_seed(self.seed))
+        if self.version != 1:
+            raise FaninError(f"stream version is {self.version!r}; this fanin knows version 1.")
+        label = check_name(self.name)
+        object.__setattr__(self, "_numbers", (hash_name(label), hash_name(f"{label}\0low")))
+
+    def words(self, n: SupportsIndex, start: int = 0, *, threads: int | None = None) -> Words:
+        """The n 32-bit words from address `start` on, as uint32 of shape (n,)."""
+        (count,) = check_shape((n,))
+        if not 0 <= start <= 2**64 - count:
+            raise FaninError(f"start is {start} for {count} words; addresses are in [0, 2**64).")
+        out = np.empty(count, np.uint32)
+        threads = check_threads(threads)
+        current_fill()(out, "uint32", start, (1,), self.seed, self._numbers, "words", (), threads)
+        return out
+
+    def uniform(
+        self,
+        shape: Shape,
+        low: float = 0.0,
+        high: float = 1.0,
+        *,
+        dtype: DTypeLike = None,
+        index: Index | None = None,
+        out: Array | None = None,
+        threads: int | None = None,
+    ) -> Array:
+        """Uniform on the open interval (low, high); std = (high - low) / sqrt(12).
+
+        2**24 equidistant values in float32, 2**53 in float64. A bfloat16 or float16 result
+        may round onto a bound.
+        """
+        return self.draw(Uniform(float(low), float(high)), shape, dtype, index, out, threads)
+
+    def normal(
+        self,
+        shape: Shape,
+        mean: float = 0.0,
+        std: float = 1.0,
+        *,
+        dtype: DTypeLike = None,
+        index: Index | None = None,
+        out: Array | None = None,
+        threads: int | None = None,
+    ) -> Array:
+        """Normal with this mean and standard deviation, by inversion.
+
+        One word makes one value: |z| <= 6.3 in float32; the values are antisymmetric about
+        the mean in the words.
+        """
+        return self.draw(Normal(float(mean), float(std)), shape, dtype, index, out, threads)
+
+    def truncated_normal(
+        self,
+        shape: Shape,
+        mean: float = 0.0,
+        std: float = 1.0,
+        lower: float = -2.0,
+        upper: float = 2.0,
+        *,
+        dtype: DTypeLike = None,
+        index: Index | None = None,
+        out: Array | None = None,
+        threads: int | None = None,
+    ) -> Array:
+        """Normal cut to [mean + std * lower, mean + std * upper], by inversion.
+
+        `std` is the standard deviation *before* the truncation, the bounds count in units of
+        it around the mean (as in JAX, Keras and SciPy; torch's bounds are absolute). The
+        nearer bound lies at most 12.5 std from the mean.
+        """
+        cut = TruncatedNormal(float(mean), float(std), float(lower), float(upper))
+        return self.draw(cut, shape, dtype, index, out, threads)
+
+    def draw(
+        self,
+        distribution: Distribution,
+        shape: Shape,
+        dtype: DTypeLike = None,
+        index: Index | None = None,
+        out: Array | None = None,
+        threads: int | None = None,
+        order: Sequence[int] | None = None,
+    ) -> Array:
+        """Values of a distribution; what the methods above and the initializers call.
+
+        `order` lists the axes of `shape` from the slowest to the fastest of the canonical
+        order that the indices count in; None means as stored.
+        """
+        encoding = dtype_name(dtype, out)
+        part = region(check_shape(shape), index, order)
+        most = max(map(abs, distribution.extremes()))
+        if most > largest(encoding):
+            raise FaninError(f"{distribution} reaches {most:.3g}, beyond the range of {encoding}.")
+        constants = distribution.constants("float64" if encoding == "float64" else "float32")
+        threads = check_threads(threads)
+        result = prepare(out, part.shape, encoding)
+        if isinstance(distribution, Constant):
+            raw(result)[...] = encode(np.array(constants), encoding)
+            return result
+        current_fill()(
+            raw(result),
+            encoding,
+            part.base,
+            part.steps,
+            self.seed,
+            self._numbers,
+            distribution.kind,
+            constants,
+            threads,
+        )
+        return result
