@@ -100,7 +100,7 @@ class Stream:
     ) -> Array:
         """Normal with this mean and standard deviation, by inversion.
 
-        One word makes one value: |z| <= 6.3 in float32; the values are antisymmetric about
+        One word makes one value: |z| < 6.4 in float32; the values are antisymmetric about
         the mean in the words.
         """
         return self.draw(Normal(float(mean), float(std)), shape, dtype, index, out, threads)
