@@ -49,7 +49,7 @@ void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_
     draw.kind = named(kinds, kind);
     if (out.itemsize() != fanin::size_of(draw.encoding) || out.ndim() != steps.size() ||
         out.ndim() > fanin::Axes::most ||
-        constants.size() > std::size(draw.constants.list))
+        constants.size() > std::size(draw.constants))
         throw std::invalid_argument("fanin._native.fill: the array does not fit the draw");
     draw.out = static_cast<char*>(out.data());
     draw.base = base;
@@ -57,7 +57,7 @@ void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_
     draw.stream = nb::cast<std::uint64_t>(streams[0]);
     draw.low = nb::cast<std::uint64_t>(streams[1]);
     for (std::size_t i = 0; i < constants.size(); ++i)
-        draw.constants.list[i] = nb::cast<double>(constants[i]);
+        draw.constants[i] = nb::cast<double>(constants[i]);
     for (std::size_t i = 0; i < out.ndim(); ++i) {
         const auto itemsize = static_cast<std::int64_t>(out.itemsize());
         draw.axes.add({static_cast<std::int64_t>(out.shape(i)), nb::cast<std::int64_t>(steps[i]),

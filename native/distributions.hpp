@@ -8,6 +8,25 @@
 namespace fanin::FANIN_LEVEL {
 namespace {
 
+// The constants of streams/_distributions.py, in its order, already rounded to the precision of
+// the draw.
+struct Uniform {
+    double half, middle, low, high;
+    explicit Uniform(const double* c) : half(c[0]), middle(c[1]), low(c[2]), high(c[3]) {}
+};
+struct Normal {
+    double std, mean;
+    explicit Normal(const double* c) : std(c[0]), mean(c[1]) {}
+};
+struct TruncatedNormal {
+    double std, mean, width, below, above, shift, low, high;
+    explicit TruncatedNormal(const double* c)
+        : std(c[0]), mean(c[1]), width(c[2]), below(c[3]), above(c[4]), shift(c[5]), low(c[6]),
+          high(c[7]) {}
+};
+
+inline F32 all(double value) { return F32{} + static_cast<float>(value); }
+
 // ---- single precision: one word each -------------------------------------------------------
 
 // Folded before rounding, so that draws are exactly antisymmetric in the words.
@@ -27,11 +46,8 @@ inline F32 centre(Folded folded) {
 struct SingleUniform {
     F32 half, middle, low, high;
 
-    explicit SingleUniform(const Constants& c)
-        : half(F32{} + static_cast<float>(c.uniform.half)),
-          middle(F32{} + static_cast<float>(c.uniform.middle)),
-          low(F32{} + static_cast<float>(c.uniform.low)),
-          high(F32{} + static_cast<float>(c.uniform.high)) {}
+    explicit SingleUniform(const Uniform& c)
+        : half(all(c.half)), middle(all(c.middle)), low(all(c.low)), high(all(c.high)) {}
 
     F32 operator()(U32 word) const {
         const I32 k = bits<I32>(word >> 8);
@@ -44,9 +60,7 @@ struct SingleNormal {
     F32 std, mean;
     Window window{0x1.fffffep30f};
 
-    explicit SingleNormal(const Constants& c)
-        : std(F32{} + static_cast<float>(c.normal.std)),
-          mean(F32{} + static_cast<float>(c.normal.mean)) {}
+    explicit SingleNormal(const Normal& c) : std(all(c.std)), mean(all(c.mean)) {}
 
     F32 operator()(U32 word) const {
         const Folded folded = fold(word);
@@ -59,16 +73,10 @@ struct SingleTruncatedNormal {
     F32 std, mean, width, below, above, shift, low, high;
     Window window;
 
-    explicit SingleTruncatedNormal(const Constants& c)
-        : std(F32{} + static_cast<float>(c.truncated.std)),
-          mean(F32{} + static_cast<float>(c.truncated.mean)),
-          width(F32{} + static_cast<float>(c.truncated.width)),
-          below(F32{} + static_cast<float>(c.truncated.below)),
-          above(F32{} + static_cast<float>(c.truncated.above)),
-          shift(F32{} + static_cast<float>(c.truncated.shift)),
-          low(F32{} + static_cast<float>(c.truncated.low)),
-          high(F32{} + static_cast<float>(c.truncated.high)),
-          window(largest_p(c.truncated)) {}
+    explicit SingleTruncatedNormal(const TruncatedNormal& c)
+        : std(all(c.std)), mean(all(c.mean)), width(all(c.width)), below(all(c.below)),
+          above(all(c.above)), shift(all(c.shift)), low(all(c.low)), high(all(c.high)),
+          window(largest_p(c)) {}
 
     // The tail is below the nearer bound's, or at the centre.
     static float largest_p(const TruncatedNormal& c) {
@@ -98,7 +106,7 @@ inline F64 centre(HalfU32 high, HalfU32 low) {
 
 struct DoubleUniform {
     Uniform c;
-    explicit DoubleUniform(const Constants& constants) : c(constants.uniform) {}
+    explicit DoubleUniform(const Uniform& constants) : c(constants) {}
 
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const F64 k = to_double(high) * 0x1p21 + to_double(low >> 11);
@@ -109,7 +117,7 @@ struct DoubleUniform {
 
 struct DoubleNormal {
     Normal c;
-    explicit DoubleNormal(const Constants& constants) : c(constants.normal) {}
+    explicit DoubleNormal(const Normal& constants) : c(constants) {}
 
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const HalfU32 above = bits<HalfU32>(bits<HalfI32>(high) >> 31);
@@ -119,7 +127,7 @@ struct DoubleNormal {
 
 struct DoubleTruncatedNormal {
     TruncatedNormal c;
-    explicit DoubleTruncatedNormal(const Constants& constants) : c(constants.truncated) {}
+    explicit DoubleTruncatedNormal(const TruncatedNormal& constants) : c(constants) {}
 
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const F64 p = least(tail(high, low) * c.width + c.below, tail(~high, ~low) * c.width + c.above);

@@ -10,7 +10,8 @@ namespace fanin {
 enum class Kind { words, uniform, normal, truncated_normal };
 enum class Encoding { uint32, float32, float64, bfloat16, float16 };
 
-constexpr std::size_t size_of(Encoding encoding) {
+// static, like all that kernels call: each level keeps its own copy.
+static constexpr std::size_t size_of(Encoding encoding) {
     switch (encoding) {
         case Encoding::float64: return 8;
         case Encoding::bfloat16:
@@ -37,24 +38,6 @@ struct Axes {
     void add(Axis axis) { list[size++] = axis; }
 };
 
-// Constants of a distribution, in the order of streams/_distributions.py, already rounded to
-// the precision of the draw.
-struct Uniform {
-    double half, middle, low, high;
-};
-struct Normal {
-    double std, mean;
-};
-struct TruncatedNormal {
-    double std, mean, width, below, above, shift, low, high;
-};
-union Constants {
-    Uniform uniform;
-    Normal normal;
-    TruncatedNormal truncated;
-    double list[8];
-};
-
 struct Draw {
     char* out;
     Encoding encoding;
@@ -64,7 +47,7 @@ struct Draw {
     std::uint64_t stream;  // the number of the name
     std::uint64_t low;     // the number of its child `low`: lower words of float64 draws
     Kind kind;
-    Constants constants;
+    double constants[8];  // as streams/_distributions.py gives them
 };
 
 // The tables of the normal quantile: rows of octaves (quarter octaves in float64), see

@@ -162,15 +162,16 @@ void fill_with(const Draw& draw, const Tiling& tiling, std::int64_t first, std::
     for (std::int64_t number = first; number < last; ++number) tiles.fill(number);
 }
 
-template <typename Single, typename Double>
+template <typename Constants, typename Single, typename Double>
 void fill_distribution(const Draw& draw, const Tiling& tiling, std::int64_t first, std::int64_t last) {
+    const Constants constants(draw.constants);
     if (draw.encoding == Encoding::float64) {
-        const Double twice(draw.constants);
+        const Double twice(constants);
         fill_with(draw, tiling, first, last, [&](Words words, std::int64_t n, char* to) {
             transform_double(twice, words, n, to);
         });
     } else {
-        const Single single(draw.constants);
+        const Single single(constants);
         fill_with(draw, tiling, first, last, [&](Words words, std::int64_t n, char* to) {
             transform(single, draw.encoding, words, n, to);
         });
@@ -186,12 +187,13 @@ void fill_tiles(const Draw& draw, const Tiling& tiling, std::int64_t first, std:
                 std::memcpy(to, words.high, static_cast<std::size_t>(n) * sizeof *words.high);
             });
         case Kind::uniform:
-            return fill_distribution<SingleUniform, DoubleUniform>(draw, tiling, first, last);
+            return fill_distribution<Uniform, SingleUniform, DoubleUniform>(draw, tiling, first,
+                                                                            last);
         case Kind::normal:
-            return fill_distribution<SingleNormal, DoubleNormal>(draw, tiling, first, last);
+            return fill_distribution<Normal, SingleNormal, DoubleNormal>(draw, tiling, first, last);
         case Kind::truncated_normal:
-            return fill_distribution<SingleTruncatedNormal, DoubleTruncatedNormal>(draw, tiling,
-                                                                                   first, last);
+            return fill_distribution<TruncatedNormal, SingleTruncatedNormal, DoubleTruncatedNormal>(
+                draw, tiling, first, last);
     }
 }
 
