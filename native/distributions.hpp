@@ -23,6 +23,12 @@ struct TruncatedNormal {
     explicit TruncatedNormal(const double* c)
         : std(c[0]), mean(c[1]), width(c[2]), below(c[3]), above(c[4]), shift(c[5]), low(c[6]),
           high(c[7]) {}
+
+    // No tail is beyond the farther bound's, nor beyond the centre; a bit more for rounding.
+    double largest_p(double scale) const {
+        const double most = ((below < above ? below : above) + width * scale) * (1 + 0x1p-20);
+        return most < scale / 2 ? most : (1 - 0x1p-24) * scale / 2;
+    }
 };
 
 inline F32 all(double value) { return F32{} + static_cast<float>(value); }
@@ -76,13 +82,7 @@ struct SingleTruncatedNormal {
     explicit SingleTruncatedNormal(const TruncatedNormal& c)
         : std(all(c.std)), mean(all(c.mean)), width(all(c.width)), below(all(c.below)),
           above(all(c.above)), shift(all(c.shift)), low(all(c.low)), high(all(c.high)),
-          window(largest_p(c)) {}
-
-    // The tail is below the nearer bound's, or at the centre.
-    static float largest_p(const TruncatedNormal& c) {
-        const double most = ((c.below < c.above ? c.below : c.above) + c.width * 0x1p32) * (1 + 0x1p-20);
-        return static_cast<float>(most < 0x1.fffffep30 ? most : 0x1.fffffep30);
-    }
+          window(static_cast<float>(c.largest_p(0x1p32))) {}
 
     F32 operator()(U32 word) const {
         const F32 p = least(fma(to_float_full(word) + 0.5f, width, below),
@@ -100,7 +100,7 @@ inline F64 tail(HalfU32 high, HalfU32 low) {
 inline F64 centre(HalfU32 high, HalfU32 low) {
     const HalfU32 offset = high ^ 0x80000000;
     const HalfU32 below = bits<HalfU32>(bits<HalfI32>(offset) >> 31);
-    const U64 sign = __builtin_convertvector(below, U64) << 63;
+    const U64 sign = widen(below) << 63;
     return bits<F64>(bits<U64>(tail(offset ^ below, low ^ below)) | sign);
 }
 
@@ -117,21 +117,27 @@ struct DoubleUniform {
 
 struct DoubleNormal {
     Normal c;
+    DoubleWindow window{0x1p63 - 0x1p10};
+
     explicit DoubleNormal(const Normal& constants) : c(constants) {}
 
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const HalfU32 above = bits<HalfU32>(bits<HalfI32>(high) >> 31);
-        return quantile(tail(high ^ above, low ^ above), centre(high, low)) * c.std + c.mean;
+        const F64 p = tail(high ^ above, low ^ above);
+        return quantile(window, p, centre(high, low)) * c.std + c.mean;
     }
 };
 
 struct DoubleTruncatedNormal {
     TruncatedNormal c;
-    explicit DoubleTruncatedNormal(const TruncatedNormal& constants) : c(constants) {}
+    DoubleWindow window;
+
+    explicit DoubleTruncatedNormal(const TruncatedNormal& constants)
+        : c(constants), window(constants.largest_p(0x1p64)) {}
 
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const F64 p = least(tail(high, low) * c.width + c.below, tail(~high, ~low) * c.width + c.above);
-        const F64 z = quantile(p, centre(high, low) * c.width + c.shift);
+        const F64 z = quantile(window, p, centre(high, low) * c.width + c.shift);
         return least(greatest(z * c.std + c.mean, F64{} + c.low), F64{} + c.high);
     }
 };

@@ -50,10 +50,10 @@ struct Draw {
     double constants[8];  // as streams/_distributions.py gives them
 };
 
-// The tables of the normal quantile: rows of octaves (quarter octaves in float64), see
+// The tables of the normal quantile: rows of octaves (half octaves in float64), see
 // tools/normal_tables.py.
 constexpr int lowest_exponent = -120;
-constexpr int single_terms = 8, double_terms = 14;
+constexpr int single_terms = 8, double_terms = 16;
 extern const float single_table[][single_terms];
 extern const double double_table[][double_terms];
 

@@ -1,5 +1,7 @@
 // The kernel of one ISA level: tiles of words, made into values, written where they belong.
 // CMakeLists.txt compiles this file once per level, with FANIN_LEVEL as the namespace.
+#include <type_traits>
+
 #include "distributions.hpp"
 #include "fanin.hpp"
 #include "philox.hpp"
@@ -22,6 +24,15 @@ template <typename Vector, int width, typename Values>
 void write_vectors(std::int64_t n, char* to, Values values) {
     constexpr std::size_t size = sizeof(Vector);
     std::int64_t i = 0;
+    if constexpr (std::is_same_v<Vector, F64>) {
+        // Doubles make long chains of operations; two at a time took 0.6 of the time for
+        // truncated normals. For floats it made no difference, or a small loss.
+        for (; i + 2 * width <= n; i += 2 * width, to += 2 * size) {
+            const Vector first = values(i), second = values(i + width);
+            store(to, first);
+            store(to + size, second);
+        }
+    }
     for (; i + width <= n; i += width, to += size) store(to, values(i));
     if (i < n) {
         char last[size];
@@ -43,7 +54,8 @@ void transform(const Single& shared, Encoding encoding, Words words, std::int64_
 }
 
 template <typename Double>
-void transform_double(const Double& twice, Words words, std::int64_t n, char* to) {
+void transform_double(const Double& shared, Words words, std::int64_t n, char* to) {
+    const Double twice = shared;
     write_vectors<F64, wide_lanes>(n, to, [&](std::int64_t i) {
         return twice(load<HalfU32>(words.high + i), load<HalfU32>(words.low + i));
     });

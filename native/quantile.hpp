@@ -109,31 +109,89 @@ inline F32 quantile(const Window& window, F32 p, F32 x) {
     return x * window.horner(bits<I32>(word >> 23) - (127 + lowest_exponent), f);
 }
 
-inline F64 gather(const double* table, I64 at) {
-#if defined(__AVX512F__)
-    return bits<F64>(_mm512_i64gather_pd(bits<__m512i>(at), table, 8));
-#elif defined(__AVX2__)
-    return bits<F64>(_mm256_i64gather_pd(table, bits<__m256i>(at), 8));
-#else
-    F64 value;
-    for (int lane = 0; lane < wide_lanes; ++lane) value[lane] = table[at[lane]];
-    return value;
-#endif
+// The polynomial with these coefficients at f, without fma; even and odd powers apart, which
+// halves the chain of operations that wait for each other; the leading term last.
+template <typename Coefficient>
+inline F64 horner_even_odd(F64 f, Coefficient coefficient) {
+    const F64 square = f * f;
+    F64 odd = coefficient(double_terms - 1), even = coefficient(double_terms - 2);
+#pragma GCC unroll 8
+    for (int term = double_terms - 3; term > 1; term -= 2) {
+        odd = odd * square + coefficient(term);
+        even = even * square + coefficient(term - 1);
+    }
+    odd = odd * square + coefficient(1);
+    return (even * f + odd) * f + coefficient(0);
 }
 
-// The same in double, p in (0, 2**63], without fma.
-inline F64 quantile(F64 p, F64 x) {
+// The polynomial of each lane's row of the table at f.
+inline F64 horner_of_double_table(I64 row, F64 f) {
+    const auto gather = [at = row * double_terms](int term) {
+        const double* table = &double_table[0][term];
+#if defined(__AVX512F__)
+        return bits<F64>(_mm512_i64gather_pd(bits<__m512i>(at), table, 8));
+#elif defined(__AVX2__)
+        return bits<F64>(_mm256_i64gather_pd(table, bits<__m256i>(at), 8));
+#else
+        F64 value;
+        for (int lane = 0; lane < wide_lanes; ++lane) value[lane] = table[at[lane]];
+        return value;
+#endif
+    };
+    return horner_even_odd(f, gather);
+}
+
+#if defined(__AVX512F__)  // only there does a permutation reach enough rows of doubles
+
+// As Window: the last sixteen half octaves. One vector in thirty has a value outside.
+class DoubleWindow {
+  public:
+    explicit DoubleWindow(double largest_p) {
+        const auto half_octave = static_cast<std::int64_t>(bits<std::uint64_t>(largest_p) >> 51);
+        first_ = half_octave - (1023 + lowest_exponent) * 2 - (rows - 1);
+        if (first_ < 0) first_ = 0;
+        for (int term = 0; term < double_terms; ++term)
+            for (int lane = 0; lane < wide_lanes; ++lane) {
+                low_[term][lane] = double_table[first_ + lane][term];
+                high_[term][lane] = double_table[first_ + wide_lanes + lane][term];
+            }
+    }
+
+    F64 horner(I64 row, F64 f) const {
+        const I64 own = row - first_;
+        if (__builtin_expect(_mm512_movepi64_mask(bits<__m512i>(own)) != 0, false))
+            return horner_of_double_table(row, f);
+        return horner_even_odd(f, [&](int term) { return coefficient(term, own); });
+    }
+
+  private:
+    F64 coefficient(int term, I64 own) const {
+        return bits<F64>(_mm512_permutex2var_pd(bits<__m512d>(low_[term]), bits<__m512i>(own),
+                                                bits<__m512d>(high_[term])));
+    }
+
+    static constexpr int rows = 2 * wide_lanes;
+    F64 low_[double_terms], high_[double_terms];
+    std::int64_t first_;
+};
+
+#else
+
+struct DoubleWindow {
+    explicit DoubleWindow(double) {}
+    static F64 horner(I64 row, F64 f) { return horner_of_double_table(row, f); }
+};
+
+#endif
+
+// The same in double, p in (0, 2**63].
+inline F64 quantile(const DoubleWindow& window, F64 p, F64 x) {
     p = least(p, F64{} + (0x1p63 - 0x1p10));
     const U64 word = bits<U64>(p);
     constexpr std::uint64_t one = 0x3FFull << 52;
     const F64 mantissa = bits<F64>((word & 0xFFFFFFFFFFFFFull) | one);
-    const F64 middle = bits<F64>((word & (3ull << 50)) | (1ull << 49) | one);
-    const F64 f = mantissa - middle;
-    const I64 at = (bits<I64>(word >> 50) - (1023 + lowest_exponent) * 4) * double_terms;
-    F64 value = gather(&double_table[0][double_terms - 1], at);
-    for (int term = double_terms - 2; term >= 0; --term)
-        value = value * f + gather(&double_table[0][term], at);
-    return x * value;
+    const F64 middle = bits<F64>((word & (1ull << 51)) | (1ull << 50) | one);
+    return x * window.horner(bits<I64>(word >> 51) - (1023 + lowest_exponent) * 2, mantissa - middle);
 }
 
 }  // namespace

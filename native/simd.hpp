@@ -122,10 +122,21 @@ inline F32 to_float_full(U32 word) {
 #endif
 }
 
+// Twice as wide, without a sign. (GCC 12 converts to 512 bits in halves by itself.)
+inline U64 widen(HalfU32 word) {
+#if defined(__AVX512F__)
+    return bits<U64>(_mm512_cvtepu32_epi64(bits<__m256i>(word)));
+#else
+    return __builtin_convertvector(word, U64);
+#endif
+}
 inline F64 to_double(HalfU32 word) {
-    // Without a sign: 2**52 + word has the word in its last bits.
-    const U64 exponent = U64{} + 0x4330000000000000u;
-    return bits<F64>(__builtin_convertvector(word, U64) | exponent) - 0x1p52;
+#if defined(__AVX512F__)
+    return bits<F64>(_mm512_cvtepu32_pd(bits<__m256i>(word)));
+#else
+    // 2**52 + word has the word in its last bits.
+    return bits<F64>(widen(word) | (U64{} + 0x4330000000000000u)) - 0x1p52;
+#endif
 }
 
 // The nearest bfloat16 and float16, ties to even; values are finite.

@@ -66,10 +66,10 @@ def float32_row(exponent: int, degree: int = 7, points: int = 64) -> list[float]
     return rounded[::-1]
 
 
-def float64_row(exponent: int, part: int, degree: int = 13) -> list[float]:
-    """Interpolation on Chebyshev nodes of one quarter of an octave, rounded to float64."""
-    nodes = chebyshev(degree + 1, mp.mpf(1) / 8)
-    middle = 1 + mp.mpf(2 * part + 1) / 8
+def float64_row(exponent: int, part: int, degree: int = 15) -> list[float]:
+    """Interpolation on Chebyshev nodes of one half of an octave, rounded to float64."""
+    nodes = chebyshev(degree + 1, mp.mpf(1) / 4)
+    middle = 1 + mp.mpf(2 * part + 1) / 4
     scale = mp.mpf(2) ** exponent
     matrix = mp.matrix([[node**power for power in range(degree + 1)] for node in nodes])
     target = mp.matrix([ratio(scale * (middle + node), 64) for node in nodes])
@@ -87,7 +87,7 @@ def text(title: str, rows: list[list[float]]) -> str:
 
 def tables() -> dict[str, str]:
     single = [float32_row(e) for e in range(LOWEST_EXPONENT, 31)]
-    double = [float64_row(e, part) for e in range(LOWEST_EXPONENT, 63) for part in range(4)]
+    double = [float64_row(e, part) for e in range(LOWEST_EXPONENT, 63) for part in range(2)]
     rows = "|z|/x, {} for 2**e <= u * 2**{} < 2**(e+1), e from {} to {}; terms 1, f, ..."
     return {
         "normal_float32.inc": text(
@@ -95,7 +95,7 @@ def tables() -> dict[str, str]:
             single,
         ),
         "normal_float64.inc": text(
-            rows.format("four rows", 64, LOWEST_EXPONENT, 62),
+            rows.format("two rows", 64, LOWEST_EXPONENT, 62),
             double,
         ),
     }
