@@ -1,9 +1,11 @@
 // The Python module fanin._native: two functions over the kernel.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -42,12 +44,12 @@ const fanin::Level& level_of(std::string_view name) {
 // Checked by streams/_stream.py; what is checked here keeps a mistake there from writing
 // outside the array.
 void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_view encoding,
-          std::uint64_t base, nb::tuple steps, std::uint64_t seed, nb::tuple streams,
+          std::uint64_t base, std::optional<nb::tuple> steps, std::uint64_t seed, nb::tuple streams,
           std::string_view kind, nb::tuple constants, int threads) {
     fanin::Draw draw{};
     draw.encoding = named(encodings, encoding);
     draw.kind = named(kinds, kind);
-    if (out.itemsize() != fanin::size_of(draw.encoding) || out.ndim() != steps.size() ||
+    if (out.itemsize() != fanin::size_of(draw.encoding) || (steps && out.ndim() != steps->size()) ||
         out.ndim() > fanin::Axes::most ||
         constants.size() > std::size(draw.constants))
         throw std::invalid_argument("fanin._native.fill: the array does not fit the draw");
@@ -58,10 +60,13 @@ void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_
     draw.low = nb::cast<std::uint64_t>(streams[1]);
     for (std::size_t i = 0; i < constants.size(); ++i)
         draw.constants[i] = nb::cast<double>(constants[i]);
-    for (std::size_t i = 0; i < out.ndim(); ++i) {
-        const auto itemsize = static_cast<std::int64_t>(out.itemsize());
-        draw.axes.add({static_cast<std::int64_t>(out.shape(i)), nb::cast<std::int64_t>(steps[i]),
-                             out.stride(i) * itemsize});
+    const auto itemsize = static_cast<std::int64_t>(out.itemsize());
+    std::int64_t row_major = 1;
+    for (std::size_t i = out.ndim(); i-- > 0;) {
+        const auto count = static_cast<std::int64_t>(out.shape(i));
+        draw.axes.add({count, steps ? nb::cast<std::int64_t>((*steps)[i]) : row_major,
+                       out.stride(i) * itemsize});
+        row_major *= count;
     }
     const fanin::Level& chosen = level_of(level);
     nb::gil_scoped_release release;
@@ -72,7 +77,9 @@ void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_
 
 NB_MODULE(_native, module) {
     module.doc() = "The compiled kernel of fanin.streams; use fanin.Stream.";
-    module.def("fill", &fill);
+    module.def("fill", &fill, nb::arg("level"), nb::arg("out"), nb::arg("encoding"), nb::arg("base"),
+               nb::arg("steps").none(), nb::arg("seed"), nb::arg("streams"), nb::arg("kind"),
+               nb::arg("constants"), nb::arg("threads"));
     module.def("levels", [] {
         std::vector<std::string_view> names;
         for (const fanin::Level& level : fanin::levels()) names.push_back(level.name);

@@ -24,6 +24,8 @@ struct TruncatedNormal {
         : std(c[0]), mean(c[1]), width(c[2]), below(c[3]), above(c[4]), shift(c[5]), low(c[6]),
           high(c[7]) {}
 
+    bool symmetric() const { return below == above && shift == 0; }
+
     // No tail is beyond the farther bound's, nor beyond the centre; a bit more for rounding.
     double largest_p(double scale) const {
         const double most = ((below < above ? below : above) + width * scale) * (1 + 0x1p-20);
@@ -49,6 +51,8 @@ inline F32 centre(Folded folded) {
     return bits<F32>(bits<U32>(to_float(folded.centre) + 0.5f) | folded.sign);
 }
 
+inline F32 tail(Folded folded) { return to_float(folded.centre ^ 0x7FFFFFFF) + 0.5f; }
+
 struct SingleUniform {
     F32 half, middle, low, high;
 
@@ -56,8 +60,8 @@ struct SingleUniform {
         : half(all(c.half)), middle(all(c.middle)), low(all(c.low)), high(all(c.high)) {}
 
     F32 operator()(U32 word) const {
-        const I32 k = bits<I32>(word >> 8);
-        const F32 x = __builtin_convertvector(2 * k + (1 - (1 << 24)), F32) * 0x1p-24f;
+        // Exact, as every step here is: (2k + 1 - 2**24) * 2**-24.
+        const F32 x = to_float(word >> 8) * 0x1p-23f + (0x1p-24f - 1.0f);
         return least(greatest(fma(x, half, middle), low), high);
     }
 };
@@ -70,11 +74,11 @@ struct SingleNormal {
 
     F32 operator()(U32 word) const {
         const Folded folded = fold(word);
-        const F32 p = to_float(folded.centre ^ 0x7FFFFFFF) + 0.5f;
-        return fma(quantile(window, p, centre(folded)), std, mean);
+        return fma(quantile(window, tail(folded), centre(folded)), std, mean);
     }
 };
 
+template <bool symmetric>
 struct SingleTruncatedNormal {
     F32 std, mean, width, below, above, shift, low, high;
     Window window;
@@ -85,9 +89,17 @@ struct SingleTruncatedNormal {
           window(static_cast<float>(c.largest_p(0x1p32))) {}
 
     F32 operator()(U32 word) const {
-        const F32 p = least(fma(to_float_full(word) + 0.5f, width, below),
-                            fma(to_float_full(~word) + 0.5f, width, above));
-        const F32 x = fma(centre(fold(word)), width, shift);
+        const Folded folded = fold(word);
+        F32 p, x;
+        if constexpr (symmetric) {
+            // The nearer tail of the word is the nearer tail of the draw: no need to make both.
+            p = fma(tail(folded), width, below);
+            x = centre(folded) * width;
+        } else {
+            p = least(fma(to_float_full(word) + 0.5f, width, below),
+                      fma(to_float_full(~word) + 0.5f, width, above));
+            x = fma(centre(folded), width, shift);
+        }
         return least(greatest(fma(quantile(window, p, x), std, mean), low), high);
     }
 };

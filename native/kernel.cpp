@@ -106,10 +106,10 @@ class Tiles {
         const bool runs = fastest.step == 1 && columns >= long_run;
         if (runs) {
             for (std::int64_t r = 0; r < rows; ++r) {
-                const Words words = run(address + static_cast<std::uint64_t>(r * across.step), columns);
                 char* row = in_place ? to + r * across.stride
                                      : tile_ + static_cast<std::size_t>(r * columns) * size_;
-                transform_(words, columns, row);
+                const std::uint64_t first = address + static_cast<std::uint64_t>(r * across.step);
+                transform_(run(first, columns, row), columns, row);
             }
             if (in_place) return;
         } else {
@@ -126,10 +126,17 @@ class Tiles {
         }
     }
 
-    Words run(std::uint64_t address, std::int64_t n) {
-        const std::uint32_t* high = words_run({draw_.seed, draw_.stream}, address, n, high_);
+    // The words of n values that will be written to `to`, which is fetched meanwhile: Philox
+    // leaves the memory idle, and the burst of writes after it would wait for every line.
+    Words run(std::uint64_t address, std::int64_t n, char* to) {
+        const auto fetch = [to, size = static_cast<std::int64_t>(size_)](std::int64_t done) {
+            for (std::int64_t line = done * size; line < (done + words_at_once) * size; line += 64)
+                __builtin_prefetch(to + line, 1);
+        };
+        const std::uint32_t* high = words_run({draw_.seed, draw_.stream}, address, n, high_, fetch);
         if (draw_.encoding != Encoding::float64) return {high, nullptr};
-        return {high, words_run({draw_.seed, draw_.low}, address, n, low_)};
+        const auto nothing = [](std::int64_t) {};
+        return {high, words_run({draw_.seed, draw_.low}, address, n, low_, nothing)};
     }
 
     Words scattered(std::int64_t n) {
@@ -174,9 +181,9 @@ void fill_with(const Draw& draw, const Tiling& tiling, std::int64_t first, std::
     for (std::int64_t number = first; number < last; ++number) tiles.fill(number);
 }
 
-template <typename Constants, typename Single, typename Double>
-void fill_distribution(const Draw& draw, const Tiling& tiling, std::int64_t first, std::int64_t last) {
-    const Constants constants(draw.constants);
+template <typename Single, typename Double, typename Constants>
+void fill_distribution(const Draw& draw, const Tiling& tiling, std::int64_t first,
+                       std::int64_t last, const Constants& constants) {
     if (draw.encoding == Encoding::float64) {
         const Double twice(constants);
         fill_with(draw, tiling, first, last, [&](Words words, std::int64_t n, char* to) {
@@ -199,13 +206,19 @@ void fill_tiles(const Draw& draw, const Tiling& tiling, std::int64_t first, std:
                 std::memcpy(to, words.high, static_cast<std::size_t>(n) * sizeof *words.high);
             });
         case Kind::uniform:
-            return fill_distribution<Uniform, SingleUniform, DoubleUniform>(draw, tiling, first,
-                                                                            last);
+            return fill_distribution<SingleUniform, DoubleUniform>(draw, tiling, first, last,
+                                                                   Uniform(draw.constants));
         case Kind::normal:
-            return fill_distribution<Normal, SingleNormal, DoubleNormal>(draw, tiling, first, last);
-        case Kind::truncated_normal:
-            return fill_distribution<TruncatedNormal, SingleTruncatedNormal, DoubleTruncatedNormal>(
-                draw, tiling, first, last);
+            return fill_distribution<SingleNormal, DoubleNormal>(draw, tiling, first, last,
+                                                                 Normal(draw.constants));
+        case Kind::truncated_normal: {
+            const TruncatedNormal constants(draw.constants);
+            if (constants.symmetric())
+                return fill_distribution<SingleTruncatedNormal<true>, DoubleTruncatedNormal>(
+                    draw, tiling, first, last, constants);
+            return fill_distribution<SingleTruncatedNormal<false>, DoubleTruncatedNormal>(
+                draw, tiling, first, last, constants);
+        }
     }
 }
 

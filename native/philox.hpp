@@ -75,9 +75,11 @@ inline U64 interleave_high(U64 a, U64 b) {
 // Room for n words from any address: whole batches, and what lies before it in its block.
 constexpr int word_room(int n) { return n + words_at_once + 4; }
 
-// The n words from `address` on. They begin inside `room`, at the pointer returned.
+// The n words from `address` on. They begin inside `room`, at the pointer returned. `work(done)`
+// is called for every batch, after `done` words.
+template <typename Work>
 inline const std::uint32_t* words_run(Key key, std::uint64_t address, std::int64_t n,
-                                      std::uint32_t* room) {
+                                      std::uint32_t* room, Work work) {
     const std::int64_t skip = static_cast<std::int64_t>(address & 3);
     U64 block = U64{} + (address >> 2);
     for (int lane = 0; lane < wide_lanes; ++lane) block[lane] += static_cast<std::uint64_t>(lane);
@@ -88,6 +90,7 @@ inline const std::uint32_t* words_run(Key key, std::uint64_t address, std::int64
             block += wide_lanes;
         }
         blocks.encrypt(key);
+        work(done);
         for (int v = 0; v < lockstep; ++v) {
             const U64 low = U64{} + 0xFFFFFFFF;
             const U64 w01 = (blocks.c0[v] & low) | (blocks.c1[v] << 32);

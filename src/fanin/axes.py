@@ -1,6 +1,7 @@
 """The roles of a tensor's axes: which are outputs, inputs, kernel positions, or stacked copies."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fanin.errors import FaninError
 
@@ -36,9 +37,9 @@ class Axes:
 
     roles: tuple[str, ...]
 
-    def order(self) -> tuple[int, ...]:
-        """The axes from the slowest to the fastest in canonical order."""
-        return tuple(sorted(range(len(self.roles)), key=lambda axis: ROLES.index(self.roles[axis])))
+    def order(self) -> tuple[int, ...] | None:
+        """The axes from the slowest to the fastest in canonical order; None if stored so."""
+        return _canonical_order(self.roles)
 
     def __str__(self) -> str:
         return " ".join(self.roles)
@@ -51,13 +52,26 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...]) -> Axes:
     and count as stored ("stack").
     """
     if axes is None:
-        kernel = ("kernel",) * (len(shape) - 2)
-        return Axes(("out", "in", *kernel) if len(shape) > 1 else ("stack",) * len(shape))
+        return _torch_layout(len(shape))
     if isinstance(axes, str):
         axes = Axes(tuple(_role(token, axes) for token in _SHORTHANDS.get(axes, axes).split()))
     if len(axes.roles) != len(shape):
         raise FaninError(f"axes {str(axes)!r} names {len(axes.roles)} axes of shape {shape}.")
     return axes
+
+
+@lru_cache
+def _canonical_order(roles: tuple[str, ...]) -> tuple[int, ...] | None:
+    stored = tuple(range(len(roles)))
+    order = tuple(sorted(stored, key=lambda axis: ROLES.index(roles[axis])))
+    return None if order == stored else order
+
+
+@lru_cache
+def _torch_layout(dimensions: int) -> Axes:
+    if dimensions < 2:
+        return Axes(("stack",) * dimensions)
+    return Axes(("out", "in", *("kernel",) * (dimensions - 2)))
 
 
 def _role(token: str, spelling: str) -> str:

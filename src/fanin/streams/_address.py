@@ -1,6 +1,7 @@
 """Where a value lives: seed, name and row-major index (version 1 of the stream contract)."""
 
 import hashlib
+import math
 import operator
 from collections.abc import Sequence
 from types import EllipsisType
@@ -26,25 +27,19 @@ def check_seed(seed: SupportsIndex) -> int:
     raise FaninError(f"seed is {seed!r}; a seed is an integer in [0, 2**64).")
 
 
-def hash_name(name: str) -> int:
-    """The 64-bit stream number of a parameter name.
+def stream_number(name: str, label: str = "") -> int:
+    """The 64-bit number of the stream of a name, or of its child with this label.
 
-    A child stream is the name, NUL, and a label: `hash_name` takes both forms, `check_name`
-    is what users' names go through.
+    A name is a non-empty string without NUL that UTF-8 can encode.
     """
-    digest = hashlib.blake2b(name.encode("utf-8"), digest_size=8, person=_PERSON).digest()
-    return int.from_bytes(digest, "little")
-
-
-def check_name(name: str) -> str:
-    """A parameter name: a non-empty string without NUL that UTF-8 can encode."""
     if isinstance(name, str) and name and "\0" not in name:
         try:
-            name.encode("utf-8")
+            data = (f"{name}\0{label}" if label else name).encode()
         except UnicodeEncodeError:
             pass
         else:
-            return name
+            digest = hashlib.blake2b(data, digest_size=8, person=_PERSON).digest()
+            return int.from_bytes(digest, "little")
     raise FaninError(
         f"name is {name!r}; a name is a non-empty string without NUL or lone surrogates."
     )
@@ -52,16 +47,15 @@ def check_name(name: str) -> str:
 
 def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ...]:
     """The shape as a tuple of ints >= 0 with fewer than 2**63 elements in all."""
-    sizes = (shape,) if isinstance(shape, SupportsIndex) else shape
     try:
-        result = tuple(operator.index(size) for size in sizes)
+        # Not isinstance(shape, SupportsIndex): asking a Protocol takes microseconds.
+        sizes = (shape,) if hasattr(shape, "__index__") else shape
+        result = tuple(map(operator.index, sizes))
     except TypeError:
         raise FaninError(f"shape is {shape!r}; a shape is an integer or integers >= 0.") from None
-    total = 1
-    for size in result:
-        if size < 0:
-            raise FaninError(f"shape is {result}; every size must be >= 0.")
-        total *= max(size, 1)
+    if min(result, default=0) < 0:
+        raise FaninError(f"shape is {result}; every size must be >= 0.")
+    total = math.prod(result) or math.prod(filter(None, result))
     if total >= 2**63:
         raise FaninError(f"shape {result} has {total} elements; a tensor has fewer than 2**63.")
     return result
@@ -70,13 +64,14 @@ def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ..
 class Region(NamedTuple):
     """The part of a tensor that an index selects, as addresses.
 
-    Element (j0, j1, ...) of the part has the address base + j0 * steps[0] + j1 * steps[1] ...
-    `shape` is the selected part's, integer indices dropped as NumPy drops them.
+    Element (j0, j1, ...) of the part has the address base + j0 * steps[0] + j1 * steps[1] ...;
+    no steps means those of a row-major array of this shape. `shape` is the selected part's,
+    integer indices dropped as NumPy drops them.
     """
 
     base: int
     shape: tuple[int, ...]
-    steps: tuple[int, ...]
+    steps: tuple[int, ...] | None
 
 
 def region(
@@ -87,6 +82,8 @@ def region(
     `order` lists the stored axes from the slowest to the fastest of the canonical order
     that the addresses count in; None means the order in which they are stored.
     """
+    if index is None and order is None:
+        return Region(0, shape, None)
     strides = [0] * len(shape)
     stride = 1
     for axis in reversed(range(len(shape)) if order is None else order):

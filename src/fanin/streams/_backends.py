@@ -28,6 +28,8 @@ def _available() -> dict[str, Fill]:
     }
 
 
+_WORTH_THREADS = 1 << 17  # the kernel does not share fewer values anyway
+
 _BACKENDS = _available()  # the fastest first
 _chosen: str | None = None
 
@@ -76,10 +78,12 @@ def current_fill() -> Fill:
     return _BACKENDS[_chosen or backend()]
 
 
-def check_threads(threads: int | None) -> int:
+def check_threads(threads: int | None, values: int) -> int:
     """The number of threads to draw with: as asked, FANIN_NUM_THREADS, or the process's CPUs."""
     asked: object = threads
     if asked is None:
+        if values < _WORTH_THREADS:
+            return 1
         asked = os.environ.get("FANIN_NUM_THREADS")
         if not asked:
             return _cpus()

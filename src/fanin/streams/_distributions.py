@@ -1,12 +1,12 @@
 """The distributions of a stream, and the constants that their draws are made with.
 
 A Distribution is what a user asked for, in doubles. `constants(precision)` is what every
-back end computes with: doubles that are already rounded to float32 where the draw is made
-in float32, so that no back end rounds again.
+back end computes with: doubles, each of which a draw in float32 rounds once.
 """
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -26,11 +26,11 @@ class Distribution(Protocol):
     kind: ClassVar[str]
 
     def constants(self, precision: str) -> tuple[float, ...]:
-        """The doubles that the draw computes with, rounded to "float32" or "float64"."""
+        """The doubles that a draw in "float32" or "float64" computes with."""
         ...
 
-    def extremes(self) -> tuple[float, float]:
-        """Bounds of the values, to be held against the range of the dtype."""
+    def reach(self) -> float:
+        """A bound of the values' magnitude, to be held against the range of the dtype."""
         ...
 
     def std_of_values(self) -> float:
@@ -38,12 +38,12 @@ class Distribution(Protocol):
         ...
 
 
-def _finite(kind: str, **parameters: float) -> None:
-    for name, value in parameters.items():
-        if not math.isfinite(value):
-            raise FaninError(f"{name} of {kind} is {value}; it must be finite.")
+def _check_finite(kind: str, name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise FaninError(f"{name} of {kind} is {value}; it must be finite.")
 
 
+@lru_cache(maxsize=1024)
 def _just_inside(low: float, high: float, precision: str, open_: bool) -> tuple[float, float]:
     """The least and the greatest number of the precision in the interval."""
     real = np.float32 if precision == "float32" else np.float64
@@ -58,10 +58,6 @@ def _just_inside(low: float, high: float, precision: str, open_: bool) -> tuple[
     return float(first), float(last)
 
 
-def _rounded(precision: str, *values: float) -> tuple[float, ...]:
-    return tuple(float(np.float32(value)) for value in values) if precision == "float32" else values
-
-
 @dataclass(frozen=True, slots=True)
 class Constant:
     """The same value everywhere; no words are drawn."""
@@ -70,13 +66,13 @@ class Constant:
     value: float
 
     def __post_init__(self) -> None:
-        _finite(self.kind, value=self.value)
+        _check_finite(self.kind, "value", self.value)
 
     def constants(self, precision: str) -> tuple[float, ...]:
-        return _rounded(precision, self.value)
+        return (self.value,)
 
-    def extremes(self) -> tuple[float, float]:
-        return self.value, self.value
+    def reach(self) -> float:
+        return abs(self.value)
 
     def std_of_values(self) -> float:
         return 0.0
@@ -91,7 +87,8 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        _finite(self.kind, low=self.low, high=self.high)
+        _check_finite(self.kind, "low", self.low)
+        _check_finite(self.kind, "high", self.high)
         if self.low >= self.high:
             raise FaninError(f"uniform has low={self.low}, high={self.high}; low must be < high.")
 
@@ -99,10 +96,10 @@ class Uniform:
         # Halved first: high - low may overflow.
         half, middle = self.high / 2 - self.low / 2, self.high / 2 + self.low / 2
         inside = _just_inside(self.low, self.high, precision, open_=True)
-        return (*_rounded(precision, half, middle), *inside)
+        return (half, middle, *inside)
 
-    def extremes(self) -> tuple[float, float]:
-        return self.low, self.high
+    def reach(self) -> float:
+        return max(abs(self.low), abs(self.high))
 
     def std_of_values(self) -> float:
         return (self.high / 2 - self.low / 2) / math.sqrt(3.0)
@@ -120,10 +117,10 @@ class Normal:
         _check_normal(self.kind, self.mean, self.std)
 
     def constants(self, precision: str) -> tuple[float, ...]:
-        return _rounded(precision, self.std, self.mean)
+        return (self.std, self.mean)
 
-    def extremes(self) -> tuple[float, float]:
-        return self.mean - _LARGEST_Z * self.std, self.mean + _LARGEST_Z * self.std
+    def reach(self) -> float:
+        return abs(self.mean) + _LARGEST_Z * self.std
 
     def std_of_values(self) -> float:
         return self.std
@@ -157,24 +154,25 @@ class TruncatedNormal:
         bits = 32 if precision == "float32" else 64
         cut = interval(self.lower, self.upper)
         scale = 2.0**bits
-        tails = cut.width, cut.below * scale, cut.above * scale, cut.shift * scale
+        tails = (cut.width, cut.below * scale, cut.above * scale, cut.shift * scale)
         # std = 0 puts every value on the mean, also where a bound is infinite.
         low, high = (
             (self.mean + self.std * bound if self.std else self.mean)
             for bound in (self.lower, self.upper)
         )
         inside = _just_inside(low, high, precision, open_=False)
-        return (*_rounded(precision, self.std, self.mean, *tails), *inside)
+        return (self.std, self.mean, *tails, *inside)
 
-    def extremes(self) -> tuple[float, float]:
+    def reach(self) -> float:
         lower, upper = max(self.lower, -_LARGEST_Z), min(self.upper, _LARGEST_Z)
-        return self.mean + self.std * lower, self.mean + self.std * upper
+        return max(abs(self.mean + self.std * lower), abs(self.mean + self.std * upper))
 
     def std_of_values(self) -> float:
         return self.std * interval(self.lower, self.upper).std
 
 
 def _check_normal(kind: str, mean: float, std: float) -> None:
-    _finite(kind, mean=mean, std=std)
+    _check_finite(kind, "mean", mean)
+    _check_finite(kind, "std", std)
     if std < 0:
         raise FaninError(f"std of {kind} is {std}; it must be >= 0.")

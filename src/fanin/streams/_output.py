@@ -11,7 +11,10 @@ from fanin.streams._arithmetic import bfloat16_bits
 Array = npt.NDArray[Any]
 DTypeLike = Any  # a name, or anything NumPy takes for a dtype
 
-_NAMES = ("float32", "float64", "bfloat16", "float16")
+# The dtypes of values, and the largest finite number of each.
+_LARGEST = {name: float(np.finfo(name).max) for name in ("float32", "float64", "float16")}
+_LARGEST["bfloat16"] = 255 * 2.0**120
+_NAMES = tuple(_LARGEST)
 
 
 def dtype_name(dtype: DTypeLike, out: Array | None) -> str:
@@ -45,7 +48,7 @@ def _storage(name: str) -> np.dtype[Any]:
 
 def largest(name: str) -> float:
     """The largest finite number of a dtype."""
-    return 3.3895313892515355e38 if name == "bfloat16" else float(np.finfo(name).max)
+    return _LARGEST[name]
 
 
 def prepare(out: Array | None, shape: tuple[int, ...], name: str) -> Array:

@@ -23,14 +23,15 @@ def fill(
     out: npt.NDArray[np.generic],
     encoding: str,
     base: int,
-    steps: tuple[int, ...],
+    steps: tuple[int, ...] | None,
     seed: int,
     streams: tuple[int, int],
     kind: str,
     constants: tuple[float, ...],
     threads: int,
 ) -> None:
-    """Write the draws of `kind` into `out`; element (j0, j1, ...) has address base + j * steps.
+    """Write the draws of `kind` into `out`; element (j0, j1, ...) has address base + j * steps,
+    row-major where there are no steps.
 
     `encoding` says how a value is stored: uint32 (words), float32, float64, bfloat16 (in
     uint16) or float16 (in uint16). `streams` are the numbers of the stream and of its child
@@ -38,8 +39,9 @@ def fill(
     """
     for start in range(0, out.size, _CHUNK):
         flat = np.arange(start, min(start + _CHUNK, out.size))
+        positions = (flat,) if steps is None else np.unravel_index(flat, out.shape)
         addresses = np.full(len(flat), base % 2**64, np.uint64)
-        for position, step in zip(np.unravel_index(flat, out.shape), steps, strict=True):
+        for position, step in zip(positions, (1,) if steps is None else steps, strict=True):
             addresses += position.astype(np.uint64) * np.uint64(step % 2**64)
         words = words_at(addresses, seed, streams[0])
         if encoding == "uint32":

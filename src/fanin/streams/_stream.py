@@ -7,7 +7,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from fanin.errors import FaninError
-from fanin.streams._address import Index, check_name, check_seed, check_shape, hash_name, region
+from fanin.streams._address import Index, check_seed, check_shape, region, stream_number
 from fanin.streams._backends import check_threads, current_fill
 from fanin.streams._distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
 from fanin.streams._output import (
@@ -50,14 +50,17 @@ class Stream:
     seed: int
     name: str
     version: int = 1
-    _numbers: tuple[int, int] = field(init=False, repr=False, compare=False)
+    _number: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", check_seed(self.seed))
         if self.version != 1:
             raise FaninError(f"stream version is {self.version!r}; this fanin knows version 1.")
-        label = check_name(self.name)
-        object.__setattr__(self, "_numbers", (hash_name(label), hash_name(f"{label}\0low")))
+        object.__setattr__(self, "_number", stream_number(self.name))
+
+    def _numbers(self, encoding: str) -> tuple[int, int]:
+        """The numbers of this stream and of its child `low`, which only float64 draws need."""
+        return self._number, stream_number(self.name, "low") if encoding == "float64" else 0
 
     def words(self, n: SupportsIndex, start: int = 0, *, threads: int | None = None) -> Words:
         """The n 32-bit words from address `start` on, as uint32 of shape (n,)."""
@@ -65,8 +68,9 @@ class Stream:
         if not 0 <= start <= 2**64 - count:
             raise FaninError(f"start is {start} for {count} words; addresses are in [0, 2**64).")
         out = np.empty(count, np.uint32)
-        threads = check_threads(threads)
-        current_fill()(out, "uint32", start, (1,), self.seed, self._numbers, "words", (), threads)
+        numbers = self._numbers("uint32")
+        threads = check_threads(threads, count)
+        current_fill()(out, "uint32", start, None, self.seed, numbers, "words", (), threads)
         return out
 
     def uniform(
@@ -144,12 +148,12 @@ class Stream:
         """
         encoding = dtype_name(dtype, out)
         part = region(check_shape(shape), index, order)
-        most = max(map(abs, distribution.extremes()))
-        if most > largest(encoding):
-            raise FaninError(f"{distribution} reaches {most:.3g}, beyond the range of {encoding}.")
+        reach = distribution.reach()
+        if reach > largest(encoding):
+            raise FaninError(f"{distribution} reaches {reach:.3g}, beyond the range of {encoding}.")
         constants = distribution.constants("float64" if encoding == "float64" else "float32")
-        threads = check_threads(threads)
         result = prepare(out, part.shape, encoding)
+        threads = check_threads(threads, result.size)
         if isinstance(distribution, Constant):
             raw(result)[...] = encode(np.array(constants), encoding)
             return result
@@ -159,7 +163,7 @@ class Stream:
             part.base,
             part.steps,
             self.seed,
-            self._numbers,
+            self._numbers(encoding),
             distribution.kind,
             constants,
             threads,
