@@ -33,7 +33,9 @@ struct TruncatedNormal {
     }
 };
 
+// In all lanes; -0.0 becomes 0.0.
 inline F32 all(double value) { return F32{} + static_cast<float>(value); }
+inline F64 all64(double value) { return F64{} + value; }
 
 // ---- single precision: one word each -------------------------------------------------------
 
@@ -123,7 +125,7 @@ struct DoubleUniform {
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const F64 k = to_double(high) * 0x1p21 + to_double(low >> 11);
         const F64 x = ((2.0 * k - 0x1p53) + 1.0) * 0x1p-53;
-        return least(greatest(x * c.half + c.middle, F64{} + c.low), F64{} + c.high);
+        return least(greatest(x * c.half + all64(c.middle), all64(c.low)), all64(c.high));
     }
 };
 
@@ -136,7 +138,7 @@ struct DoubleNormal {
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const HalfU32 above = bits<HalfU32>(bits<HalfI32>(high) >> 31);
         const F64 p = tail(high ^ above, low ^ above);
-        return quantile(window, p, centre(high, low)) * c.std + c.mean;
+        return quantile(window, p, centre(high, low)) * c.std + all64(c.mean);
     }
 };
 
@@ -150,7 +152,7 @@ struct DoubleTruncatedNormal {
     F64 operator()(HalfU32 high, HalfU32 low) const {
         const F64 p = least(tail(high, low) * c.width + c.below, tail(~high, ~low) * c.width + c.above);
         const F64 z = quantile(window, p, centre(high, low) * c.width + c.shift);
-        return least(greatest(z * c.std + c.mean, F64{} + c.low), F64{} + c.high);
+        return least(greatest(z * c.std + all64(c.mean), all64(c.low)), all64(c.high));
     }
 };
 

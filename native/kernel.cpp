@@ -200,6 +200,7 @@ void fill_distribution(const Draw& draw, const Tiling& tiling, std::int64_t firs
 }  // namespace
 
 void fill_tiles(const Draw& draw, const Tiling& tiling, std::int64_t first, std::int64_t last) {
+    const DefaultFloats environment;
     switch (draw.kind) {
         case Kind::words:
             return fill_with(draw, tiling, first, last, [](Words words, std::int64_t n, char* to) {

@@ -37,6 +37,28 @@ using HalfU32 = vector<std::uint32_t, wide_lanes>;  // as many 32-bit values as 
 using HalfI32 = vector<std::int32_t, wide_lanes>;
 using U16 = vector<std::uint16_t, lanes>;
 
+// The float environment of the contract, whatever another library (torch.set_flush_denormal, code
+// built with -ffast-math) left in this thread: round to nearest even, keep subnormals.
+class DefaultFloats {
+  public:
+#if defined(__x86_64__)
+    DefaultFloats() : saved_(_mm_getcsr()) { _mm_setcsr(0x1F80); }
+    ~DefaultFloats() { _mm_setcsr(saved_); }
+
+  private:
+    unsigned saved_;
+#elif defined(__aarch64__)
+    DefaultFloats() {
+        asm volatile("mrs %0, fpcr" : "=r"(saved_));
+        asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
+    }
+    ~DefaultFloats() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+
+  private:
+    std::uint64_t saved_;
+#endif
+};
+
 template <typename To, typename From>
 inline To bits(From value) {
     static_assert(sizeof(To) == sizeof(From));

@@ -51,6 +51,7 @@ DISTRIBUTIONS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("truncated_normal", (0.1, 0.02, -0.3, 0.7)),
     ("truncated_normal", (0.0, 1.0, 10.0, 11.0)),
     ("truncated_normal", (0.0, 1.0, 0.5, 0.500001)),
+    ("truncated_normal", (0.0, 1.0, 2.47, 2.4700002)),  # so narrow that bounds decide
     ("truncated_normal", (0.0, 1.0, -1000.0, 1000.0)),
     ("truncated_normal", (0.0, 1.0, -math.inf, -12.5)),
     ("truncated_normal", (0.0, 1.0, 1.0, math.inf)),

@@ -49,8 +49,8 @@ def fans(
         )
     kernel = _product(sizes, roles, "kernel")
     outputs = _product(sizes, roles, "out")
-    if groups < 1 or outputs % groups:
-        raise FaninError(f"groups is {groups}; it must divide the {outputs} outputs of {sizes}.")
+    if not isinstance(groups, int) or groups < 1 or outputs % groups:
+        raise FaninError(f"groups is {groups!r}; it must divide the {outputs} outputs of {sizes}.")
     return Fans(_product(sizes, roles, "in") * kernel, outputs // groups * kernel)
 
 

@@ -37,6 +37,11 @@ class Axes:
 
     roles: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        for role in self.roles:
+            if role not in ROLES:
+                raise FaninError(f"axes has the role {role!r}; roles are {', '.join(ROLES)}.")
+
     def order(self) -> tuple[int, ...] | None:
         """The axes from the slowest to the fastest in canonical order; None if stored so."""
         return _canonical_order(self.roles)
@@ -55,6 +60,8 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...]) -> Axes:
         return _torch_layout(len(shape))
     if isinstance(axes, str):
         axes = Axes(tuple(_role(token, axes) for token in _SHORTHANDS.get(axes, axes).split()))
+    if not isinstance(axes, Axes):
+        raise FaninError(f"axes is {axes!r}; give roles in stored order, such as 'out in kh kw'.")
     if len(axes.roles) != len(shape):
         raise FaninError(f"axes {str(axes)!r} names {len(axes.roles)} axes of shape {shape}.")
     return axes

@@ -1,4 +1,7 @@
-"""The one exception that every rejected input raises."""
+"""The one exception that every rejected input raises, and what its messages share."""
+
+import difflib
+from collections.abc import Sequence
 
 
 class FaninError(ValueError):
@@ -8,3 +11,9 @@ class FaninError(ValueError):
     value received, the values allowed, and the next step. Nothing was changed: the call
     that raised it left models, arrays and files as they were.
     """
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """How an error about an unknown word goes on: the nearest known word, or all of them."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f": did you mean {near[0]!r}?" if near else f". Known are {', '.join(known)}."

@@ -10,7 +10,7 @@ from fanin.axes import Axes, parse_axes
 from fanin.errors import FaninError
 from fanin.initializers import Initializer
 from fanin.param import Kind, Param
-from fanin.streams import Array
+from fanin.streams import Array, check_out
 
 _NORMALIZATIONS = (
     nn.modules.batchnorm._NormBase,  # batch and instance normalizations
@@ -32,8 +32,16 @@ class Slot:
 
     def rehearse(self, initializer: Initializer, seed: int) -> None:
         """Raise whatever `write` would raise, without drawing."""
-        nothing = (slice(0, 0),) * len(self.param.shape)
+        param = self.param
+        nothing = (slice(0, 0),) * len(param.shape)
         self._draw(initializer, seed, index=nothing)
+        if self.tensor.layout is not torch.strided:
+            raise FaninError(f"{param.name} has layout {self.tensor.layout}; make it dense first.")
+        if self.tensor.device.type == "cpu":
+            try:
+                check_out(_as_numpy(self.tensor), param.shape, param.dtype)
+            except (FaninError, RuntimeError) as error:
+                raise FaninError(f"{param.name} cannot be written: {error}") from None
 
     def write(self, initializer: Initializer, seed: int) -> None:
         """Draw the values into the tensor."""
@@ -109,7 +117,9 @@ def _slot(tensor: nn.Parameter, places: list[tuple[str, str, nn.Module]]) -> Slo
         axes=axes,
         groups=module.groups if isinstance(module, _CONVOLUTIONS) else 1,
     )
-    return Slot(param, tensor, module.padding_idx if isinstance(module, _TABLES) else None)
+    if isinstance(module, _TABLES) and attribute == "weight":
+        return Slot(param, tensor, module.padding_idx)
+    return Slot(param, tensor)
 
 
 def _role(attribute: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[Kind, Axes]:

@@ -8,19 +8,16 @@ from fanin.initializers._base import Initializer, Roles, Shape, expression
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Constant(Initializer):
-    """Every element is `value`."""
+    """The same value for every shape."""
 
-    value: float
-
-    def __post_init__(self) -> None:
-        self.distribution(())  # raises for a value that is not finite
+    drawn: streams.Constant
 
     def distribution(self, shape: Shape, axes: Roles = None, groups: int = 1) -> streams.Constant:
-        return streams.Constant(self.value)
+        return self.drawn
 
     def __repr__(self) -> str:
-        named = {0.0: "zeros", 1.0: "ones"}.get(self.value)
-        return expression(named) if named else expression("constant", self.value)
+        named = {0.0: "zeros", 1.0: "ones"}.get(self.drawn.value)
+        return expression(named) if named else expression("constant", self.drawn.value)
 
 
 def constant(value: float) -> Constant:
@@ -31,7 +28,7 @@ def constant(value: float) -> Constant:
     >>> constant(0.5)
     constant(0.5)
     """
-    return Constant(float(value))
+    return Constant(streams.Constant(value))
 
 
 def zeros() -> Constant:
@@ -42,7 +39,7 @@ def zeros() -> Constant:
     >>> zeros()
     zeros()
     """
-    return Constant(0.0)
+    return constant(0.0)
 
 
 def ones() -> Constant:
@@ -51,4 +48,4 @@ def ones() -> Constant:
     >>> ones()
     ones()
     """
-    return Constant(1.0)
+    return constant(1.0)

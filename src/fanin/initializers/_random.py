@@ -2,7 +2,6 @@
 
 from dataclasses import astuple, dataclass
 
-from fanin import streams
 from fanin.initializers._base import Initializer, Roles, Shape, expression
 from fanin.streams import Distribution, Normal, TruncatedNormal, Uniform
 
@@ -29,7 +28,7 @@ def uniform(low: float, high: float) -> Random:
     >>> uniform(-0.5, 0.5)
     uniform(-0.5, 0.5)
     """
-    return Random(streams.Uniform(float(low), float(high)))
+    return Random(Uniform(low, high))
 
 
 def normal(mean: float = 0.0, std: float = 1.0) -> Random:
@@ -38,7 +37,7 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Random:
     >>> normal(std=0.02)
     normal(0.0, 0.02)
     """
-    return Random(streams.Normal(float(mean), float(std)))
+    return Random(Normal(mean, std))
 
 
 def truncated_normal(
@@ -54,4 +53,4 @@ def truncated_normal(
     >>> round(truncated_normal(std=0.02).std((64, 64)), 6)
     0.017593
     """
-    return Random(streams.TruncatedNormal(float(mean), float(std), float(lower), float(upper)))
+    return Random(TruncatedNormal(mean, std, lower, upper))

@@ -1,12 +1,12 @@
 """Initializers by name, and by the expression that they print as."""
 
 import ast
-import difflib
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, suggestion
 from fanin.initializers import _constant, _random, _scaling
 from fanin.initializers._base import Initializer
 
@@ -56,7 +56,7 @@ def get(spec: str | Initializer) -> Initializer:
     alias, _, rest = name.partition("_")
     factory = _FACTORIES.get(f"{_ALIASES[alias]}_{rest}" if alias in _ALIASES else name)
     if factory is None:
-        raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}.")
+        raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}")
     try:
         inspect.signature(factory).bind(*positional, **keywords)
         return factory(*positional, **keywords)
@@ -66,24 +66,30 @@ def get(spec: str | Initializer) -> Initializer:
         raise FaninError(f"initializer {spec!r} cannot be made: {error}.") from None
 
 
-def suggestion(word: str, known: tuple[str, ...]) -> str:
-    """How an error about an unknown word goes on."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-
-
 def _parse(spec: str) -> tuple[str, list[Any], dict[str, Any]]:
     try:
         node = ast.parse(spec.strip(), mode="eval").body
         if isinstance(node, ast.Name):
             return node.id, [], {}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            positional = [ast.literal_eval(argument) for argument in node.args]
-            keywords = {str(item.arg): ast.literal_eval(item.value) for item in node.keywords}
-            return node.func.id, positional, keywords
+            positional = [_literal(argument) for argument in node.args]
+            keywords = {str(item.arg): _literal(item.value) for item in node.keywords}
+            if len(keywords) == len(node.keywords):
+                return node.func.id, positional, keywords
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass
     raise FaninError(
         f"initializer {spec!r} is neither a name nor a call with literal arguments, such as "
         "'he_normal' or 'uniform(-0.5, 0.5)'."
     )
+
+
+def _literal(node: ast.expr) -> Any:
+    """A literal, or inf and -inf, as infinite bounds print."""
+    match node:
+        case ast.Name(id="inf"):
+            return math.inf
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
+            return -math.inf
+        case _:
+            return ast.literal_eval(node)

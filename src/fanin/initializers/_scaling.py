@@ -26,8 +26,15 @@ class VarianceScaling(Initializer):
     shaped: Shaped
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise FaninError(f"scale of variance_scaling is {self.scale}; it must be > 0.")
+        try:
+            scale = math.nan if isinstance(self.scale, str) else float(self.scale)
+        except (TypeError, ValueError, OverflowError):
+            scale = math.nan
+        if not (math.isfinite(scale) and scale > 0):
+            raise FaninError(
+                f"scale of variance_scaling is {self.scale!r}; it must be a finite number > 0."
+            )
+        object.__setattr__(self, "scale", scale)
         for what, value, allowed in (
             ("mode", self.mode, get_args(Mode)),
             ("distribution", self.shaped, get_args(Shaped)),
@@ -79,7 +86,7 @@ def variance_scaling(
     >>> variance_scaling(2.0, "fan_out", "normal").std((256, 128))
     0.08838834764831845
     """
-    return VarianceScaling(float(scale), mode, distribution)
+    return VarianceScaling(scale, mode, distribution)
 
 
 class Preset(NamedTuple):
@@ -95,7 +102,7 @@ class Preset(NamedTuple):
         return VarianceScaling(self.scale, self.mode, self.distribution)
 
     def __call__(self, mode: Mode | None = None) -> VarianceScaling:
-        return VarianceScaling(self.scale, mode or self.mode, self.distribution)
+        return VarianceScaling(self.scale, self.mode if mode is None else mode, self.distribution)
 
 
 _GLOROT = "Glorot & Bengio 2010, eq. 12 and 16; scale 1 for linear and tanh units"

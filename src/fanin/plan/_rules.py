@@ -18,6 +18,8 @@ def choose(
     Weights get `initializer`; biases and shifts zeros, scales ones. `overrides` maps a
     parameter's name or a glob pattern to an initializer and wins; the last match counts.
     """
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise FaninError(f"overrides is {overrides!r}; it maps names or patterns to initializers.")
     by_kind = {"weight": get(initializer), "bias": zeros(), "shift": zeros(), "scale": ones()}
     given = {pattern: get(spec) for pattern, spec in (overrides or {}).items()}
     unused = dict.fromkeys(given)

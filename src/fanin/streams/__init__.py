@@ -13,4 +13,5 @@ from fanin.streams._distributions import TruncatedNormal as TruncatedNormal
 from fanin.streams._distributions import Uniform as Uniform
 from fanin.streams._output import Array as Array
 from fanin.streams._output import DTypeLike as DTypeLike
+from fanin.streams._output import check_out as check_out
 from fanin.streams._stream import Stream as Stream

@@ -48,11 +48,14 @@ def stream_number(name: str, label: str = "") -> int:
 def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ...]:
     """The shape as a tuple of ints >= 0 with fewer than 2**63 elements in all."""
     try:
-        # Not isinstance(shape, SupportsIndex): asking a Protocol takes microseconds.
-        sizes = (shape,) if hasattr(shape, "__index__") else shape
-        result = tuple(map(operator.index, sizes))
+        result = (shape,) if type(shape) is int else tuple(map(operator.index, shape))  # type: ignore[arg-type]
     except TypeError:
-        raise FaninError(f"shape is {shape!r}; a shape is an integer or integers >= 0.") from None
+        try:
+            result = (operator.index(shape),)  # type: ignore[arg-type]
+        except TypeError:
+            raise FaninError(
+                f"shape is {shape!r}; a shape is an integer or integers >= 0."
+            ) from None
     if min(result, default=0) < 0:
         raise FaninError(f"shape is {result}; every size must be >= 0.")
     total = math.prod(result) or math.prod(filter(None, result))
@@ -84,6 +87,8 @@ def region(
     """
     if index is None and order is None:
         return Region(0, shape, None)
+    if order is not None and sorted(order) != list(range(len(shape))):
+        raise FaninError(f"order is {order!r}; it lists every axis of shape {shape} once.")
     strides = [0] * len(shape)
     stride = 1
     for axis in reversed(range(len(shape)) if order is None else order):
@@ -126,12 +131,13 @@ def _check_item(item: object, axis: int, shape: tuple[int, ...]) -> int | slice:
         except (TypeError, ValueError) as error:
             raise FaninError(f"index {item!r} of axis {axis} is not a slice: {error}.") from None
         return item
-    if isinstance(item, SupportsIndex) and not isinstance(item, bool):
-        position = operator.index(item)
-        if -shape[axis] <= position < shape[axis]:
-            return position % shape[axis]
-        raise FaninError(f"index {position} is outside axis {axis} of shape {shape}.")
-    raise FaninError(
-        f"index {item!r} of axis {axis} is not an integer or a slice; masks and arrays of "
-        "positions are not addresses."
-    )
+    try:
+        position = operator.index(item if type(item) is not bool else None)  # type: ignore[arg-type]
+    except TypeError:
+        raise FaninError(
+            f"index {item!r} of axis {axis} is not an integer or a slice; masks and arrays of "
+            "positions are not addresses."
+        ) from None
+    if -shape[axis] <= position < shape[axis]:
+        return position % shape[axis]
+    raise FaninError(f"index {position} is outside axis {axis} of shape {shape}.")

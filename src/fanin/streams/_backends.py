@@ -4,11 +4,13 @@ FANIN_BACKEND names one (`backends()` lists them); unset, the fastest is chosen.
 FANIN_NUM_THREADS sets the default number of threads.
 """
 
+import operator
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import SupportsIndex, cast
 
 from fanin.errors import FaninError
 from fanin.streams import _reference
@@ -29,6 +31,7 @@ def _available() -> dict[str, Fill]:
 
 
 _WORTH_THREADS = 1 << 17  # the kernel does not share fewer values anyway
+_MOST_THREADS = 4096
 
 _BACKENDS = _available()  # the fastest first
 _chosen: str | None = None
@@ -43,7 +46,7 @@ def backend() -> str:
     """The name of the back end that draws."""
     global _chosen
     if _chosen is None:
-        _chosen = _check(os.environ.get("FANIN_BACKEND") or backends()[0])
+        _chosen = _check(os.environ.get("FANIN_BACKEND") or backends()[0], "FANIN_BACKEND")
         if _native is None:
             warnings.warn(
                 "fanin was installed without its compiled kernel: the NumPy reference draws, with "
@@ -54,19 +57,17 @@ def backend() -> str:
     return _chosen
 
 
-def _check(name: str) -> str:
+def _check(name: str, what: str) -> str:
     if name not in _BACKENDS:
-        raise FaninError(
-            f"back end {name!r} is not one of {', '.join(backends())} on this machine."
-        )
+        raise FaninError(f"{what} is {name!r}; this machine has {', '.join(backends())}.")
     return name
 
 
 @contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Draw with the named back end inside a `with` block."""
+    """Draw with the named back end inside a `with` block, in all threads of the process."""
     global _chosen
-    before, _chosen = backend(), _check(name)
+    before, _chosen = backend(), _check(name, "back end")
     try:
         yield
     finally:
@@ -80,20 +81,21 @@ def current_fill() -> Fill:
 
 def check_threads(threads: int | None, values: int) -> int:
     """The number of threads to draw with: as asked, FANIN_NUM_THREADS, or the process's CPUs."""
-    asked: object = threads
-    if asked is None:
+    setting = None
+    if threads is None:
         if values < _WORTH_THREADS:
             return 1
-        asked = os.environ.get("FANIN_NUM_THREADS")
-        if not asked:
+        setting = os.environ.get("FANIN_NUM_THREADS")
+        if not setting:
             return _cpus()
     try:
-        count = int(asked)  # type: ignore[call-overload]
+        count = int(setting) if setting else operator.index(cast(SupportsIndex, threads))
     except (TypeError, ValueError):
         count = 0
     if count < 1:
-        raise FaninError(f"threads is {asked!r}; give an integer >= 1.")
-    return int(count)
+        what = "FANIN_NUM_THREADS" if setting else "threads"
+        raise FaninError(f"{what} is {setting or threads!r}; give an integer >= 1.")
+    return min(count, _MOST_THREADS)
 
 
 def _cpus() -> int:

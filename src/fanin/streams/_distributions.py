@@ -1,7 +1,8 @@
 """The distributions of a stream, and the constants that their draws are made with.
 
 A Distribution is what a user asked for, in doubles. `constants(precision)` is what every
-back end computes with: doubles, each of which a draw in float32 rounds once.
+back end computes with: doubles, each of which a draw in float32 rounds once. A -0.0 counts
+as 0.0.
 """
 
 import math
@@ -16,8 +17,9 @@ from fanin.streams._phi import interval
 
 # The nearer bound may lie this far out: beyond, a tail coordinate would leave the float32 range.
 FARTHEST = 12.5
-# No draw is farther out: |z| < 9.2 in float64 (6.4 in float32), and behind a bound at 12.5 < 16.
-_LARGEST_Z = 16.0
+# No draw is farther out: |z| < 6.4 in float32, 9.2 in float64; behind a bound at 12.5, 16.
+_LARGEST_Z = {"float32": 6.4, "float64": 9.2}
+_LARGEST_Z_BEHIND_A_BOUND = 16.0
 
 
 class Distribution(Protocol):
@@ -29,7 +31,7 @@ class Distribution(Protocol):
         """The doubles that a draw in "float32" or "float64" computes with."""
         ...
 
-    def reach(self) -> float:
+    def reach(self, precision: str) -> float:
         """A bound of the values' magnitude, to be held against the range of the dtype."""
         ...
 
@@ -38,9 +40,18 @@ class Distribution(Protocol):
         ...
 
 
-def _check_finite(kind: str, name: str, value: float) -> None:
-    if not math.isfinite(value):
-        raise FaninError(f"{name} of {kind} is {value}; it must be finite.")
+def _to_floats(distribution: "Constant | Uniform | Normal | TruncatedNormal") -> None:
+    """Make every field a float, and finite but for the bounds of a truncation."""
+    for name in distribution.__slots__:
+        value = getattr(distribution, name)
+        try:
+            number = math.nan if isinstance(value, str) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number) and (name not in ("lower", "upper") or math.isnan(number)):
+            kind = distribution.kind
+            raise FaninError(f"{name} of {kind} is {value!r}; it must be a finite number.")
+        object.__setattr__(distribution, name, number)
 
 
 @lru_cache(maxsize=1024)
@@ -49,9 +60,10 @@ def _just_inside(low: float, high: float, precision: str, open_: bool) -> tuple[
     real = np.float32 if precision == "float32" else np.float64
     with np.errstate(over="ignore"):  # a bound beyond the range is no bound
         first, last = real(low), real(high)
-    if first < low or (open_ and first == low):
+    # As doubles: beside a float32, NumPy rounds a Python float to float32 before it compares.
+    if float(first) < low or (open_ and float(first) == low):
         first = np.nextafter(first, real(math.inf))
-    if last > high or (open_ and last == high):
+    if float(last) > high or (open_ and float(last) == high):
         last = np.nextafter(last, real(-math.inf))
     if first > last:
         raise FaninError(f"between {low} and {high} there is no {precision}; widen the interval.")
@@ -66,12 +78,12 @@ class Constant:
     value: float
 
     def __post_init__(self) -> None:
-        _check_finite(self.kind, "value", self.value)
+        _to_floats(self)
 
     def constants(self, precision: str) -> tuple[float, ...]:
         return (self.value,)
 
-    def reach(self) -> float:
+    def reach(self, precision: str) -> float:
         return abs(self.value)
 
     def std_of_values(self) -> float:
@@ -87,8 +99,7 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        _check_finite(self.kind, "low", self.low)
-        _check_finite(self.kind, "high", self.high)
+        _to_floats(self)
         if self.low >= self.high:
             raise FaninError(f"uniform has low={self.low}, high={self.high}; low must be < high.")
 
@@ -98,7 +109,7 @@ class Uniform:
         inside = _just_inside(self.low, self.high, precision, open_=True)
         return (half, middle, *inside)
 
-    def reach(self) -> float:
+    def reach(self, precision: str) -> float:
         return max(abs(self.low), abs(self.high))
 
     def std_of_values(self) -> float:
@@ -114,13 +125,14 @@ class Normal:
     std: float
 
     def __post_init__(self) -> None:
-        _check_normal(self.kind, self.mean, self.std)
+        _to_floats(self)
+        _check_std(self.kind, self.std)
 
     def constants(self, precision: str) -> tuple[float, ...]:
         return (self.std, self.mean)
 
-    def reach(self) -> float:
-        return abs(self.mean) + _LARGEST_Z * self.std
+    def reach(self, precision: str) -> float:
+        return abs(self.mean) + _LARGEST_Z[precision] * self.std
 
     def std_of_values(self) -> float:
         return self.std
@@ -137,8 +149,9 @@ class TruncatedNormal:
     upper: float
 
     def __post_init__(self) -> None:
-        _check_normal(self.kind, self.mean, self.std)
-        if not self.lower < self.upper:  # also where one is NaN
+        _to_floats(self)
+        _check_std(self.kind, self.std)
+        if self.lower >= self.upper:
             raise FaninError(
                 f"truncated_normal has lower={self.lower}, upper={self.upper} (in units of std "
                 "around the mean); lower must be < upper."
@@ -155,24 +168,23 @@ class TruncatedNormal:
         cut = interval(self.lower, self.upper)
         scale = 2.0**bits
         tails = (cut.width, cut.below * scale, cut.above * scale, cut.shift * scale)
-        # std = 0 puts every value on the mean, also where a bound is infinite.
-        low, high = (
-            (self.mean + self.std * bound if self.std else self.mean)
-            for bound in (self.lower, self.upper)
-        )
-        inside = _just_inside(low, high, precision, open_=False)
+        if self.std == 0:
+            inside = (self.mean, self.mean)
+        else:
+            low, high = self.mean + self.std * self.lower, self.mean + self.std * self.upper
+            inside = _just_inside(low, high, precision, open_=False)
         return (self.std, self.mean, *tails, *inside)
 
-    def reach(self) -> float:
-        lower, upper = max(self.lower, -_LARGEST_Z), min(self.upper, _LARGEST_Z)
-        return max(abs(self.mean + self.std * lower), abs(self.mean + self.std * upper))
+    def reach(self, precision: str) -> float:
+        lower = max(self.lower, -_LARGEST_Z_BEHIND_A_BOUND)
+        upper = min(self.upper, _LARGEST_Z_BEHIND_A_BOUND)
+        values = (self.mean + self.std * lower, self.mean + self.std * upper)
+        return max(*map(abs, values), abs(self.mean), self.std)
 
     def std_of_values(self) -> float:
         return self.std * interval(self.lower, self.upper).std
 
 
-def _check_normal(kind: str, mean: float, std: float) -> None:
-    _check_finite(kind, "mean", mean)
-    _check_finite(kind, "std", std)
+def _check_std(kind: str, std: float) -> None:
     if std < 0:
         raise FaninError(f"std of {kind} is {std}; it must be >= 0.")

@@ -19,6 +19,8 @@ _NAMES = tuple(_LARGEST)
 
 def dtype_name(dtype: DTypeLike, out: Array | None) -> str:
     """One of float32, float64, bfloat16, float16: as asked, else out's, else float32."""
+    if out is not None and not isinstance(out, np.ndarray):
+        raise FaninError(f"out is a {type(out).__name__}; it must be a NumPy array.")
     if dtype is None:
         dtype = "float32" if out is None else out.dtype
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or _numpy_name(dtype)
@@ -51,12 +53,10 @@ def largest(name: str) -> float:
     return _LARGEST[name]
 
 
-def prepare(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
+def check_out(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
     """A new array, or the caller's after it was found fit to be written."""
     if out is None:
         return np.empty(shape, _storage(name))
-    if not isinstance(out, np.ndarray):
-        raise FaninError(f"out is a {type(out).__name__}; it must be a NumPy array.")
     stored = out.dtype.name
     if stored != name and not (stored == "uint16" and name in ("bfloat16", "float16")):
         raise FaninError(f"out holds {stored} and the draw is {name}; they must agree.")
@@ -75,6 +75,8 @@ def prepare(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
 
 
 def _may_overlap(out: Array) -> bool:
+    if out.size == 0:
+        return False  # NumPy gives an empty array strides of 0
     reach = out.itemsize
     for stride, size in sorted(zip(map(abs, out.strides), out.shape, strict=True)):
         if size > 1:

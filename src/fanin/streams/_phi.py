@@ -55,6 +55,15 @@ def interval(lower: float, upper: float) -> Interval:
     """The Interval of bounds in standard deviations, lower < upper, infinities allowed."""
     with localcontext(_DIGITS):
         below, above = _phi(lower), _phi(-upper)
+        gap = Decimal(upper) - Decimal(lower)
+        if gap < Decimal("1e-30"):  # the density is flat to 28 digits, the differences have none
+            return Interval(
+                float(below),
+                float(above),
+                float(gap * _density(Decimal(lower))),
+                float((below - above) / 2),
+                float(gap / Decimal(12).sqrt()),
+            )
         # On the side where both probabilities are small, their difference keeps its digits.
         width = _phi(-lower) - above if lower > 0 else _phi(upper) - below
         at_lower, at_upper = (

@@ -5,13 +5,14 @@ compiled kernel. `fill` is the one call that every back end offers.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fanin.streams._arithmetic import Float32, fma
 from fanin.streams._output import encode
-from fanin.streams._philox import Words, words_at
+from fanin.streams._philox import Addresses, Words, words_at
 from fanin.streams._quantile import Float64, quantile32, quantile64
 
 _CHUNK = 1 << 16  # elements at a time: bounds the memory of the intermediate arrays
@@ -37,21 +38,44 @@ def fill(
     uint16) or float16 (in uint16). `streams` are the numbers of the stream and of its child
     `low`, which float64 draws take their lower words from. `threads` is ignored here.
     """
+    if steps is not None:
+        steps = tuple(step for step, size in zip(steps, out.shape, strict=True) if size != 1)
+    out = np.squeeze(out)  # out.flat knows 32 axes at most
     for start in range(0, out.size, _CHUNK):
         flat = np.arange(start, min(start + _CHUNK, out.size))
-        positions = (flat,) if steps is None else np.unravel_index(flat, out.shape)
-        addresses = np.full(len(flat), base % 2**64, np.uint64)
-        for position, step in zip(positions, (1,) if steps is None else steps, strict=True):
-            addresses += position.astype(np.uint64) * np.uint64(step % 2**64)
+        addresses = _addresses(flat.astype(np.uint64), out.shape, steps) + np.uint64(base)
         words = words_at(addresses, seed, streams[0])
         if encoding == "uint32":
             out.flat[flat] = words
         elif encoding == "float64":
             low = words_at(addresses, seed, streams[1])
-            out.flat[flat] = _DOUBLE[kind](words, low, *constants)
+            out.flat[flat] = _DOUBLE[kind](words, low, *(value + 0.0 for value in constants))
         else:
-            values = _SINGLE[kind](words, *(np.float32(value) for value in constants))
+            values = _SINGLE[kind](words, *map(_float32, constants))
             out.flat[flat] = encode(values, encoding)
+
+
+def _float32(value: float) -> np.float32:
+    return np.float32(value) + np.float32(0.0)  # no -0.0, to which a small number may round
+
+
+def _addresses(flat: Addresses, shape: tuple[int, ...], steps: tuple[int, ...] | None) -> Addresses:
+    """Addresses relative to the first of elements given by their row-major numbers."""
+    if steps is None:
+        return flat
+    addresses = np.zeros_like(flat)
+    for size, step in zip(reversed(shape), reversed(steps), strict=True):
+        flat, position = np.divmod(flat, np.uint64(size))
+        addresses += position * np.uint64(step % 2**64)
+    return addresses
+
+
+def _clip(
+    values: npt.NDArray[Any], low: np.floating[Any] | float, high: np.floating[Any] | float
+) -> npt.NDArray[Any]:
+    # Not np.clip, which leaves open which of two zeros it returns.
+    values = np.where(values > low, values, low)
+    return np.where(values < high, values, high)
 
 
 def _tail32(words: Words) -> Float32:
@@ -71,7 +95,7 @@ def _uniform32(
 ) -> Float32:
     k = (words >> np.uint32(8)).astype(np.int32)
     x = (2 * k + np.int32(1 - 2**24)).astype(np.float32) * np.float32(2.0**-24)  # exact
-    return np.clip(fma(x, half, middle), low, high)
+    return _clip(fma(x, half, middle), low, high)
 
 
 def _normal32(words: Words, std: np.float32, mean: np.float32) -> Float32:
@@ -92,7 +116,7 @@ def _truncated_normal32(
 ) -> Float32:
     p = np.minimum(fma(_tail32(words), width, below), fma(_tail32(words ^ _FLIP), width, above))
     z = quantile32(p, fma(_centre32(words), width, shift))
-    return np.clip(fma(z, std, mean), low, high)
+    return _clip(fma(z, std, mean), low, high)
 
 
 def _tail64(high: Words, low: Words) -> Float64:
@@ -114,7 +138,7 @@ def _uniform64(
 ) -> Float64:
     k = high * 2.0**21 + (low >> np.uint32(11))  # the top 53 bits, exact
     x = ((2.0 * k - 2.0**53) + 1.0) * 2.0**-53  # exact
-    return np.clip(x * half + middle, least, most)
+    return _clip(x * half + middle, least, most)
 
 
 def _normal64(high: Words, low: Words, std: float, mean: float) -> Float64:
@@ -139,7 +163,7 @@ def _truncated_normal64(
         _tail64(high, low) * width + below, _tail64(high ^ _FLIP, low ^ _FLIP) * width + above
     )
     z = quantile64(p, _centre64(high, low) * width + shift)
-    return np.clip(z * std + mean, least, most)
+    return _clip(z * std + mean, least, most)
 
 
 _SINGLE: dict[str, Callable[..., Float32]] = {

@@ -1,5 +1,6 @@
 """Stream: values as a pure function of seed, name and index."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import SupportsIndex
@@ -13,10 +14,10 @@ from fanin.streams._distributions import Constant, Distribution, Normal, Truncat
 from fanin.streams._output import (
     Array,
     DTypeLike,
+    check_out,
     dtype_name,
     encode,
     largest,
-    prepare,
     raw,
 )
 from fanin.streams._philox import Words
@@ -54,7 +55,7 @@ class Stream:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", check_seed(self.seed))
-        if self.version != 1:
+        if type(self.version) is not int or self.version != 1:
             raise FaninError(f"stream version is {self.version!r}; this fanin knows version 1.")
         object.__setattr__(self, "_number", stream_number(self.name))
 
@@ -65,12 +66,16 @@ class Stream:
     def words(self, n: SupportsIndex, start: int = 0, *, threads: int | None = None) -> Words:
         """The n 32-bit words from address `start` on, as uint32 of shape (n,)."""
         (count,) = check_shape((n,))
+        try:
+            start = operator.index(start)
+        except TypeError:
+            raise FaninError(f"start is {start!r}; it must be an integer in [0, 2**64).") from None
         if not 0 <= start <= 2**64 - count:
             raise FaninError(f"start is {start} for {count} words; addresses are in [0, 2**64).")
         out = np.empty(count, np.uint32)
         numbers = self._numbers("uint32")
         threads = check_threads(threads, count)
-        current_fill()(out, "uint32", start, None, self.seed, numbers, "words", (), threads)
+        current_fill()(out, "uint32", start % 2**64, None, self.seed, numbers, "words", (), threads)
         return out
 
     def uniform(
@@ -89,7 +94,7 @@ class Stream:
         2**24 equidistant values in float32, 2**53 in float64. A bfloat16 or float16 result
         may round onto a bound.
         """
-        return self.draw(Uniform(float(low), float(high)), shape, dtype, index, out, threads)
+        return self.draw(Uniform(low, high), shape, dtype, index, out, threads)
 
     def normal(
         self,
@@ -107,7 +112,7 @@ class Stream:
         One word makes one value: |z| < 6.4 in float32; the values are antisymmetric about
         the mean in the words.
         """
-        return self.draw(Normal(float(mean), float(std)), shape, dtype, index, out, threads)
+        return self.draw(Normal(mean, std), shape, dtype, index, out, threads)
 
     def truncated_normal(
         self,
@@ -128,7 +133,7 @@ class Stream:
         it around the mean (as in JAX, Keras and SciPy; torch's bounds are absolute). The
         nearer bound lies at most 12.5 std from the mean.
         """
-        cut = TruncatedNormal(float(mean), float(std), float(lower), float(upper))
+        cut = TruncatedNormal(mean, std, lower, upper)
         return self.draw(cut, shape, dtype, index, out, threads)
 
     def draw(
@@ -148,11 +153,12 @@ class Stream:
         """
         encoding = dtype_name(dtype, out)
         part = region(check_shape(shape), index, order)
-        reach = distribution.reach()
+        precision = "float64" if encoding == "float64" else "float32"
+        reach = distribution.reach(precision)
         if reach > largest(encoding):
             raise FaninError(f"{distribution} reaches {reach:.3g}, beyond the range of {encoding}.")
-        constants = distribution.constants("float64" if encoding == "float64" else "float32")
-        result = prepare(out, part.shape, encoding)
+        constants = distribution.constants(precision)
+        result = check_out(out, part.shape, encoding)
         threads = check_threads(threads, result.size)
         if isinstance(distribution, Constant):
             raw(result)[...] = encode(np.array(constants), encoding)

@@ -1,0 +1,20 @@
+"""The lab: train real networks from several initializations and report what happened.
+
+Names are looked up on first use, so that `fanin compare --help` needs none of the lab's libraries.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fanin.lab.comparison import Comparison as Comparison
+    from fanin.lab.comparison import compare as compare
+
+__all__ = ["Comparison", "compare"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fanin.lab import comparison
+
+    return getattr(comparison, name)

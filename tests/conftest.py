@@ -1,0 +1,18 @@
+"""What all tests share: reproducible property tests, and every back end in turn."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from fanin.streams import backends, use_backend
+
+settings.register_profile("fanin", deadline=None, max_examples=60, derandomize=True, database=None)
+settings.load_profile("fanin")
+
+
+@pytest.fixture(params=backends())
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Draw with this back end; a test that asks for it runs once for each."""
+    with use_backend(request.param):
+        yield request.param

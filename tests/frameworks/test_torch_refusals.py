@@ -1,0 +1,152 @@
+"""What initialize refuses, how it says so, and that the model is as it was."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fanin import FaninError, initialize
+
+
+def overlapping() -> nn.Module:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4))
+    model[1].weight = nn.Parameter(torch.ones(1, 4).expand(4, 4))
+    return model
+
+
+def sparse() -> nn.Module:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4))
+    model[1].weight = nn.Parameter(torch.eye(4).to_sparse())
+    return model
+
+
+def of_dtype(dtype: torch.dtype) -> nn.Module:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4))
+    model[1].weight = nn.Parameter(model[1].weight.detach().to(dtype))
+    return model
+
+
+def with_last(module: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 4), module)
+
+
+NO_RULE = "for which there is no rule"
+REFUSED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
+    "bilinear": (
+        lambda: with_last(nn.Bilinear(2, 3, 4)),
+        {},
+        r"1\.weight has shape \(4, 2, 3\) in a Bilinear, for which there is no rule\. "
+        r"Pass overrides=\{'1\.weight': ",
+    ),
+    "transposed": (lambda: with_last(nn.ConvTranspose2d(2, 2, 2)), {}, NO_RULE),
+    "recurrent": (lambda: with_last(nn.LSTM(2, 2)), {}, rf"1\.weight_ih_l0 .*{NO_RULE}"),
+    "attention": (
+        lambda: with_last(nn.MultiheadAttention(4, 2)),
+        {},
+        rf"1\.in_proj_weight .*{NO_RULE}",
+    ),
+    "slope": (
+        lambda: with_last(nn.PReLU()),
+        {},
+        rf"1\.weight has shape \(1,\) in a PReLU, {NO_RULE}",
+    ),
+    "weight norm": (
+        lambda: with_last(nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))),
+        {},
+        NO_RULE,
+    ),
+    "complex": (
+        lambda: of_dtype(torch.complex64),
+        {},
+        r"1\.weight .*dtype is 'complex64'; allowed are float32",
+    ),
+    "8 bit": (lambda: of_dtype(torch.float8_e4m3fn), {}, r"1\.weight .*dtype is 'float8_e4m3fn'"),
+    "overlap": (overlapping, {}, r"1\.weight.*overlap"),
+    "sparse": (sparse, {}, r"1\.weight.*parse"),
+    "fans": (
+        lambda: with_last(nn.Linear(4, 4)),
+        {"overrides": {"1.bias": "he_normal"}},
+        r"1\.bias \(he_normal\(\)\): shape \(4,\) has no fan-in",
+    ),
+    "range": (
+        lambda: with_last(nn.Linear(4, 4).half()),
+        {"overrides": {"1.bias": "constant(1e5)"}},
+        r"1\.bias .*beyond the range of float16",
+    ),
+    "unused": (
+        lambda: with_last(nn.Linear(4, 4)),
+        {"overrides": {"2.weight": "ones"}},
+        r"overrides names 2\.weight: the model has no such parameter",
+    ),
+    "unknown": (
+        lambda: with_last(nn.Linear(4, 4)),
+        {"initializer": "he_norml"},
+        "unknown initializer 'he_norml': did you mean 'he_normal'",
+    ),
+    "seed": (lambda: with_last(nn.Linear(4, 4)), {"seed": -1}, r"seed is -1; a seed is an integer"),
+}
+
+
+def contents(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    if first.is_sparse:
+        return torch.equal(first.to_dense(), second.to_dense())
+    raw = first.contiguous().flatten().view(torch.uint8)
+    return torch.equal(raw, second.contiguous().flatten().view(torch.uint8))
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_placed_is_named_and_the_model_untouched(case: str) -> None:
+    make, arguments, message = REFUSED[case]
+    model = make()
+    before = contents(model)
+    with pytest.raises(FaninError, match=message):
+        initialize(model, **({"initializer": "he_normal"} | arguments))
+    after = model.state_dict()
+    assert all(same(before[name], after[name]) for name in before)
+
+
+def test_the_meta_device_has_no_memory_to_write() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4, device="meta"))
+    before = model[0].weight.detach().clone()
+    message = r"1\.weight has shape \(4, 4\) on the meta device.*Call model\.to_empty\(device="
+    with pytest.raises(FaninError, match=message):
+        initialize(model, initializer="he_normal")
+    assert torch.equal(model[0].weight, before)
+    initialize(model.to_empty(device="cpu"), initializer="he_normal")
+
+
+@pytest.mark.parametrize("layer", [lambda: nn.LazyLinear(3), lambda: nn.LazyBatchNorm1d()])
+def test_lazy_modules_have_no_shape_yet(layer: Callable[[], nn.Module]) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), layer())
+    before = model[0].weight.detach().clone()
+    with pytest.raises(FaninError, match=r"1\.weight has no shape yet; run the model once"):
+        initialize(model, initializer="he_normal")
+    assert torch.equal(model[0].weight, before)
+
+
+@pytest.mark.parametrize("model", [None, 3, nn.Linear, {"weight": torch.zeros(2)}, torch.zeros(2)])
+def test_a_model_is_a_torch_module(model: Any) -> None:
+    with pytest.raises(FaninError, match=r"model is a \w+; it must be a torch\.nn\.Module"):
+        initialize(model, initializer="he_normal")
+
+
+def test_without_torch_there_is_no_model() -> None:
+    """Refusing a model must not be what imports torch."""
+    code = """
+import sys, fanin
+try:
+    fanin.initialize(object(), initializer="he_normal")
+except fanin.FaninError as error:
+    print(error)
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "model is a object; it must be a torch.nn.Module."

@@ -1,0 +1,53 @@
+"""Every example in the documentation runs and gives what it shows."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import fanin
+
+README = Path(__file__).parents[1] / "README.md"
+EXAMPLE = re.compile(r"```python\n(.*?)```.*?```(?:text|console)?\n(.*?)```", re.DOTALL)
+MODULES = sorted(
+    found.name
+    for found in pkgutil.walk_packages(fanin.__path__, "fanin.")
+    if not found.name.startswith(("fanin._native", "fanin.__main__"))
+)
+
+
+@pytest.mark.parametrize("name", ["fanin", *MODULES])
+def test_examples_in_docstrings(name: str) -> None:
+    failures = io.StringIO()
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner()
+    for test in doctest.DocTestFinder().find(module, name):
+        runner.run(test, out=failures.write)
+    assert runner.summarize(verbose=False).failed == 0, failures.getvalue()
+
+
+def test_there_are_examples() -> None:
+    finder = doctest.DocTestFinder()
+    examples = [
+        example
+        for name in MODULES
+        for test in finder.find(importlib.import_module(name), name)
+        for example in test.examples
+    ]
+    assert len(examples) >= 10
+
+
+def test_the_first_example_of_the_readme_prints_what_it_shows() -> None:
+    """The first ```python block, and the block after it, which is its output."""
+    found = EXAMPLE.search(README.read_text("utf-8"))
+    assert found, "the README has no ```python block followed by a block with its output"
+    code, shown = found.groups()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, str(README), "exec"), {"__name__": "__main__"})
+    assert printed.getvalue().strip() == shown.strip()

@@ -1,0 +1,138 @@
+"""The shape of the code: imports go down, files and functions are small, names are typed."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fanin
+
+SOURCE = Path(fanin.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# From the bottom up; a file imports from lower rows and from its own package only.
+LAYERS = (
+    {"fanin.errors", "fanin._native"},
+    {"fanin.axes"},
+    {"fanin.param", "fanin.streams"},
+    {"fanin._fans"},
+    {"fanin.initializers"},
+    {"fanin.plan"},
+    {"fanin.frameworks"},
+    {"fanin._initialize"},
+    {"fanin"},  # its __init__: the public names
+    {"fanin.lab"},
+    {"fanin.cli"},
+    {"fanin.__main__"},
+)
+FRAMEWORKS = {"torch", "jax", "keras", "flax", "tensorflow"}
+HEAVY = (*FRAMEWORKS, "scipy", "rich", "matplotlib", "mlxtend", "sklearn", "jinja2", "ml_dtypes")
+
+
+def layer(module: str) -> int:
+    parts = module.split(".")
+    for size in (2, 1) if parts[1:] else (1,):
+        for number, members in enumerate(LAYERS):
+            if ".".join(parts[:size]) in members and (size == 2 or module == "fanin"):
+                return number
+    raise AssertionError(f"{module} is in no layer of this test: say where it belongs")
+
+
+def module_of(path: Path) -> str:
+    parts = ["fanin", *path.relative_to(SOURCE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if _is_module(inner) else str(node.module)
+
+
+def _is_module(name: str) -> bool:
+    path = SOURCE.parent.joinpath(*name.split("."))
+    return name == "fanin._native" or path.is_dir() or path.with_suffix(".py").exists()
+
+
+def package(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_go_down(path: Path) -> None:
+    own = module_of(path)
+    for name in imports(path):
+        if name.split(".")[0] != "fanin":
+            continue
+        inside = package(name) == package(own) != "fanin"
+        assert inside or layer(name) < layer(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_only_the_adapters_and_the_lab_name_a_framework(path: Path) -> None:
+    own = module_of(path)
+    allowed = own.startswith(("fanin.frameworks.", "fanin.lab.")) or own == "fanin.streams._triton"
+    named = {name.split(".")[0] for name in imports(path)} & FRAMEWORKS
+    assert allowed or not named
+
+
+def test_fanin_loads_nothing_heavy() -> None:
+    code = "import sys, fanin, fanin.streams, fanin.initializers; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "fanin" in loaded
+    assert not {name.split(".")[0] for name in loaded}.intersection(HEAVY)
+    assert "fanin.frameworks.torch" not in loaded
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_files_are_small_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text)), f"{path.name} has no docstring"
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_functions_fit_a_screen(path: Path) -> None:
+    """At most 60 lines of code, signature and docstring aside."""
+    for function in functions(path):
+        body = function.body[1:] if ast.get_docstring(function) else function.body
+        if body:
+            size = (body[-1].end_lineno or 0) - body[0].lineno + 1
+            assert size <= 60, f"{function.name} has {size} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_public_functions_are_annotated(path: Path) -> None:
+    for function in functions(path):
+        if function.name.startswith("_") and not function.name.startswith("__"):
+            continue
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        bare = [
+            one.arg for one in arguments if not one.annotation and one.arg not in ("self", "cls")
+        ]
+        assert not bare, f"{function.name} has no types for {bare}"
+        assert function.returns, f"{function.name} does not say what it returns"
+
+
+def test_every_public_name_is_documented() -> None:
+    for name, value in vars(fanin).items():
+        if not name.startswith("_"):
+            assert inspect.getdoc(value), name

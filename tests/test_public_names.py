@@ -1,0 +1,43 @@
+"""The public names are those of the golden file: changing one is a decision."""
+
+import types
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden" / "public_names.txt"
+NAMES = [line for line in GOLDEN.read_text().splitlines() if line and not line.startswith("#")]
+MODULES = ("fanin", "fanin.initializers", "fanin.streams")
+
+
+def public(module: str) -> set[str]:
+    """The names without underscore, less submodules that were merely imported."""
+    found = vars(import_module(module)).items()
+    return {
+        f"{module}.{name}"
+        for name, value in found
+        if not name.startswith("_")
+        and not (isinstance(value, types.ModuleType) and f"{module}.{name}" not in NAMES)
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_public_names_are_the_golden_ones(module: str) -> None:
+    assert public(module) == {name for name in NAMES if name.rpartition(".")[0] == module}
+
+
+def test_the_golden_file_is_sorted_and_names_nothing_else() -> None:
+    assert sorted(set(NAMES)) == NAMES
+    assert {name.rpartition(".")[0] for name in NAMES} == set(MODULES)
+
+
+def test_fanin_has_fewer_than_20_public_names() -> None:
+    assert len(public("fanin")) < 20
+
+
+def test_every_initializer_is_public_under_its_name() -> None:
+    from fanin import initializers
+
+    missing = [name for name in initializers.names() if not hasattr(initializers, name)]
+    assert not missing
