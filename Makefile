@@ -36,7 +36,8 @@ format: $(INSTALLED)  ## Format the sources and mend what lint can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(INSTALLED)  ## Measure the speed of the streams beside torch and NumPy
+bench: $(INSTALLED)  ## Measure the speed of the streams beside torch, NumPy and MKL
+	-$(BIN)/pip install --quiet mkl
 	$(BIN)/python bench/streams.py
 
 clean:  ## Remove the virtual environment and everything built

@@ -1,4 +1,4 @@
-"""Speed of the streams beside torch.nn.init, NumPy's Generator and a plain fill.
+"""Speed of the streams beside torch.nn.init, NumPy's Generator, MKL and a plain fill.
 
     python bench/streams.py [--rounds 5] [--backend NAME]
 
@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import mkl_vsl
 import numpy as np
 import torch
 from rich.console import Console
@@ -29,6 +30,7 @@ arrays = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
 tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
 streams = {name: fanin.Stream(0, name) for name in SHAPES}
 generator = np.random.default_rng(0)
+mkl = mkl_vsl.draws()  # one thread, whatever is asked for
 
 Contender = Callable[[str, int], object]
 
@@ -44,6 +46,11 @@ def contenders() -> dict[tuple[str, str], Contender]:
     def torchs(function: Callable[..., object], *arguments: float) -> Contender:
         return lambda name, threads: function(tensors[name], *arguments)
 
+    def mkls(kind: str) -> dict[tuple[str, str], Contender]:
+        return (
+            {(kind, "MKL"): lambda name, threads: mkl[kind](arrays[name])} if mkl else {}
+        )
+
     init = torch.nn.init
     return {
         ("fill", "NumPy"): lambda name, threads: arrays[name].fill(1.5),
@@ -53,11 +60,13 @@ def contenders() -> dict[tuple[str, str], Contender]:
         ("uniform", "NumPy"): lambda name, threads: generator.random(
             dtype=np.float32, out=arrays[name]
         ),
+        **mkls("uniform"),
         ("normal", "fanin"): ours("normal"),
         ("normal", "torch"): torchs(init.normal_),
         ("normal", "NumPy"): lambda name, threads: generator.standard_normal(
             dtype=np.float32, out=arrays[name]
         ),
+        **mkls("normal"),
         ("truncated normal", "fanin"): ours("truncated_normal"),
         ("truncated normal", "torch"): torchs(init.trunc_normal_, 0.0, 1.0, -2.0, 2.0),
     }
@@ -92,7 +101,8 @@ def main() -> None:
 
     table = Table(
         title=f"{VALUES:,} float32 values, fanin's back end {args.backend}, "
-        f"median of {args.rounds} rounds"
+        f"median of {args.rounds} rounds",
+        caption="MKL's draws use one thread throughout" if mkl else None,
     )
     table.add_column("draw")
     table.add_column("who")
