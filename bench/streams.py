@@ -47,9 +47,7 @@ def contenders() -> dict[tuple[str, str], Contender]:
         return lambda name, threads: function(tensors[name], *arguments)
 
     def mkls(kind: str) -> dict[tuple[str, str], Contender]:
-        return (
-            {(kind, "MKL"): lambda name, threads: mkl[kind](arrays[name])} if mkl else {}
-        )
+        return {(kind, "MKL"): lambda name, threads: mkl[kind](arrays[name])} if mkl else {}
 
     init = torch.nn.init
     return {
