@@ -57,17 +57,23 @@ constexpr int single_terms = 8, double_terms = 16;
 extern const float single_table[][single_terms];
 extern const double double_table[][double_terms];
 
-// A tile is what one thread makes at a time; `Tiling` cuts a draw into them.
+// A tile is what one thread makes at a time: some rows, along the axis `across`, of some columns
+// of a run. A run is the last axes together, over which addresses step evenly; their memory need
+// not. Where memory runs along another axis (a transposed layout), rows are taken along that one.
 struct Tiling {
     Axes axes;  // by falling step; the last one is the fastest; at least one
     std::uint64_t base;
     char* out;
-    int across;  // the axis that tiles take several rows of; -1 where there is one axis only
-    std::int64_t columns, rows;  // of a whole tile, along the last axis and along `across`
+    int run;     // the run's first axis
+    int across;  // -1 where there is none
+    bool transposed;
+    std::int64_t run_length;
+    std::int64_t columns, rows;  // of a whole tile
     std::int64_t count;          // of tiles
 };
 Tiling tile(const Draw& draw);
-constexpr std::int64_t tile_elements = 2048;
+constexpr std::int64_t most_columns = 2048;
+constexpr std::int64_t tile_elements = 16384;
 
 // The kernel, compiled once for every ISA level: write tiles [first, last).
 using FillTiles = void (*)(const Draw&, const Tiling&, std::int64_t first, std::int64_t last);

@@ -66,74 +66,125 @@ template <typename Transform>
 class Tiles {
   public:
     Tiles(const Draw& draw, const Tiling& tiling, const Transform& transform)
-        : draw_(draw), tiling_(tiling), transform_(transform), size_(size_of(draw.encoding)) {}
+        : draw_(draw), tiling_(tiling), fastest_(tiling.axes.list[tiling.axes.size - 1]),
+          transform_(transform), size_(size_of(draw.encoding)) {}
 
     void fill(std::int64_t number) {
-        const int others = tiling_.axes.size - 1;
-        const Axis& fastest = tiling_.axes.list[others];
-        std::uint64_t address = tiling_.base;
-        char* to = tiling_.out;
-        // Take this tile's position along every axis out of its number, the fastest first.
-        const auto enter = [&](const Axis& axis, std::int64_t size) {
-            const std::int64_t parts = (axis.count + size - 1) / size;
-            const std::int64_t start = number % parts * size;
-            number /= parts;
-            address += static_cast<std::uint64_t>(start * axis.step);
-            to += start * axis.stride;
-            return size < axis.count - start ? size : axis.count - start;
-        };
-        const std::int64_t columns = enter(fastest, tiling_.columns);
-        std::int64_t rows = 1;
-        Axis across{1, 0, 0};
-        for (int axis = others - 1; axis >= 0; --axis) {
-            const bool is_across = axis == tiling_.across;
-            const std::int64_t taken = enter(tiling_.axes.list[axis], is_across ? tiling_.rows : 1);
-            if (is_across) {
-                rows = taken;
-                across = tiling_.axes.list[axis];
-            }
+        Tile tile{tiling_.base, tiling_.out, 0, tiling_.columns, 1, {1, 0, 0}};
+        // This tile's positions are the digits of its number, the nearest in memory first.
+        if (tiling_.transposed) enter_across(tile, number);
+        tile.column = number % parts(tiling_.run_length, tiling_.columns) * tiling_.columns;
+        number /= parts(tiling_.run_length, tiling_.columns);
+        if (tiling_.run_length - tile.column < tile.columns)
+            tile.columns = tiling_.run_length - tile.column;
+        tile.address += static_cast<std::uint64_t>(tile.column * fastest_.step);
+        if (!tiling_.transposed) enter_across(tile, number);
+        for (int i = tiling_.run - 1; i >= 0; --i) {
+            if (i == tiling_.across) continue;
+            const Axis& axis = tiling_.axes.list[i];
+            move(tile, axis, number % axis.count);
+            number /= axis.count;
         }
-        write(address, to, rows, across, columns, fastest);
+        write(tile);
     }
 
   private:
+    struct Tile {
+        std::uint64_t address;  // of its first element
+        char* to;               // where column 0 of its first row's whole run lies
+        std::int64_t column, columns;
+        std::int64_t rows;
+        Axis across;
+    };
+
     // From here on a batch of philox, mostly unused, costs less than a block for every word.
     static constexpr std::int64_t long_run = words_at_once / 4;
 
-    void write(std::uint64_t address, char* to, std::int64_t rows, const Axis& across,
-               std::int64_t columns, const Axis& fastest) {
-        const bool in_place = fastest.stride == static_cast<std::int64_t>(size_);
-        const bool runs = fastest.step == 1 && columns >= long_run;
-        if (runs) {
-            for (std::int64_t r = 0; r < rows; ++r) {
-                char* row = in_place ? to + r * across.stride
-                                     : tile_ + static_cast<std::size_t>(r * columns) * size_;
-                const std::uint64_t first = address + static_cast<std::uint64_t>(r * across.step);
-                transform_(run(first, columns, row), columns, row);
+    static std::int64_t parts(std::int64_t count, std::int64_t size) {
+        return (count + size - 1) / size;
+    }
+    static void move(Tile& tile, const Axis& axis, std::int64_t position) {
+        tile.address += static_cast<std::uint64_t>(position * axis.step);
+        tile.to += position * axis.stride;
+    }
+    void enter_across(Tile& tile, std::int64_t& number) const {
+        if (tiling_.across < 0) return;
+        tile.across = tiling_.axes.list[tiling_.across];
+        const std::int64_t bands = parts(tile.across.count, tiling_.rows);
+        const std::int64_t first = number % bands * tiling_.rows;
+        number /= bands;
+        move(tile, tile.across, first);
+        const std::int64_t left = tile.across.count - first;
+        tile.rows = left < tiling_.rows ? left : tiling_.rows;
+    }
+
+    void write(const Tile& tile) {
+        const bool one_axis = tiling_.run == tiling_.axes.size - 1;
+        const bool in_place = one_axis && fastest_.stride == static_cast<std::int64_t>(size_);
+        const std::int64_t columns = tile.columns;
+        if (!in_place) find_offsets(tile);
+        if (fastest_.step == 1 && columns >= long_run) {
+            for (std::int64_t r = 0; r < tile.rows; ++r) {
+                const std::uint64_t first =
+                    tile.address + static_cast<std::uint64_t>(r * tile.across.step);
+                if (in_place) {
+                    char* row = tile.to + r * tile.across.stride + tile.column * fastest_.stride;
+                    transform_(run(first, columns, [&](std::int64_t done) { fetch(row, done); }),
+                               columns, row);
+                } else {
+                    char* row = tile_ + static_cast<std::size_t>(r * columns) * size_;
+                    transform_(run(first, columns, [](std::int64_t) {}), columns, row);
+                    if (tiling_.transposed) fetch_columns(tile, r);
+                }
             }
             if (in_place) return;
         } else {
-            for (std::int64_t r = 0; r < rows; ++r)
+            for (std::int64_t r = 0; r < tile.rows; ++r)
                 for (std::int64_t c = 0; c < columns; ++c)
                     addresses_[r * columns + c] =
-                        address + static_cast<std::uint64_t>(r * across.step + c * fastest.step);
-            transform_(scattered(rows * columns), rows * columns, tile_);
+                        tile.address +
+                        static_cast<std::uint64_t>(r * tile.across.step + c * fastest_.step);
+            transform_(scattered(tile.rows * columns), tile.rows * columns, tile_);
         }
         switch (size_) {
-            case 2: return spread<std::uint16_t>(to, rows, across.stride, columns, fastest.stride);
-            case 4: return spread<std::uint32_t>(to, rows, across.stride, columns, fastest.stride);
-            default: return spread<std::uint64_t>(to, rows, across.stride, columns, fastest.stride);
+            case 2: return spread<std::uint16_t>(tile);
+            case 4: return spread<std::uint32_t>(tile);
+            default: return spread<std::uint64_t>(tile);
         }
     }
 
-    // The words of n values that will be written to `to`, which is fetched meanwhile: Philox
-    // leaves the memory idle, and the burst of writes after it would wait for every line.
-    Words run(std::uint64_t address, std::int64_t n, char* to) {
-        const auto fetch = [to, size = static_cast<std::int64_t>(size_)](std::int64_t done) {
-            for (std::int64_t line = done * size; line < (done + words_at_once) * size; line += 64)
-                __builtin_prefetch(to + line, 1);
-        };
-        const std::uint32_t* high = words_run({draw_.seed, draw_.stream}, address, n, high_, fetch);
+    // Where the tile's columns lie in memory, counted from column 0 of the run.
+    void find_offsets(const Tile& tile) {
+        for (std::int64_t c = 0; c < tile.columns; ++c) {
+            std::int64_t rest = tile.column + c, offset = 0;
+            for (int i = tiling_.axes.size - 1; i > tiling_.run; --i) {
+                offset += rest % tiling_.axes.list[i].count * tiling_.axes.list[i].stride;
+                rest /= tiling_.axes.list[i].count;
+            }
+            offsets_[c] = offset + rest * tiling_.axes.list[tiling_.run].stride;
+        }
+    }
+
+    // The output is fetched while Philox runs, which leaves the memory idle: the burst of writes
+    // after it would wait for every line. In a row, a batch's share; in a transposed tile, the
+    // lines of some columns, so that all are there when the last row is made.
+    void fetch(const char* row, std::int64_t done) const {
+        const auto size = static_cast<std::int64_t>(size_);
+        for (std::int64_t line = done * size; line < (done + words_at_once) * size; line += 64)
+            __builtin_prefetch(row + line, 1);
+    }
+    void fetch_columns(const Tile& tile, std::int64_t r) const {
+        const std::int64_t first = tile.columns * r / tile.rows;
+        const std::int64_t last = tile.columns * (r + 1) / tile.rows;
+        for (std::int64_t c = first; c < last; ++c)
+            for (std::int64_t line = 0; line < tile.rows * tile.across.stride; line += 64)
+                __builtin_prefetch(tile.to + offsets_[c] + line, 1);
+    }
+
+    // The words of n values; `work` is called for every batch.
+    template <typename Work>
+    Words run(std::uint64_t address, std::int64_t n, Work work) {
+        const std::uint32_t* high = words_run({draw_.seed, draw_.stream}, address, n, high_, work);
         if (draw_.encoding != Encoding::float64) return {high, nullptr};
         const auto nothing = [](std::int64_t) {};
         return {high, words_run({draw_.seed, draw_.low}, address, n, low_, nothing)};
@@ -146,25 +197,51 @@ class Tiles {
         return {high_, low_};
     }
 
-    // Copy the tile to its strided place, along the shorter stride inside.
+    // Copy the tile to its place: a transposed one in square blocks, whose columns are vectors.
     template <typename Value>
-    void spread(char* to, std::int64_t rows, std::int64_t row_stride, std::int64_t columns,
-                std::int64_t column_stride) const {
-        const auto copy = [&](std::int64_t r, std::int64_t c) {
-            const auto from = static_cast<std::size_t>(r * columns + c) * sizeof(Value);
-            std::memcpy(to + r * row_stride + c * column_stride, tile_ + from, sizeof(Value));
-        };
-        if (row_stride * row_stride < column_stride * column_stride) {
-            for (std::int64_t c = 0; c < columns; ++c)
-                for (std::int64_t r = 0; r < rows; ++r) copy(r, c);
-        } else {
-            for (std::int64_t r = 0; r < rows; ++r)
-                for (std::int64_t c = 0; c < columns; ++c) copy(r, c);
+    void spread(const Tile& tile) const {
+        constexpr std::int64_t side = vector_bytes / static_cast<int>(sizeof(Value));
+        std::int64_t rows = 0, columns = 0;  // done in blocks
+        if (tile.across.stride == sizeof(Value)) {
+            rows = tile.rows / side * side;
+            columns = tile.columns / side * side;
         }
+        for (std::int64_t c = 0; c < columns; c += side)
+            for (std::int64_t r = 0; r < rows; r += side) spread_block<Value, side>(tile, r, c);
+        for (std::int64_t r = 0; r < tile.rows; ++r)
+            for (std::int64_t c = r < rows ? columns : 0; c < tile.columns; ++c)
+                std::memcpy(tile.to + r * tile.across.stride + offsets_[c], made<Value>(tile, r, c),
+                            sizeof(Value));
+    }
+
+    template <typename Value, int side>
+    void spread_block(const Tile& tile, std::int64_t r, std::int64_t c) const {
+        using V = vector<Value, side>;
+        V lines[side], zipped[side];
+        for (int i = 0; i < side; ++i) lines[i] = load<V>(made<Value>(tile, r + i, c));
+        // Zipping line i with line i + side / 2, log2(side) times over, transposes.
+#pragma GCC unroll 8
+        for (int step = 1; step < side; step *= 2) {
+#pragma GCC unroll 32
+            for (int i = 0; i < side / 2; ++i) {
+                zipped[2 * i] = zip_low(lines[i], lines[i + side / 2]);
+                zipped[2 * i + 1] = zip_high(lines[i], lines[i + side / 2]);
+            }
+#pragma GCC unroll 32
+            for (int i = 0; i < side; ++i) lines[i] = zipped[i];
+        }
+        for (int i = 0; i < side; ++i)
+            store(tile.to + offsets_[c + i] + r * static_cast<std::int64_t>(sizeof(Value)), lines[i]);
+    }
+
+    template <typename Value>
+    const char* made(const Tile& tile, std::int64_t r, std::int64_t c) const {
+        return tile_ + static_cast<std::size_t>(r * tile.columns + c) * sizeof(Value);
     }
 
     const Draw& draw_;
     const Tiling& tiling_;
+    const Axis& fastest_;
     const Transform& transform_;
     const std::size_t size_;
     // Not cleared: words beyond the last make values that nobody keeps.
@@ -172,6 +249,7 @@ class Tiles {
     alignas(64) std::uint32_t low_[room];
     alignas(64) char tile_[tile_elements * sizeof(double)];
     std::uint64_t addresses_[tile_elements];
+    std::int64_t offsets_[most_columns];
 };
 
 template <typename Transform>

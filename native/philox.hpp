@@ -53,25 +53,6 @@ struct Blocks {
     }
 };
 
-inline U64 interleave_low(U64 a, U64 b) {
-#if defined(__AVX512F__)
-    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-#elif defined(__AVX2__)
-    return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-#else
-    return __builtin_shufflevector(a, b, 0, 2);
-#endif
-}
-inline U64 interleave_high(U64 a, U64 b) {
-#if defined(__AVX512F__)
-    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-#elif defined(__AVX2__)
-    return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-#else
-    return __builtin_shufflevector(a, b, 1, 3);
-#endif
-}
-
 // Room for n words from any address: whole batches, and what lies before it in its block.
 constexpr int word_room(int n) { return n + words_at_once + 4; }
 
@@ -96,8 +77,8 @@ inline const std::uint32_t* words_run(Key key, std::uint64_t address, std::int64
             const U64 w01 = (blocks.c0[v] & low) | (blocks.c1[v] << 32);
             const U64 w23 = (blocks.c2[v] & low) | (blocks.c3[v] << 32);
             std::uint32_t* to = room + done + 4 * wide_lanes * v;
-            store(to, interleave_low(w01, w23));
-            store(to + 2 * wide_lanes, interleave_high(w01, w23));
+            store(to, zip_low(w01, w23));
+            store(to + 2 * wide_lanes, zip_high(w01, w23));
         }
     }
     return room + skip;

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -23,6 +25,7 @@ constexpr int lanes = 8;
 constexpr int lanes = 4;
 #endif
 constexpr int wide_lanes = lanes / 2;  // of the 64-bit vectors
+constexpr int vector_bytes = 4 * lanes;
 
 template <typename T, int N>
 using vector [[gnu::vector_size(N * sizeof(T))]] = T;
@@ -75,6 +78,26 @@ inline V load(const void* from) {
 template <typename V>
 inline void store(void* to, V value) {
     std::memcpy(to, &value, sizeof value);
+}
+
+// a0 b0 a1 b1 ..., from the first and from the second halves of two vectors of N lanes.
+template <typename V, std::size_t... I>
+inline V zip(V a, V b, std::index_sequence<I...>, std::integral_constant<std::size_t, 0>) {
+    return __builtin_shufflevector(a, b, (I / 2 + I % 2 * sizeof...(I))...);
+}
+template <typename V, std::size_t... I>
+inline V zip(V a, V b, std::index_sequence<I...>, std::integral_constant<std::size_t, 1>) {
+    return __builtin_shufflevector(a, b, ((I + sizeof...(I)) / 2 + I % 2 * sizeof...(I))...);
+}
+template <typename V>
+using Lanes = std::make_index_sequence<sizeof(V) / sizeof(V{}[0])>;
+template <typename V>
+inline V zip_low(V a, V b) {
+    return zip(a, b, Lanes<V>{}, std::integral_constant<std::size_t, 0>{});
+}
+template <typename V>
+inline V zip_high(V a, V b) {
+    return zip(a, b, Lanes<V>{}, std::integral_constant<std::size_t, 1>{});
 }
 
 // NaN never occurs; with a < b ? a : b compilers find the instruction.

@@ -38,44 +38,52 @@ Axes canonical(const Draw& draw, std::uint64_t& base, char*& out) {
     return merged;
 }
 
+// Shorter runs are joined with the next axis: the kernel makes words in batches.
+constexpr std::int64_t short_run = 128;
+// Straight tiles stay in the first-level cache. Transposed ones are as wide as a batch, so that
+// the pages that they write to are few, and as high as fits, so that writes fill cache lines.
+constexpr std::int64_t straight_elements = 2048, transposed_columns = 128;
+
 std::int64_t parts(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
+
+// The axis along which memory runs: the one with the shortest stride, the fastest if in doubt.
+int axis_of_memory(const Axes& axes) {
+    int shortest = axes.size - 1;
+    for (int axis = axes.size - 1; axis >= 0; --axis)
+        if (std::abs(axes.list[axis].stride) < std::abs(axes.list[shortest].stride)) shortest = axis;
+    return shortest;
+}
 
 }  // namespace
 
 Tiling tile(const Draw& draw) {
-    Tiling tiling{{}, draw.base, draw.out, -1, 1, 1, 1};
-    for (int i = 0; i < draw.axes.size; ++i) {
-        if (draw.axes.list[i].count == 0) {
-            tiling.count = 0;
-            return tiling;
-        }
-    }
+    Tiling tiling{};
+    tiling.base = draw.base;
+    tiling.out = draw.out;
+    for (int i = 0; i < draw.axes.size; ++i)
+        if (draw.axes.list[i].count == 0) return tiling;
     tiling.axes = canonical(draw, tiling.base, tiling.out);
     if (tiling.axes.size == 0) tiling.axes.add({1, 1, 0});
     const Axis* axes = tiling.axes.list;
-    const int others = tiling.axes.size - 1;
-    const Axis& fastest = axes[others];
 
-    // Rows go along the next axis, or, where memory runs along another one (a transposed
-    // layout), along that: then a tile is narrow, so that its writes fill cache lines.
-    std::int64_t widest = tile_elements;
-    if (others > 0) {
-        tiling.across = others - 1;
-        for (int axis = 0; axis < others; ++axis) {
-            if (std::abs(axes[axis].stride) < std::abs(axes[tiling.across].stride))
-                tiling.across = axis;
-        }
-        if (std::abs(axes[tiling.across].stride) < std::abs(fastest.stride))
-            widest = 64;
-        else
-            tiling.across = others - 1;
-    }
-    tiling.columns = std::min(fastest.count, widest);
-    tiling.count = parts(fastest.count, tiling.columns);
-    for (int axis = 0; axis < others; ++axis) {
+    const int last = tiling.axes.size - 1, memory = axis_of_memory(tiling.axes);
+    tiling.transposed = memory != last;
+    tiling.run = last;
+    tiling.run_length = axes[last].count;
+    while (tiling.run_length < short_run && tiling.run > 0 && tiling.run - 1 != memory &&
+           axes[tiling.run - 1].step == axes[last].step * tiling.run_length)
+        tiling.run_length *= axes[--tiling.run].count;
+    // (memory < run: nothing before it was passed.)
+    tiling.across = tiling.transposed ? memory : tiling.run - 1;
+
+    tiling.columns = std::min(tiling.run_length, tiling.transposed ? transposed_columns : most_columns);
+    tiling.count = parts(tiling.run_length, tiling.columns);
+    tiling.rows = 1;
+    for (int axis = 0; axis < tiling.run; ++axis) {
         const std::int64_t size = axes[axis].count;
         if (axis == tiling.across) {
-            tiling.rows = std::min(size, tile_elements / tiling.columns);
+            const std::int64_t elements = tiling.transposed ? tile_elements : straight_elements;
+            tiling.rows = std::min(size, elements / tiling.columns);
             tiling.count *= parts(size, tiling.rows);
         } else {
             tiling.count *= size;
