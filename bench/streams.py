@@ -9,16 +9,14 @@ them; the medians are printed.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import mkl_vsl
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
+from timing import alternate
 
 import fanin
 from fanin.streams import backend, backends, use_backend
@@ -73,19 +71,16 @@ def contenders() -> dict[tuple[str, str], Contender]:
 LAST_OF_KIND = set({kind: (kind, who) for kind, who in contenders()}.values())
 
 
-def measure(rounds: int, threads: int, progress: Progress) -> dict[tuple[str, str], float]:
+def measure(rounds: int, threads: int) -> dict[tuple[str, str], float]:
     """Median nanoseconds a value of every contender."""
     torch.set_num_threads(threads)
-    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in contenders()}
-    task = progress.add_task(f"{threads} thread(s)", total=rounds * len(seconds))
-    for _ in range(rounds):
-        for key, write in contenders().items():
-            start = time.perf_counter()
-            for name in SHAPES:
-                write(name, threads)
-            seconds[key].append(time.perf_counter() - start)
-            progress.advance(task)
-    return {key: statistics.median(times) / VALUES * 1e9 for key, times in seconds.items()}
+
+    def all_layers(write: Contender) -> Callable[[], object]:
+        return lambda: [write(name, threads) for name in SHAPES]
+
+    runs = {key: all_layers(write) for key, write in contenders().items()}
+    seconds = alternate(runs, rounds, f"{threads} thread(s)")
+    return {key: value / VALUES * 1e9 for key, value in seconds.items()}
 
 
 def main() -> None:
@@ -94,8 +89,8 @@ def main() -> None:
     parser.add_argument("--backend", choices=backends(), default=backend(), help="of fanin")
     args = parser.parse_args()
     counts = sorted({1, torch.get_num_threads()})
-    with use_backend(args.backend), Progress(console=Console(stderr=True)) as progress:
-        results = {threads: measure(args.rounds, threads, progress) for threads in counts}
+    with use_backend(args.backend):
+        results = {threads: measure(args.rounds, threads) for threads in counts}
 
     table = Table(
         title=f"{VALUES:,} float32 values, fanin's back end {args.backend}, "

@@ -121,35 +121,38 @@ class Tiles {
     void write(const Tile& tile) {
         const bool one_axis = tiling_.run == tiling_.axes.size - 1;
         const bool in_place = one_axis && fastest_.stride == static_cast<std::int64_t>(size_);
+        const bool long_runs = fastest_.step == 1 && tile.columns >= long_run;
+        if (long_runs && in_place) return write_in_place(tile);
+        find_offsets(tile);
         const std::int64_t columns = tile.columns;
-        if (!in_place) find_offsets(tile);
-        if (fastest_.step == 1 && columns >= long_run) {
-            for (std::int64_t r = 0; r < tile.rows; ++r) {
-                const std::uint64_t first =
-                    tile.address + static_cast<std::uint64_t>(r * tile.across.step);
-                if (in_place) {
-                    char* row = tile.to + r * tile.across.stride + tile.column * fastest_.stride;
-                    transform_(run(first, columns, [&](std::int64_t done) { fetch(row, done); }),
-                               columns, row);
-                } else {
-                    char* row = tile_ + static_cast<std::size_t>(r * columns) * size_;
-                    transform_(run(first, columns, [](std::int64_t) {}), columns, row);
-                    if (tiling_.transposed) fetch_columns(tile, r);
-                }
-            }
-            if (in_place) return;
-        } else {
-            for (std::int64_t r = 0; r < tile.rows; ++r)
+        for (std::int64_t r = 0; r < tile.rows; ++r) {
+            const std::uint64_t first =
+                tile.address + static_cast<std::uint64_t>(r * tile.across.step);
+            if (long_runs) {
+                char* row = tile_ + static_cast<std::size_t>(r * columns) * size_;
+                transform_(run(first, columns, [](std::int64_t) {}), columns, row);
+                if (tile.across.stride == static_cast<std::int64_t>(size_)) fetch_columns(tile, r);
+            } else {
                 for (std::int64_t c = 0; c < columns; ++c)
                     addresses_[r * columns + c] =
-                        tile.address +
-                        static_cast<std::uint64_t>(r * tile.across.step + c * fastest_.step);
-            transform_(scattered(tile.rows * columns), tile.rows * columns, tile_);
+                        first + static_cast<std::uint64_t>(c * fastest_.step);
+            }
         }
+        if (!long_runs) transform_(scattered(tile.rows * columns), tile.rows * columns, tile_);
         switch (size_) {
             case 2: return spread<std::uint16_t>(tile);
             case 4: return spread<std::uint32_t>(tile);
             default: return spread<std::uint64_t>(tile);
+        }
+    }
+
+    void write_in_place(const Tile& tile) {
+        for (std::int64_t r = 0; r < tile.rows; ++r) {
+            char* row = tile.to + r * tile.across.stride + tile.column * fastest_.stride;
+            const std::uint64_t first =
+                tile.address + static_cast<std::uint64_t>(r * tile.across.step);
+            transform_(run(first, tile.columns, [&](std::int64_t done) { fetch(row, done); }),
+                       tile.columns, row);
         }
     }
 

@@ -24,13 +24,14 @@ TABLES = ("normal_float32.inc", "normal_float64.inc")
 CHILDREN = ("low",)  # labels of child streams in use
 
 HEADER = """\
-# What stream version 1 draws. This file *is* the version, and may change until the version is
-# frozen; then a change here is a change of everybody's weights and needs a version 2.
+# What stream version 1 draws. Frozen: this file *is* the version. A change here would be a change
+# of everybody's weights; other values need a version 2, and a file of their own.
 # Made by tools/golden.py from the NumPy reference; every back end is tested against it.
 #
 # sha256 FILE DIGEST                             the coefficients, in src/fanin/streams
 # child LABEL                                    a child stream in use: the hash of name NUL label
 # draw DTYPE SEED NAME START DISTRIBUTION : ...  bits of the values at START, START + 1, ...
+# hash DTYPE SEED NAME COUNT DISTRIBUTION : ...  SHA-256 of the first COUNT values, little-endian
 """
 
 ADDRESSES = (
@@ -57,6 +58,7 @@ DISTRIBUTIONS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("truncated_normal", (0.0, 1.0, 1.0, math.inf)),
 )
 COUNT = 8
+HASHED = 100_003
 BITS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
@@ -83,6 +85,12 @@ def text() -> str:
                 )
                 call = f"{kind}({', '.join(map(repr, parameters))})"
                 lines.append(f"draw {dtype} {where} {call} : {hexadecimal(values)}\n")
+    stream = Stream(0, "a")
+    for kind, parameters in DISTRIBUTIONS:
+        for dtype in DTYPES:
+            digest = hashlib.sha256(getattr(stream, kind)(HASHED, *parameters, dtype=dtype))
+            call = f"{kind}({', '.join(map(repr, parameters))})"
+            lines.append(f'hash {dtype} 0 "a" {HASHED} {call} : {digest.hexdigest()}\n')
     return "".join(lines)
 
 

@@ -1,6 +1,5 @@
 """The one exception that every rejected input raises, and what its messages share."""
 
-import difflib
 from collections.abc import Sequence
 
 
@@ -15,5 +14,7 @@ class FaninError(ValueError):
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """How an error about an unknown word goes on: the nearest known word, or all of them."""
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(word, known, n=1)
     return f": did you mean {near[0]!r}?" if near else f". Known are {', '.join(known)}."

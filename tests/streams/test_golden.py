@@ -58,6 +58,24 @@ def test_every_back_end_draws_the_golden_values(backend: str) -> None:
     assert not different, "\n".join(different[:10])
 
 
+def hashed(line: str) -> tuple[str, str]:
+    """The digest on a `hash` line, and that of the values drawn now."""
+    match = DRAW.fullmatch(line.replace("hash", "draw", 1))
+    assert match, line
+    dtype, seed, name, count, kind, arguments, golden = match.groups()
+    parameters = [float(argument) for argument in arguments.split(",")]
+    values = getattr(Stream(int(seed), json.loads(name)), kind)(
+        int(count), *parameters, dtype=dtype
+    )
+    return golden, hashlib.sha256(values).hexdigest()
+
+
+def test_every_back_end_draws_the_golden_hashes(backend: str) -> None:
+    assert len(lines("hash")) == 52
+    different = [line for line in lines("hash") for golden, now in [hashed(line)] if golden != now]
+    assert not different, "\n".join(different[:10])
+
+
 @pytest.mark.parametrize("line", lines("sha256"))
 def test_the_coefficients_are_the_golden_ones(line: str) -> None:
     _, name, digest = line.split()

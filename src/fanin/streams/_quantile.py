@@ -7,8 +7,8 @@ with a row of coefficients for every octave of p (float64: half an octave).
 tools/normal_tables.py makes the tables.
 """
 
+import os
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,9 @@ LOWEST_EXPONENT = -120
 @cache
 def _table(name: str) -> Float64:
     """The coefficients of an .inc file, one row a line, lowest power first."""
-    lines = files("fanin.streams").joinpath(f"{name}.inc").read_text("utf-8").splitlines()
-    rows = [line.rstrip(",").split(",") for line in lines if not line.startswith("//")]
+    # Not importlib.resources, which takes longer to import than the rest of fanin.
+    with open(os.path.join(os.path.dirname(__file__), f"{name}.inc"), encoding="utf-8") as file:
+        rows = [line.rstrip(",\n").split(",") for line in file if not line.startswith("//")]
     return np.array([[float.fromhex(number) for number in row] for row in rows])
 
 
