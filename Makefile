@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow check format bench clean
+.PHONY: help demo test test-slow test-peers test-arm test-sanitizers check format bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,39 @@ test: $(INSTALLED)  ## Run the tests (minutes)
 test-slow: $(INSTALLED)  ## Run the heavier tests too
 	$(BIN)/pytest -n 2 -m 'slow or not slow'
 
+# An environment of its own: TensorFlow may want other versions of what is pinned for the rest.
+test-peers:  ## Compare the words with three other implementations of Philox
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --requirement tests/peers/requirements.txt pytest hypothesis .
+	.venv-peers/bin/pytest -m peers tests/peers
+
+# The kernel without Python, for this machine and for an ARM one under an emulator.
+# (Debian: g++-aarch64-linux-gnu, qemu-user.)
+REQUESTS := build/requests-golden.txt build/requests-long.txt
+DRIVER := $(BIN)/cmake -DFANIN_DRIVER=ON -S .
+AARCH64 := -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+test-arm: $(INSTALLED)  ## Compare the golden values with an emulated ARM machine's
+	mkdir -p build
+	$(BIN)/python tools/driver_requests.py $(REQUESTS)
+	$(DRIVER) -B build/driver
+	$(BIN)/cmake --build build/driver --parallel 2
+	build/driver/driver $(REQUESTS)
+	$(DRIVER) -B build/driver-aarch64 $(AARCH64)
+	$(BIN)/cmake --build build/driver-aarch64 --parallel 2
+	qemu-aarch64 build/driver-aarch64/driver $(REQUESTS)
+
+# Both libraries first, or C++ exceptions would pass the sanitizer by. Not among these tests:
+# what needs torch.
+SANITIZED := .venv-sanitizers
+test-sanitizers:  ## Run the streams' tests under AddressSanitizer and UBSan
+	$(PYTHON) -m venv $(SANITIZED)
+	$(SANITIZED)/bin/pip install --quiet -C cmake.define.FANIN_SANITIZE=ON \
+		-C cmake.build-type=RelWithDebInfo . pytest hypothesis ml_dtypes mpmath scipy
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(SANITIZED)/bin/pytest tests/streams -k 'not flush_to_zero'
+
 check: $(INSTALLED)  ## Format, lint and types, without changing a file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -41,4 +74,4 @@ bench: $(INSTALLED)  ## Measure the speed of the streams beside torch, NumPy and
 	$(BIN)/python bench/streams.py
 
 clean:  ## Remove the virtual environment and everything built
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .venv-peers $(SANITIZED) build dist

@@ -49,7 +49,7 @@ void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_
     fanin::Draw draw{};
     draw.encoding = named(encodings, encoding);
     draw.kind = named(kinds, kind);
-    if (out.itemsize() != fanin::size_of(draw.encoding) || (steps && out.ndim() != steps->size()) ||
+    if (out.itemsize() != fanin::size_of(draw.encoding) || (steps && out.ndim() != steps->size()) || streams.size() != 2 ||
         out.ndim() > fanin::Axes::most ||
         constants.size() > std::size(draw.constants))
         throw std::invalid_argument("fanin._native.fill: the array does not fit the draw");

@@ -73,10 +73,11 @@ struct Tiling {
 };
 Tiling tile(const Draw& draw);
 constexpr std::int64_t most_columns = 2048;
-constexpr std::int64_t tile_elements = 8192;
 
-// The kernel, compiled once for every ISA level: write tiles [first, last).
-using FillTiles = void (*)(const Draw&, const Tiling&, std::int64_t first, std::int64_t last);
+// The kernel, compiled once for every ISA level: write tiles [first, last). `scratch` has room for
+// the values of a tile.
+using FillTiles = void (*)(const Draw&, const Tiling&, std::int64_t first, std::int64_t last,
+                           char* scratch);
 
 struct Level {
     const char* name;

@@ -1,5 +1,6 @@
 // Which levels there are, and the threads that share a draw.
 #include <algorithm>
+#include <memory>
 #include <system_error>
 #include <thread>
 
@@ -8,11 +9,11 @@
 namespace fanin {
 
 #if defined(__x86_64__)
-namespace x86_64 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
-namespace x86_64_v3 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
-namespace x86_64_v4 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
+namespace x86_64 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t, char*); }
+namespace x86_64_v3 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t, char*); }
+namespace x86_64_v4 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t, char*); }
 #elif defined(__aarch64__)
-namespace aarch64 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t); }
+namespace aarch64 { void fill_tiles(const Draw&, const Tiling&, std::int64_t, std::int64_t, char*); }
 #endif
 
 namespace {
@@ -55,10 +56,17 @@ const std::vector<Level>& levels() {
 
 void fill(const Level& level, const Draw& draw, int threads) {
     const Tiling tiling = tile(draw);
+    if (tiling.count == 0) return;
     const std::int64_t useful = std::max<std::int64_t>(1, tiling.count / tiles_per_thread);
     const std::int64_t shares = std::min<std::int64_t>(threads, useful);
+    // Before the first thread: where there is no memory, nothing has been written.
+    const std::size_t scratch_size =
+        static_cast<std::size_t>(tiling.rows * tiling.columns) * size_of(draw.encoding);
+    const std::unique_ptr<char[]> scratch(
+        new char[scratch_size * static_cast<std::size_t>(shares)]);
     const auto share = [&](std::int64_t i) {
-        level.fill_tiles(draw, tiling, tiling.count * i / shares, tiling.count * (i + 1) / shares);
+        level.fill_tiles(draw, tiling, tiling.count * i / shares, tiling.count * (i + 1) / shares,
+                         scratch.get() + scratch_size * static_cast<std::size_t>(i));
     };
     // Threads are made for the call and end with it, so that a fork never finds half a pool.
     std::vector<std::thread> helpers;

@@ -10,8 +10,8 @@ namespace fanin::FANIN_LEVEL {
 
 namespace {
 
-// Reads may run past the end of a row by less than a vector.
-constexpr int room = word_room(static_cast<int>(tile_elements)) + lanes;
+// The words of a group of a tile's rows: a batch may run over, and reads by less than a vector.
+constexpr std::int64_t room = most_columns + 2 * words_at_once + lanes;
 
 struct Words {
     const std::uint32_t* high;
@@ -65,9 +65,9 @@ void transform_double(const Double& shared, Words words, std::int64_t n, char* t
 template <typename Transform>
 class Tiles {
   public:
-    Tiles(const Draw& draw, const Tiling& tiling, const Transform& transform)
+    Tiles(const Draw& draw, const Tiling& tiling, const Transform& transform, char* scratch)
         : draw_(draw), tiling_(tiling), fastest_(tiling.axes.list[tiling.axes.size - 1]),
-          transform_(transform), size_(size_of(draw.encoding)) {}
+          transform_(transform), tile_(scratch), size_(size_of(draw.encoding)) {}
 
     void fill(std::int64_t number) {
         Tile tile{tiling_.base, tiling_.out, 0, tiling_.columns, 1, {1, 0, 0}};
@@ -97,8 +97,8 @@ class Tiles {
         Axis across;
     };
 
-    // From here on a batch of philox, mostly unused, costs less than a block for every word.
-    static constexpr std::int64_t long_run = words_at_once / 4;
+    // From here on a vector of blocks, mostly unused, costs less than a block for every word.
+    static constexpr std::int64_t long_run = vector_words / 4;
 
     static std::int64_t parts(std::int64_t count, std::int64_t size) {
         return (count + size - 1) / size;
@@ -122,23 +122,28 @@ class Tiles {
         const bool one_axis = tiling_.run == tiling_.axes.size - 1;
         const bool in_place = one_axis && fastest_.stride == static_cast<std::int64_t>(size_);
         const bool long_runs = fastest_.step == 1 && tile.columns >= long_run;
-        if (long_runs && in_place) return write_in_place(tile);
-        find_offsets(tile);
-        const std::int64_t columns = tile.columns;
-        for (std::int64_t r = 0; r < tile.rows; ++r) {
-            const std::uint64_t first =
-                tile.address + static_cast<std::uint64_t>(r * tile.across.step);
-            if (long_runs) {
-                char* row = tile_ + static_cast<std::size_t>(r * columns) * size_;
-                transform_(run(first, columns, [](std::int64_t) {}), columns, row);
-                if (tile.across.stride == static_cast<std::int64_t>(size_)) fetch_columns(tile, r);
-            } else {
-                for (std::int64_t c = 0; c < columns; ++c)
-                    addresses_[r * columns + c] =
-                        first + static_cast<std::uint64_t>(c * fastest_.step);
-            }
+        if (long_runs && in_place) {
+            char* first = tile.to + tile.column * fastest_.stride;
+            return make_rows(tile, first, tile.across.stride, [&](const char* to, std::int64_t n) {
+                fetch(to, n);
+            });
         }
-        if (!long_runs) transform_(scattered(tile.rows * columns), tile.rows * columns, tile_);
+        find_offsets(tile);
+        if (long_runs) {
+            const auto size = static_cast<std::int64_t>(size_);
+            std::int64_t column = 0, byte = 0;
+            const bool near = tile.across.stride == size;  // rows lie side by side in memory
+            make_rows(tile, tile_, tile.columns * size, [&](const char*, std::int64_t) {
+                for (int line = 0; near && line < words_at_once * size / 64; ++line) {
+                    if (column == tile.columns) return;
+                    __builtin_prefetch(tile.to + offsets_[column] + byte, 1);
+                    byte += 64;
+                    if (byte >= tile.rows * size) byte = 0, ++column;
+                }
+            });
+        } else {
+            make_scattered(tile);
+        }
         switch (size_) {
             case 2: return spread<std::uint16_t>(tile);
             case 4: return spread<std::uint32_t>(tile);
@@ -146,14 +151,52 @@ class Tiles {
         }
     }
 
-    void write_in_place(const Tile& tile) {
-        for (std::int64_t r = 0; r < tile.rows; ++r) {
-            char* row = tile.to + r * tile.across.stride + tile.column * fastest_.stride;
-            const std::uint64_t first =
-                tile.address + static_cast<std::uint64_t>(r * tile.across.step);
-            transform_(run(first, tile.columns, [&](std::int64_t done) { fetch(row, done); }),
-                       tile.columns, row);
+    // The values of every row, from `to` + row * stride on. `work(to, n)` is called for every
+    // batch of a group of rows that begins at `to`, after n words.
+    template <typename Work>
+    void make_rows(const Tile& tile, char* to, std::int64_t stride, Work work) {
+        const auto step = static_cast<std::uint64_t>(tile.across.step);
+        WordRows group{tile.address, step, tile.rows, tile.columns};
+        const std::int64_t most = most_columns / group.room();
+        for (std::int64_t done = 0; done < tile.rows; done += group.rows) {
+            group.address = tile.address + static_cast<std::uint64_t>(done) * step;
+            group.rows = tile.rows - done < most ? tile.rows - done : most;
+            if (group.rows < 1) group.rows = 1;
+            make_words({draw_.seed, draw_.stream}, group, high_,
+                       [&](std::int64_t n) { work(to + done * stride, n); });
+            if (draw_.encoding == Encoding::float64)
+                make_words({draw_.seed, draw_.low}, group, low_, [](std::int64_t) {});
+            for (std::int64_t row = 0; row < group.rows; ++row) {
+                const std::int64_t at = row * group.room() + group.skip(row);
+                transform_(Words{high_ + at, low_ + at}, tile.columns, to + (done + row) * stride);
+            }
         }
+    }
+
+    void make_scattered(const Tile& tile) {
+        const std::int64_t most = most_columns / tile.columns;
+        for (std::int64_t done = 0; done < tile.rows; done += most) {
+            const std::int64_t rows = tile.rows - done < most ? tile.rows - done : most;
+            const std::int64_t n = rows * tile.columns;
+            for (std::int64_t r = 0; r < rows; ++r)
+                for (std::int64_t c = 0; c < tile.columns; ++c)
+                    addresses_[r * tile.columns + c] =
+                        tile.address + static_cast<std::uint64_t>((done + r) * tile.across.step +
+                                                                  c * fastest_.step);
+            words_at({draw_.seed, draw_.stream}, addresses_, n, high_);
+            if (draw_.encoding == Encoding::float64)
+                words_at({draw_.seed, draw_.low}, addresses_, n, low_);
+            char* to = tile_ + static_cast<std::size_t>(done * tile.columns) * size_;
+            transform_(Words{high_, low_}, n, to);
+        }
+    }
+
+    // The output is fetched while Philox runs, which leaves the memory idle: the burst of writes
+    // after it would wait for every line.
+    void fetch(const char* to, std::int64_t done) const {
+        const auto size = static_cast<std::int64_t>(size_);
+        for (std::int64_t byte = done * size; byte < (done + words_at_once) * size; byte += 64)
+            __builtin_prefetch(to + byte, 1);
     }
 
     // Where the tile's columns lie in memory, counted from column 0 of the run.
@@ -166,38 +209,6 @@ class Tiles {
             }
             offsets_[c] = offset + rest * tiling_.axes.list[tiling_.run].stride;
         }
-    }
-
-    // The output is fetched while Philox runs, which leaves the memory idle: the burst of writes
-    // after it would wait for every line. In a row, a batch's share; in a transposed tile, the
-    // lines of some columns, so that all are there when the last row is made.
-    void fetch(const char* row, std::int64_t done) const {
-        const auto size = static_cast<std::int64_t>(size_);
-        for (std::int64_t line = done * size; line < (done + words_at_once) * size; line += 64)
-            __builtin_prefetch(row + line, 1);
-    }
-    void fetch_columns(const Tile& tile, std::int64_t r) const {
-        const std::int64_t first = tile.columns * r / tile.rows;
-        const std::int64_t last = tile.columns * (r + 1) / tile.rows;
-        for (std::int64_t c = first; c < last; ++c)
-            for (std::int64_t line = 0; line < tile.rows * tile.across.stride; line += 64)
-                __builtin_prefetch(tile.to + offsets_[c] + line, 1);
-    }
-
-    // The words of n values; `work` is called for every batch.
-    template <typename Work>
-    Words run(std::uint64_t address, std::int64_t n, Work work) {
-        const std::uint32_t* high = words_run({draw_.seed, draw_.stream}, address, n, high_, work);
-        if (draw_.encoding != Encoding::float64) return {high, nullptr};
-        const auto nothing = [](std::int64_t) {};
-        return {high, words_run({draw_.seed, draw_.low}, address, n, low_, nothing)};
-    }
-
-    Words scattered(std::int64_t n) {
-        words_at({draw_.seed, draw_.stream}, addresses_, n, high_);
-        if (draw_.encoding == Encoding::float64)
-            words_at({draw_.seed, draw_.low}, addresses_, n, low_);
-        return {high_, low_};
     }
 
     // Copy the tile to its place: a transposed one in square blocks, whose columns are vectors.
@@ -246,33 +257,33 @@ class Tiles {
     const Tiling& tiling_;
     const Axis& fastest_;
     const Transform& transform_;
+    char* const tile_;  // the values of a tile that cannot be made in place
     const std::size_t size_;
     // Not cleared: words beyond the last make values that nobody keeps.
     alignas(64) std::uint32_t high_[room];
     alignas(64) std::uint32_t low_[room];
-    alignas(64) char tile_[tile_elements * sizeof(double)];
-    std::uint64_t addresses_[tile_elements];
+    std::uint64_t addresses_[most_columns];
     std::int64_t offsets_[most_columns];
 };
 
 template <typename Transform>
 void fill_with(const Draw& draw, const Tiling& tiling, std::int64_t first, std::int64_t last,
-               const Transform& transform) {
-    Tiles<Transform> tiles(draw, tiling, transform);
+               char* scratch, const Transform& transform) {
+    Tiles<Transform> tiles(draw, tiling, transform, scratch);
     for (std::int64_t number = first; number < last; ++number) tiles.fill(number);
 }
 
 template <typename Single, typename Double, typename Constants>
 void fill_distribution(const Draw& draw, const Tiling& tiling, std::int64_t first,
-                       std::int64_t last, const Constants& constants) {
+                       std::int64_t last, char* scratch, const Constants& constants) {
     if (draw.encoding == Encoding::float64) {
         const Double twice(constants);
-        fill_with(draw, tiling, first, last, [&](Words words, std::int64_t n, char* to) {
+        fill_with(draw, tiling, first, last, scratch, [&](Words words, std::int64_t n, char* to) {
             transform_double(twice, words, n, to);
         });
     } else {
         const Single single(constants);
-        fill_with(draw, tiling, first, last, [&](Words words, std::int64_t n, char* to) {
+        fill_with(draw, tiling, first, last, scratch, [&](Words words, std::int64_t n, char* to) {
             transform(single, draw.encoding, words, n, to);
         });
     }
@@ -280,26 +291,27 @@ void fill_distribution(const Draw& draw, const Tiling& tiling, std::int64_t firs
 
 }  // namespace
 
-void fill_tiles(const Draw& draw, const Tiling& tiling, std::int64_t first, std::int64_t last) {
+void fill_tiles(const Draw& draw, const Tiling& tiling, std::int64_t first, std::int64_t last,
+                char* scratch) {
     const DefaultFloats environment;
     switch (draw.kind) {
         case Kind::words:
-            return fill_with(draw, tiling, first, last, [](Words words, std::int64_t n, char* to) {
+            return fill_with(draw, tiling, first, last, scratch, [](Words words, std::int64_t n, char* to) {
                 std::memcpy(to, words.high, static_cast<std::size_t>(n) * sizeof *words.high);
             });
         case Kind::uniform:
-            return fill_distribution<SingleUniform, DoubleUniform>(draw, tiling, first, last,
+            return fill_distribution<SingleUniform, DoubleUniform>(draw, tiling, first, last, scratch,
                                                                    Uniform(draw.constants));
         case Kind::normal:
-            return fill_distribution<SingleNormal, DoubleNormal>(draw, tiling, first, last,
+            return fill_distribution<SingleNormal, DoubleNormal>(draw, tiling, first, last, scratch,
                                                                  Normal(draw.constants));
         case Kind::truncated_normal: {
             const TruncatedNormal constants(draw.constants);
             if (constants.symmetric())
                 return fill_distribution<SingleTruncatedNormal<true>, DoubleTruncatedNormal>(
-                    draw, tiling, first, last, constants);
+                    draw, tiling, first, last, scratch, constants);
             return fill_distribution<SingleTruncatedNormal<false>, DoubleTruncatedNormal>(
-                draw, tiling, first, last, constants);
+                draw, tiling, first, last, scratch, constants);
         }
     }
 }

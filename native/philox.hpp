@@ -53,35 +53,57 @@ struct Blocks {
     }
 };
 
-// Room for n words from any address: whole batches, and what lies before it in its block.
-constexpr int word_room(int n) { return n + words_at_once + 4; }
+constexpr int vector_words = 4 * wide_lanes;  // of the blocks in one vector
 
-// The n words from `address` on. They begin inside `room`, at the pointer returned. `work(done)`
-// is called for every batch, after `done` words.
+// Rows of n words each; row r begins at address + r * step.
+struct WordRows {
+    std::uint64_t address, step;
+    std::int64_t rows, n;
+
+    std::int64_t skip(std::int64_t row) const {  // words of the row's first block before the row
+        return static_cast<std::int64_t>((address + static_cast<std::uint64_t>(row) * step) & 3);
+    }
+    std::int64_t vectors() const {  // of a row; rows of even blocks all skip the same
+        const std::int64_t most_skipped = (step & 3) && rows > 1 ? 3 : skip(0);
+        return (most_skipped + n + vector_words - 1) / vector_words;
+    }
+    std::int64_t room() const { return vectors() * vector_words; }
+};
+
+// Make the rows' words: those of row r from `to` + r * rows.room() + rows.skip(r) on. Vectors of
+// several rows share a batch, so that short rows waste little. `work(done)` is called for
+// every batch, after `done` words.
 template <typename Work>
-inline const std::uint32_t* words_run(Key key, std::uint64_t address, std::int64_t n,
-                                      std::uint32_t* room, Work work) {
-    const std::int64_t skip = static_cast<std::int64_t>(address & 3);
-    U64 block = U64{} + (address >> 2);
-    for (int lane = 0; lane < wide_lanes; ++lane) block[lane] += static_cast<std::uint64_t>(lane);
-    for (std::int64_t done = 0; done < skip + n; done += words_at_once) {
+inline void make_words(Key key, const WordRows& rows, std::uint32_t* to, Work work) {
+    U64 lane_numbers;
+    for (int lane = 0; lane < wide_lanes; ++lane) lane_numbers[lane] = static_cast<unsigned>(lane);
+    const U64 low_half = U64{} + 0xFFFFFFFF;
+    const std::int64_t vectors = rows.vectors(), total = rows.rows * vectors;
+    std::int64_t row = 0, vector = 0;
+    U64 block = lane_numbers + (rows.address >> 2);
+    for (std::int64_t done = 0; done < total; done += lockstep) {
         Blocks blocks;
         for (int v = 0; v < lockstep; ++v) {
             blocks.set_block(v, block);
             block += wide_lanes;
+            if (++vector == vectors) {
+                vector = 0;
+                ++row;
+                const auto next = rows.address + static_cast<std::uint64_t>(row) * rows.step;
+                block = lane_numbers + (next >> 2);
+            }
         }
         blocks.encrypt(key);
-        work(done);
+        work(done * vector_words);
+        // A row's vectors follow each other, and so do the rows: the last batch may run over.
         for (int v = 0; v < lockstep; ++v) {
-            const U64 low = U64{} + 0xFFFFFFFF;
-            const U64 w01 = (blocks.c0[v] & low) | (blocks.c1[v] << 32);
-            const U64 w23 = (blocks.c2[v] & low) | (blocks.c3[v] << 32);
-            std::uint32_t* to = room + done + 4 * wide_lanes * v;
-            store(to, zip_low(w01, w23));
-            store(to + 2 * wide_lanes, zip_high(w01, w23));
+            const U64 w01 = (blocks.c0[v] & low_half) | (blocks.c1[v] << 32);
+            const U64 w23 = (blocks.c2[v] & low_half) | (blocks.c3[v] << 32);
+            std::uint32_t* const at = to + (done + v) * vector_words;
+            store(at, zip_low(w01, w23));
+            store(at + vector_words / 2, zip_high(w01, w23));
         }
     }
-    return room + skip;
 }
 
 // The words at n addresses of any kind, a block each.

@@ -40,9 +40,10 @@ Axes canonical(const Draw& draw, std::uint64_t& base, char*& out) {
 
 // Shorter runs are joined with the next axis: the kernel makes words in batches.
 constexpr std::int64_t short_run = 128;
-// Straight tiles stay in the first-level cache. Transposed ones are as wide as a batch, so that
-// the pages that they write to are few, and as high as fits, so that writes fill cache lines.
-constexpr std::int64_t straight_elements = 2048, transposed_columns = 128;
+// Straight tiles stay in the first-level cache. Transposed ones are written down their columns:
+// far, for the memory's sake, and few columns at a time (docs/streams.md has what was tried).
+constexpr std::int64_t straight_elements = 2048;
+constexpr std::int64_t transposed_columns = 128, transposed_rows = 256;
 
 std::int64_t parts(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
@@ -82,7 +83,8 @@ Tiling tile(const Draw& draw) {
     for (int axis = 0; axis < tiling.run; ++axis) {
         const std::int64_t size = axes[axis].count;
         if (axis == tiling.across) {
-            const std::int64_t elements = tiling.transposed ? tile_elements : straight_elements;
+            const std::int64_t elements =
+                tiling.transposed ? transposed_columns * transposed_rows : straight_elements;
             tiling.rows = std::min(size, elements / tiling.columns);
             tiling.count *= parts(size, tiling.rows);
         } else {

@@ -4,8 +4,9 @@
 
 GOLDEN.txt: every draw of tests/golden/streams_v1.txt, the answers of philox4x32_10.txt that
 addresses reach, and the witness that fma rounds once. LONG.txt: thousands of values of every
-distribution and dtype of the golden file, drawn here by the NumPy reference, so that whole
-tiles, their ends, several threads and the rare rows of the tables are compared too.
+distribution and dtype of the golden file, drawn here by the NumPy reference: those that the
+file has the hashes of, after a look whether these agree, and others that begin inside a block.
+So whole tiles, their ends, several threads and rare rows of the tables are compared too.
 
 A line is
 
@@ -16,6 +17,7 @@ constants hexadecimal floats, the bits those of the values at BASE, BASE + 1, ..
 """
 
 import argparse
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -28,8 +30,10 @@ from fanin import Stream
 from fanin.streams import Normal, TruncatedNormal, Uniform, use_backend
 from fanin.streams._address import stream_number
 
+Parameters = tuple[float, ...]
 FOLDER = golden.GOLDEN.parent
 DRAW = re.compile(r'draw (\w+) (\d+) (".*") (\d+) (\w+)\((.*)\) : (.*)')
+HASH = re.compile(r'hash (\w+) (\d+) (".*") (\d+) (\w+)\((.*)\) : (.*)')
 DISTRIBUTIONS = {one.kind: one for one in (Uniform, Normal, TruncatedNormal)}
 TILE, SHARED = 2048, 300_000  # values in a tile of the kernel; enough for two threads to share
 
@@ -45,10 +49,11 @@ def request(
 ) -> str:
     """A line for a draw of the stream of this name."""
     numbers = f"{stream_number(name)} {stream_number(name, 'low')}"
-    return f"{encoding} {seed} {numbers} {base} {' '.join([kind, *map(float.hex, constants)])} : {bits}"
+    what = " ".join([kind, *map(float.hex, constants)])
+    return f"{encoding} {seed} {numbers} {base} {what} : {bits}"
 
 
-def constants_of(kind: str, parameters: tuple[float, ...], dtype: str) -> tuple[float, ...]:
+def constants_of(kind: str, parameters: Parameters, dtype: str) -> Parameters:
     precision = "float64" if dtype == "float64" else "float32"
     return DISTRIBUTIONS[kind](*parameters).constants(precision)
 
@@ -58,7 +63,7 @@ def golden_draws() -> Iterator[str]:
         if not (match := DRAW.fullmatch(line)):
             continue
         dtype, seed, name, start, kind, arguments, bits = match.groups()
-        constants: tuple[float, ...] = ()
+        constants: Parameters = ()
         if kind != "words":
             constants = constants_of(kind, tuple(map(float, arguments.split(","))), dtype)
         yield request(dtype, int(seed), json.loads(name), int(start), kind, constants, bits)
@@ -83,20 +88,36 @@ def witness() -> Iterator[str]:
     yield request("float32", 0, "witness", address, "uniform", constants, bits)
 
 
-def long_draws() -> Iterator[str]:
-    def drawn(dtype: str, kind: str, parameters: tuple[float, ...], start: int, count: int) -> str:
-        values = getattr(Stream(1, "long"), kind)(
-            2**62, *parameters, dtype=dtype, index=slice(start, start + count)
-        )
-        constants = constants_of(kind, parameters, dtype)
-        return request(dtype, 1, "long", start, kind, constants, golden.hexadecimal(values))
+def drawn(
+    dtype: str, seed: int, name: str, start: int, count: int, kind: str, parameters: Parameters
+) -> tuple[str, np.ndarray]:
+    values = getattr(Stream(seed, name), kind)(
+        2**62, *parameters, dtype=dtype, index=slice(start, start + count)
+    )
+    constants = constants_of(kind, parameters, dtype)
+    bits = golden.hexadecimal(values)
+    return request(dtype, seed, name, start, kind, constants, bits), values
 
+
+def hashed_draws() -> Iterator[str]:
+    for line in golden.GOLDEN.read_text("utf-8").splitlines():
+        if match := HASH.fullmatch(line):
+            dtype, seed, name, count, kind, arguments, digest = match.groups()
+            parameters = tuple(map(float, arguments.split(",")))
+            where = dtype, int(seed), json.loads(name), 0, int(count)
+            one, values = drawn(*where, kind, parameters)
+            assert hashlib.sha256(values.tobytes()).hexdigest() == digest, line
+            yield one
+
+
+def long_draws() -> Iterator[str]:
     for kind, parameters in golden.DISTRIBUTIONS:
         for dtype in golden.DTYPES:
             # Two tiles and a part of a vector, from inside a block; the carry of its number.
-            yield drawn(dtype, kind, parameters, 2**34 - TILE + 1, 2 * TILE + 12)
+            where = dtype, 1, "long", 2**34 - TILE + 1, 2 * TILE + 44
+            yield drawn(*where, kind, parameters)[0]
     for dtype in ("float32", "float64"):
-        yield drawn(dtype, "normal", (0.0, 1.0), 2**40 + 3, SHARED)
+        yield drawn(dtype, 1, "long", 2**40 + 3, SHARED, "normal", (0.0, 1.0))[0]
 
 
 def main() -> None:
@@ -107,7 +128,7 @@ def main() -> None:
     with use_backend("reference"):
         lines = [*golden_draws(), *known_answers(), *witness()]
         files.golden.write_text("".join(f"{line}\n" for line in lines))
-        files.long.write_text("".join(f"{line}\n" for line in long_draws()))
+        files.long.write_text("".join(f"{line}\n" for line in (*hashed_draws(), *long_draws())))
 
 
 if __name__ == "__main__":
