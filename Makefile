@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-peers test-arm test-sanitizers check format bench clean
+.PHONY: help demo test test-slow test-peers test-arm test-sanitizers check format bench proof clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,7 @@ test: $(INSTALLED)  ## Run the tests (minutes)
 	$(BIN)/pytest -n 2
 
 test-slow: $(INSTALLED)  ## Run the heavier tests too
-	$(BIN)/pytest -n 2 -m 'slow or not slow'
+	$(BIN)/pytest -n 2 -m 'not peers'
 
 # An environment of its own: TensorFlow may want other versions of what is pinned for the rest.
 test-peers:  ## Compare the words with three other implementations of Philox
@@ -72,6 +72,15 @@ format: $(INSTALLED)  ## Format the sources and mend what lint can
 bench: $(INSTALLED)  ## Measure the speed of the streams beside torch, NumPy and MKL
 	-$(BIN)/pip install --quiet mkl
 	$(BIN)/python bench/streams.py
+	$(BIN)/python bench/variants.py
+	$(BIN)/python bench/calls.py
+	$(BIN)/python bench/memory.py
+
+proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes; docs/statistics.md)
+	$(BIN)/python bench/exactness.py
+	$(BIN)/python bench/proof.py
+	$(BIN)/pip install --quiet sp80022suite
+	$(BIN)/python bench/nist.py
 
 clean:  ## Remove the virtual environment and everything built
 	rm -rf $(VENV) .venv-peers $(SANITIZED) build dist

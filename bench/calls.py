@@ -7,8 +7,10 @@ NumPy's Generator.normal; `import fanin` beside `import numpy`, in fresh process
 """
 
 import argparse
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from rich.console import Console
@@ -51,8 +53,11 @@ def calls(rounds: int) -> dict[str, float]:
 def imports(rounds: int) -> dict[str, float]:
     """Median seconds of a fresh process that imports and ends."""
 
-    def process(code: str) -> object:
-        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+    # With compiled modules kept, as an installation has them.
+    environment = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
+
+    def process(code: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
     return alternate(
         {
