@@ -1,6 +1,5 @@
 """Where a value lives: seed, name and row-major index (version 1 of the stream contract)."""
 
-import hashlib
 import math
 import operator
 from collections.abc import Sequence
@@ -8,6 +7,11 @@ from types import EllipsisType
 from typing import NamedTuple, SupportsIndex
 
 from fanin.errors import FaninError
+
+try:  # hashlib's own, without loading OpenSSL beside it
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 Index = int | slice | EllipsisType | tuple[int | slice | EllipsisType, ...]
 
@@ -38,7 +42,7 @@ def stream_number(name: str, label: str = "") -> int:
         except UnicodeEncodeError:
             pass
         else:
-            digest = hashlib.blake2b(data, digest_size=8, person=_PERSON).digest()
+            digest = blake2b(data, digest_size=8, person=_PERSON).digest()
             return int.from_bytes(digest, "little")
     raise FaninError(
         f"name is {name!r}; a name is a non-empty string without NUL or lone surrogates."
