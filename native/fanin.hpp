@@ -20,6 +20,11 @@ static constexpr std::size_t size_of(Encoding encoding) {
     }
 }
 
+// How many parts of this size hold `count`, the last one perhaps not full.
+static constexpr std::int64_t parts(std::int64_t count, std::int64_t size) {
+    return (count + size - 1) / size;
+}
+
 // One axis of the output: element j has the address step * j and lies stride * j bytes on.
 struct Axis {
     std::int64_t count;

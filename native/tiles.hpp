@@ -54,9 +54,6 @@ class Tiles {
     // From here on a vector of blocks, mostly unused, costs less than a block for every word.
     static constexpr std::int64_t long_run = vector_words / 4;
 
-    static std::int64_t parts(std::int64_t count, std::int64_t size) {
-        return (count + size - 1) / size;
-    }
     static void move(Tile& tile, const Axis& axis, std::int64_t position) {
         tile.address += static_cast<std::uint64_t>(position * axis.step);
         tile.to += position * axis.stride;

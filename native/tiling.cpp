@@ -45,8 +45,6 @@ constexpr std::int64_t short_run = 128;
 constexpr std::int64_t straight_elements = 2048;
 constexpr std::int64_t transposed_columns = 128, transposed_rows = 256;
 
-std::int64_t parts(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
-
 // The axis along which memory runs: the one with the shortest stride, the fastest if in doubt.
 int axis_of_memory(const Axes& axes) {
     int shortest = axes.size - 1;

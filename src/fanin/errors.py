@@ -1,6 +1,8 @@
-"""The one exception that every rejected input raises, and what its messages share."""
+"""The one exception that every rejected input raises, and what the checks share."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 
 class FaninError(ValueError):
@@ -18,3 +20,11 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
     near = difflib.get_close_matches(word, known, n=1)
     return f": did you mean {near[0]!r}?" if near else f". Known are {', '.join(known)}."
+
+
+def as_number(value: Any) -> float:
+    """The value as a float; NaN, which every check refuses, where it is not a number."""
+    try:
+        return math.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

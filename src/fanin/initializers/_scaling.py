@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 from fanin import streams
 from fanin._fans import Fans, fans
-from fanin.errors import FaninError
+from fanin.errors import FaninError, as_number
 from fanin.initializers._base import Initializer, Roles, Shape, expression
 from fanin.streams import Distribution
 
@@ -26,10 +26,7 @@ class VarianceScaling(Initializer):
     shaped: Shaped
 
     def __post_init__(self) -> None:
-        try:
-            scale = math.nan if isinstance(self.scale, str) else float(self.scale)
-        except (TypeError, ValueError, OverflowError):
-            scale = math.nan
+        scale = as_number(self.scale)
         if not (math.isfinite(scale) and scale > 0):
             raise FaninError(
                 f"scale of variance_scaling is {self.scale!r}; it must be a finite number > 0."
@@ -56,7 +53,7 @@ class VarianceScaling(Initializer):
 
     def __repr__(self) -> str:
         for name, row in PRESETS.items():
-            if row.initializer() == self:
+            if row() == self:
                 return expression(name)
         return expression("variance_scaling", self.scale, self.mode, self.shaped)
 
@@ -97,9 +94,6 @@ class Preset(NamedTuple):
     mode: Mode
     distribution: Shaped
     source: str
-
-    def initializer(self) -> VarianceScaling:
-        return VarianceScaling(self.scale, self.mode, self.distribution)
 
     def __call__(self, mode: Mode | None = None) -> VarianceScaling:
         return VarianceScaling(self.scale, self.mode if mode is None else mode, self.distribution)

@@ -52,7 +52,7 @@ def backend() -> str:
                 "fanin was installed without its compiled kernel: the NumPy reference draws, with "
                 "the same bits and some 100 times slower. Reinstall where a C++ compiler is found.",
                 RuntimeWarning,
-                stacklevel=5,  # the line that draws,
+                stacklevel=5,  # the line that draws
             )
     return _chosen
 

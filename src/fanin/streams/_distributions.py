@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, as_number
 from fanin.streams._phi import interval
 
 # The nearer bound may lie this far out: beyond, a tail coordinate would leave the float32 range.
@@ -44,10 +44,7 @@ def _to_floats(distribution: "Constant | Uniform | Normal | TruncatedNormal") ->
     """Make every field a float, and finite but for the bounds of a truncation."""
     for name in distribution.__slots__:
         value = getattr(distribution, name)
-        try:
-            number = math.nan if isinstance(value, str) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
+        number = as_number(value)
         if not math.isfinite(number) and (name not in ("lower", "upper") or math.isnan(number)):
             kind = distribution.kind
             raise FaninError(f"{name} of {kind} is {value!r}; it must be a finite number.")
