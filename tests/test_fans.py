@@ -74,7 +74,7 @@ def test_only_copies_have_no_fan_in() -> None:
         fans((2, 3), "stack kernel")
 
 
-@pytest.mark.parametrize("groups", [0, -1, 3, 9])
+@pytest.mark.parametrize("groups", [3, 9])
 def test_groups_divide_the_outputs(groups: int) -> None:
     with pytest.raises(
         FaninError, match=rf"groups is {groups}; it must divide the 8 outputs of \(8, 4\)"
@@ -82,9 +82,9 @@ def test_groups_divide_the_outputs(groups: int) -> None:
         fans((8, 4), groups=groups)
 
 
-@pytest.mark.parametrize("groups", [2.0, "2", None])
+@pytest.mark.parametrize("groups", [0, -1, 2.0, "2", None])
 def test_groups_are_an_integer(groups: Any) -> None:
-    with pytest.raises(FaninError, match="groups is"):
+    with pytest.raises(FaninError, match=f"groups is {groups!r}; it is an integer >= 1"):
         fans((8, 4), groups=groups)
 
 

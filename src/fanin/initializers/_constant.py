@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 
 from fanin import streams
-from fanin.initializers._base import Initializer, Roles, Shape, expression
+from fanin.axes import Axes
+from fanin.initializers._base import Elementwise, expression
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Constant(Initializer):
+class Constant(Elementwise):
     """The same value for every shape."""
 
     drawn: streams.Constant
 
-    def distribution(self, shape: Shape, axes: Roles = None, groups: int = 1) -> streams.Constant:
+    def _distribution(self, shape: tuple[int, ...], axes: Axes) -> streams.Constant:
         return self.drawn
 
     def __repr__(self) -> str:

@@ -2,17 +2,18 @@
 
 from dataclasses import astuple, dataclass
 
-from fanin.initializers._base import Initializer, Roles, Shape, expression
+from fanin.axes import Axes
+from fanin.initializers._base import Elementwise, expression
 from fanin.streams import Distribution, Normal, TruncatedNormal, Uniform
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Random(Initializer):
+class Random(Elementwise):
     """Values of one distribution for every shape; no axis roles are read."""
 
     drawn: Uniform | Normal | TruncatedNormal
 
-    def distribution(self, shape: Shape, axes: Roles = None, groups: int = 1) -> Distribution:
+    def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
         return self.drawn
 
     def __repr__(self) -> str:

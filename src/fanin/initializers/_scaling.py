@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple, get_args
 
 from fanin import streams
 from fanin._fans import Fans, fans
+from fanin.axes import Axes
 from fanin.errors import FaninError, as_number
-from fanin.initializers._base import Initializer, Roles, Shape, expression
+from fanin.initializers._base import Elementwise, expression
 from fanin.streams import Distribution
 
 Mode = Literal["fan_in", "fan_out", "fan_avg"]
@@ -18,7 +19,7 @@ Shaped = Literal["normal", "uniform", "truncated_normal"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class VarianceScaling(Initializer):
+class VarianceScaling(Elementwise):
     """Zero-mean values of variance scale / fan; see `variance_scaling`."""
 
     scale: float
@@ -41,8 +42,8 @@ class VarianceScaling(Initializer):
                     f"{what} of variance_scaling is {value!r}; allowed are {', '.join(allowed)}."
                 )
 
-    def distribution(self, shape: Shape, axes: Roles = None, groups: int = 1) -> Distribution:
-        std = math.sqrt(self.scale / _fan(fans(shape, axes, groups), self.mode))
+    def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
+        std = math.sqrt(self.scale / _fan(fans(shape, axes), self.mode))
         if self.shaped == "normal":
             return streams.Normal(0.0, std)
         if self.shaped == "uniform":

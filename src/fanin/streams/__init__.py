@@ -3,6 +3,7 @@
 from fanin.streams._address import Index as Index
 from fanin.streams._address import check_seed as check_seed
 from fanin.streams._address import check_shape as check_shape
+from fanin.streams._address import selected as selected
 from fanin.streams._backends import backend as backend
 from fanin.streams._backends import backends as backends
 from fanin.streams._backends import use_backend as use_backend
@@ -14,4 +15,6 @@ from fanin.streams._distributions import Uniform as Uniform
 from fanin.streams._output import Array as Array
 from fanin.streams._output import DTypeLike as DTypeLike
 from fanin.streams._output import check_out as check_out
+from fanin.streams._output import dtype_name as dtype_name
+from fanin.streams._output import write as write
 from fanin.streams._stream import Stream as Stream

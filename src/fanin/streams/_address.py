@@ -113,6 +113,15 @@ def region(
     return Region(base if 0 not in counts else 0, tuple(counts), tuple(steps))
 
 
+def selected(shape: tuple[int, ...], index: Index | None) -> list[int | range]:
+    """What `index` selects of each axis: one position (the axis is dropped), or a range."""
+    items = [slice(None)] * len(shape) if index is None else _expand(index, shape)
+    return [
+        range(*item.indices(size)) if isinstance(item, slice) else item
+        for item, size in zip(items, shape, strict=True)
+    ]
+
+
 def _expand(index: Index, shape: tuple[int, ...]) -> list[int | slice]:
     """One non-negative int or one slice for every axis of the shape."""
     items = index if isinstance(index, tuple) else (index,)

@@ -99,3 +99,13 @@ def encode(values: Array, name: str) -> Array:
     if name == "bfloat16":
         return bfloat16_bits(single)
     return single.astype(np.float16).view(np.uint16) if name == "float16" else single
+
+
+def write(values: Array, encoding: str, out: Array | None) -> Array:
+    """Values of any float dtype, rounded once to this one, in `out` or a new array."""
+    result = check_out(out, values.shape, encoding)
+    beyond = float(np.max(np.abs(values), initial=0.0))
+    if not beyond <= _LARGEST[encoding]:
+        raise FaninError(f"values reach {beyond:.3g}, beyond the range of {encoding}.")
+    raw(result)[...] = encode(values, encoding)
+    return result

@@ -145,11 +145,13 @@ class Stream:
         out: Array | None = None,
         threads: int | None = None,
         order: Sequence[int] | None = None,
+        start: int = 0,
     ) -> Array:
         """Values of a distribution; what the methods above and the initializers call.
 
         `order` lists the axes of `shape` from the slowest to the fastest of the canonical
-        order that the indices count in; None means as stored.
+        order that the indices count in; None means as stored. `start` is the index of the
+        first element, where the shape is that of a part.
         """
         encoding = dtype_name(dtype, out)
         part = region(check_shape(shape), index, order)
@@ -166,7 +168,7 @@ class Stream:
         current_fill()(
             raw(result),
             encoding,
-            part.base,
+            start + part.base,
             part.steps,
             self.seed,
             self._numbers(encoding),

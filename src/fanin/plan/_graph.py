@@ -1,0 +1,83 @@
+"""Graph: what a model does with its parameters, as an adapter saw it run; no framework in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin.axes import Axes
+
+Values = npt.NDArray[np.float64]
+
+# What a node does. Everything that only moves, selects or copies elements is a "view".
+Op = Literal[
+    "input",  # from outside the model; no inputs
+    "buffer",  # a constant of the model; `amount` is its mean square, None if unknown
+    "parameter",  # a parameter on its own, such as a class token before it is concatenated
+    "linear",  # activations times a weight: dense, convolution, einsum, one per expert or group
+    "lookup",  # rows of a table by integers
+    "scale",  # activations times a parameter, element by element
+    "shift",  # activations plus a parameter: a bias, a position table
+    "matmul",  # two activations multiplied as matrices; `amount` is the number of terms summed
+    "attention",  # fused: inputs q, k, v; `amount` is the factor that the logits are scaled by
+    "softmax",
+    "pointwise",  # `fn` of the inputs, element by element
+    "add",  # two activations
+    "mul",  # two activations
+    "normalize",  # `over` says what; a norm's own scale and shift follow as nodes of their own
+    "mean",  # over positions; `amount` is how many
+    "pool",  # average over a window of `amount` positions
+    "max",  # the largest of `amount`
+    "sum",  # of `amount` elements
+    "concat",
+    "view",
+    "dropout",  # `amount` is the rate
+    "recurrent",  # a whole recurrent module; output bounded by its gates
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a parameter: its canonical name, and its axes' roles as this operation uses them.
+
+    `through` names the functions applied to the parameter first, views left out: "exp" for a
+    decay rate that is stored as its logarithm, "weight_norm" for a normalized weight.
+    """
+
+    name: str
+    axes: Axes
+    through: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation; `inputs` are positions of earlier nodes in `Graph.nodes`."""
+
+    op: Op
+    inputs: tuple[int, ...]
+    shape: tuple[int, ...]
+    module: str  # dotted path of the innermost module that ran it
+    param: Use | None = None
+    fn: Callable[..., Values] | None = None  # NumPy float64 arrays to one, the scalars bound
+    label: str = ""  # what people call it: "gelu", "layer_norm"
+    amount: float | None = None
+    over: Literal["features", "batch"] = "features"  # of a normalization; batch: identity in eval
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The operations of one run, in order, and which of them the model returned."""
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+    unused: tuple[str, ...] = ()  # parameters that the run never touched
+
+    def users(self) -> tuple[tuple[int, ...], ...]:
+        """For every node, the nodes that read it."""
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for position, node in enumerate(self.nodes):
+            for source in dict.fromkeys(node.inputs):
+                users[source].append(position)
+        return tuple(map(tuple, users))
