@@ -1,19 +1,32 @@
 """Param: what fanin knows of one parameter of a model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from fanin.axes import Axes
 
-Kind = Literal["weight", "bias", "scale", "shift", "other"]
+Kind = Literal[
+    "weight",  # of a linear map or a convolution
+    "table",  # rows looked up by integers
+    "recurrent",  # hidden to hidden, gates packed as blocks
+    "bias",
+    "scale",  # of a normalization or a layer
+    "shift",  # of a normalization
+    "magnitude",  # the norms of a weight-normalized weight's rows
+    "direction",  # the other half of it
+    "other",  # no rule covers it
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
     """One parameter, as an adapter describes it; rules decide on nothing else.
 
-    `kind`: weight (of a linear map, a convolution or a table), bias, the scale and shift of a
-    normalization, or other, which no rule covers. `owner` is the class of its module.
+    `owner` is the class of its module. `aliases` are the other names of a tied parameter.
+    `made` is the one value that the constructor gave to every element, None where elements
+    differ or there is no memory to look at. `activation` is the function that the module tree
+    puts before a weight, where it shows one.
     """
 
     name: str
@@ -22,4 +35,7 @@ class Param:
     kind: Kind
     owner: str
     axes: Axes
-    groups: int = 1
+    aliases: tuple[str, ...] = ()
+    made: float | None = None
+    trainable: bool = True
+    activation: Callable[..., Any] | None = None

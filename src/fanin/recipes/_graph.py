@@ -49,6 +49,8 @@ class Use:
     name: str
     axes: Axes
     through: tuple[str, ...] = ()
+    fans: tuple[int, int] | None = None  # (in, out) as executed, where whole axes cannot say it
+    period: tuple[int, ...] = ()  # sizes of packed matrices that interleave, per head say
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Node:
     label: str = ""  # what people call it: "gelu", "layer_norm"
     amount: float | None = None
     over: Literal["features", "batch"] = "features"  # of a normalization; batch: identity in eval
+    uses: tuple[Use, ...] = ()  # of a recurrent module: all its parameters
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""Plan: which initializer every parameter of a model gets, and why: shown, saved, applied, proved."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from fanin import _plan_file
+from fanin._plan_row import Row
+from fanin._plan_table import table
+from fanin.errors import FaninError
+from fanin.frameworks import adapter_for
+from fanin.streams import check_seed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One row for every parameter of a model, in its order; prints as a table.
+
+    `recipe` made it. `seed` is the one that it was applied with, None before. `notes` say what
+    a reader must know, such as that the model was not run.
+    """
+
+    recipe: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        return table(self)
+
+    def __getitem__(self, name: str) -> Row:
+        for row in self.rows:
+            if name == row.name or name in row.aliases:
+                return row
+        raise FaninError(f"the plan has no parameter {name!r}; its names are those of its rows.")
+
+    def apply(self, model: Any, seed: int = 0, **where: Any) -> "Plan":
+        """Write every weight of a model that this plan was made for; returns the applied plan.
+
+        The model may be wrapped, sharded, in another dtype, or hold a part of the parameters
+        (a stage of a pipeline). `where` goes to the adapter: `rename` (canonical names by the
+        model's own), `shards` (name to global shape and index, for local tensors that are no
+        DTensors), `device` (of weights that have no memory yet). Raises FaninError, with the
+        model untouched, where names or shapes differ.
+        """
+        check_seed(seed)
+        pairs = self._pairs(model, **where)
+        for slot, row in pairs:  # all that can fail, before the first write
+            if row.initializer is None:
+                slot.rehearse_kept(row.kept)
+            else:
+                slot.rehearse(row.initializer, seed, row.axes)
+        for slot, row in pairs:
+            if row.initializer is not None:
+                slot.write(row.initializer, seed, row.axes)
+        return replace(self, seed=seed)
+
+    def verify(self, model: Any, seed: int | None = None, **where: Any) -> None:
+        """Draw every weight again and compare bit by bit; FaninError names what differs.
+
+        `seed` is by default the one that the plan was applied with.
+        """
+        seed = check_seed(self.seed if seed is None else seed)
+        changed = [
+            row.name
+            for slot, row in self._pairs(model, **where)
+            if not (
+                slot.holds(row.initializer, seed, row.axes)
+                if row.initializer is not None
+                else row.kept in (None, slot.digest())
+            )
+        ]
+        if changed:
+            raise FaninError(
+                f"{_listed(changed)} hold other values than seed {seed} of this plan draws. "
+                "They were trained, loaded or drawn otherwise."
+            )
+
+    def diff(self, other: "Plan | Any") -> tuple[str, ...]:
+        """What differs from another plan, or in names and shapes from a model; empty if nothing."""
+        if isinstance(other, Plan):
+            return _differences(self.rows, other.rows)
+        slots = {slot.param.name: slot.param for slot in adapter_for(other).slots(other)}
+        mine = {row.name: row for row in self.rows}
+        lines = [f"- {name}: not in the model" for name in mine if name not in slots]
+        lines += [f"+ {name}: not in the plan" for name in slots if name not in mine]
+        lines += [
+            f"! {name}: shape {mine[name].shape} in the plan, {param.shape} in the model"
+            for name, param in slots.items()
+            if name in mine and mine[name].shape != param.shape
+        ]
+        return tuple(lines)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the plan as TOML, by a temporary name that is renamed at the end."""
+        return _plan_file.write(self.recipe, self.rows, self.notes, self.seed, Path(path))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Plan":
+        """Read a plan that `save` wrote; FaninError says what is wrong with the file."""
+        return cls(*_plan_file.read(Path(path)))
+
+    def _pairs(self, model: Any, **where: Any) -> list[tuple[Any, Row]]:
+        slots = adapter_for(model).slots(model, **where)
+        rows = {row.name: row for row in self.rows}
+        unknown = [slot.param.name for slot in slots if slot.param.name not in rows]
+        if unknown:
+            raise FaninError(
+                f"the plan has no {_listed(unknown)}. Make a plan of this model, or map the names "
+                "with rename=."
+            )
+        for slot in slots:
+            row = rows[slot.param.name]
+            if row.shape != slot.param.shape:
+                raise FaninError(
+                    f"{row.name} has shape {slot.param.shape}; the plan was made for {row.shape}. "
+                    "Plan this model again, from its global shapes."
+                )
+        return [(slot, rows[slot.param.name]) for slot in slots]
+
+
+def _differences(mine: Iterable[Row], theirs: Iterable[Row]) -> tuple[str, ...]:
+    ours, others = ({row.name: row for row in rows} for rows in (mine, theirs))
+    lines = [f"- {row}" for name, row in ours.items() if name not in others]
+    lines += [f"+ {row}" for name, row in others.items() if name not in ours]
+    for name in ours.keys() & others.keys():
+        if not ours[name].draws_as(others[name]):
+            lines += [f"- {ours[name]}", f"+ {others[name]}"]
+    return tuple(lines)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -1,0 +1,56 @@
+"""Row: what a plan says of one parameter."""
+
+from dataclasses import dataclass
+
+from fanin._fans import Fans, fans
+from fanin.axes import Axes
+from fanin.errors import FaninError
+from fanin.initializers import Initializer
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One parameter: how it is drawn, and why.
+
+    `initializer` None means kept as it is; `kept` is then the SHA-256 of its values, where they
+    were there to look at. `axes` are the roles that the operation gives to its axes. `output` is
+    the second moment that the recipe gives to the operation's output, None where it says none.
+    `lr` is the factor of the learning rate that the recipe asks for.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str
+    initializer: Initializer | None
+    axes: Axes
+    why: str
+    aliases: tuple[str, ...] = ()
+    output: float | None = None
+    kept: str | None = None
+    lr: float = 1.0
+
+    @property
+    def std(self) -> float | None:
+        """The standard deviation of the values, after truncation; None where kept."""
+        return None if self.initializer is None else self.initializer.std(self.shape, self.axes)
+
+    @property
+    def fans(self) -> Fans | None:
+        """The operation's fans; None where the parameter has none."""
+        try:
+            return fans(self.shape, self.axes)
+        except FaninError:
+            return None
+
+    def draws_as(self, other: "Row") -> bool:
+        """Whether both draw the same values."""
+        mine, theirs = (
+            (row.name, row.shape, row.dtype, row.initializer, row.axes, row.kept)
+            for row in (self, other)
+        )
+        return mine == theirs
+
+    def __str__(self) -> str:
+        what = "kept" if self.initializer is None else self.initializer
+        return f"{self.name} {self.shape} {self.dtype}: {what}"

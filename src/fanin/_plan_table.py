@@ -1,0 +1,70 @@
+"""The printed form of a plan: rows that differ in a layer's number alone are one line."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from fanin._plan_row import Row
+
+if TYPE_CHECKING:
+    from fanin._plan import Plan
+
+_HEADER = ("parameter", "shape", "role", "initializer", "std", "fan_in", "fan_out", "why")
+
+
+def table(plan: "Plan") -> str:
+    """The plan as aligned text."""
+    seed = "" if plan.seed is None else f", applied with seed {plan.seed}"
+    title = f"plan: recipe {plan.recipe}, {len(plan.rows)} parameters{seed}"
+    lines = [title, *(f"note: {note}" for note in plan.notes), ""]
+    return "\n".join([*lines, *_aligned([_HEADER, *map(_cells, _grouped(plan.rows))])])
+
+
+def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that say the same of the same parameter in several layers, by first appearance."""
+    groups: dict[object, list[Row]] = {}
+    for row in rows:
+        pattern = re.sub(r"\d+", "#", row.name)
+        said = (row.shape, row.dtype, row.role, row.initializer, row.axes, row.why, row.aliases)
+        groups.setdefault((pattern, *said), []).append(row)
+    return list(groups.values())
+
+
+def _cells(rows: list[Row]) -> tuple[str, ...]:
+    row = rows[0]
+    fans = row.fans
+    return (
+        _name([row.name for row in rows]),
+        "x".join(map(str, row.shape)) or "scalar",
+        row.role,
+        "kept" if row.initializer is None else str(row.initializer),
+        "" if row.std is None else f"{row.std:.4g}",
+        "" if fans is None else f"{fans.fan_in:g}",
+        "" if fans is None else f"{fans.fan_out:g}",
+        row.why + (f"; also {', '.join(row.aliases)}" if row.aliases else ""),
+    )
+
+
+def _name(names: Sequence[str]) -> str:
+    """One name for those that differ in numbers alone: block.{0..11}.weight."""
+    split = [re.split(r"(\d+)", name) for name in names]
+    parts = []
+    for column in zip(*split, strict=True):
+        numbers = list(dict.fromkeys(column))
+        if len(numbers) == 1:
+            parts.append(numbers[0])
+            continue
+        values = sorted(map(int, numbers))
+        run = values == list(range(values[0], values[-1] + 1)) and len(values) > 2
+        parts.append(
+            f"{{{values[0]}..{values[-1]}}}" if run else f"{{{','.join(map(str, values))}}}"
+        )
+    return "".join(parts)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

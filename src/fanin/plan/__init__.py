@@ -1,3 +1,0 @@
-"""Plans: which initializer each parameter gets."""
-
-from fanin.plan._rules import choose as choose

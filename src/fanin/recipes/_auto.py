@@ -1,0 +1,228 @@
+"""The recipe `auto`: every weight's output has second moment one, residual streams order one.
+
+What it decides is decided from the graph of one run; no name of a model or a parameter is
+read. The sizes of heads, tables and branches below were chosen by training (docs/zoo).
+"""
+
+import math
+from collections.abc import Mapping
+
+from fanin.axes import Axes
+from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
+from fanin.param import Param
+from fanin.recipes._choice import Choice
+from fanin.recipes._graph import Graph, Node
+from fanin.recipes._propagate import Propagation, Weight
+from fanin.recipes._structure import Structure
+
+HEAD = 1.0  # second moment of a head's output
+TABLE = 1.0  # RMS of a table of embeddings
+TOKEN = 0.02  # RMS of class tokens, and of tables of positions that are added to a stream
+BRANCH = 1.0  # second moment that all branches of a stream together add to it
+
+
+def auto(
+    params: Mapping[str, Param], graph: Graph, given: Mapping[str, Initializer]
+) -> dict[str, Choice]:
+    """A choice for every parameter that the graph shows at work; `given` ones are fixed."""
+    return _Auto(params, graph, given).choices()
+
+
+class _Auto:
+    def __init__(
+        self, params: Mapping[str, Param], graph: Graph, given: Mapping[str, Initializer]
+    ) -> None:
+        self.params, self.graph, self.given = params, graph, given
+        self.structure = Structure(graph)
+        self.uses: dict[str, list[int]] = {}
+        for position, node in enumerate(graph.nodes):
+            if node.param is not None:
+                self.uses.setdefault(node.param.name, []).append(position)
+        self.targets: dict[int, float] = {}
+        self.sizes: dict[str, float] = {}
+        self.reasons: dict[int, str] = {}
+
+    def choices(self) -> dict[str, Choice]:
+        self._heads()
+        self._logits()
+        self._branches()
+        self._parameters()
+        run = Propagation(self.graph, self._shapes(), self.targets, self.sizes, self._variances())
+        run.run()
+        made = {
+            name: self._choice(name, self.graph.nodes[positions[0]], run)
+            for name, positions in self.uses.items()
+        }
+        return {name: choice for name, choice in made.items() if choice is not None}
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: param.shape for name, param in self.params.items()}
+
+    def _heads(self) -> None:
+        for position in self.structure.heads:
+            self.targets[position] = HEAD
+            self.reasons[position] = "the head"
+
+    def _logits(self) -> None:
+        """Queries and keys such that attention logits have variance one."""
+        for logits in self.structure.logits:
+            ends = (logits.query, logits.key)
+            if all(self.graph.nodes[end].op == "linear" for end in ends) and ends[0] != ends[1]:
+                size = 1 / (math.sqrt(logits.terms) * abs(logits.factor or 1.0))
+                if not math.isclose(size, 1.0, rel_tol=1e-6):
+                    for end in ends:
+                        self.targets[end] = size
+                        self.reasons[end] = "attention logits get variance 1"
+
+    def _branches(self) -> None:
+        """The last weight, or the norm's or layer's scale, of every residual branch."""
+        for residual in self.structure.residuals.values():
+            count = self.structure.chains[residual.node]
+            for end in self.structure.ends(residual):
+                node = self.graph.nodes[end]
+                share = BRANCH / count
+                self.reasons[end] = f"ends a residual branch, 1 of {count} on its stream"
+                if node.op == "linear":
+                    self.targets[end] = share
+                elif node.param is not None:
+                    self.sizes[node.param.name] = math.sqrt(share)
+
+    def _parameters(self) -> None:
+        """Sizes of the parameters that are no weights."""
+        for name, positions in self.uses.items():
+            ops = {self.graph.nodes[position].op for position in positions}
+            if name in self.given:
+                self.sizes[name] = self._rms(name)
+            elif "lookup" in ops and name not in self.sizes:
+                self.sizes[name] = self._table(name, positions, tied="linear" in ops)
+            elif ops == {"parameter"}:
+                self.sizes.setdefault(name, TOKEN)
+            elif ops == {"shift"} and self._is_table(name):
+                self.sizes[name] = 0.0 if self._feeds_softmax(positions[0]) else TOKEN
+            elif ops == {"scale"} and name not in self.sizes:
+                made = self.params[name].made
+                self.sizes[name] = 1.0 if made is None else abs(made)
+
+    def _table(self, name: str, positions: list[int], tied: bool) -> float:
+        if self._feeds_softmax(positions[0]):
+            return 0.0
+        if tied:  # the head's logits have second moment HEAD
+            return math.sqrt(HEAD / self.params[name].shape[-1])
+        return TABLE if self._starts_stream(positions[0]) else TOKEN
+
+    def _starts_stream(self, position: int) -> bool:
+        """Whether a table is the stream, and not positions or types added to one."""
+        lookups = [
+            p
+            for p, node in enumerate(self.graph.nodes)
+            if node.op == "lookup" and node.shape[-1:] == self.graph.nodes[position].shape[-1:]
+        ]
+        return lookups[0] == position
+
+    def _feeds_softmax(self, position: int) -> bool:
+        """Whether a bias is added to attention logits."""
+        front, seen = [position], set()
+        while front:
+            one = front.pop()
+            for user in self.structure.users[one]:
+                if self.graph.nodes[user].op == "softmax":
+                    return True
+                if user not in seen and self.graph.nodes[user].op in (
+                    "view",
+                    "add",
+                    "pointwise",
+                    "shift",
+                    "dropout",
+                ):
+                    seen.add(user)
+                    front.append(user)
+        return False
+
+    def _is_table(self, name: str) -> bool:
+        return sum(size > 1 for size in self.params[name].shape) > 1
+
+    def _variances(self) -> dict[str, float]:
+        """Variances of weights that do not come from what feeds them."""
+        fixed = {name: self._rms(name) ** 2 for name in self.given if name in self.uses}
+        for name, positions in self.uses.items():
+            ops = {self.graph.nodes[position].op for position in positions}
+            if {"lookup", "linear"} <= ops and name not in fixed:
+                fixed[name] = self.sizes[name] ** 2
+        return fixed
+
+    def _rms(self, name: str) -> float:
+        return self.given[name].std(self.params[name].shape, self._axes(name))
+
+    def _axes(self, name: str) -> Axes:
+        use = self.graph.nodes[self.uses[name][0]].param
+        assert use is not None
+        return use.axes
+
+    def _choice(self, name: str, node: Node, run: Propagation) -> Choice | None:
+        assert node.param is not None
+        position = self.uses[name][0]
+        reason = self.reasons.get(position, "")
+        param = self.params[name]
+        if node.param.through and node.op in ("scale", "shift"):
+            return Choice(None, "constant of the layer", "acts element by element; kept as made")
+        match node.op:
+            case "linear" if name in run.weights:
+                return self._weight(run, run.weights[name], node, reason)
+            case "linear" | "lookup":
+                return self._drawn(name, "table", param, tied=name in run.variances)
+            case "parameter":
+                return self._drawn(name, "token", param)
+            case "scale":
+                size = self.sizes[name]
+                why = reason or "the identity"
+                return Choice(ones() if size == 1 else constant(size), "scale", why)
+            case "shift" if self._is_table(name):
+                return self._drawn(name, "position table", param)
+            case "shift":
+                return Choice(zeros(), "bias", "biases start at zero")
+        return None
+
+    def _drawn(self, name: str, role: str, param: Param, tied: bool = False) -> Choice:
+        size = self.sizes[name]
+        if size == 0:
+            return Choice(zeros(), role, "added to attention logits")
+        why = "also the head: its outputs get second moment 1" if tied else f"RMS {size:g}"
+        return Choice(normal(std=size), role, why, axes=self._axes(name))
+
+    def _weight(self, run: Propagation, weight: Weight, node: Node, reason: str) -> Choice:
+        assert node.param is not None
+        scale = float(f"{weight.scale:.9g}")
+        before = _before(self.graph, node)
+        why = f"input{before} has second moment {weight.fed:.4g}"
+        if reason:
+            why += f"; {reason}"
+        return Choice(
+            variance_scaling(scale, "fan_in", "normal"),
+            _role(node.param.axes, self.params[node.param.name].shape),
+            why,
+            axes=node.param.axes,
+            output=weight.target,
+        )
+
+
+def _before(graph: Graph, node: Node) -> str:
+    """What the input of a weight went through last."""
+    position = node.inputs[0]
+    while graph.nodes[position].op in ("view", "dropout") and graph.nodes[position].inputs:
+        position = graph.nodes[position].inputs[0]
+    source = graph.nodes[position]
+    names = {"pointwise": source.label, "normalize": source.label, "scale": "a norm"}
+    named = names.get(source.op, source.op if source.op in ("attention", "mean", "max") else "")
+    return f" through {named}" if named else ""
+
+
+def _role(axes: Axes, shape: tuple[int, ...]) -> str:
+    kind = "convolution" if "kernel" in axes.roles else "linear"
+    if axes.groups > 1:
+        depthwise = axes.size("in", shape) == 1
+        kind = f"{'depthwise' if depthwise else 'grouped'} {kind}"
+    if axes.transposed:
+        kind = f"transposed {kind}"
+    if "stack" in axes.roles:
+        kind = f"stacked {kind}"
+    return kind

@@ -1,0 +1,23 @@
+"""Choice: what a recipe decides for one parameter, and why."""
+
+from dataclasses import dataclass
+
+from fanin.axes import Axes
+from fanin.initializers import Initializer
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An initializer and its reason; no initializer means that the parameter is kept.
+
+    `axes` are the roles as the traced operation uses them, None for those of the module tree;
+    `output` is the second moment that the recipe gives to the operation's output; `lr` the factor
+    of the learning rate that it asks for.
+    """
+
+    initializer: Initializer | None
+    role: str
+    why: str
+    axes: Axes | None = None
+    output: float | None = None
+    lr: float = 1.0

@@ -1,0 +1,231 @@
+"""Propagate: second moments through a graph, and the variance that every weight needs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fanin._fans import fans
+from fanin.recipes._graph import Graph, Node
+from fanin.recipes._signal import (
+    Signal,
+    added,
+    averaged,
+    concatenated,
+    gaussian,
+    largest,
+    multiplied,
+    normalized,
+    pointwise,
+    scaled,
+)
+
+# The hidden state of a recurrent layer after many steps, under gates of variance one: measured on
+# wide layers of each kind (tests/plan/test_propagate.py measures again).
+_RECURRENT = {"lstm": 0.13, "gru": 0.25, "rnn": 0.45}
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What one use of a weight needs: variance `scale` / fan_in gives its output `target`."""
+
+    node: int
+    scale: float
+    target: float
+    fed: float  # the second moment of what feeds it
+
+
+@dataclass
+class Propagation:
+    """Second moments of all activations, given the targets of weights and sizes of parameters.
+
+    `targets` are the second moments that the outputs of `linear` nodes are to have, 1 where
+    nothing is said. `sizes` are the RMS values of tables, tokens, scales and shifts by name.
+    `variances` are those of weights that are given; the others are found and kept in `weights`.
+    """
+
+    graph: Graph
+    shapes: Mapping[str, tuple[int, ...]]
+    targets: Mapping[int, float] = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    variances: Mapping[str, float] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    signals: list[Signal | None] = field(default_factory=list)
+
+    def run(self) -> "Propagation":
+        for position, node in enumerate(self.graph.nodes):
+            inputs = [self.signals[source] for source in node.inputs]
+            step = _STEPS.get(node.op, _passed)
+            self.signals.append(step(self, position, node, inputs))
+        return self
+
+    def size(self, node: Node, default: float) -> float:
+        """The RMS of the parameter of a node."""
+        return default if node.param is None else self.sizes.get(node.param.name, default)
+
+
+Inputs = Sequence[Signal | None]
+Step = Callable[[Propagation, int, Node, Inputs], Signal | None]
+
+
+def _passed(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return inputs[0] if inputs else None
+
+
+def _input(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return None if node.label == "integers" else gaussian(1.0, position)
+
+
+def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    if node.amount is None or not np.isfinite(node.amount):
+        return None
+    signal = gaussian(node.amount, position, correlation=0.0)
+    return Signal(signal.values, position, constant=True)
+
+
+def _table(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return gaussian(run.size(node, 1.0) ** 2, position)
+
+
+def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    use = node.param
+    assert use is not None
+    fed = inputs[0] or gaussian(1.0, position)
+    target = run.targets.get(position, 1.0)
+    fan_in = max(fans(run.shapes[use.name], use.axes).fan_in, 1e-9)
+    if use.name in run.variances:
+        target = fan_in * run.variances[use.name] * fed.second
+    elif use.name in run.weights:  # used before: that use decided
+        target = run.weights[use.name].scale * fed.second
+    elif fed.second > 0:
+        run.weights[use.name] = Weight(position, target / fed.second, target, fed.second)
+    else:
+        run.weights[use.name] = Weight(position, target, 0.0, 0.0)
+        target = 0.0
+    return gaussian(target, position, fed.share)
+
+
+def _scale(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return None if inputs[0] is None else scaled(inputs[0], run.size(node, 1.0))
+
+
+def _shift(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    size = run.size(node, 0.0)
+    if inputs[0] is None or size == 0:
+        return inputs[0]
+    return added(inputs[0], gaussian(size**2, -position - 1), position)
+
+
+def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    a, b = inputs
+    if a is None or b is None:
+        return a or b
+    if a.averaging or b.averaging:
+        value = b if a.averaging else a
+        return gaussian(value.second, position, value.share)
+    return gaussian((node.amount or 1.0) * a.second * b.second, position, a.share * b.share)
+
+
+def _attention(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    value = inputs[2]
+    return None if value is None else gaussian(value.second, position, value.share)
+
+
+def _softmax(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return None if inputs[0] is None else Signal(inputs[0].values, position, averaging=True)
+
+
+def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    known = [signal for signal in inputs if signal is not None]
+    if len(known) < len(inputs) or node.fn is None:
+        return known[0] if known else None
+    if any(signal.averaging for signal in known):
+        return next(signal for signal in known if signal.averaging)
+    return pointwise(node.fn, known, position)
+
+
+def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    a, b = inputs
+    if a is None or b is None:  # a mask, or a buffer of unknown size
+        return a or b
+    return added(a, b, position)
+
+
+def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    a, b = inputs
+    if a is None or b is None:
+        return a or b
+    if a.averaging != b.averaging:  # weighted by a router's or an attention's averages
+        return b if a.averaging else a
+    return multiplied(a, b, position)
+
+
+def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    signal = inputs[0]
+    return None if signal is None else normalized(signal, centred="rms" not in node.label)
+
+
+def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    """Over all positions: what they share; where that is nothing, at most the identity."""
+    signal = inputs[0]
+    if signal is None:
+        return None
+    if signal.share < 1e-6:
+        return gaussian(signal.second, position, 1.0)
+    return averaged(signal, np.inf, position)
+
+
+def _pool(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return None if inputs[0] is None else averaged(inputs[0], node.amount or 1.0, position)
+
+
+def _max(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return None if inputs[0] is None else largest(inputs[0], node.amount or 1.0)
+
+
+def _sum(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    signal, count = inputs[0], node.amount or 1.0
+    if signal is None or signal.averaging:
+        return signal
+    second = count * (signal.second + (count - 1) * signal.shared)
+    return gaussian(second, position, signal.share, count * signal.mean)
+
+
+def _concat(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    pairs = [
+        (signal, int(np.prod(run.graph.nodes[source].shape, dtype=object)))
+        for signal, source in zip(inputs, node.inputs, strict=True)
+        if signal is not None
+    ]
+    if not pairs:
+        return None
+    signals, sizes = zip(*pairs, strict=True)
+    return concatenated(signals, [max(size, 1) for size in sizes], position)
+
+
+def _recurrent(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return gaussian(_RECURRENT.get(node.label, 0.25), position, 0.5)
+
+
+_STEPS: dict[str, Step] = {
+    "input": _input,
+    "buffer": _buffer,
+    "parameter": _table,
+    "lookup": _table,
+    "linear": _linear,
+    "scale": _scale,
+    "shift": _shift,
+    "matmul": _matmul,
+    "attention": _attention,
+    "softmax": _softmax,
+    "pointwise": _pointwise,
+    "add": _add,
+    "mul": _mul,
+    "normalize": _normalize,
+    "mean": _mean,
+    "pool": _pool,
+    "max": _max,
+    "sum": _sum,
+    "concat": _concat,
+    "recurrent": _recurrent,
+}

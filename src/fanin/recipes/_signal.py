@@ -1,0 +1,188 @@
+"""Signal: what is known of an activation before any weight is drawn, as a function of a normal z.
+
+A wide linear map makes its outputs normal; functions of them are known on a grid of that
+normal. Two positions of one activation (pixels, tokens, samples) share weights, and so their
+values correlate: `correlation` is that of their z.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from fanin.recipes._graph import Values
+
+# Gauss-Legendre nodes on panels whose edges lie where activations have their kinks.
+_EDGES = np.arange(-8.0, 8.25, 0.25)
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
+_CENTRES = (_EDGES[1:, None] + _EDGES[:-1, None]) / 2
+Z: Values = (_CENTRES + _NODES * 0.125).ravel()
+_MASS: Values = np.tile(_NODE_WEIGHTS * 0.125, len(_EDGES) - 1) * np.exp(-Z * Z / 2)
+MASS: Values = _MASS / _MASS.sum()
+_PROBABILITY: Values = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in Z])
+
+
+@lru_cache
+def _hermite(count: int) -> tuple[Values, Values]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+    return nodes, weights / weights.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """An activation: its values on the grid Z of the normal that belongs to the node `base`."""
+
+    values: Values
+    base: int
+    correlation: float = 0.0
+    averaging: bool = False  # weights of an average, as a softmax makes them
+    constant: bool = False  # a buffer: the same in every draw
+
+    @cached_property
+    def second(self) -> float:
+        """The second moment, over units, positions and draws."""
+        return float(MASS @ self.values**2)
+
+    @cached_property
+    def mean(self) -> float:
+        return float(MASS @ self.values)
+
+    @cached_property
+    def shared(self) -> float:
+        """The mean product of two positions: the second moment of the mean over many."""
+        if self.correlation <= 0:
+            return self.mean**2
+        if self.correlation >= 1:
+            return self.second
+        nodes, weights = _hermite(32)
+        other = self.correlation * Z[:, None] + math.sqrt(1 - self.correlation**2) * nodes
+        return float(MASS @ (self.values * (np.interp(other, Z, self.values) @ weights)))
+
+    @property
+    def share(self) -> float:
+        """The part of the second moment that positions share, from 0 to 1."""
+        return self.shared / self.second if self.second > 0 else 0.0
+
+
+def gaussian(second: float, base: int, correlation: float = 0.0, mean: float = 0.0) -> Signal:
+    """A normal activation with this second moment."""
+    std = math.sqrt(max(second - mean * mean, 0.0))
+    return Signal(mean + std * Z, base, min(max(correlation, 0.0), 1.0))
+
+
+def scaled(signal: Signal, factor: float) -> Signal:
+    return signal if factor == 1 else replace(signal, values=signal.values * factor)
+
+
+def pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) -> Signal:
+    """A function of activations: exact where all depend on one z, else of independent ones."""
+    with np.errstate(all="ignore"):
+        if len({signal.base for signal in inputs}) == 1:
+            values = np.asarray(fn(*(signal.values for signal in inputs)), float)
+            made = replace(inputs[0], values=np.broadcast_to(values, Z.shape))
+        else:
+            made = _of_independent(fn, inputs, node)
+    if not np.isfinite(made.values).all():
+        return gaussian(max(signal.second for signal in inputs), node)
+    return made
+
+
+def _of_independent(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) -> Signal:
+    first, *others = inputs
+    grids = [first.values, *(_coarse(other) for other in others[:1])]
+    rest = [np.full((1, 1), other.mean) for other in others[1:]]
+    values = np.asarray(fn(grids[0][:, None], grids[1][None, :], *rest), float)
+    values = np.broadcast_to(values, (len(Z), len(grids[1])))
+    mass = np.broadcast_to(MASS[:, None] * _hermite(len(grids[1]))[1], values.shape)
+    return _mixture(values.ravel(), mass.ravel(), node, max(s.correlation for s in inputs))
+
+
+def _coarse(signal: Signal) -> Values:
+    return np.interp(_hermite(48)[0], Z, signal.values)
+
+
+def added(a: Signal, b: Signal, node: int) -> Signal:
+    """The sum of two activations."""
+    if a.base == b.base:
+        return replace(a, values=a.values + b.values)
+    if _is_gaussian(a) and _is_gaussian(b):
+        second = a.second + b.second + 2 * a.mean * b.mean
+        shared = a.shared + b.shared + 2 * a.mean * b.mean
+        mean = a.mean + b.mean
+        spread = second - mean**2
+        correlation = (shared - mean**2) / spread if spread > 0 else 0.0
+        return gaussian(second, node, correlation, mean)
+    if _is_gaussian(a):
+        a, b = b, a
+    sums = a.values[:, None] + _coarse(b)
+    mass = np.broadcast_to(MASS[:, None] * _hermite(48)[1], sums.shape)
+    weight = a.second / (a.second + b.second)
+    correlation = weight * a.correlation + (1 - weight) * b.correlation
+    return _mixture(sums.ravel(), mass.ravel(), node, correlation)
+
+
+def multiplied(a: Signal, b: Signal, node: int) -> Signal:
+    """The product of two activations, element by element."""
+    if a.base == b.base:
+        return replace(a, values=a.values * b.values)
+    second, shared = a.second * b.second, a.shared * b.shared
+    mean = a.mean * b.mean
+    spread = second - mean**2
+    return gaussian(second, node, (shared - mean**2) / spread if spread > 0 else 0.0, mean)
+
+
+def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> Signal:
+    """A mixture in proportion to the sizes."""
+    total = sum(sizes)
+    if len({(signal.base, round(signal.second, 12)) for signal in signals}) == 1:
+        return signals[0]
+    shares = [size / total for size in sizes]
+    if all(_is_gaussian(signal) and abs(signal.mean) < 1e-12 for signal in signals):
+        second = sum(share * one.second for share, one in zip(shares, signals, strict=True))
+        shared = sum(share * one.shared for share, one in zip(shares, signals, strict=True))
+        return gaussian(second, node, shared / second if second > 0 else 0.0)
+    values = np.concatenate([signal.values for signal in signals])
+    mass = np.concatenate([share * MASS for share in shares])
+    correlation = sum(s * one.correlation for s, one in zip(shares, signals, strict=True))
+    return _mixture(values, mass, node, correlation)
+
+
+def normalized(signal: Signal, *, centred: bool) -> Signal:
+    """Divided by its standard deviation after its mean was taken away, or by its RMS."""
+    values = signal.values - signal.mean if centred else signal.values
+    second = float(MASS @ values**2)
+    return replace(signal, values=values / math.sqrt(second)) if second > 0 else signal
+
+
+def averaged(signal: Signal, count: float, node: int) -> Signal:
+    """The mean over `count` positions; over infinitely many, what they share."""
+    second = signal.second / count + (1 - 1 / count) * signal.shared
+    return gaussian(max(second, signal.mean**2), node, 1.0, signal.mean)
+
+
+def largest(signal: Signal, count: float) -> Signal:
+    """The largest of `count` independent positions."""
+    ordered = np.sort(signal.values)  # of a function of z that need not rise
+    if not np.array_equal(ordered, signal.values):
+        order = np.argsort(signal.values, kind="stable")
+        reached = np.cumsum(MASS[order]) - MASS[order] / 2
+        ordered = np.interp(_PROBABILITY, reached, signal.values[order])
+    return replace(signal, values=np.interp(_PROBABILITY ** (1 / count), _PROBABILITY, ordered))
+
+
+def _is_gaussian(signal: Signal) -> bool:
+    slope = (signal.values[-1] - signal.values[0]) / (Z[-1] - Z[0])
+    line = signal.mean + slope * Z
+    return bool(np.allclose(signal.values, line, rtol=0, atol=1e-9 * (abs(slope) + 1e-300)))
+
+
+def _mixture(values: Values, mass: Values, node: int, correlation: float) -> Signal:
+    """The signal whose values have this distribution; its second moment is kept exactly."""
+    order = np.argsort(values, kind="stable")
+    values, mass = values[order], mass[order]
+    reached = np.cumsum(mass) - mass / 2
+    made = np.interp(_PROBABILITY, reached, values)
+    second, own = float(mass @ values**2), float(MASS @ made**2)
+    return Signal(made * math.sqrt(second / own) if own > 0 else made, node, correlation)

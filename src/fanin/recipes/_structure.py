@@ -1,0 +1,227 @@
+"""Structure: residual streams, attention logits and heads, found in a Graph; no names are read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fanin.recipes._graph import Graph, Node
+
+# Operations that an activation passes without meeting a weight or another activation.
+_CARRIERS = ("view", "dropout")
+_PASSED = (*_CARRIERS, "pointwise", "pool", "max", "mean", "sum")
+# What a stream keeps its identity through, so that a chain of residual additions goes on.
+_STREAM = (*_PASSED, "normalize", "scale", "shift")
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """An addition of a branch to a stream: `branch` and `stream` are the two operands."""
+
+    node: int
+    stream: int
+    branch: int
+    shortcut: bool  # the stream comes through a weight of its own: a chain begins here
+
+
+@dataclass(frozen=True, slots=True)
+class Logits:
+    """Attention logits: `terms` products are summed, times `factor`; q and k as nodes."""
+
+    node: int
+    query: int
+    key: int
+    terms: int
+    factor: float
+
+
+class Structure:
+    """What the shape of a graph tells."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.users = graph.users()
+        self.above: list[int] = []  # ancestors of every node, as a bit mask
+        for node in graph.nodes:
+            mask = 0
+            for source in node.inputs:
+                mask |= self.above[source] | 1 << source
+            self.above.append(mask)
+        self._weights = sum(
+            1 << position
+            for position, node in enumerate(graph.nodes)
+            if node.op in ("linear", "recurrent")
+        )
+        self._own = self._weights | sum(
+            1 << position for position, node in enumerate(graph.nodes) if node.op == "scale"
+        )
+
+    def _back(self, position: int, ops: tuple[str, ...]) -> Iterator[int]:
+        """The node, and those behind it through operations of these kinds with one input."""
+        while True:
+            yield position
+            node = self.graph.nodes[position]
+            if node.op not in ops or not node.inputs or self._second_input(node):
+                return
+            position = node.inputs[0]
+
+    def _second_input(self, node: Node) -> bool:
+        return node.op == "pointwise" and len(set(node.inputs)) > 1
+
+    @cached_property
+    def residuals(self) -> dict[int, Residual]:
+        """Every addition of a branch to a stream, by its node."""
+        found = (self._residual(i) for i, node in enumerate(self.graph.nodes) if node.op == "add")
+        return {residual.node: residual for residual in found if residual}
+
+    def _residual(self, position: int) -> Residual | None:
+        a, b = self.graph.nodes[position].inputs
+        if a == b:
+            return None
+        for stream, branch in ((a, b), (b, a)):
+            inside = self.above[branch] | 1 << branch
+            if any(inside >> one & 1 for one in self._back(stream, (*_CARRIERS, "pointwise"))):
+                if inside & ~(self.above[stream] | 1 << stream) & self._own:
+                    return Residual(position, stream, branch, shortcut=False)
+                return None
+        if self.graph.nodes[a].shape != self.graph.nodes[b].shape:
+            return None
+        if not self.above[a] & self.above[b] & self._weights:
+            return None
+        mine, other = (self._weights_beyond(*pair) for pair in ((a, b), (b, a)))
+        if not mine or not other or mine == other:
+            return None
+        stream, branch = (a, b) if mine < other else (b, a)
+        return Residual(position, stream, branch, shortcut=True)
+
+    def _weights_beyond(self, one: int, other: int) -> int:
+        """How many weights the one has met that the other has not."""
+        own = (self.above[one] | 1 << one) & ~(self.above[other] | 1 << other)
+        return (own & self._weights).bit_count()
+
+    @cached_property
+    def chains(self) -> dict[int, int]:
+        """For every residual addition, how many there are along its stream."""
+        before = {node: self._previous(residual) for node, residual in self.residuals.items()}
+        root: dict[int, int] = {}
+        depth: dict[int, int] = {}
+        for node, previous in before.items():  # in the order of the run
+            root[node] = node if previous is None else root[previous]
+            depth[node] = 1 if previous is None else depth[previous] + 1
+        longest: dict[int, int] = {}
+        for node, first in root.items():
+            longest[first] = max(longest.get(first, 0), depth[node])
+        return {node: longest[root[node]] for node in root}
+
+    def _previous(self, residual: Residual) -> int | None:
+        if residual.shortcut:
+            return None
+        for position in self._back(residual.stream, _STREAM):
+            if position in self.residuals:
+                return position
+        return None
+
+    def ends(self, residual: Residual) -> list[int]:
+        """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
+        inside = self.above[residual.branch] | 1 << residual.branch
+        inside &= ~(self.above[residual.stream] | 1 << residual.stream)
+        return [node for node in dict.fromkeys(self._ends(residual.branch)) if inside >> node & 1]
+
+    def _ends(self, position: int) -> Iterator[int]:
+        node = self.graph.nodes[position]
+        if node.op in ("linear", "scale", "lookup", "parameter"):
+            yield position
+        elif node.op in ("add", "concat"):
+            for source in node.inputs:
+                yield from self._ends(source)
+        elif node.op == "attention":
+            yield from self._ends(node.inputs[2])
+        elif node.op == "matmul":
+            averages = [self._averages(source) for source in node.inputs]
+            if any(averages):
+                yield from self._ends(node.inputs[averages.index(True) - 1])
+        elif node.op == "mul":
+            yield from self._ends(self._carried(node))
+        elif node.op in (*_PASSED, "shift") and node.inputs:
+            yield from self._ends(node.inputs[0])
+
+    def _carried(self, node: Node) -> int:
+        """The operand of a product that is not the gate: the larger, else the less transformed."""
+
+        def rank(source: int) -> tuple[bool, int, int]:
+            path = list(self._back(source, (*_PASSED, "shift")))
+            functions = sum(self.graph.nodes[one].op == "pointwise" for one in path)
+            size = int(np.prod(self.graph.nodes[source].shape, dtype=object))
+            return self.graph.nodes[path[-1]].op in ("buffer", "softmax"), -size, functions
+
+        return min(node.inputs, key=rank)
+
+    def _averages(self, position: int) -> bool:
+        path = self._back(position, (*_CARRIERS, "pointwise"))
+        return any(self.graph.nodes[one].op == "softmax" for one in path)
+
+    @cached_property
+    def logits(self) -> list[Logits]:
+        """The products of queries and keys that a softmax turns into averages."""
+        found = []
+        for position, node in enumerate(self.graph.nodes):
+            if node.op == "attention":
+                terms = self.graph.nodes[node.inputs[0]].shape[-1]
+                factor = terms**-0.5 if node.amount is None else node.amount
+                found.append(self._logits(position, node.inputs[0], node.inputs[1], terms, factor))
+            elif node.op == "softmax":
+                found.extend(self._fed_by_product(position))
+        return found
+
+    def _fed_by_product(self, softmax: int) -> Iterator[Logits]:
+        position, factor = self.graph.nodes[softmax].inputs[0], 1.0
+        while True:
+            node = self.graph.nodes[position]
+            if node.op == "matmul":
+                terms = int(node.amount or 1)
+                yield self._logits(position, node.inputs[0], node.inputs[1], terms, factor)
+                return
+            if node.op == "add":  # a mask or a position bias beside the product
+                products = [one for one in node.inputs if self._is_product(one)]
+                if not products:
+                    return
+                position = products[0]
+            elif node.op in (*_CARRIERS, "pointwise", "shift", "mul") and node.inputs:
+                factor *= _slope(node)
+                position = node.inputs[0]
+            else:
+                return
+
+    def _is_product(self, position: int) -> bool:
+        path = self._back(position, (*_CARRIERS, "pointwise", "shift", "mul"))
+        return any(self.graph.nodes[one].op in ("matmul", "add") for one in path)
+
+    def _logits(self, node: int, query: int, key: int, terms: int, factor: float) -> Logits:
+        ends = []
+        for side in (query, key):
+            for position in self._back(side, (*_CARRIERS, "pointwise", "shift")):
+                factor *= _slope(self.graph.nodes[position])
+            ends.append(position)
+        return Logits(node, ends[0], ends[1], terms, factor)
+
+    @cached_property
+    def heads(self) -> set[int]:
+        """Weights whose output is the model's, with nothing but biases and functions behind."""
+        nodes = self.graph.nodes
+        outputs = {
+            one for out in self.graph.outputs for one in self._back(out, (*_PASSED, "shift"))
+        }
+        for position in list(outputs):
+            if nodes[position].op == "softmax":
+                outputs.update(self._back(nodes[position].inputs[0], (*_PASSED, "shift")))
+        return {position for position in outputs if nodes[position].op == "linear"}
+
+
+def _slope(node: Node) -> float:
+    """The factor of a pointwise function that is linear; 1 for any other operation."""
+    fn: Callable[..., np.ndarray] | None = node.fn
+    if node.op != "pointwise" or fn is None or len(set(node.inputs)) > 1:
+        return 1.0
+    low, middle, high = fn(*[np.array([-1.0, 0.0, 1.0])] * len(node.inputs))
+    return float(high - middle) if np.isclose(high - middle, middle - low) else 1.0
