@@ -33,12 +33,12 @@ class Residual(nn.Module):
 
 def resnet(norm: Callable[[int], nn.Module]) -> nn.Module:
     """Twelve residual blocks in three stages."""
-    widths = (16, 32, 64)
+    widths = (16, 24, 32)
     layers: list[nn.Module] = [nn.Conv2d(1, 16, 3, 1, 1), norm(16), nn.ReLU()]
     before = 16
     for width in widths:
         for block in range(4):
-            stride = 2 if block == 0 and width != widths[0] else 1
+            stride = 2 if block == 0 and width == widths[1] else 1
             layers.append(Residual(before, width, stride, norm))
             before = width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 10))
@@ -49,7 +49,7 @@ def deep_cnn() -> nn.Module:
     layers: list[nn.Module] = []
     before = 1
     for depth in range(20):
-        stride = 2 if depth in (5, 12) else 1
+        stride = 2 if depth == 6 else 1
         layers += [nn.Conv2d(before, 32, 3, stride, 1), nn.ReLU()]
         before = 32
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))

@@ -7,8 +7,11 @@ import numpy as _numpy  # noqa: F401
 from fanin import initializers as initializers
 from fanin._fans import Fans as Fans
 from fanin._fans import fans as fans
-from fanin._initialize import initialize as initialize
 from fanin.errors import FaninError as FaninError
+from fanin.gains import gain as gain
+from fanin.plans import Plan as Plan
+from fanin.plans import initialize as initialize
+from fanin.plans import plan as plan
 from fanin.streams import Stream as Stream
 
 __version__ = "0.1.0"

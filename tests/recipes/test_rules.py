@@ -8,7 +8,7 @@ from fanin import FaninError, initializers
 from fanin.axes import parse_axes
 from fanin.initializers import constant, he_normal, normal, ones, zeros
 from fanin.param import Kind, Param
-from fanin.plan import choose
+from fanin.recipes import choose
 
 
 def param(name: str, kind: Kind, shape: tuple[int, ...] = (4, 3)) -> Param:

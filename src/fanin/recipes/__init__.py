@@ -1,3 +1,8 @@
 """Recipes: which initializer each parameter gets."""
 
-from fanin.recipes._rules import choose as choose
+from fanin.recipes._choice import Choice as Choice
+from fanin.recipes._recipe import Recipe as Recipe
+from fanin.recipes._registry import find as find
+from fanin.recipes._registry import names as names
+from fanin.recipes._rules import given_by_name as given_by_name
+from fanin.recipes._rules import single as single

@@ -5,14 +5,14 @@ read. The sizes of heads, tables and branches below were chosen by training (doc
 """
 
 import math
-from collections.abc import Mapping
 
 from fanin.axes import Axes
-from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
+from fanin.initializers import constant, normal, ones, variance_scaling, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node
 from fanin.recipes._propagate import Propagation, Weight
+from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
 
 HEAD = 1.0  # second moment of a head's output
@@ -21,17 +21,19 @@ TOKEN = 0.02  # RMS of class tokens, and of tables of positions that are added t
 BRANCH = 1.0  # second moment that all branches of a stream together add to it
 
 
-def auto(
-    params: Mapping[str, Param], graph: Graph, given: Mapping[str, Initializer]
-) -> dict[str, Choice]:
-    """A choice for every parameter that the graph shows at work; `given` ones are fixed."""
-    return _Auto(params, graph, given).choices()
+def _choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    return {} if graph is None else _Auto(params, graph, given).choices()
+
+
+AUTO: Recipe = Recipe(
+    "auto",
+    _choose,
+    "He et al. 2015 and Glorot & Bengio 2010, generalized to the graph; docs/recipes.md",
+)
 
 
 class _Auto:
-    def __init__(
-        self, params: Mapping[str, Param], graph: Graph, given: Mapping[str, Initializer]
-    ) -> None:
+    def __init__(self, params: Params, graph: Graph, given: Given) -> None:
         self.params, self.graph, self.given = params, graph, given
         self.structure = Structure(graph)
         self.uses: dict[str, list[int]] = {}

@@ -68,6 +68,12 @@ class Node:
     over: Literal["features", "batch"] = "features"  # of a normalization; batch: identity in eval
     uses: tuple[Use, ...] = ()  # of a recurrent module: all its parameters
 
+    def __str__(self) -> str:
+        names = [f"{one.name} [{one.axes}]" for one in (self.param, *self.uses) if one]
+        words = [f"{self.op}{list(self.inputs)}", *names]
+        words += [self.label] if self.label not in ("", self.op) else []
+        return " ".join(words)
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -84,3 +90,7 @@ class Graph:
             for source in dict.fromkeys(node.inputs):
                 users[source].append(position)
         return tuple(map(tuple, users))
+
+    def __str__(self) -> str:
+        """A line for every node: its position, operation, inputs, and what else it says."""
+        return "\n".join(f"{position} {node}" for position, node in enumerate(self.nodes))

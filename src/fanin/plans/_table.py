@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from fanin._plan_row import Row
+from fanin.plans._row import Row
 
 if TYPE_CHECKING:
-    from fanin._plan import Plan
+    from fanin.plans._plan import Plan
 
 _HEADER = ("parameter", "shape", "role", "initializer", "std", "fan_in", "fan_out", "why")
 

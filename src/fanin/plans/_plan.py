@@ -1,4 +1,4 @@
-"""Plan: which initializer every parameter of a model gets, and why: shown, saved, applied, proved."""
+"""Plan: which initializer each parameter gets, and why: shown, saved, applied, proved."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,11 +6,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fanin import _plan_file
-from fanin._plan_row import Row
-from fanin._plan_table import table
 from fanin.errors import FaninError
 from fanin.frameworks import adapter_for
+from fanin.plans import _file
+from fanin.plans._row import Row
+from fanin.plans._table import table
 from fanin.streams import check_seed
 
 
@@ -48,13 +48,14 @@ class Plan:
         check_seed(seed)
         pairs = self._pairs(model, **where)
         for slot, row in pairs:  # all that can fail, before the first write
-            if row.initializer is None:
-                slot.rehearse_kept(row.kept)
-            else:
-                slot.rehearse(row.initializer, seed, row.axes)
+            slot.rehearse(row.initializer, seed, row.axes)
+            if row.initializer is None and not _as_kept(slot, row):
+                raise FaninError(
+                    f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
+                    "those that the plan was made with. Plan this model again."
+                )
         for slot, row in pairs:
-            if row.initializer is not None:
-                slot.write(row.initializer, seed, row.axes)
+            slot.write(row.initializer, seed, row.axes)
         return replace(self, seed=seed)
 
     def verify(self, model: Any, seed: int | None = None, **where: Any) -> None:
@@ -62,14 +63,16 @@ class Plan:
 
         `seed` is by default the one that the plan was applied with.
         """
-        seed = check_seed(self.seed if seed is None else seed)
+        seed = self.seed if seed is None else check_seed(seed)
+        if seed is None:
+            raise FaninError("seed is None and this plan was never applied; say which seed.")
         changed = [
             row.name
             for slot, row in self._pairs(model, **where)
             if not (
                 slot.holds(row.initializer, seed, row.axes)
                 if row.initializer is not None
-                else row.kept in (None, slot.digest())
+                else _as_kept(slot, row)
             )
         ]
         if changed:
@@ -95,12 +98,12 @@ class Plan:
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the plan as TOML, by a temporary name that is renamed at the end."""
-        return _plan_file.write(self.recipe, self.rows, self.notes, self.seed, Path(path))
+        return _file.write(self.recipe, self.rows, self.notes, self.seed, Path(path))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Plan":
         """Read a plan that `save` wrote; FaninError says what is wrong with the file."""
-        return cls(*_plan_file.read(Path(path)))
+        return cls(*_file.read(Path(path)))
 
     def _pairs(self, model: Any, **where: Any) -> list[tuple[Any, Row]]:
         slots = adapter_for(model).slots(model, **where)
@@ -119,6 +122,11 @@ class Plan:
                     "Plan this model again, from its global shapes."
                 )
         return [(slot, rows[slot.param.name]) for slot in slots]
+
+
+def _as_kept(slot: Any, row: Row) -> bool:
+    """Whether a kept parameter has the planned values; of a shard this process cannot tell."""
+    return row.kept is None or slot.shard is not None or slot.digest() == row.kept
 
 
 def _differences(mine: Iterable[Row], theirs: Iterable[Row]) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fanin._plan_row import Row
 from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.initializers import get
+from fanin.plans._row import Row
 
 _FORMAT = 1  # of the file
 _STREAM = 1  # version of the streams that the values come from

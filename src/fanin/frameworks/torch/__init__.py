@@ -1,0 +1,6 @@
+"""PyTorch: modules as Params, values written into their parameters, and models traced."""
+
+from fanin.frameworks.torch._names import canonical_names as canonical_names
+from fanin.frameworks.torch._slots import Slot as Slot
+from fanin.frameworks.torch._slots import slots as slots
+from fanin.frameworks.torch._trace import trace as trace

@@ -1,0 +1,95 @@
+"""Bare parameters: roles of what modules of unknown classes hold, by shape and neighbours."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from fanin.axes import Axes, parse_axes
+from fanin.param import Kind
+
+
+def bare_role(
+    module: nn.Module, attribute: str, shape: tuple[int, ...], made: float | None
+) -> tuple[Kind, Axes]:
+    """The kind and the axes of a parameter; "other" where its shape leaves it open.
+
+    A module without children that has one vector `weight`, or that and a `bias` of its shape,
+    is a normalization or a layer scale. A `bias` beside a tensor of two axes or more is a bias.
+    Other vectors are scales where every element was made the same, and shifts where that is
+    zero. With a leading axis of size one, (1, T, C) or (1, C), a parameter is a table of
+    positions or a token. A `weight` of two axes or more in a module without children is in
+    torch's layout, (out, in, ...).
+    """
+    none = Axes(("stack",) * len(shape))
+    leaf = next(module.children(), None) is None
+    if sum(size != 1 for size in shape) == 0:
+        return "scale", none
+    if sum(size != 1 for size in shape) > 1:
+        if leaf and attribute == "weight":
+            return "weight", parse_axes(None, shape)
+        return ("table" if shape[0] == 1 else "other"), none
+    own = {name: tuple(one.shape) for name, one in module._parameters.items() if one is not None}
+    if attribute == "bias" and any(_axes(one) > 1 for one in own.values()):
+        return "bias", none
+    if leaf and own.keys() <= {"weight", "bias"} and set(own.values()) == {shape}:
+        return ("scale" if attribute == "weight" else "shift"), none
+    if made:
+        return "scale", none
+    if len(shape) > 1 and shape[0] == 1 and shape[-1] > 1:
+        return "table", none
+    return ("other" if made is None else "shift"), none
+
+
+def _axes(shape: tuple[int, ...]) -> int:
+    return sum(size != 1 for size in shape)
+
+
+def constant_value(tensor: torch.Tensor) -> float | None:
+    """The value of all elements; None where they differ, or where there is no memory."""
+    plain = tensor.detach()
+    if type(plain) is not torch.Tensor or plain.layout is not torch.strided:  # sharded, fake
+        return None
+    if plain.device.type == "meta" or plain.is_complex() or not plain.numel():
+        return None
+    first = plain[(0,) * plain.ndim]
+    # Most weights differ in their first two elements: then nothing else is read.
+    if plain.numel() > 1 and bool((plain[(0,) * (plain.ndim - 1)][:2] != first).any()):
+        return None
+    return float(first) if bool((plain == first).all()) else None
+
+
+def low_rank_outputs(model: nn.Module) -> set[int]:
+    """The ids of B in low-rank updates B A of a frozen weight; an update starts at zero by it.
+
+    Where one frozen weight (out, in) has beside it, at most two modules down, trainable A
+    (r, in) and B (out, r), r smaller than both.
+    """
+    found: set[int] = set()
+    for module in model.modules():
+        matrices = list(_near(module, depth=2))
+        frozen = [one for one in matrices if not one.requires_grad]
+        if len(frozen) != 1 or len(matrices) < 3:
+            continue
+        outputs, inputs = frozen[0].shape
+        shapes = {tuple(one.shape) for one in matrices if one.requires_grad}
+        found.update(
+            id(one)
+            for one in matrices
+            if one.requires_grad
+            and one.shape[0] == outputs
+            and one.shape[1] < min(outputs, inputs)
+            and (one.shape[1], inputs) in shapes
+        )
+    return found
+
+
+def _near(module: nn.Module, depth: int) -> Iterator[nn.Parameter]:
+    """The matrices of a module and of those at most `depth` below it."""
+    for tensor in module._parameters.values():
+        lazy = isinstance(tensor, nn.parameter.UninitializedParameter)
+        if tensor is not None and not lazy and tensor.ndim == 2:
+            yield tensor
+    if depth:
+        for child in module.children():
+            yield from _near(child, depth - 1)

@@ -1,0 +1,162 @@
+"""Call: one operation as it ran, its arguments by name."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fanin.frameworks.torch._record import Activation, Constant, Entry, Recorder
+from fanin.frameworks.torch._weights import Weight
+from fanin.recipes._graph import Values
+
+
+def flat_tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested lists, tuples and dicts of arguments or results."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from flat_tensors(one)
+    elif isinstance(value, dict):
+        yield from flat_tensors(list(value.values()))
+
+
+@dataclass(slots=True)
+class Call:
+    """An operation of torch, the arguments that it got and what it returned."""
+
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: Any
+    recorder: Recorder
+    name: str = field(init=False)
+    arguments: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        schema = self.func._schema
+        name = self.func.overloadpacket.__name__
+        self.name = name[:-1] if schema.is_mutable and name.endswith("_") else name
+        self.arguments = {one.name: one.default_value for one in schema.arguments}
+        for one, value in zip(schema.arguments, self.args, strict=False):
+            self.arguments[one.name] = value
+        self.arguments.update(self.kwargs)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def get(self, name: str) -> Any:
+        return self.arguments.get(name)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first result."""
+        return tuple(next(flat_tensors(self.out)).shape)
+
+    @property
+    def first(self) -> Tensor:
+        """The first tensor among the arguments."""
+        return next(flat_tensors([self.args, self.kwargs]))
+
+    def inputs(self) -> list[Tensor]:
+        """Every tensor among the arguments, in order, once."""
+        found = flat_tensors([self.args, self.kwargs])
+        return list({id(tensor): tensor for tensor in found}.values())
+
+    def entry(self, tensor: Tensor) -> Entry:
+        return self.recorder.entry(tensor)
+
+    def activation(self, tensor: Tensor) -> Activation:
+        return self.recorder.activation(tensor)
+
+    def activations(self) -> list[Tensor]:
+        """The arguments that are activations, those of real numbers alone where there are any."""
+        found = [one for one in self.inputs() if isinstance(self.entry(one), Activation)]
+        reals = [one for one in found if one.is_floating_point() or one.is_complex()]
+        return reals or found
+
+    def has_weight(self) -> bool:
+        return any(isinstance(self.entry(one), Weight) for one in self.inputs())
+
+    def view(self, label: str = "") -> Activation:
+        """A node that moves or selects elements of its first activation."""
+        sources = self.activations() or [self.first]
+        return self.recorder.emit(
+            "view", [self.activation(sources[0])], self.shape, label=label or self.name
+        )
+
+    def dim(self, name: str = "dim", of: int | None = None) -> int:
+        """A dimension argument, counted from the front."""
+        rank = self.first.dim() if of is None else of
+        return int(self[name]) % max(rank, 1)
+
+    def number(self, value: Any) -> float | None:
+        """The number that an argument stands for: a scalar, or a constant of one value."""
+        if isinstance(value, (bool, int, float)):
+            return float(value)
+        if not isinstance(value, Tensor):
+            return None
+        entry = self.entry(value)
+        if not isinstance(entry, Constant) or entry.value is None or entry.noise is not None:
+            return None
+        known = entry.value
+        if known.numel() == 0 or known.is_complex():
+            return None
+        first = known.reshape(-1)[0]
+        return float(first) if known.numel() == 1 or bool((known == first).all()) else None
+
+    def function(self, active: list[Tensor]) -> Callable[..., Values]:
+        """The operation as a function of these arguments on NumPy arrays, the others bound."""
+        places = {id(tensor): index for index, tensor in enumerate(active)}
+
+        def plan(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                known = self.number(value)
+                return _Place(places[id(value)]) if id(value) in places else known
+            if isinstance(value, (list, tuple)):
+                return [plan(one) for one in value]
+            return value
+
+        args = [plan(value) for value in self.args]
+        kwargs = {
+            name: plan(value)
+            for name, value in self.kwargs.items()
+            if name not in ("dtype", "layout", "device", "pin_memory", "memory_format")
+        }
+        return _Function(self.func, args, kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    func: Any
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+    def __call__(self, *arrays: Values) -> Values:
+        # Copies, because an operation in place writes its argument.
+        tensors = [torch.tensor(np.asarray(array, np.float64)) for array in arrays]
+
+        def fill(value: Any) -> Any:
+            if isinstance(value, _Place):
+                return tensors[value.index]
+            return [fill(one) for one in value] if isinstance(value, list) else value
+
+        arguments = self.func._schema.arguments
+        args = [
+            torch.tensor(value, dtype=torch.float64)
+            if isinstance(value, float) and str(one.type) == "Tensor"
+            else fill(value)
+            for one, value in zip(arguments, self.args, strict=False)
+        ]
+        kwargs = {name: fill(value) for name, value in self.kwargs.items()}
+        with torch.no_grad():
+            result: Values = self.func(*args, **kwargs).to(torch.float64).numpy()
+        return result

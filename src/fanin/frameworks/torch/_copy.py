@@ -1,0 +1,26 @@
+"""Copy: memory of tensors as NumPy arrays, and draws that the host makes for a device."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fanin.streams import Array
+
+
+def as_numpy(tensor: Tensor) -> Array:
+    """The memory of a CPU tensor; bfloat16, which NumPy lacks, as uint16 bits."""
+    plain = tensor.detach()
+    if plain.dtype == torch.bfloat16:
+        return plain.view(torch.int16).numpy().view(np.uint16)
+    array: Array = plain.numpy()
+    return array
+
+
+def copy_from_host(target: Tensor, draw: Callable[[Array], object]) -> None:
+    """Let `draw` fill host memory of the target's shape, and copy it to the target's device."""
+    pinned = target.device.type == "cuda"
+    host = torch.empty(target.shape, dtype=target.dtype, pin_memory=pinned)
+    draw(as_numpy(host))
+    target.copy_(host)

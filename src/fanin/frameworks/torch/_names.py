@@ -1,0 +1,145 @@
+"""Canonical names: what a parameter is called, whatever its model is wrapped in."""
+
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.utils.parametrize import ParametrizationList
+
+from fanin.errors import FaninError, suggestion
+
+TABLES = (nn.Embedding, nn.EmbeddingBag)
+
+# Wrappers that a program has only if it imported their module: (module, class, attribute).
+_OPTIONAL_WRAPPERS = (
+    ("torch.optim.swa_utils", "AveragedModel", "module"),
+    ("torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"),
+    (
+        "torch.distributed.algorithms._checkpoint.checkpoint_wrapper",
+        "ActivationWrapper",
+        "_checkpoint_wrapped_module",
+    ),
+    (
+        "torch.distributed.fsdp.fully_sharded_data_parallel",
+        "FullyShardedDataParallel",
+        "_fsdp_wrapped_module",
+    ),
+)
+
+
+def wrapped(module: nn.Module) -> str | None:
+    """The attribute under which a wrapper holds the module that it wraps; None for others."""
+    if isinstance(module, (DataParallel, DistributedDataParallel)):
+        return "module"
+    for source, name, attribute in _OPTIONAL_WRAPPERS:
+        wrapper = getattr(sys.modules.get(source), name, None)
+        if wrapper is not None and isinstance(module, wrapper):
+            return attribute
+    return None
+
+
+def module_paths(model: nn.Module) -> dict[nn.Module, str]:
+    """The canonical path of every module, wrappers stripped; a reused one has its first path."""
+    paths: dict[nn.Module, str] = {}
+    stack = [(model, "")]
+    while stack:
+        module, path = stack.pop()
+        if module in paths:
+            continue
+        paths[module] = path
+        inner = wrapped(module)
+        for name, child in reversed(module._modules.items()):
+            if child is not None:
+                stack.append((child, path if name == inner else _join(path, name)))
+    return paths
+
+
+class Place(NamedTuple):
+    """One place where a parameter is registered: its canonical name there, module, attribute."""
+
+    name: str
+    module: nn.Module
+    attribute: str
+
+
+Placed = tuple[nn.Parameter, list[Place]]
+
+
+def canonical_names(
+    model: nn.Module, rename: Mapping[str, str] | None = None
+) -> dict[str, nn.Parameter]:
+    """Every parameter of the model once, by its canonical name, in the model's order.
+
+    Path parts are joined with dots. Wrappers are left out by their class: DataParallel,
+    DistributedDataParallel, FullyShardedDataParallel, AveragedModel, compiled modules,
+    CheckpointWrapper, parametrizations. A tied parameter goes under its embedding's name, else
+    under the first registered. `rename` maps a name found so to the one wanted. Raises
+    FaninError if two parameters come to one name, or `rename` has a name that is not there.
+    """
+    return {name: tensor for name, (tensor, _) in canonical_places(model, rename).items()}
+
+
+def canonical_places(
+    model: nn.Module, rename: Mapping[str, str] | None = None
+) -> dict[str, Placed]:
+    """The parameters of `canonical_names` with all their places; the one that names it is first."""
+    tensors: dict[int, nn.Parameter] = {}
+    places: dict[int, list[Place]] = {}
+    for module, path in module_paths(model).items():
+        for attribute, tensor in module._parameters.items():
+            if tensor is not None:
+                place = Place(_parameter_name(path, attribute, module), module, attribute)
+                places.setdefault(id(tensor), []).append(place)
+                tensors[id(tensor)] = tensor
+    found: dict[str, Placed] = {}
+    for key, uses in places.items():
+        uses.sort(key=lambda place: not isinstance(place.module, TABLES))  # stable
+        _put(found, uses[0].name, (tensors[key], uses), "name the modules apart")
+    return _renamed(found, rename or {})
+
+
+def buffer_names(model: nn.Module) -> dict[str, Tensor]:
+    """Every buffer once, by its canonical name."""
+    names: dict[int, tuple[str, Tensor]] = {}
+    for module, path in module_paths(model).items():
+        for attribute, tensor in module._buffers.items():
+            if isinstance(tensor, Tensor):
+                names.setdefault(id(tensor), (_join(path, attribute), tensor))
+    return dict(names.values())
+
+
+def _parameter_name(path: str, attribute: str, module: nn.Module) -> str:
+    """A parametrized weight is stored in `parametrizations.weight.original` of its module."""
+    if not isinstance(module, ParametrizationList):
+        return _join(path, attribute)
+    head, _, weight = path.rpartition(".")
+    owner = head.rpartition(".")[0] if head != "parametrizations" else ""
+    own = _join(owner, weight)
+    return own if attribute == "original" else f"{own}.{attribute}"
+
+
+def _put(found: dict[str, Placed], name: str, placed: Placed, hint: str) -> None:
+    if name in found:
+        raise FaninError(
+            f"{name} is the name of two parameters, of shapes {tuple(found[name][0].shape)} and "
+            f"{tuple(placed[0].shape)}; {hint}."
+        )
+    found[name] = placed
+
+
+def _renamed(found: dict[str, Placed], rename: Mapping[str, str]) -> dict[str, Placed]:
+    if not isinstance(rename, Mapping):
+        raise FaninError(f"rename is {rename!r}; it maps names found to names wanted.")
+    for name in rename:
+        if name not in found:
+            raise FaninError(f"rename has {name!r}{suggestion(name, list(found))}")
+    result: dict[str, Placed] = {}
+    for name, placed in found.items():
+        _put(result, rename.get(name, name), placed, "give each its own in rename=")
+    return result
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,247 @@
+"""Recorder: the nodes seen so far, and what each tensor of the run is."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fanin.frameworks.torch._views import Dims, stored
+from fanin.frameworks.torch._weights import Part, Weight, plain_use, use
+from fanin.recipes._graph import Node, Op, Use, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Random values: "bernoulli" (kept with 1 - rate), "uniform" (raised by `rate`), "normal"."""
+
+    kind: str
+    rate: float
+    divided: bool = False  # by the share that is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A tensor that depends on neither inputs nor parameters; its values where they are known."""
+
+    value: Tensor | None = None
+    noise: Noise | None = None
+    name: str = "constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A tensor that a node made; `value` of integers and masks that follow from given ones."""
+
+    node: int
+    value: Tensor | None = None
+
+
+Entry = Constant | Weight | Activation
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A tensor that is factor * (mean of `what` over elements of a node)**power.
+
+    `what` is "square", "variance" or "mean".
+    """
+
+    what: str
+    source: int
+    power: float = 1.0
+    factor: float = 1.0
+    over_batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the features that a linear node made are in a tensor: axis `features` of dims."""
+
+    linear: int
+    features: int
+    dims: Dims
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some features of a linear node, cut out: `size` from `start` in every `period`."""
+
+    node: int
+    period: int
+    start: int
+    size: int
+
+
+class Recorder:
+    """Collects nodes; knows every tensor of the run by its identity."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.path: list[str] = [""]
+        self.touched: set[str] = set()
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of parameters, as stored
+        self.statistics: dict[int, Statistic] = {}
+        self.squares: dict[int, int] = {}  # node of x**2 -> node of x
+        self.centred: dict[int, int] = {}  # node of x - mean(x) -> node of x
+        self.integers: set[int] = set()  # nodes made of integers and masks alone
+        self.parametric: set[int] = set()  # nodes that depend on no input
+        self.layouts: dict[int, Layout] = {}
+        self.pieces: dict[int, list[Piece]] = {}
+        self._entries: dict[int, tuple[Tensor, Entry]] = {}  # the tensor keeps its id taken
+        self._sharing: dict[int, dict[int, Tensor]] = {}  # tensors of one storage
+
+    def entry(self, tensor: Tensor) -> Entry:
+        """What a tensor is; one that no recorded operation made is a constant."""
+        found = self._entries.get(id(tensor))
+        return found[1] if found else Constant()
+
+    def knows(self, tensor: Tensor) -> bool:
+        return id(tensor) in self._entries
+
+    def set(self, tensor: Tensor, entry: Entry) -> None:
+        if id(tensor) not in self._entries and tensor.layout is torch.strided:
+            key = tensor.untyped_storage()._cdata
+            self._sharing.setdefault(key, {})[id(tensor)] = tensor
+        self._entries[id(tensor)] = (tensor, entry)
+
+    def sharing(self, tensor: Tensor) -> list[Tensor]:
+        """The other tensors in the memory of this one."""
+        if tensor.layout is not torch.strided:
+            return []
+        others = self._sharing.get(tensor.untyped_storage()._cdata, {})
+        return [other for other in others.values() if other is not tensor]
+
+    def emit(
+        self,
+        op: Op,
+        inputs: Sequence[Activation],
+        shape: Sequence[int],
+        *,
+        param: Use | None = None,
+        fn: Callable[..., Values] | None = None,
+        label: str = "",
+        amount: float | None = None,
+        over_batch: bool = False,
+        uses: tuple[Use, ...] = (),
+    ) -> Activation:
+        """A new node."""
+        self.touched.update(one.name for one in (*uses, *([param] if param else [])))
+        node = Node(
+            op=op,
+            inputs=tuple(source.node for source in inputs),
+            shape=tuple(int(size) for size in shape),
+            module=self.path[-1],
+            param=param,
+            fn=fn,
+            label=label,
+            amount=amount,
+            over="batch" if over_batch else "features",
+            uses=uses,
+        )
+        self.nodes.append(node)
+        position = len(self.nodes) - 1
+        if op not in ("input", "lookup") and self.parametric.issuperset(node.inputs):
+            self.parametric.add(position)
+        return Activation(position)
+
+    def activation(self, tensor: Tensor) -> Activation:
+        """The node of a tensor; a parameter or a constant gets one of its own."""
+        entry = self.entry(tensor)
+        if isinstance(entry, Activation):
+            return entry
+        if isinstance(entry, Weight):
+            return self._parameter(entry, tensor.shape)
+        return self.emit("buffer", (), tensor.shape, label=entry.name, amount=mean_square(entry))
+
+    def _parameter(self, weight: Weight, shape: Sequence[int]) -> Activation:
+        made = [
+            self.scaled(self.emit("parameter", (), shape, param=plain_use(part)), part)
+            for part in weight.parts
+        ]
+        return made[0] if len(made) == 1 else self.emit("concat", made, shape, label="cat")
+
+    def scaled(self, value: Activation, part: Part) -> Activation:
+        """An activation after the parameters that were multiplied into a weight."""
+        for scale in part.scales:
+            shape = self.nodes[value.node].shape
+            value = self.follow(value, self.emit("scale", [value], shape, param=plain_use(scale)))
+        return value
+
+    def elementwise(
+        self, op: Op, value: Activation, weight: Weight, shape: Sequence[int], label: str = ""
+    ) -> Activation:
+        """A scale or a shift by a weight's parameters, one node for each."""
+        for part in weight.parts:
+            made = self.emit(op, [value], shape, param=plain_use(part), label=label)
+            value = self.scaled(self.follow(value, made), part)
+        return value
+
+    def linear(
+        self,
+        value: Activation,
+        weight: Weight,
+        roles: Sequence[str],
+        shape: Sequence[int],
+        *,
+        features: int,
+        fans: tuple[int, int],
+        label: str = "",
+        **how: Any,
+    ) -> Activation:
+        """An activation times a weight; concatenated weights make concatenated nodes."""
+        made, whole = [], shape
+        for part in weight.parts:
+            one = use(part, roles, fans, **how)
+            if len(weight.parts) > 1 and part.dims is not None:
+                own = part.dims[roles.index("out")]
+                shape = [*shape]
+                shape[features] = math.prod(atom.size for atom in own)
+            node = self.emit("linear", [value], shape, param=one, label=label)
+            self.layouts[node.node] = Layout(node.node, features, stored(shape))
+            made.append(self.scaled(node, part))
+        if len(made) == 1:
+            return made[0]
+        return self.emit("concat", made, whole, label="cat")
+
+    def follow(self, before: Activation, after: Activation) -> Activation:
+        """`after` has its features where `before` has them."""
+        if before.node in self.layouts:
+            self.layouts[after.node] = self.layouts[before.node]
+        return after
+
+    def cut(
+        self, source: Activation, made: Activation, dim: int, start: int, size: int, step: int = 1
+    ) -> None:
+        """Notes that `made` is a part of one dimension of `source`."""
+        layout = self.layouts.get(source.node)
+        if layout is None or len(layout.dims[dim]) != 1:
+            return
+        atom = layout.dims[dim][0]
+        if atom.axis == layout.features and size < atom.size:
+            count, unit = (atom.size, size) if step == 1 else (step, 1)
+            piece = Piece(made.node, atom.stride * count, start * atom.stride, unit * atom.stride)
+            self.pieces.setdefault(layout.linear, []).append(piece)
+
+    def replace_node(self, position: int, **changes: Any) -> None:
+        self.nodes[position] = replace(self.nodes[position], **changes)
+
+
+def mean_square(constant: Constant) -> float | None:
+    """Of a constant's values; of noise what is expected; None if unknown."""
+    noise = constant.noise
+    if noise is not None:
+        kept = 1 - noise.rate
+        moments = {
+            "bernoulli": 1 / kept if noise.divided and kept else kept,
+            "uniform": noise.rate**2 + noise.rate + 1 / 3,
+            "normal": 1.0,
+        }
+        return moments[noise.kind]
+    if constant.value is None or constant.value.numel() == 0:
+        return None
+    value = constant.value
+    wide = value.to(torch.complex128 if value.is_complex() else torch.float64)
+    return float((wide.abs() ** 2).mean())

@@ -1,0 +1,59 @@
+"""Recurrent modules: one node for a call of an LSTM, a GRU or an RNN, or of a cell of one."""
+
+from typing import Any
+
+from torch import nn
+
+from fanin.frameworks.torch._call import flat_tensors
+from fanin.frameworks.torch._record import Activation, Recorder
+from fanin.frameworks.torch._weights import Part, Weight, gates_use, plain_use
+from fanin.recipes._graph import Use
+
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+
+_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output: Any) -> None:
+    """One node; everything that the module returned is its result."""
+    parts = [
+        part
+        for tensor in module.parameters()
+        if isinstance(entry := recorder.entry(tensor), Weight)
+        for part in entry.parts
+    ]
+    gates = _GATES[_kind(module)]
+    made: Activation | None = None
+    for tensor in flat_tensors(output):
+        if not tensor.is_floating_point():
+            continue
+        if made is None:
+            sources = [
+                entry
+                for one in flat_tensors(inputs)
+                if isinstance(entry := recorder.entry(one), Activation)
+            ]
+            made = recorder.emit(
+                "recurrent",
+                sources,
+                tensor.shape,
+                label=_kind(module),
+                uses=tuple(_use(part, gates) for part in parts),
+            )
+            recorder.set(tensor, made)
+        else:
+            shape = tensor.shape
+            recorder.set(tensor, recorder.emit("view", [made], shape, label="state"))
+
+
+def _kind(module: nn.Module) -> str:
+    if isinstance(module, (nn.LSTM, nn.LSTMCell)):
+        return "lstm"
+    return "gru" if isinstance(module, (nn.GRU, nn.GRUCell)) else "rnn"
+
+
+def _use(part: Part, gates: int) -> Use:
+    if len(part.shape) < 2:
+        return plain_use(part)
+    hidden_to_output = part.name.rpartition(".")[2].startswith("weight_hr")
+    return gates_use(part, 1 if hidden_to_output else gates)

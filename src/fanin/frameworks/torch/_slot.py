@@ -1,0 +1,206 @@
+"""Slot: one parameter of a model, what is written into it, and proof of what it holds."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from fanin.axes import Axes
+from fanin.errors import FaninError
+from fanin.frameworks._tiles import Box, inside, tiles
+from fanin.frameworks.torch._copy import as_numpy, copy_from_host
+from fanin.frameworks.torch._shards import Shard, local_tensor
+from fanin.frameworks.torch._vacancy import Vacancy
+from fanin.initializers import Initializer
+from fanin.initializers._base import Elementwise
+from fanin.param import Param
+from fanin.streams import Array, check_out
+
+
+@dataclass(slots=True)
+class Slot:
+    """A Param and the tensor that holds it, or its part on this process, or that will.
+
+    An initializer of None stands for the value that the constructor gave; axes of None, for
+    those of `param`.
+    """
+
+    param: Param
+    tensor: Tensor
+    padding_row: int | None = None  # of a table: stays zero, as torch keeps it
+    shard: Shard | None = None  # None: the tensor is whole
+    vacancy: Vacancy | None = None  # where an empty one is to be made; None: it has memory
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value to keep: in memory, or noted while the model was built."""
+        return self.vacancy is None or self.vacancy.record.value is not None
+
+    def rehearse(
+        self, initializer: Initializer | None, seed: int, axes: Axes | None = None
+    ) -> None:
+        """Raise whatever `write` would raise, without drawing or writing."""
+        if initializer is None:
+            self._check_value()
+            return
+        param = self.param
+        nothing = (slice(0, 0),) * len(param.shape)
+        self.draw(initializer, seed, axes, nothing)
+        tensor = local_tensor(self.tensor)
+        if tensor.layout is not torch.strided:
+            raise FaninError(f"{param.name} has layout {tensor.layout}; make it dense first.")
+        if tensor.device.type == "cpu":
+            try:
+                for _, view in self._pieces():
+                    check_out(as_numpy(view), tuple(view.shape), param.dtype)
+            except (FaninError, RuntimeError) as error:
+                raise FaninError(f"{param.name} cannot be written: {error}") from None
+
+    def write(self, initializer: Initializer | None, seed: int, axes: Axes | None = None) -> None:
+        """Draw the values into the tensor; an empty one gets its memory first."""
+        if initializer is None and self.vacancy is None:
+            return
+        value = None if initializer else self._check_value()
+        with torch.no_grad():
+            if self.vacancy is not None:
+                self.tensor, self.vacancy = self.vacancy.fill(self.tensor), None
+            if initializer is not None and not self._in_place(initializer):
+                value = self._whole(initializer, seed, axes)
+            for box, view in self._pieces():
+                if value is not None:
+                    view.copy_(value[box])
+                elif initializer is not None:
+                    self._write_piece(initializer, seed, axes, box, view)
+
+    def _write_piece(
+        self, initializer: Initializer, seed: int, axes: Axes | None, box: Box, view: Tensor
+    ) -> None:
+        if view.device.type == "cpu":
+            whole = self.shard is None
+            self.draw(initializer, seed, axes, None if whole else box, as_numpy(view))
+            torch.autograd.graph.increment_version(self.tensor)  # NumPy wrote behind its back
+            return
+        for tile in tiles(tuple(view.shape)):
+            draw = partial(self.draw, initializer, seed, axes, inside(box, tile))
+            copy_from_host(view[tile], draw)
+
+    def _in_place(self, initializer: Initializer) -> bool:
+        """Whether a draw goes into the tensor itself; another is made whole, and parts copied."""
+        whole = self.shard is None and local_tensor(self.tensor).device.type == "cpu"
+        return whole or isinstance(initializer, Elementwise)
+
+    def _whole(self, initializer: Initializer, seed: int, axes: Axes | None) -> Tensor:
+        values = torch.empty(self.param.shape, dtype=self.tensor.dtype)
+        self.draw(initializer, seed, axes, None, as_numpy(values))
+        return values
+
+    def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
+        """Whether the tensor has exactly the values that `write` gives it, bit by bit."""
+        if self.vacancy is not None:
+            return False
+        each = isinstance(initializer, Elementwise)
+        whole = None if each else self._whole(initializer, seed, axes)
+        for box, view in self._pieces():
+            for tile in tiles(tuple(view.shape)):
+                place = inside(box, tile)
+                if whole is None:
+                    drawn = torch.empty(view[tile].shape, dtype=view.dtype)
+                    self.draw(initializer, seed, axes, place, as_numpy(drawn))
+                else:
+                    drawn = whole[place]
+                if _row_major(drawn) != _row_major(view[tile]):
+                    return False
+        return True
+
+    def digest(self) -> str:
+        """SHA-256 of the values in row-major order, little-endian: the hash of a kept one."""
+        if self.shard is not None:
+            raise FaninError(
+                f"{self.param.name} of shape {self.param.shape} is sharded, and a hash needs all "
+                "of it. Plan from the unsharded model."
+            )
+        values = self._values()
+        result = hashlib.sha256()
+        for tile in tiles(tuple(values.shape)):
+            result.update(_row_major(values[tile]))
+        return result.hexdigest()
+
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the values here, of their real parts if complex."""
+        views = [self._values()] if self.shard is None else [view for _, view in self._pieces()]
+        count = sum(view.numel() for view in views)
+        if not count:
+            return math.nan, math.nan
+
+        def wide() -> Iterator[Tensor]:
+            for view in views:
+                for tile in tiles(tuple(view.shape)):
+                    piece = view[tile].detach()
+                    yield (piece.real if piece.is_complex() else piece).to(torch.float64)
+
+        mean = math.fsum(float(piece.sum()) for piece in wide()) / count
+        square = math.fsum(float(((piece - mean) ** 2).sum()) for piece in wide()) / count
+        return mean, math.sqrt(square)
+
+    def draw(
+        self,
+        initializer: Initializer,
+        seed: int,
+        axes: Axes | None = None,
+        index: Box | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        """The values of a box of the (global) parameter, as `write` writes them."""
+        param = self.param
+        try:
+            values = initializer(
+                param.shape,
+                seed=seed,
+                name=param.name,
+                dtype=param.dtype,
+                axes=param.axes if axes is None else axes,
+                index=index,
+                out=out,
+            )
+        except FaninError as error:
+            raise FaninError(f"{param.name} ({initializer}): {error}") from None
+        if self.padding_row is not None:
+            rows = range(*(slice(None) if index is None else index[0]).indices(param.shape[0]))
+            if self.padding_row in rows:
+                values[rows.index(self.padding_row)] = 0
+        return values
+
+    def _check_value(self) -> Tensor | None:
+        """The value of an empty parameter that is kept; None where it is in memory."""
+        if self.vacancy is None:
+            return None
+        if self.vacancy.record.value is None:
+            raise FaninError(
+                f"{self.param.name} has shape {self.param.shape} and no value to keep: it was "
+                "built empty. Give it an initializer."
+            )
+        return self.vacancy.record.value
+
+    def _values(self) -> Tensor:
+        value = self._check_value()
+        if value is not None:
+            return value.to(self.tensor.dtype)
+        return local_tensor(self.tensor).detach()
+
+    def _pieces(self) -> Iterator[tuple[Box, Tensor]]:
+        """Boxes of the global tensor with the views of memory that hold them."""
+        local = local_tensor(self.tensor).detach()
+        if self.shard is not None:
+            yield from self.shard.pieces(local)
+        elif local.numel():
+            yield tuple(slice(0, size) for size in local.shape), local
+
+
+def _row_major(tensor: Tensor) -> bytes:
+    """The bytes of a tensor's values."""
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    return plain.reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -1,0 +1,70 @@
+"""Slots: modules as Params, and values written into their parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from fanin.errors import FaninError, suggestion
+from fanin.frameworks.torch._modules import Role, roles
+from fanin.frameworks.torch._names import TABLES, Place, canonical_places
+from fanin.frameworks.torch._shards import refuse_flat, shard_given, shard_of
+from fanin.frameworks.torch._slot import Slot
+from fanin.frameworks.torch._vacancy import vacancy
+from fanin.param import Param
+
+
+def slots(
+    model: nn.Module,
+    rename: Mapping[str, str] | None = None,
+    shards: Mapping[str, Any] | None = None,
+    device: str | torch.device | None = None,
+) -> list[Slot]:
+    """Every parameter of the model, once, in the model's order, by its canonical name.
+
+    `rename` maps a canonical name to the one wanted. `shards` tells of plain tensors that are
+    parts, by name: (global_shape, index). `device` is where parameters on the meta device will
+    be made.
+    """
+    refuse_flat(model)
+    known = roles(model)
+    given = dict(shards or {})
+    places = canonical_places(model, rename)
+    for name in given:
+        if name not in places:
+            raise FaninError(f"shards has {name!r}{suggestion(name, list(places))}")
+    return [
+        _slot(name, tensor, homes, known.get(id(tensor)), given, device)
+        for name, (tensor, homes) in places.items()
+    ]
+
+
+def _slot(
+    name: str,
+    tensor: nn.Parameter,
+    places: list[Place],
+    role: Role | None,
+    shards: Mapping[str, Any],
+    device: str | torch.device | None,
+) -> Slot:
+    if role is None:
+        raise FaninError(f"{name} has no shape yet; run the model once on an example first.")
+    shard = shard_given(name, tensor, shards[name]) if name in shards else shard_of(name, tensor)
+    homes = tuple((place.module, place.attribute) for place in places)
+    param = Param(
+        name=name,
+        shape=tuple(tensor.shape) if shard is None else shard.shape,
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        kind=role.kind,
+        owner=role.owner,
+        axes=role.axes,
+        aliases=tuple(place.name for place in places[1:]),
+        made=role.made,
+        trainable=role.trainable,
+        activation=role.activation,
+    )
+    module = places[0].module
+    table = isinstance(module, TABLES) and places[0].attribute == "weight"
+    padding = module.padding_idx if table else None
+    return Slot(param, tensor, padding, shard, vacancy(tensor, homes, device))

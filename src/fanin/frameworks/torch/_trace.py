@@ -1,0 +1,201 @@
+"""Trace: one run of a model on fake tensors, as a graph of what it did with its parameters."""
+
+import dataclasses
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map_only
+
+from fanin.errors import FaninError
+from fanin.frameworks.torch._fakes import fake_like, fake_model, quiet_randomness
+from fanin.frameworks.torch._finish import finish
+from fanin.frameworks.torch._mode import RecordingMode, Unreadable, known_value
+from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths, wrapped
+from fanin.frameworks.torch._record import Activation, Constant, Recorder
+from fanin.frameworks.torch._recurrent import RECURRENT, record_recurrent
+from fanin.frameworks.torch._weights import whole
+from fanin.recipes._graph import Graph
+
+
+def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None) -> Graph:
+    """The operations that a model runs on these inputs, without memory and arithmetic.
+
+    The model runs once on fake tensors, in train mode, so that dropout shows; where it fails
+    so, or leaves parameters unused, once more in eval mode. Its parameters may be on any
+    device, meta too. The model is as it was afterwards.
+
+    `inputs` is a tensor, a tuple (positional) or a dict (keywords), nested as the model wants
+    it; integers and masks among them are read, other values are not. Raises FaninError where
+    the model does not run, or decides by a value that such a run does not have.
+
+    >>> import torch
+    >>> graph = trace(torch.nn.Linear(3, 2), torch.zeros(5, 3))
+    >>> [node.op for node in graph.nodes]
+    ['input', 'linear', 'shift']
+    """
+    while (attribute := wrapped(model)) is not None:
+        model = model.get_submodule(attribute)
+    names = canonical_names(model, rename)
+    found: Graph | None = None
+    failure: FaninError | None = None
+    for train in (True, False):
+        try:
+            graph = _run(model, inputs, names, train=train)
+        except FaninError as error:
+            failure = failure or error
+            continue
+        if found is None or len(graph.unused) < len(found.unused):
+            found = graph
+        if not found.unused:
+            break
+    if found is None:
+        assert failure is not None
+        raise failure
+    return found
+
+
+def _run(model: nn.Module, inputs: Any, names: dict[str, nn.Parameter], *, train: bool) -> Graph:
+    fakes = FakeTensorMode(allow_non_fake_inputs=True)
+    recorder = Recorder()
+    mode = RecordingMode(recorder, fakes)
+    buffers = buffer_names(model)
+    with ExitStack() as stack:
+        stack.enter_context(quiet_randomness())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(_eager())
+        stack.enter_context(_silent())
+        parameters, held = stack.enter_context(fake_model(model, fakes, train=train))
+        for name, tensor in names.items():
+            recorder.set(parameters[id(tensor)], whole(name, tensor.shape))
+            recorder.shapes[name] = tuple(tensor.shape)
+        for name, buffer in buffers.items():
+            recorder.set(held[id(buffer)], Constant(known_value(buffer), name=name))
+        args, kwargs = _arguments(inputs, mode)
+        stack.enter_context(_paths(module_paths(model), mode))
+        stack.enter_context(fakes)
+        stack.enter_context(mode)
+        result = _forward(model, args, kwargs, mode)
+        outputs = _outputs(result, recorder)
+    return finish(recorder, outputs, list(names))
+
+
+def _forward(model: nn.Module, args: Any, kwargs: Any, mode: RecordingMode) -> Any:
+    try:
+        return model(*args, **kwargs)
+    except Exception as error:
+        where = mode.recorder.path[-1] or "the model"
+        what = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+        if isinstance(error, Unreadable):
+            what = "it reads a value, and this run has shapes but no values"
+        raise FaninError(
+            f"{where} cannot be traced on these inputs; its last operation was {mode.last}, and "
+            f"{what}. Check that the model runs on the inputs, or pass inputs=None: then its "
+            "modules say what its parameters are."
+        ) from error
+
+
+def _arguments(inputs: Any, mode: RecordingMode) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Fake inputs, as positional and keyword arguments; each is a node."""
+    known: dict[int, Tensor] = {}
+
+    def fake(tensor: Tensor) -> Tensor:
+        if id(tensor) not in known:
+            real = tensor.is_floating_point() or tensor.is_complex()
+            made = mode.recorder.emit("input", (), tensor.shape, label="" if real else "integers")
+            if not real:
+                mode.recorder.integers.add(made.node)
+                made = Activation(made.node, known_value(tensor))
+            known[id(tensor)] = fake_like(mode.fakes, tensor)
+            mode.recorder.set(known[id(tensor)], made)
+        return known[id(tensor)]
+
+    faked = tree_map_only(Tensor, fake, inputs)
+    if isinstance(inputs, dict):
+        return (), faked
+    return (tuple(faked) if isinstance(inputs, tuple) else (faked,)), {}
+
+
+def _outputs(result: Any, recorder: Recorder) -> list[int]:
+    """The nodes of what the model returned; integers only where there is nothing else."""
+    tensors = list(_tensors_of(result))
+    real = [one for one in tensors if one.is_floating_point() or one.is_complex()]
+    nodes = [recorder.activation(one).node for one in real or tensors]
+    if not nodes:
+        raise FaninError(
+            f"the model returned {type(result).__name__}, in which there is no tensor; "
+            "trace a model that returns tensors, in tuples, dicts or dataclasses."
+        )
+    return list(dict.fromkeys(nodes))
+
+
+def _tensors_of(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _tensors_of(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _tensors_of(one)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _tensors_of(getattr(value, field.name))
+
+
+def _eager() -> Any:
+    """Compiled modules and functions run as they were written."""
+    with warnings.catch_warnings():  # of torch's own import, which every fake run makes
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import torch._dynamo
+    return torch.compiler.set_stance("force_eager")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """torch logs an operation that fails on fake tensors; the error says it here."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+@contextmanager
+def _paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[None]:
+    """Keeps the path of the running module; recurrent modules are one node each."""
+    recorder = mode.recorder
+    running: list[nn.Module] = []
+
+    def enter(module: nn.Module, args: Any) -> None:
+        recorder.path.append(paths.get(module, recorder.path[-1]))
+        running.append(module)
+        mode.paused += isinstance(module, RECURRENT)
+
+    def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        while running:  # modules that raised, and whose error was caught, never left
+            last = running.pop()
+            mode.paused -= isinstance(last, RECURRENT)
+            if last is module:
+                break
+            recorder.path.pop()
+        if isinstance(module, RECURRENT) and not mode.paused:
+            record_recurrent(recorder, module, [args, kwargs], output)
+        recorder.path.pop()
+
+    handles = [
+        nn.modules.module.register_module_forward_pre_hook(enter),
+        nn.modules.module.register_module_forward_hook(leave, with_kwargs=True),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,134 @@
+"""Vacancy: a parameter that has no memory yet, and the places where it will stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from fanin.errors import FaninError
+from fanin.frameworks.torch._shards import local_tensor
+
+RECORDS = "_fanin_empty"  # of a module: what empty_weights noted of its parameters, by attribute
+Places = tuple[tuple[nn.Module, str], ...]
+
+
+@dataclass(slots=True)
+class Record:
+    """What empty_weights knows of a parameter: the device that it would have been on, its value.
+
+    `value` is what the constructor gave it by deterministic operations, None where it was
+    left empty or drawn.
+    """
+
+    device: torch.device
+    value: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vacancy:
+    """The modules and attributes that name one empty parameter, and its record."""
+
+    places: Places
+    record: Record = field(default_factory=lambda: Record(torch.device("cpu")))
+
+    def fill(self, empty: Tensor) -> nn.Parameter:
+        """A parameter with memory, of no values yet, in all its places; other marks are kept."""
+        local = torch.empty_like(local_tensor(empty), device=self.record.device)
+        made = nn.Parameter(_distributed(local, empty), empty.requires_grad)
+        for name, value in vars(empty).items():
+            setattr(made, name, value)
+        for module, attribute in self.places:
+            setattr(module, attribute, made)
+            _forget(module, attribute)
+        return made
+
+
+def _distributed(local: Tensor, like: Tensor) -> Tensor:
+    if local_tensor(like) is like:
+        return local
+    from torch.distributed.tensor import DTensor
+
+    made: Tensor = DTensor.from_local(
+        local,
+        like.device_mesh,  # type: ignore[attr-defined]
+        like.placements,  # type: ignore[attr-defined]
+        run_check=False,
+        shape=like.shape,
+        stride=like.stride(),
+    )
+    return made
+
+
+def _forget(module: nn.Module, attribute: str) -> None:
+    records = vars(module).get(RECORDS, {})
+    records.pop(attribute, None)
+    if not records:
+        vars(module).pop(RECORDS, None)
+
+
+def noted(module: nn.Module, attribute: str, tensor: Tensor) -> Tensor:
+    """The value that was noted of an empty parameter of a module, where there is one."""
+    record = vars(module).get(RECORDS, {}).get(attribute) if tensor.is_meta else None
+    return tensor if record is None or record.value is None else record.value
+
+
+def vacancy(tensor: Tensor, places: Places, device: str | torch.device | None) -> Vacancy | None:
+    """For a parameter on the meta device; None for one that has memory.
+
+    It will be made on `device`, by default where its constructor would have put it, or on the
+    CPU where that was the meta device itself.
+    """
+    if not tensor.is_meta:
+        return None
+    records = [vars(module).get(RECORDS, {}).get(attribute) for module, attribute in places]
+    noted = next((record for record in records if record is not None), None)
+    record = noted or Record(torch.device("cpu"))
+    if device is not None:
+        record = Record(torch.device(device), record.value)
+    return Vacancy(places, record)
+
+
+def fill_buffers(
+    model: nn.Module, device: str | torch.device | None, given: Mapping[str, Tensor] | None = None
+) -> None:
+    """Give buffers on the meta device memory: batch statistics start anew, others are `given`.
+
+    Raises FaninError that lists the buffers which nobody knows, before anything is changed.
+    """
+    where = torch.device("cpu" if device is None else device)
+    values = dict(given or {})
+    found: list[tuple[nn.Module, str, Tensor]] = []
+    norms: list[nn.Module] = []
+    unknown: list[str] = []
+    for path, module in model.named_modules():
+        for attribute, buffer in module._buffers.items():
+            if buffer is None or not buffer.is_meta:
+                continue
+            name = f"{path}.{attribute}" if path else attribute
+            if name in values:
+                found.append((module, attribute, _fitting(name, values[name], buffer).to(where)))
+            elif isinstance(module, nn.modules.batchnorm._NormBase):
+                found.append((module, attribute, torch.empty_like(buffer, device=where)))
+                norms.append(module)
+            else:
+                unknown.append(f"{name} {tuple(buffer.shape)}")
+    if unknown:
+        raise FaninError(
+            f"on the meta device are the buffers {', '.join(unknown)}, whose values are lost. "
+            "Build the model under fanin.empty_weights(), where buffers are real, or pass "
+            "buffers={name: tensor}."
+        )
+    for module, attribute, buffer in found:
+        module._buffers[attribute] = buffer
+    for module in norms:
+        module.reset_running_stats()  # type: ignore[operator]
+
+
+def _fitting(name: str, value: Tensor, buffer: Tensor) -> Tensor:
+    if not isinstance(value, Tensor) or value.shape != buffer.shape:
+        got = tuple(value.shape) if isinstance(value, Tensor) else repr(value)
+        raise FaninError(
+            f"buffers[{name!r}] is {got}; {name} is a tensor of shape {tuple(buffer.shape)}."
+        )
+    return value

@@ -1,0 +1,131 @@
+"""Weights: tensors that come from parameters alone, and the roles of their stored axes."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from fanin.axes import Axes
+from fanin.frameworks.torch._views import Dims, stored
+from fanin.recipes._graph import Use
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of one parameter: views of it, and functions through which it went."""
+
+    name: str
+    shape: tuple[int, ...]  # as stored
+    dims: Dims | None  # None: its axes could not be followed
+    through: tuple[str, ...] = ()
+    picked: frozenset[int] = frozenset()  # axes of which one position was selected
+    scales: tuple["Part", ...] = ()  # other parameters multiplied in
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A tensor made of parameters alone: of one, or of several concatenated."""
+
+    parts: tuple[Part, ...]
+
+    def viewed(self, view: Callable[[Dims], Dims | None]) -> "Weight":
+        """The same after a view."""
+        return Weight(
+            tuple(replace(part, dims=part.dims and view(part.dims)) for part in self.parts)
+        )
+
+    def picked(self, dim: int) -> "Weight":
+        """The same after one position of a dimension was selected."""
+
+        def pick(part: Part) -> Part:
+            if part.dims is None:
+                return part
+            axes = {atom.axis for atom in part.dims[dim] if atom.axis is not None}
+            rest = part.dims[:dim] + part.dims[dim + 1 :]
+            return replace(part, dims=rest, picked=part.picked | axes)
+
+        return Weight(tuple(map(pick, self.parts)))
+
+    def scaled_by(self, others: Sequence["Weight"]) -> "Weight":
+        """The same times other parameters."""
+        scales = tuple(part for other in others for part in other.parts)
+        return Weight(tuple(replace(part, scales=part.scales + scales) for part in self.parts))
+
+    def through(self, function: str, keeps_axes: bool = True) -> "Weight":
+        """The same after a function."""
+        return Weight(
+            tuple(
+                replace(
+                    part,
+                    through=(*part.through, function),
+                    dims=part.dims if keeps_axes else None,
+                )
+                for part in self.parts
+            )
+        )
+
+
+def whole(name: str, shape: Sequence[int]) -> Weight:
+    """A parameter as it is stored."""
+    return Weight((Part(name, tuple(shape), stored(shape)),))
+
+
+def plain_use(part: Part) -> Use:
+    """The use of a parameter element by element: none of its axes has a role."""
+    return Use(part.name, _axes(["stack"] * len(part.shape)), part.through)
+
+
+def use(
+    part: Part,
+    roles: Sequence[str],
+    fans: tuple[int, int],
+    groups: int = 1,
+    transposed: bool = False,
+    stride: int | tuple[int, ...] = 1,
+) -> Use:
+    """The use of a parameter whose viewed dimensions have these roles in an operation.
+
+    `fans` are what the operation sums and reaches. They are kept where whole axes cannot say
+    it: parts of one axis have different roles, or the axes could not be followed.
+    """
+    if part.dims is None or len(part.dims) != len(roles):
+        guess = ["out", "in", *["kernel"] * (len(part.shape) - 2)]
+        return Use(part.name, _axes(guess[: len(part.shape)]), part.through, fans=fans)
+    found: dict[int, dict[str, int]] = {axis: {"stack": 1} for axis in part.picked}
+    for role, atoms in zip(roles, part.dims, strict=True):
+        for atom in atoms:
+            if atom.axis is not None and atom.size > 1:
+                sizes = found.setdefault(atom.axis, {})
+                sizes[role] = sizes.get(role, 1) * atom.size
+    for role, atoms in zip(roles, part.dims, strict=True):
+        for atom in atoms:
+            if atom.axis is not None:
+                found.setdefault(atom.axis, {role: 1})
+    whole_axes = all(
+        len(sizes) == 1 and math.prod(sizes.values()) in (1, part.shape[axis])
+        for axis, sizes in found.items()
+    )
+    chosen = []
+    for axis in range(len(part.shape)):
+        sizes = found.get(axis, {"stack": 1})
+        working = {role: size for role, size in sizes.items() if role != "stack"} or sizes
+        chosen.append(max(working, key=working.__getitem__))
+    kernels = chosen.count("kernel")
+    if isinstance(stride, tuple) and len(stride) != kernels:
+        stride = stride[0] if kernels and len(set(stride)) == 1 else 1
+    axes = _axes(chosen, groups, transposed, stride)
+    return Use(part.name, axes, part.through, fans=None if whole_axes else fans)
+
+
+def _axes(
+    roles: Sequence[str],
+    groups: int = 1,
+    transposed: bool = False,
+    stride: int | tuple[int, ...] = 1,
+) -> Axes:
+    return Axes(tuple(roles), groups=groups, transposed=transposed, stride=stride)
+
+
+def gates_use(part: Part, gates: int) -> Use:
+    """The use of a recurrent weight, whose outputs are packed gates."""
+    blocks = (part.shape[0] // gates,) * gates if gates > 1 else ()
+    return Use(part.name, Axes(("out", "in"), blocks=blocks), part.through)

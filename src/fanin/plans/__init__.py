@@ -1,0 +1,6 @@
+"""Plans: from a model to what every parameter gets, and to its weights."""
+
+from fanin.plans._make import initialize as initialize
+from fanin.plans._make import plan as plan
+from fanin.plans._plan import Plan as Plan
+from fanin.plans._row import Row as Row

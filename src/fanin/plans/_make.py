@@ -1,0 +1,143 @@
+"""plan and initialize: from a model to its plan, and to its weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fanin.errors import FaninError
+from fanin.frameworks import adapter_for
+from fanin.initializers import Initializer
+from fanin.param import Param
+from fanin.plans._plan import Plan
+from fanin.plans._row import Row
+from fanin.recipes import Choice, Recipe, find, given_by_name, single
+from fanin.streams import check_seed
+
+Overrides = Mapping[str, str | Initializer]
+
+
+def plan(
+    model: Any,
+    inputs: Any = None,
+    recipe: str | Recipe = "auto",
+    *,
+    initializer: str | Initializer | None = None,
+    overrides: Overrides | None = None,
+    unplaced: str = "error",
+    rename: Mapping[str, str] | None = None,
+) -> Plan:
+    """Which initializer every parameter of a model gets, and why; nothing is written.
+
+    Args:
+        model: a torch.nn.Module, unsharded; it may be on the meta device or built empty.
+        inputs: what the model is called with: a tensor, a tuple (positional) or a dict
+            (keywords). The model runs once on fake tensors of these shapes, without memory or
+            arithmetic. Without inputs the module tree decides, and the plan says so.
+        recipe: "auto" or another name of `fanin.recipes.names()`, or a Recipe.
+        initializer: instead of a recipe, one initializer for all weights; biases start at zero
+            and normalizations as the identity.
+        overrides: initializers by parameter name or glob pattern; they win, the last match
+            counts.
+        unplaced: "error", or "keep" for parameters that no rule places.
+        rename: canonical names by the model's own, where only the user knows them.
+
+    Raises FaninError that names the parameter, its shape and what to do.
+    """
+    if unplaced not in ("error", "keep"):
+        raise FaninError(f"unplaced is {unplaced!r}; allowed are 'error' and 'keep'.")
+    chosen = find(recipe) if initializer is None else single(initializer)
+    if initializer is not None and recipe != "auto":
+        raise FaninError("recipe and initializer are both given; give one of them.")
+    adapter = adapter_for(model)
+    slots = {slot.param.name: slot for slot in adapter.slots(model, rename=rename)}
+    params = {name: slot.param for name, slot in slots.items()}
+    given = given_by_name(params, overrides)
+    graph = None if inputs is None else adapter.trace(model, inputs, rename)
+    if graph is None and chosen.needs_graph:
+        raise FaninError(f"recipe {chosen.name} needs a run of the model: pass inputs=.")
+    choices = chosen.choose(params, graph, given)
+    trains = any(param.trainable for param in params.values())
+    rows = [_row(slot, _decided(slot, choices, given, unplaced, trains)) for slot in slots.values()]
+    notes = []
+    if graph is None and initializer is None:
+        notes.append(
+            "made without inputs: the module tree decides; residual branches, attention and "
+            "what feeds a weight were not seen."
+        )
+    return Plan(chosen.name, tuple(rows), tuple(notes))
+
+
+def initialize(
+    model: Any,
+    seed: int = 0,
+    inputs: Any = None,
+    recipe: str | Recipe = "auto",
+    *,
+    initializer: str | Initializer | None = None,
+    overrides: Overrides | None = None,
+    unplaced: str = "error",
+    rename: Mapping[str, str] | None = None,
+    **where: Any,
+) -> Plan:
+    """Give every parameter of a model its values, in place; returns the applied plan.
+
+    A value depends on nothing but `seed`, the parameter's name and the element's index: the
+    same bits on every machine and under every sharding. The arguments are those of
+    `fanin.plan`; `device` and `shards` are those of `Plan.apply`. Raises FaninError, with the
+    model untouched, for whatever it cannot place or write.
+    """
+    check_seed(seed)
+    made = plan(
+        model,
+        inputs,
+        recipe,
+        initializer=initializer,
+        overrides=overrides,
+        unplaced=unplaced,
+        rename=rename,
+    )
+    return made.apply(model, seed, rename=rename, **where)
+
+
+def _decided(
+    slot: Any,
+    choices: Mapping[str, Choice],
+    given: Mapping[str, Initializer],
+    unplaced: str,
+    trains: bool,
+) -> Choice:
+    param: Param = slot.param
+    choice = choices.get(param.name)
+    if param.name in given:
+        axes = choice.axes if choice else None
+        role = choice.role if choice else param.kind
+        return Choice(given[param.name], role, "as the override says", axes)
+    if trains and not param.trainable and slot.has_value:
+        return Choice(None, choice.role if choice else param.kind, "frozen, so kept as it is")
+    if choice is not None:
+        return choice
+    if unplaced == "keep" and slot.has_value:
+        return Choice(None, param.kind, "no rule places it; kept, as unplaced='keep' asks")
+    raise FaninError(
+        f"{param.name} has shape {param.shape} in a {param.owner}, for which there is no rule. "
+        f"Pass overrides={{{param.name!r}: 'normal(std=0.02)'}}, say, or unplaced='keep'."
+    )
+
+
+def _row(slot: Any, choice: Choice) -> Row:
+    param: Param = slot.param
+    kept = None
+    if choice.initializer is None and slot.has_value and slot.shard is None:
+        kept = slot.digest()
+    return Row(
+        name=param.name,
+        shape=param.shape,
+        dtype=param.dtype,
+        role=choice.role,
+        initializer=choice.initializer,
+        axes=param.axes if choice.axes is None else choice.axes,
+        why=choice.why,
+        aliases=param.aliases,
+        output=choice.output,
+        kept=kept,
+        lr=choice.lr,
+    )

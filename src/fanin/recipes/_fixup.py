@@ -1,0 +1,102 @@
+"""The recipe `fixup`: residual networks without normalization."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fanin.initializers import he_normal, variance_scaling, zeros
+from fanin.param import Param
+from fanin.recipes._choice import Choice
+from fanin.recipes._graph import Graph
+from fanin.recipes._placing import place
+from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._structure import Residual, Structure
+
+HE = 2.0  # the scale of He's initializer, which the rule shrinks
+
+
+def fixup(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    """The head and the last weight of each residual branch zero, the branch's others shrunk.
+
+    With L residual branches in the model and m weights along the longest way through a branch,
+    the branch's other weights have He's standard deviation times L**(-1/(2m - 2)). All other
+    weights have He's. Biases are zero, scales one: the scalars that Fixup adds to a network
+    must be in the model. Needs a graph.
+
+    Source: Zhang et al. 2019, section 3 ("Fixup initialization", rules 1 to 3).
+    """
+    assert graph is not None
+    zero, factors = _fixup(graph)
+
+    def rule(param: Param) -> Choice | None:
+        if param.kind not in ("weight", "direction"):
+            return None
+        if param.name in zero:
+            return Choice(zeros(), param.kind, zero[param.name])
+        if param.name in factors:
+            factor, why = factors[param.name]
+            scale = float(f"{HE * factor * factor:.9g}")
+            return Choice(variance_scaling(scale, "fan_in", "normal"), param.kind, why)
+        return Choice(he_normal(), param.kind, "in no residual branch: He's")
+
+    return place(params, graph, rule)
+
+
+def _fixup(graph: Graph) -> tuple[dict[str, str], dict[str, tuple[float, str]]]:
+    """The weights that are zero, with the reason, and the others' factors of std with theirs."""
+    structure = Structure(graph)
+    residuals = structure.residuals
+    inside = {node: _weights(structure, one) for node, one in residuals.items()}
+    zero: dict[str, str] = {}
+    factors: dict[str, tuple[float, str]] = {}
+    # A branch within a branch comes last, so that its own depth decides.
+    for node in sorted(residuals, key=lambda one: -len(inside[one])):
+        depth = _depth(graph, residuals[node].branch, inside[node])
+        last = set(_last(structure, residuals[node]))
+        for weight in inside[node]:
+            name = _name(graph, weight)
+            if weight in last:
+                zero[name] = "ends a residual branch, so it starts at zero"
+            elif depth > 1:
+                factor = len(residuals) ** (-1 / (2 * depth - 2))
+                why = f"1 of {depth} weights of a branch, {len(residuals)} branches"
+                factors[name] = (factor, f"{why}: He's std times {factor:.4g}")
+    zero |= {_name(graph, head): "the head starts at zero" for head in structure.heads}
+    return zero, factors
+
+
+def _weights(structure: Structure, residual: Residual) -> list[int]:
+    """The weights of a branch."""
+    inside = structure.above[residual.branch] | 1 << residual.branch
+    inside &= ~(structure.above[residual.stream] | 1 << residual.stream)
+    nodes = structure.graph.nodes
+    return [one for one, node in enumerate(nodes) if inside >> one & 1 and node.op == "linear"]
+
+
+def _last(structure: Structure, residual: Residual) -> Iterator[int]:
+    """The last weights of a branch, with Fixup's scalar or a normalization's scale behind them."""
+    for end in structure.ends(residual):
+        node = structure.graph.nodes[end]
+        if node.op == "linear":
+            yield end
+        elif node.op == "scale":
+            yield from _last(structure, replace(residual, branch=node.inputs[0]))
+
+
+def _depth(graph: Graph, branch: int, weights: list[int]) -> int:
+    """The largest number of these weights along a way that ends in `branch`."""
+    longest = {-1: 0}
+    own = set(weights)
+    first = min(own, default=branch)
+    for position in range(first, branch + 1):
+        before = max((longest.get(one, 0) for one in graph.nodes[position].inputs), default=0)
+        longest[position] = before + (position in own)
+    return longest.get(branch, 0)
+
+
+def _name(graph: Graph, position: int) -> str:
+    use = graph.nodes[position].param
+    assert use is not None
+    return use.name
+
+
+FIXUP = Recipe("fixup", fixup, "Zhang et al. 2019, section 3", needs_graph=True)

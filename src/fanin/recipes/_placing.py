@@ -1,0 +1,72 @@
+"""Placing: a recipe's own rule, and the rules by kind for all that it says nothing of."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from fanin.initializers import variance_scaling
+from fanin.param import Param
+from fanin.recipes._choice import Choice
+from fanin.recipes._graph import Graph
+from fanin.recipes._tree import by_kind, magnitude
+from fanin.recipes._uses import kept_constants, positions, refined
+
+Rule = Callable[[Param], Choice | None]
+
+
+def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[str, Choice]:
+    """The rule's choice for every parameter, and that of its kind where the rule has none.
+
+    The rule sees parameters with what the graph adds to them; those that act through a function
+    of their own, as a decay rate does, are kept before it is asked.
+    """
+    shown = refined(params, graph)
+    used = positions(graph)
+    constants = kept_constants(graph)
+    made: dict[str, Choice] = {}
+    for name, param in shown.items():
+        if name in constants:
+            why = "acts element by element; kept as made"
+            made[name] = Choice(None, "constant of the layer", why)
+            continue
+        choice = rule(param)
+        if choice is None and (choice := by_kind(param)) is not None and name not in used:
+            why = "the model was not run" if graph is None else "the run did not use it"
+            choice = replace(choice, why=f"{choice.why}; {why}")
+        if choice is not None:
+            made[name] = choice
+    _norms(shown, made)
+    return {
+        name: _told(made[name], shown[name], param)
+        for name, param in params.items()
+        if name in made
+    }
+
+
+def _norms(params: Mapping[str, Param], made: dict[str, Choice]) -> None:
+    """Magnitudes, from the sizes that their weights are to have."""
+    for size, direction in _normalized(params):
+        chosen = made.get(direction.name)
+        if chosen is None or chosen.initializer is None or size.name in made:
+            continue
+        made[size.name] = magnitude(size, direction, chosen)
+        if chosen.initializer.std(direction.shape, direction.axes) == 0:  # no direction at all
+            some = variance_scaling(1.0, "fan_in", "normal")
+            made[direction.name] = replace(chosen, initializer=some)
+
+
+def _normalized(params: Mapping[str, Param]) -> Iterator[tuple[Param, Param]]:
+    """Each magnitude with the direction that follows it in the same module."""
+    size: Param | None = None
+    for param in params.values():
+        if param.kind == "magnitude":
+            size = param
+        elif param.kind == "direction" and size is not None:
+            yield size, param
+            size = None
+
+
+def _told(choice: Choice, shown: Param, param: Param) -> Choice:
+    """The choice with the axes, where the operation uses them otherwise than the tree says."""
+    if choice.initializer is None or choice.axes is not None or shown.axes == param.axes:
+        return choice
+    return replace(choice, axes=shown.axes)

@@ -1,0 +1,99 @@
+"""Tree: rules by the kind of a parameter, which the module tree tells without a run."""
+
+import math
+
+from fanin.errors import FaninError
+from fanin.gains import gain
+from fanin.initializers import (
+    constant,
+    forget_gate,
+    normal,
+    ones,
+    orthogonal,
+    variance_scaling,
+    zeros,
+)
+from fanin.param import Param
+from fanin.recipes._auto import TABLE, TOKEN
+from fanin.recipes._choice import Choice
+
+_LSTM_GATES = 4
+
+
+def by_kind(param: Param) -> Choice | None:
+    """The rule of a parameter's kind; None for "other", and for "magnitude" (see `magnitude`).
+
+    weight, direction: normal of variance 1 / (E f(z)**2 * fan_in), f the activation before it;
+    the size of a direction has no effect on the model, but on its learning rate. table: RMS
+    of `auto`'s tables, of its tokens where rows are not looked up. recurrent: orthogonal, each
+    gate. bias, shift: zero, an LSTM's forget gate one. scale: the constant it was made with.
+    """
+    match param.kind:
+        case "weight" | "direction":
+            chosen = variance_scaling(activation_scale(param), "fan_in", "normal")
+            return Choice(chosen, param.kind, after_activation(param))
+        case "table":
+            size = TABLE if "out" in param.axes.roles else TOKEN
+            return Choice(normal(std=size), "table", f"RMS {size:g}")
+        case "recurrent":
+            return Choice(orthogonal(), "recurrent", "every gate keeps the length of the state")
+    return elementwise(param)
+
+
+def elementwise(param: Param) -> Choice | None:
+    """The rule for a bias, a shift or a scale that most recipes share; None for other kinds."""
+    match param.kind:
+        case "bias" if is_lstm_bias(param):
+            return Choice(forget_gate(), "bias", "the forget gate starts open")
+        case "bias":
+            return Choice(zeros(), "bias", "biases start at zero")
+        case "shift":
+            return Choice(zeros(), "shift", "shifts start at zero")
+        case "scale":
+            value = 1.0 if param.made is None else param.made
+            why = "the identity" if value == 1 else "the constant that the model was made with"
+            return Choice(ones() if value == 1 else constant(value), "scale", why)
+    return None
+
+
+def is_lstm_bias(param: Param) -> bool:
+    """Whether a bias holds an LSTM's gates: input, forget, cell, output."""
+    return param.kind == "bias" and len(param.axes.blocks) == _LSTM_GATES
+
+
+def activation_gain(param: Param) -> float:
+    """1 / sqrt(E f(z)**2) of the activation before a weight; 1 where none is known."""
+    if param.activation is None:
+        return 1.0
+    try:
+        return float(f"{gain(param.activation):.9g}")
+    except FaninError:  # zero, random or unbounded: no scale follows from it
+        return 1.0
+
+
+def activation_scale(param: Param) -> float:
+    """The square of that gain: variance scale / fan_in keeps the second moment at one."""
+    return float(f"{activation_gain(param) ** 2:.9g}")
+
+
+def after_activation(param: Param) -> str:
+    """How a reason names the activation."""
+    if param.activation is None:
+        return "no activation is known before it"
+    name = getattr(param.activation, "__name__", type(param.activation).__name__)
+    if name == "<lambda>":
+        name = "an activation"
+    return f"after {name}, gain {activation_gain(param):.4g}"
+
+
+def magnitude(param: Param, direction: Param, effective: Choice) -> Choice:
+    """The norms that give the effective weight the size that its initializer has by itself.
+
+    A norm is the root of the sum of squares over the elements that share it.
+    """
+    assert effective.initializer is not None
+    std = effective.initializer.std(direction.shape, direction.axes)
+    size = math.sqrt(math.prod(direction.shape) / max(math.prod(param.shape), 1)) * std
+    value = float(f"{size:.9g}")
+    why = f"so that the weight's RMS is {std:.4g}"
+    return Choice(constant(value) if value != 1 else ones(), "magnitude", why)

@@ -1,0 +1,101 @@
+"""Uses: what a run of the model adds to what its modules say of the parameters."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fanin.axes import Axes
+from fanin.param import Kind, Param
+from fanin.recipes._graph import Graph, Node
+
+_CARRIERS = ("view", "dropout", "pool", "max")  # which a value passes as it is, or nearly so
+
+
+def positions(graph: Graph | None) -> dict[str, list[int]]:
+    """The nodes at which each parameter works, in the order of the run."""
+    found: dict[str, list[int]] = {}
+    for position, node in enumerate(graph.nodes if graph else ()):
+        for use in (*((node.param,) if node.param else ()), *node.uses):
+            found.setdefault(use.name, []).append(position)
+    return found
+
+
+def refined(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param]:
+    """The parameters with the kind, the axes and the activation that their operations show.
+
+    Those that no operation shows, and all without a graph, are as the module tree says.
+    """
+    if graph is None:
+        return dict(params)
+    at = positions(graph)
+    return {
+        name: _refined(param, [graph.nodes[one] for one in at[name]], graph)
+        if name in at
+        else param
+        for name, param in params.items()
+    }
+
+
+def kept_constants(graph: Graph | None) -> set[str]:
+    """Parameters that act element by element through a function, as a decay rate does."""
+    if graph is None:
+        return set()
+    return {
+        node.param.name
+        for node in graph.nodes
+        if node.param and node.param.through and node.op in ("scale", "shift", "parameter")
+    }
+
+
+def _refined(param: Param, nodes: list[Node], graph: Graph) -> Param:
+    ops = {node.op for node in nodes}
+    slope = param.kind == "scale" and ops == {"parameter"}  # of an activation
+    if param.kind in ("recurrent", "magnitude") or "recurrent" in ops or slope:
+        return param
+    first = next((node for node in nodes if node.op in ("lookup", "linear")), nodes[0])
+    assert first.param is not None
+    axes = first.param.axes
+    if "lookup" in ops:
+        return replace(param, kind="table", axes=axes)
+    if "linear" in ops:
+        if param.kind == "shift":  # a weight that starts at zero
+            return param
+        told = first.param.fans is None or param.kind == "other"
+        return replace(
+            param,
+            kind="direction" if param.kind == "direction" else "weight",
+            axes=axes if told and not param.axes.blocks else param.axes,
+            activation=activation_before(graph, first),
+        )
+    return replace(param, kind=_elementwise_kind(param, ops), axes=_no_roles(param))
+
+
+def _elementwise_kind(param: Param, ops: Iterable[str]) -> Kind:
+    if "parameter" in ops or ("shift" in ops and sum(size > 1 for size in param.shape) > 1):
+        return "table"
+    if "scale" in ops:
+        return "scale"
+    return param.kind if param.kind in ("bias", "shift") else "bias"
+
+
+def _no_roles(param: Param) -> Axes:
+    known = param.kind in ("bias", "scale", "shift")  # whose gates the module tree may tell apart
+    return param.axes if known else Axes(("stack",) * len(param.shape))
+
+
+def activation_before(graph: Graph, node: Node) -> Callable[..., Any] | None:
+    """The function of one value that feeds a weight, dropout and pooling aside."""
+    source = graph.nodes[node.inputs[0]]
+    while source.op in _CARRIERS and source.inputs:
+        source = graph.nodes[source.inputs[0]]
+    if source.op == "pointwise" and len(set(source.inputs)) == 1:
+        return _of_one(source)
+    return None
+
+
+def _of_one(node: Node) -> Callable[..., Any] | None:
+    """The function of a node whose inputs are all the same activation."""
+    fn, count = node.fn, len(node.inputs)
+    if fn is None or count == 1:
+        return fn
+    return lambda x: fn(*[x] * count)

@@ -1,0 +1,178 @@
+"""The recipe auto: scales by hand for small models, and outputs measured in real passes."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+import fanin
+from fanin.initializers import constant, normal, ones, zeros
+from fanin.plans import Plan
+
+
+def scale(plan: Plan, name: str) -> float:
+    """n Var(W) of a weight."""
+    row = plan[name]
+    assert row.std is not None
+    assert row.fans is not None
+    return row.std**2 * row.fans.fan_in
+
+
+def test_a_weight_is_scaled_for_what_feeds_it() -> None:
+    model = nn.Sequential(
+        nn.Linear(50, 40),
+        nn.ReLU(),
+        nn.Linear(40, 30),
+        nn.Tanh(),
+        nn.Linear(30, 20),
+        nn.LeakyReLU(0.2),
+        nn.Linear(20, 10),
+    )
+    plan = fanin.plan(model, torch.zeros(2, 50))
+    assert scale(plan, "0.weight") == pytest.approx(1.0)
+    assert scale(plan, "2.weight") == pytest.approx(2.0)
+    assert scale(plan, "4.weight") == pytest.approx(fanin.gain("tanh") ** 2, rel=1e-6)
+    assert scale(plan, "6.weight") == pytest.approx(2 / (1 + 0.2**2), rel=1e-6)
+    assert plan["2.bias"].initializer == zeros()
+
+
+def test_an_activation_written_by_hand_is_measured_too() -> None:
+    class Swish(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * torch.sigmoid(x)
+
+    plan = fanin.plan(nn.Sequential(nn.Linear(8, 8), Swish(), nn.Linear(8, 8)), torch.zeros(1, 8))
+    assert scale(plan, "2.weight") == pytest.approx(fanin.gain("silu") ** 2, rel=1e-6)
+
+
+def test_inserting_a_layer_changes_no_other_scale() -> None:
+    def layers(count: int) -> list[nn.Module]:
+        return [one for _ in range(count) for one in (nn.Linear(16, 16), nn.GELU())]
+
+    short = fanin.plan(nn.Sequential(*layers(2)), torch.zeros(1, 16))
+    long = fanin.plan(nn.Sequential(*layers(9)), torch.zeros(1, 16))
+    assert scale(short, "2.weight") == scale(long, "2.weight") == scale(long, "16.weight")
+
+
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(F.gelu(self.up(self.norm(x))))
+
+
+@pytest.mark.parametrize("depth", [1, 4, 9])
+def test_branches_share_the_stream(depth: int) -> None:
+    model = nn.Sequential(*[Block(16) for _ in range(depth)])
+    plan = fanin.plan(model, torch.zeros(1, 16))
+    gelu = fanin.gain("gelu") ** 2
+    for block in range(depth):
+        assert scale(plan, f"{block}.up.weight") == pytest.approx(1.0)
+        assert scale(plan, f"{block}.down.weight") == pytest.approx(gelu / depth, rel=1e-6)
+        assert plan[f"{block}.down.weight"].output == pytest.approx(1 / depth)
+
+
+def test_a_branch_that_ends_in_a_norm_is_scaled_by_the_norm() -> None:
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.norm(self.conv(torch.relu(x)))
+
+    plan = fanin.plan(nn.Sequential(*[Normed() for _ in range(4)]), torch.zeros(2, 4, 8, 8))
+    assert plan["3.norm.weight"].initializer == constant(0.5)
+    assert plan["0.conv.weight"].output == 1.0
+
+
+def test_logits_have_variance_one_whatever_the_model_divides_by() -> None:
+    class Undivided(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k, self.v = (nn.Linear(64, 64, bias=False) for _ in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.logits = self.q(x) @ self.k(x).transpose(-1, -2)
+            return torch.softmax(self.logits, -1) @ self.v(x)
+
+    torch.manual_seed(0)
+    model, x = Undivided(), torch.randn(4, 50, 64)
+    fanin.initialize(model, 0, x)
+    model(x)
+    # 10,000 logits of variance 1 by plan, few of them independent: within 15 %.
+    assert model.logits.var().item() == pytest.approx(1.0, rel=0.15)
+
+
+def test_tables_tokens_and_ties() -> None:
+    class Language(nn.Module):
+        def __init__(self, tied: bool) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(50, 16), nn.Linear(16, 50, bias=False)
+            self.positions = nn.Parameter(torch.randn(1, 7, 16))
+            if tied:
+                self.head.weight = self.table.weight
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return self.head(F.layer_norm(self.table(tokens) + self.positions, (16,)))
+
+    tokens = torch.zeros(2, 7, dtype=torch.long)
+    free, tied = (fanin.plan(Language(tied), tokens) for tied in (False, True))
+    assert free["table.weight"].initializer == normal(std=1.0)
+    assert scale(free, "head.weight") == pytest.approx(1.0)
+    assert tied["table.weight"].initializer == normal(std=0.25)
+    assert tied["head.weight"].name == "table.weight"
+    assert "position" in free["positions"].role
+
+
+def test_normalizations_start_as_the_identity() -> None:
+    plan = fanin.plan(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), torch.zeros(1, 4))
+    assert plan["1.weight"].initializer == ones()
+    assert plan["1.bias"].initializer == zeros()
+
+
+def test_no_scale_depends_on_batch_or_length() -> None:
+    model = nn.Sequential(nn.Conv1d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    model.append(nn.Linear(8, 2))
+    plans = [fanin.plan(model, torch.zeros(n, 3, t)).rows for n, t in ((1, 5), (2, 64), (7, 640))]
+    assert plans[0] == plans[1] == plans[2]
+
+
+def test_what_the_user_fixes_is_seen_downstream() -> None:
+    model = nn.Sequential(nn.Linear(16, 16), nn.Linear(16, 16))
+    plan = fanin.plan(model, torch.zeros(1, 16), overrides={"0.weight": "normal(std=0.5)"})
+    assert scale(plan, "1.weight") == pytest.approx(1 / (16 * 0.25))
+
+
+def mlp(norm: Callable[[int], nn.Module]) -> nn.Module:
+    layers: list[nn.Module] = [nn.Linear(64, 256)]
+    for _ in range(6):
+        layers += [norm(256), nn.SiLU(), nn.Linear(256, 256)]
+    return nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("norm", [nn.Identity, nn.BatchNorm1d, nn.LayerNorm], ids=str)
+@pytest.mark.parametrize("train", [True, False])
+def test_outputs_are_as_planned_in_real_passes(
+    norm: Callable[[int], nn.Module], train: bool
+) -> None:
+    """Width 256, beta = 7/256 at most: ln RMS within 1.25 beta + sqrt(5 beta), 2 sigma; seed 0."""
+    torch.manual_seed(0)
+    model, x = mlp(norm), torch.randn(512, 64)
+    plan = fanin.initialize(model, 0, x)
+    model.train(train)
+    beta = 0.0
+    for name, layer in model.named_children():
+        x = layer(x)
+        if isinstance(layer, nn.Linear):
+            beta += 1 / 256
+            row = plan[f"{name}.weight"]
+            assert row.output is not None
+            error = math.log(x.square().mean().item() / row.output) / 2
+            assert abs(error) < 1.25 * beta + math.sqrt(5 * beta)

@@ -1,0 +1,130 @@
+"""Structure: residual streams, attention logits and heads of models that torch runs."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from fanin.frameworks.torch import trace
+from fanin.recipes._structure import Structure
+
+
+class Block(nn.Module):
+    """A branch beside a stream: pre-norm, post-norm, or without a norm."""
+
+    def __init__(self, width: int, norm: str = "pre") -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.where = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.down(torch.relu(self.up(self.norm(x) if self.where == "pre" else x)))
+        return self.norm(x + branch) if self.where == "post" else x + branch
+
+
+class Shortcut(nn.Module):
+    """A stage's first block: the stream comes through a weight of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(8, 16), nn.Linear(16, 16)
+        self.short = nn.Linear(8, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.short(x) + self.two(torch.relu(self.one(x)))
+
+
+def of(model: nn.Module, *inputs: Tensor) -> Structure:
+    return Structure(trace(model, inputs))
+
+
+def names(structure: Structure, nodes: list[int]) -> list[str]:
+    uses = [structure.graph.nodes[node].param for node in nodes]
+    return [use.name for use in uses if use]
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "none"])
+def test_branches_of_a_stream_are_counted(norm: str) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), *[Block(8, norm) for _ in range(5)], nn.Linear(8, 3))
+    structure = of(model, torch.randn(2, 4))
+    assert list(structure.chains.values()) == [5] * 5
+    ends = [structure.ends(residual) for residual in structure.residuals.values()]
+    assert [names(structure, one) for one in ends] == [[f"{i}.down.weight"] for i in range(1, 6)]
+
+
+def test_a_shortcut_begins_a_chain() -> None:
+    model = nn.Sequential(Block(8), Block(8), Shortcut(), Block(16), Block(16), Block(16))
+    structure = of(model, torch.randn(2, 8))
+    assert list(structure.chains.values()) == [2, 2, 4, 4, 4, 4]
+    first = [residual for residual in structure.residuals.values() if residual.shortcut]
+    assert [names(structure, structure.ends(one)) for one in first] == [["2.two.weight"]]
+
+
+def test_a_branch_ends_in_its_norms_or_layers_scale() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line, self.norm = nn.Linear(8, 8), nn.LayerNorm(8)
+            self.gamma = nn.Parameter(torch.full((8,), 1e-6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x + self.norm(self.line(x))
+            return x + self.gamma * torch.tanh(self.line(x))
+
+    structure = of(Scaled(), torch.randn(2, 8))
+    ends = [structure.ends(one) for one in structure.residuals.values()]
+    assert [names(structure, one) for one in ends] == [["norm.weight"], ["gamma"]]
+
+
+def test_sums_that_are_no_residuals() -> None:
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x * torch.cos(torch.arange(8.0)) + x.flip(-1) * torch.sin(torch.arange(8.0))
+            return self.a(x) + self.b(x)  # neither is a stream
+
+    assert of(Sums(), torch.randn(2, 8)).residuals == {}
+
+
+class Attention(nn.Module):
+    def __init__(self, width: int, fused: bool, divide: bool = True) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(width, width) for _ in range(4))
+        self.fused, self.divide = fused, divide
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (
+            one(x).unflatten(-1, (2, -1)).transpose(1, 2) for one in (self.q, self.k, self.v)
+        )
+        if self.fused:
+            out = F.scaled_dot_product_attention(q, k, v)
+        else:
+            logits = q @ k.transpose(-1, -2)
+            logits = logits / math.sqrt(q.shape[-1]) if self.divide else logits
+            logits = logits + torch.full((5, 5), -math.inf).triu(1)
+            out = torch.softmax(logits, -1) @ v
+        return x + self.o(out.transpose(1, 2).flatten(-2))
+
+
+@pytest.mark.parametrize(("fused", "divide"), [(True, True), (False, True), (False, False)])
+def test_attention_logits_and_values(fused: bool, divide: bool) -> None:
+    structure = of(Attention(32, fused, divide), torch.randn(2, 5, 32))
+    (logits,) = structure.logits
+    assert logits.terms == 16
+    assert logits.factor == pytest.approx(0.25 if divide else 1.0)
+    assert names(structure, [logits.query, logits.key]) == ["q.weight", "k.weight"]
+    (residual,) = structure.residuals.values()
+    assert names(structure, structure.ends(residual)) == ["o.weight"]
+
+
+def test_heads_are_weights_with_nothing_behind() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3), nn.LogSoftmax(-1))
+    structure = of(model, torch.randn(2, 8))
+    assert names(structure, list(structure.heads)) == ["2.weight"]
+    assert of(nn.Sequential(Block(8), nn.LayerNorm(8)), torch.randn(2, 8)).heads == set()
