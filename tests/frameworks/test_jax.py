@@ -106,6 +106,15 @@ def test_double_precision_follows_jax() -> None:
         assert np.array_equal(init(KEY, (4, 3), jnp.float64), of_torch((4, 3), 7, dtype="float64"))
 
 
+def test_complex_kernels() -> None:
+    init = initializer("he_normal", seed=7)
+    for drawn in (
+        init(KEY, (4, 3), jnp.complex64),
+        jax.jit(init, static_argnums=(1, 2))(KEY, (4, 3), jnp.complex64),
+    ):
+        assert np.array_equal(drawn, of_torch((4, 3), 7, dtype="complex64"))
+
+
 def test_axes_and_groups() -> None:
     table = initializer("variance_scaling(1.0, 'fan_out', 'normal')", seed=1, axes="stack out")
     expected = initializers.variance_scaling(1.0, "fan_out", "normal")(

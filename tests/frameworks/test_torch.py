@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 from fanin import Stream, initialize
 from fanin.frameworks import adapter_for
-from fanin.initializers import constant, he_normal, normal, ones, zeros
+from fanin.initializers import Initializer, constant, he_normal, normal, ones, zeros
 
 CONVOLUTIONS = {
     "1d": (lambda: nn.Conv1d(4, 6, 3), (6, 4, 3)),
@@ -30,13 +31,18 @@ NORMALIZATIONS = {
 }
 
 
+def given_by(model: nn.Module, seed: int, **how: Any) -> dict[str, Initializer | None]:
+    """The initializer that every parameter gets, by name."""
+    return {row.name: row.initializer for row in initialize(model, seed, **how).rows}
+
+
 def values(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().to(torch.float64).numpy()
 
 
 def test_linear_layers_get_weights_and_zero_biases() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2, bias=False))
-    given = initialize(model, 5, initializer="he_normal")
+    given = given_by(model, 5, initializer="he_normal")
     assert given == {"0.weight": he_normal(), "0.bias": zeros(), "1.weight": he_normal()}
     assert np.array_equal(model[0].weight.detach(), he_normal()((4, 3), seed=5, name="0.weight"))
     assert np.array_equal(model[1].weight.detach(), he_normal()((2, 4), seed=5, name="1.weight"))
@@ -64,7 +70,7 @@ def test_normalizations_become_the_identity(kind: str) -> None:
     model = NORMALIZATIONS[kind]()
     for tensor in model.parameters():
         nn.init.constant_(tensor, 7.0)
-    given = initialize(model, 0, initializer="he_normal")
+    given = given_by(model, 0, initializer="he_normal")
     assert (model.weight == 1).all()
     assert set(given) == {name for name, _ in model.named_parameters()}
     assert "bias" not in given or (model.bias == 0).all()
@@ -118,7 +124,7 @@ class Tied(nn.Module):
 
 def test_a_tie_is_drawn_once_under_the_embeddings_name() -> None:
     model = Tied()
-    assert list(initialize(model, 0, initializer="normal")) == ["embedding.weight"]
+    assert list(given_by(model, 0, initializer="normal")) == ["embedding.weight"]
     assert model.head.weight is model.embedding.weight
     alone = nn.ModuleDict({"embedding": nn.Embedding(9, 4, padding_idx=2)})
     initialize(alone, 0, initializer="normal")
@@ -128,9 +134,9 @@ def test_a_tie_is_drawn_once_under_the_embeddings_name() -> None:
 def test_a_tie_without_a_table_goes_under_the_first_name() -> None:
     first, second = nn.Linear(3, 3), nn.Linear(3, 3)
     second.weight = first.weight
-    given = initialize(nn.ModuleDict({"a": first, "b": second}), 0, initializer="normal")
+    given = given_by(nn.ModuleDict({"a": first, "b": second}), 0, initializer="normal")
     assert list(given) == ["a.weight", "a.bias", "b.bias"]
-    assert list(initialize(nn.ModuleList([first, first]), 0, initializer="normal")) == [
+    assert list(given_by(nn.ModuleList([first, first]), 0, initializer="normal")) == [
         "0.weight",
         "0.bias",
     ]
@@ -217,7 +223,7 @@ def test_the_torch_generator_is_not_touched() -> None:
 def test_overrides_go_by_name_and_pattern() -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.PReLU(), nn.Linear(2, 2))
     overrides = {"*.bias": "constant(0.5)", "1.weight": "constant(0.25)", "2.weight": normal()}
-    given = initialize(model, 0, initializer="he_normal", overrides=overrides)
+    given = given_by(model, 0, initializer="he_normal", overrides=overrides)
     assert given["1.weight"] == constant(0.25)
     assert given["2.weight"] == normal()
     assert (model[1].weight == 0.25).all()
@@ -245,7 +251,7 @@ def test_models_made_in_inference_mode_are_written() -> None:
 
 
 def test_a_model_without_parameters_gets_nothing() -> None:
-    assert initialize(nn.ReLU(), 0, initializer="normal") == {}
+    assert given_by(nn.ReLU(), 0, initializer="normal") == {}
 
 
 def test_slots_describe_parameters() -> None:
@@ -258,7 +264,7 @@ def test_slots_describe_parameters() -> None:
         ("1.weight", "scale", "stack"),
         ("1.bias", "shift", "stack"),
     ]
-    assert (slots[0].param.groups, slots[0].param.owner, slots[0].param.dtype) == (
+    assert (slots[0].param.axes.groups, slots[0].param.owner, slots[0].param.dtype) == (
         2,
         "Conv2d",
         "float32",

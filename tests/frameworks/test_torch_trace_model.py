@@ -32,7 +32,7 @@ class Net(nn.Module):
     [
         (X, 1),
         ((X,), 1),
-        ((X, (X, X.clone())), 3),
+        ((X, (X, X.clone())), 2),  # the same tensor is the same input
         ({"x": X}, 1),
         ({"x": X, "pair": [X.clone(), X.clone()], "scale": 2.0}, 3),
     ],
@@ -131,8 +131,7 @@ def test_the_model_is_as_it_was(fails: bool, training: bool) -> None:
 
 
 def _tensors(model: Stateful) -> list[tuple[str, Tensor]]:
-    held = [*model.named_parameters(), *model.named_buffers(), ("plain", model.plain)]
-    return [(name, value.detach() if False else value) for name, value in held]
+    return [*model.named_parameters(), *model.named_buffers(), ("plain", model.plain)]
 
 
 def test_a_frozen_model_in_a_context_without_gradients() -> None:
@@ -143,6 +142,16 @@ def test_a_frozen_model_in_a_context_without_gradients() -> None:
         assert str(trace(model, X)) == expected
     with torch.inference_mode():
         assert str(trace(model, X)) == expected
+
+
+def test_a_model_that_writes_into_its_frozen_parameters() -> None:
+    class Frozen(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            self.layer.bias.mul_(0.5)
+            return self.layer(x)
+
+    model = Frozen().requires_grad_(False)
+    assert "linear" in [node.op for node in trace(model, X).nodes]
 
 
 def test_a_model_that_wants_targets_in_training_is_run_in_eval_mode() -> None:
@@ -211,7 +220,7 @@ def test_compiled_and_checkpointed_models() -> None:
             return checkpoint(self.layer, x, use_reentrant=False)
 
     expected = ["input", "linear", "shift"]
-    for model in (Block(), torch.compile(Block())):
+    for model in (Block(), torch.compile(Block(), backend="eager")):
         assert [n.op for n in trace(model, X).nodes if n.op != "view"] == expected
 
 
@@ -227,7 +236,7 @@ def test_integers_that_are_known_decide() -> None:
     mask[0, 2:] = False
     graph = trace(Masked(), (X, mask, torch.tensor([2, 4])))
     assert graph.nodes[graph.outputs[0]].shape == (6, 16)
-    assert [node.label for node in graph.nodes if node.op == "view"][0] == "mask"
+    assert next(node.label for node in graph.nodes if node.op == "view") == "mask"
 
 
 def test_routed_experts_are_all_used() -> None:

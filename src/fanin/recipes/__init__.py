@@ -1,6 +1,9 @@
 """Recipes: which initializer each parameter gets."""
 
 from fanin.recipes._choice import Choice as Choice
+from fanin.recipes._lsuv import Probe as Probe
+from fanin.recipes._lsuv import lsuv as lsuv
+from fanin.recipes._mup import mup as mup
 from fanin.recipes._recipe import Recipe as Recipe
 from fanin.recipes._registry import find as find
 from fanin.recipes._registry import names as names

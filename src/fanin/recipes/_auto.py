@@ -102,8 +102,13 @@ class _Auto:
             elif ops == {"shift"} and self._is_table(name):
                 self.sizes[name] = 0.0 if self._feeds_softmax(positions[0]) else TOKEN
             elif ops == {"scale"} and name not in self.sizes:
-                made = self.params[name].made
+                normed = self._follows_norm(positions[0])
+                made = 1.0 if normed else self.params[name].made
                 self.sizes[name] = 1.0 if made is None else abs(made)
+
+    def _follows_norm(self, position: int) -> bool:
+        (source,) = self.graph.nodes[position].inputs
+        return self.graph.nodes[source].op == "normalize"
 
     def _table(self, name: str, positions: list[int], tied: bool) -> float:
         if self._feeds_softmax(positions[0]):

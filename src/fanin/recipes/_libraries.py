@@ -39,7 +39,7 @@ def torch(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
     the rule of linear layers.
     """
     siblings = _Siblings(params)
-    return place(params, None, lambda param: _torch(param, siblings))
+    return place(params, graph, lambda param: _torch(param, siblings))
 
 
 def _torch(param: Param, siblings: "_Siblings") -> Choice | None:
@@ -78,6 +78,10 @@ def _torch_weight(param: Param) -> Initializer:
     return variance_scaling(1 / 3, "fan_in", "uniform")
 
 
+# Attention's: of its packed weight, and of its output.
+_ZERO_BIASES = ("MultiheadAttention", "NonDynamicallyQuantizableLinear")
+
+
 class _Siblings:
     """The weights of the modules that biases belong to."""
 
@@ -99,7 +103,7 @@ class _Siblings:
     def fan_in(self, param: Param) -> int | None:
         """What torch counts as fan_in for a bias; None where torch's bias is zero."""
         weight = self.weights.get(_module(param))
-        if weight is None or param.made == 0 or param.owner == "MultiheadAttention":
+        if weight is None or param.owner in _ZERO_BIASES:
             return None
         shape, roles = weight.shape, weight.axes.roles
         if roles.count("in") > 1:
@@ -124,14 +128,14 @@ def keras(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
 
     Source: keras/src/layers and keras/src/initializers, version 3.
     """
-    return place(params, None, _keras)
+    return place(params, graph, _keras)
 
 
 def _keras(param: Param) -> Choice | None:
     match param.kind:
         case "weight" | "direction":
             return Choice(_glorot(param), param.kind, "Keras's default, Glorot uniform")
-        case "table":
+        case "table" if "out" in param.axes.roles:
             return Choice(uniform(-0.05, 0.05), "table", "Keras's default, U(+-0.05)")
         case "recurrent":
             return Choice(orthogonal(), "recurrent", "Keras's default")
@@ -162,7 +166,7 @@ def flax(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]
 
     Source: flax/linen, version 0.12: linear.py, attention.py, recurrent.py.
     """
-    return place(params, None, _flax)
+    return place(params, graph, _flax)
 
 
 def _flax(param: Param) -> Choice | None:
@@ -184,7 +188,7 @@ def _flax(param: Param) -> Choice | None:
     return None
 
 
-LIBRARIES = (
+LIBRARIES: tuple[Recipe, ...] = (
     Recipe("torch", torch, "torch/nn/modules, reset_parameters"),
     Recipe("keras", keras, "keras/src/layers, default arguments"),
     Recipe("flax", flax, "flax/linen, default arguments"),

@@ -28,4 +28,4 @@ def orthogonal_rule(param: Param) -> Choice | None:
     return Choice(made, param.kind, f"orthogonal; {after_activation(param)}")
 
 
-ORTHOGONAL = Recipe("orthogonal", orthogonal, "Saxe et al. 2014, section 3")
+ORTHOGONAL: Recipe = Recipe("orthogonal", orthogonal, "Saxe et al. 2014, section 3")

@@ -29,9 +29,10 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
             made[name] = Choice(None, "constant of the layer", why)
             continue
         choice = rule(param)
-        if choice is None and (choice := by_kind(param)) is not None and name not in used:
-            why = "the model was not run" if graph is None else "the run did not use it"
-            choice = replace(choice, why=f"{choice.why}; {why}")
+        if choice is None and (choice := by_kind(param)) is not None:
+            if name not in used and param.kind not in ("bias", "shift", "scale"):
+                why = "the model was not run" if graph is None else "the run did not use it"
+                choice = replace(choice, why=f"{choice.why}; {why}")
         if choice is not None:
             made[name] = choice
     _norms(shown, made)

@@ -1,15 +1,49 @@
 """Recipes by name."""
 
-from fanin.errors import FaninError, suggestion
-from fanin.recipes._auto import AUTO
-from fanin.recipes._recipe import Recipe
+from dataclasses import replace
 
-RECIPES = {recipe.name: recipe for recipe in (AUTO,)}
+from fanin.errors import FaninError, suggestion
+from fanin.param import Param
+from fanin.recipes._auto import AUTO
+from fanin.recipes._choice import Choice
+from fanin.recipes._fixup import FIXUP
+from fanin.recipes._graph import Graph
+from fanin.recipes._libraries import LIBRARIES
+from fanin.recipes._orthogonal import ORTHOGONAL
+from fanin.recipes._placing import place
+from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._transformers import TRANSFORMERS
+
+
+def _auto(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    """What the run showed decides; the rules by kind take the rest."""
+    chosen = AUTO.choose(params, graph, given)
+
+    def rule(param: Param) -> Choice | None:
+        choice = chosen.get(param.name)
+        # The norms of a weight follow from its size, and a slope is no token.
+        other = param.kind == "magnitude" or (choice and param.kind == "scale" != choice.role)
+        return None if other else choice
+
+    return place(params, graph, rule)
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (replace(AUTO, choose=_auto), ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, FIXUP)
+}
+
+# Recipes that a name alone does not make: what else they need.
+_MADE = {
+    "mup": "the shapes of a narrower model: pass recipe=fanin.recipes.mup(base={name: shape})",
+    "lsuv": "a batch to measure on: pass recipe=fanin.recipes.lsuv(probe), with the probe of "
+    "the model and the inputs",
+}
 
 
 def names() -> tuple[str, ...]:
     """The names that `find` knows."""
-    return tuple(RECIPES)
+    return (*RECIPES, *_MADE)
 
 
 def find(recipe: str | Recipe) -> Recipe:
@@ -18,6 +52,8 @@ def find(recipe: str | Recipe) -> Recipe:
         return recipe
     if not isinstance(recipe, str):
         raise FaninError(f"recipe is {recipe!r}; give a name or a Recipe.")
+    if recipe in _MADE:
+        raise FaninError(f"recipe {recipe!r} needs {_MADE[recipe]}.")
     if recipe not in RECIPES:
         raise FaninError(f"unknown recipe {recipe!r}{suggestion(recipe, names())}")
     return RECIPES[recipe]

@@ -80,9 +80,7 @@ def after_activation(param: Param) -> str:
     """How a reason names the activation."""
     if param.activation is None:
         return "no activation is known before it"
-    name = getattr(param.activation, "__name__", type(param.activation).__name__)
-    if name == "<lambda>":
-        name = "an activation"
+    name = getattr(param.activation, "label", type(param.activation).__name__)
     return f"after {name}, gain {activation_gain(param):.4g}"
 
 

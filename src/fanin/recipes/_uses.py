@@ -1,7 +1,7 @@
 """Uses: what a run of the model adds to what its modules say of the parameters."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fanin.axes import Axes
@@ -96,6 +96,16 @@ def activation_before(graph: Graph, node: Node) -> Callable[..., Any] | None:
 def _of_one(node: Node) -> Callable[..., Any] | None:
     """The function of a node whose inputs are all the same activation."""
     fn, count = node.fn, len(node.inputs)
-    if fn is None or count == 1:
-        return fn
-    return lambda x: fn(*[x] * count)
+    return None if fn is None else Shown(node.label, lambda x: fn(*[x] * count))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A function of one array under the name that people call it by."""
+
+    label: str
+    fn: Callable[..., Any]
+
+    def __call__(self, x: Any) -> Any:
+        """The function's value."""
+        return self.fn(x)

@@ -1,0 +1,125 @@
+"""The recipe `lsuv`: orthogonal weights, scaled one by one on a batch of data."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from fanin.axes import Axes
+from fanin.errors import FaninError
+from fanin.initializers import Initializer
+from fanin.initializers import orthogonal as initializer
+from fanin.param import Param
+from fanin.recipes._choice import Choice
+from fanin.recipes._graph import Graph
+from fanin.recipes._placing import place
+from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._structure import Structure
+
+TOLERANCE = 0.01  # of a variance around 1
+TRIES = 10  # measurements of one weight
+_CARRIERS = ("view", "dropout", "shift")
+_UNSCALED = "it makes queries or keys, or no module returns its output alone"
+
+
+class Probe(Protocol):
+    """What an adapter offers: a copy of a model's weights, and a batch to run it on."""
+
+    def write(self, name: str, initializer: Initializer, axes: Axes | None) -> None:
+        """Give a parameter of the copy the values that the plan will give it."""
+
+    def variance(self, module: str) -> float:
+        """The variance of all values that a module returns when it first runs on the batch."""
+
+
+class Unit(NamedTuple):
+    """A weight, and the module whose output is that weight's."""
+
+    name: str
+    module: str
+
+
+def lsuv(probe: Probe) -> Recipe:
+    """Orthogonal weights, each scaled until the output's variance on a batch is one.
+
+    In the order of the run: measure, divide the weight's gain by the root of the variance,
+    again until it is within 0.01 of one, ten times at most. The gains are in the plan, as
+    orthogonal(gain): what it draws is a function of the seed as ever, and the variances are
+    those of the batch for the seed that the probe drew with.
+
+    A weight is scaled if its module returns its output, bias included. Attention is one unit:
+    the projections of queries and keys, and packed ones, stay as they start. So do recurrent
+    layers, and weights whose output no module returns; the plan says which. Normalized
+    (weight_norm) weights get the size that `orthogonal` gives them.
+
+    Source: Mishkin & Matas 2016, algorithm 1; they allow 0.1 around one. Needs a graph.
+    """
+
+    def choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+        assert graph is not None
+        choices = place(params, graph, _start)
+        for name, choice in choices.items():
+            start = given.get(name, choice.initializer)
+            if start is not None:
+                probe.write(name, start, choice.axes)
+        for unit in units(graph, choices):
+            if unit.name not in given:
+                choices[unit.name] = _scaled(probe, unit, choices[unit.name])
+        return choices
+
+    return Recipe("lsuv", choose, "Mishkin & Matas 2016, algorithm 1", needs_graph=True)
+
+
+def _start(param: Param) -> Choice | None:
+    if param.kind not in ("weight", "direction"):
+        return None
+    return Choice(initializer(), param.kind, f"orthogonal; not scaled: {_UNSCALED}")
+
+
+def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[Unit]:
+    """The weights that are scaled, in the order of the run."""
+    projections = {end for logits in Structure(graph).logits for end in (logits.query, logits.key)}
+    seen: set[str] = set()
+    for position, node in enumerate(graph.nodes):
+        if node.op != "linear" or node.param is None or node.param.name in seen:
+            continue
+        name = node.param.name
+        seen.add(name)
+        kind = choices[name].role if name in choices else ""
+        if kind == "weight" and position not in projections and _returned(graph, position):
+            yield Unit(name, node.module)
+
+
+def _returned(graph: Graph, position: int) -> bool:
+    """Whether a weight's module does nothing to its output but add a bias."""
+    own = graph.nodes[position]
+    assert own.param is not None
+    inside = f"{own.module}." if own.module else ""
+    for node in graph.nodes[position + 1 :]:
+        if node.module != own.module and not node.module.startswith(inside):
+            continue
+        if node.param is not None and node.param.name == own.param.name:
+            return True  # it runs again
+        if node.op not in _CARRIERS:
+            return False
+    return True
+
+
+def _scaled(probe: Probe, unit: Unit, choice: Choice) -> Choice:
+    """The choice with the gain that gives its output variance one."""
+    gain, first = 1.0, None
+    for _ in range(TRIES):
+        variance = probe.variance(unit.module)
+        if not (math.isfinite(variance) and variance > 0):
+            raise FaninError(
+                f"the output of {unit.module or 'the model'}, {unit.name}'s, has variance "
+                f"{variance} on these inputs, which no scale makes one. Look at the inputs, and "
+                "at what runs before it; or use recipe='orthogonal'."
+            )
+        first = variance if first is None else first
+        if abs(variance - 1) <= TOLERANCE:
+            break
+        gain = float(f"{gain / math.sqrt(variance):.9g}")
+        probe.write(unit.name, initializer(gain), choice.axes)
+    why = f"on the batch its output had variance {first:.4g} at gain 1"
+    return replace(choice, initializer=initializer(gain), why=why, output=1.0)

@@ -1,0 +1,196 @@
+"""Plans: printed, saved, compared, applied to wrapped and partial models, and proved."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import fanin
+from fanin import FaninError, Plan
+
+
+def model() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, groups=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(72, 5),
+    )
+
+
+COLUMNS = ("fan_in", "fan_out", "why")
+INPUTS = torch.zeros(2, 3, 8, 8)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return fanin.plan(model(), INPUTS)
+
+
+def values(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in module.named_parameters()}
+
+
+def test_it_prints_as_a_table(plan: Plan) -> None:
+    lines = str(plan).splitlines()
+    assert lines[0] == "plan: recipe auto, 6 parameters"
+    assert lines[2].split() == ["parameter", "shape", "role", "initializer", "std", *COLUMNS]
+    assert lines[3].split()[:4] == ["0.weight", "8x3x3x3", "convolution", "lecun_normal()"]
+    assert "relu" in lines[-2]
+
+
+def test_rows_that_differ_in_a_number_alone_are_one_line() -> None:
+    layers = [nn.Linear(8, 8) for _ in range(12)]
+    printed = str(fanin.plan(nn.Sequential(*layers), torch.zeros(1, 8)))
+    assert "{0..10}.bias" in printed or "{0..11}.bias" in printed
+    assert len(printed.splitlines()) < 10
+
+
+def test_saved_and_loaded_it_is_the_same(plan: Plan, tmp_path: Path) -> None:
+    path = plan.save(tmp_path / "plan.toml")
+    assert Plan.load(path) == plan
+    assert [item.name for item in tmp_path.iterdir()] == ["plan.toml"]
+    applied = plan.apply(model(), seed=2**64 - 1)
+    assert Plan.load(applied.save(path)).seed == 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has format None; this fanin reads format 1"),
+        ("format = 1\nstream = 2", "has stream 2; this fanin reads stream 1"),
+        ("format = 1\nstream = 1", "is not a plan: KeyError"),
+        ("format = ", "is not a plan"),
+        (
+            'format = 1\nstream = 1\nrecipe = "x"\n[[parameter]]\nname = "w"\nshape = [2]\n'
+            'dtype = "float32"\nrole = "r"\ninitializer = "he_norml"\naxes = "out"\nwhy = ""',
+            "unknown initializer 'he_norml'",
+        ),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    with pytest.raises(FaninError, match=message):
+        Plan.load(path)
+
+
+def test_a_plan_that_cannot_be_written_leaves_no_file(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(FaninError, match="cannot write the plan"):
+        plan.save(tmp_path / "missing" / "plan.toml")
+    with pytest.raises(FaninError, match="cannot read the plan"):
+        Plan.load(tmp_path / "plan.toml")
+
+
+def test_it_applies_to_any_model_of_the_same_names(plan: Plan) -> None:
+    plain, wrapped, half = model(), nn.DataParallel(model()), model().to(torch.bfloat16)
+    plan.apply(plain, seed=3)
+    plan.apply(wrapped, seed=3)
+    plan.apply(half, seed=3)
+    for name, tensor in values(plain).items():
+        assert torch.equal(tensor, wrapped.module.get_parameter(name))
+        assert torch.equal(tensor.to(torch.bfloat16), half.get_parameter(name))
+
+
+def test_a_part_of_the_model_gets_its_part(plan: Plan) -> None:
+    whole = model()
+    plan.apply(whole, seed=3)
+    stage = nn.ModuleDict({"4": nn.Linear(72, 5)})
+    plan.apply(stage, seed=3)
+    assert torch.equal(stage["4"].weight, whole[4].weight)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            lambda: nn.Sequential(nn.Conv2d(3, 9, 3)),
+            r"0\.weight has shape \(9, 3, 3, 3\); the plan",
+        ),
+        (lambda: nn.ModuleDict({"x": nn.Linear(2, 2)}), r"the plan has no x\.weight, x\.bias"),
+    ],
+)
+def test_another_model_is_refused_and_untouched(plan: Plan, other: object, message: str) -> None:
+    built = other()  # type: ignore[operator]
+    before = values(built)
+    with pytest.raises(FaninError, match=message):
+        plan.apply(built)
+    assert all(torch.equal(before[name], tensor) for name, tensor in values(built).items())
+
+
+def test_verify_proves_every_bit(plan: Plan) -> None:
+    built = model()
+    applied = plan.apply(built, seed=7)
+    applied.verify(built)
+    plan.verify(built, seed=7)
+    with pytest.raises(FaninError, match="say which seed"):
+        plan.verify(built)
+    with pytest.raises(FaninError, match=r"0\.weight, 4\.weight hold other values than seed 8"):
+        plan.verify(built, seed=8)
+    with torch.no_grad():
+        built[4].bias[2] = 1e-30
+    with pytest.raises(FaninError, match=r"4\.bias hold other values"):
+        applied.verify(built)
+
+
+def test_differences_are_listed(plan: Plan) -> None:
+    assert plan.diff(plan) == ()
+    assert plan.diff(model()) == ()
+    other = fanin.plan(model(), INPUTS, overrides={"4.weight": "zeros"})
+    assert [line[:10] for line in plan.diff(other)] == ["- 4.weight", "+ 4.weight"]
+    assert plan.diff(nn.Sequential(nn.Conv2d(3, 9, 3)))[0] == "- 1.weight: not in the model"
+
+
+def test_a_parameter_that_no_rule_places_is_an_error_or_kept() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = nn.Linear(4, 4)
+            self.odd = nn.Parameter(torch.randn(2, 3, 5, 7))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.line(x)
+
+    built = Odd()
+    before = values(built)
+    with pytest.raises(
+        FaninError, match=r"odd has shape \(2, 3, 5, 7\) in a Odd, .*unplaced='keep'"
+    ):
+        fanin.initialize(built, 0, torch.zeros(1, 4))
+    assert all(torch.equal(before[name], tensor) for name, tensor in values(built).items())
+    plan = fanin.initialize(built, 0, torch.zeros(1, 4), unplaced="keep")
+    assert plan["odd"].initializer is None
+    plan.verify(built)
+    with torch.no_grad():
+        built.odd[0] = 0
+    with pytest.raises(FaninError, match="odd hold other values"):
+        plan.verify(built)
+    with pytest.raises(FaninError, match=r"odd of shape .* is kept by the plan, and its values"):
+        plan.apply(built)
+
+
+def test_frozen_parameters_beside_trained_ones_are_kept() -> None:
+    built = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    built[0].weight.requires_grad_(False)
+    before = built[0].weight.clone()
+    plan = fanin.initialize(built, 0, torch.zeros(1, 4))
+    assert torch.equal(built[0].weight, before)
+    assert plan["0.weight"].why == "frozen, so kept as it is"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "atuo"}, "unknown recipe 'atuo': did you mean 'auto'"),
+        ({"recipe": 3}, "recipe is 3"),
+        ({"unplaced": "ignore"}, "unplaced is 'ignore'; allowed are 'error' and 'keep'"),
+        ({"initializer": "he_normal", "recipe": "torch"}, "recipe and initializer are both given"),
+        ({"overrides": {"x": "zeros"}}, "overrides names x: the model has no such parameter"),
+        ({"inputs": torch.zeros(2, 3)}, "cannot be traced on these inputs"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(FaninError, match=message):
+        fanin.plan(model(), **arguments)  # type: ignore[arg-type]
