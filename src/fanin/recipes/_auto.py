@@ -97,11 +97,11 @@ class _Auto:
                 self.sizes[name] = self._rms(name)
             elif "lookup" in ops and name not in self.sizes:
                 self.sizes[name] = self._table(name, positions, tied="linear" in ops)
-            elif ops == {"parameter"}:
-                self.sizes.setdefault(name, TOKEN)
-            elif ops == {"shift"} and self._is_table(name):
+            elif "linear" in ops or name in self.sizes:
+                continue
+            elif "parameter" in ops or ("shift" in ops and self._is_table(name)):
                 self.sizes[name] = 0.0 if self._feeds_softmax(positions[0]) else TOKEN
-            elif ops == {"scale"} and name not in self.sizes:
+            elif "scale" in ops:
                 normed = self._follows_norm(positions[0])
                 made = 1.0 if normed else self.params[name].made
                 self.sizes[name] = 1.0 if made is None else abs(made)

@@ -28,11 +28,7 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
             why = "acts element by element; kept as made"
             made[name] = Choice(None, "constant of the layer", why)
             continue
-        choice = rule(param)
-        if choice is None and (choice := by_kind(param)) is not None:
-            if name not in used and param.kind not in ("bias", "shift", "scale"):
-                why = "the model was not run" if graph is None else "the run did not use it"
-                choice = replace(choice, why=f"{choice.why}; {why}")
+        choice = rule(param) or _unseen(param, name in used, graph is not None)
         if choice is not None:
             made[name] = choice
     _norms(shown, made)
@@ -41,6 +37,15 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
         for name, param in params.items()
         if name in made
     }
+
+
+def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
+    """The rule of the kind; the reason says where a run might have shown more."""
+    choice = by_kind(param)
+    if choice is None or used or param.kind in ("bias", "shift", "scale"):
+        return choice
+    why = "the run did not use it" if ran else "the model was not run"
+    return replace(choice, why=f"{choice.why}; {why}")
 
 
 def _norms(params: Mapping[str, Param], made: dict[str, Choice]) -> None:

@@ -1,7 +1,7 @@
 """Propagate: second moments through a graph, and the variance that every weight needs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -92,7 +92,8 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     assert use is not None
     fed = inputs[0] or gaussian(1.0, position)
     target = run.targets.get(position, 1.0)
-    fan_in = max(fans(run.shapes[use.name], use.axes).fan_in, 1e-9)
+    whole = replace(use.axes, blocks=())  # packed blocks share their inputs
+    fan_in = max(fans(run.shapes[use.name], whole).fan_in, 1e-9)
     if use.name in run.variances:
         target = fan_in * run.variances[use.name] * fed.second
     elif use.name in run.weights:  # used before: that use decided

@@ -93,8 +93,8 @@ def _of_independent(fn: Callable[..., Values], inputs: Sequence[Signal], node: i
     first, *others = inputs
     grids = [first.values, *(_coarse(other) for other in others[:1])]
     rest = [np.full((1, 1), other.mean) for other in others[1:]]
-    values = np.asarray(fn(grids[0][:, None], grids[1][None, :], *rest), float)
-    values = np.broadcast_to(values, (len(Z), len(grids[1])))
+    whole = np.broadcast_arrays(grids[0][:, None], grids[1][None, :], *rest)
+    values = np.broadcast_to(np.asarray(fn(*whole), float), whole[0].shape)
     mass = np.broadcast_to(MASS[:, None] * _hermite(len(grids[1]))[1], values.shape)
     return _mixture(values.ravel(), mass.ravel(), node, max(s.correlation for s in inputs))
 

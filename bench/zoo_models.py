@@ -1,0 +1,199 @@
+"""The models of bench/zoo.py: of timm and of transformers, built from configuration."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torchvision_ops  # noqa: F401
+from torch import nn
+
+# Smallest members of their families, and image sizes that they accept.
+TIMM: dict[str, int] = {
+    "beit_base_patch16_224": 224,
+    "botnet26t_256": 256,
+    "cait_xxs24_224": 224,
+    "coat_lite_tiny": 224,
+    "coatnet_0_224": 224,
+    "convit_tiny": 224,
+    "convmixer_768_32": 224,
+    "convnext_atto": 128,
+    "convnextv2_atto": 128,
+    "crossvit_tiny_240": 240,
+    "cspresnet50": 128,
+    "davit_tiny": 224,
+    "deit_tiny_patch16_224": 224,
+    "deit3_small_patch16_224": 224,
+    "densenet121": 128,
+    "dla34": 128,
+    "dm_nfnet_f0": 128,
+    "dpn68": 128,
+    "edgenext_xx_small": 128,
+    "efficientformer_l1": 224,
+    "efficientnet_b0": 128,
+    "fastvit_t8": 128,
+    "focalnet_tiny_srf": 224,
+    "gernet_s": 128,
+    "ghostnet_100": 128,
+    "gmlp_ti16_224": 224,
+    "hrnet_w18_small": 128,
+    "inception_v3": 299,
+    "levit_128s": 224,
+    "maxvit_tiny_tf_224": 224,
+    "mixer_s32_224": 224,
+    "mnasnet_100": 128,
+    "mobilenetv2_100": 128,
+    "mobilenetv3_small_100": 128,
+    "mobilevit_xxs": 128,
+    "nest_tiny": 224,
+    "pit_ti_224": 224,
+    "poolformer_s12": 128,
+    "pvt_v2_b0": 128,
+    "regnetx_002": 128,
+    "regnety_002": 128,
+    "repvgg_a0": 128,
+    "res2net50_14w_8s": 128,
+    "resmlp_12_224": 224,
+    "resnest14d": 128,
+    "resnet18": 128,
+    "resnet50": 128,
+    "resnetv2_50": 128,
+    "resnext50_32x4d": 128,
+    "rexnet_100": 128,
+    "sequencer2d_s": 224,
+    "seresnet50": 128,
+    "swin_tiny_patch4_window7_224": 224,
+    "swinv2_tiny_window8_256": 256,
+    "tresnet_m": 128,
+    "twins_svt_small": 224,
+    "vgg11": 128,
+    "visformer_tiny": 224,
+    "vit_tiny_patch16_224": 224,
+    "volo_d1_224": 224,
+    "xception41": 128,
+    "xcit_nano_12_p16_224": 224,
+}
+
+# transformers model types with what makes them small; the class is the one that Auto* finds.
+_TEXT = {
+    "hidden_size": 128,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "vocab_size": 1000,
+    "max_position_embeddings": 128,
+}
+_GPT = {"n_embd": 128, "n_layer": 4, "n_head": 4, "vocab_size": 1000, "n_positions": 128}
+_KEYS = {"num_key_value_heads": 2, "head_dim": 32}
+TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "albert": ("MaskedLM", {**_TEXT, "embedding_size": 64}),
+    "bert": ("MaskedLM", _TEXT),
+    "roberta": ("MaskedLM", _TEXT),
+    "electra": ("MaskedLM", {**_TEXT, "embedding_size": 64}),
+    "distilbert": (
+        "MaskedLM",
+        {"dim": 128, "n_layers": 4, "n_heads": 4, "hidden_dim": 256, "vocab_size": 1000},
+    ),
+    "deberta-v2": ("MaskedLM", {**_TEXT, "relative_attention": True, "position_buckets": 32}),
+    "modernbert": ("MaskedLM", {**_TEXT, "pad_token_id": 0}),
+    "gpt2": ("CausalLM", _GPT),
+    "gpt_neo": (
+        "CausalLM",
+        {
+            "hidden_size": 128,
+            "num_layers": 4,
+            "num_heads": 4,
+            "vocab_size": 1000,
+            "attention_types": [[["global", "local"], 2]],
+            "max_position_embeddings": 128,
+        },
+    ),
+    "gpt_neox": ("CausalLM", _TEXT),
+    "gptj": ("CausalLM", {**_GPT, "rotary_dim": 16}),
+    "bloom": ("CausalLM", {"hidden_size": 128, "n_layer": 4, "n_head": 4, "vocab_size": 1000}),
+    "opt": (
+        "CausalLM",
+        {**_TEXT, "ffn_dim": 256, "word_embed_proj_dim": 128},
+    ),
+    "llama": ("CausalLM", {**_TEXT, "num_key_value_heads": 2}),
+    "mistral": ("CausalLM", {**_TEXT, **_KEYS}),
+    "mixtral": ("CausalLM", {**_TEXT, **_KEYS, "num_local_experts": 4}),
+    "qwen2": ("CausalLM", {**_TEXT, "num_key_value_heads": 2}),
+    "qwen3": ("CausalLM", {**_TEXT, **_KEYS}),
+    "gemma2": ("CausalLM", {**_TEXT, **_KEYS, "query_pre_attn_scalar": 32}),
+    "phi": ("CausalLM", _TEXT),
+    "falcon": ("CausalLM", _TEXT),
+    "olmo2": ("CausalLM", _TEXT),
+    "stablelm": ("CausalLM", {**_TEXT, "num_key_value_heads": 4}),
+    "mamba": ("CausalLM", {"hidden_size": 128, "num_hidden_layers": 4, "vocab_size": 1000}),
+    "rwkv": (
+        "CausalLM",
+        {"hidden_size": 128, "num_hidden_layers": 4, "vocab_size": 1000, "context_length": 128},
+    ),
+    "t5": (
+        "Seq2SeqLM",
+        {
+            "d_model": 128,
+            "num_layers": 3,
+            "num_heads": 4,
+            "d_kv": 32,
+            "d_ff": 256,
+            "vocab_size": 1000,
+        },
+    ),
+    "bart": (
+        "Seq2SeqLM",
+        {
+            "d_model": 128,
+            "encoder_layers": 3,
+            "decoder_layers": 3,
+            "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4,
+            "encoder_ffn_dim": 256,
+            "decoder_ffn_dim": 256,
+            "vocab_size": 1000,
+            "max_position_embeddings": 128,
+        },
+    ),
+    "vit": ("ImageClassification", {**_TEXT, "image_size": 64}),
+    "dinov2": ("ImageClassification", {**_TEXT, "image_size": 70, "patch_size": 14}),
+    "convnext": (
+        "ImageClassification",
+        {"depths": [2, 2, 2, 2], "hidden_sizes": [32, 64, 96, 128]},
+    ),
+}
+
+Built = tuple[Callable[[], nn.Module], Any]
+
+
+def timm_model(name: str, batch: int = 2) -> Built:
+    """A factory, and inputs of unit variance."""
+    import timm
+
+    return lambda: timm.create_model(name), torch.randn(batch, 3, TIMM[name], TIMM[name])
+
+
+def transformers_model(name: str, batch: int = 2) -> Built:
+    """A factory, and random tokens or pixels."""
+    import transformers
+
+    task, options = TRANSFORMERS[name]
+    config = transformers.AutoConfig.for_model(name, **options)
+    auto = getattr(transformers, f"AutoModelFor{task}")
+    if task == "ImageClassification":
+        size = getattr(config, "image_size", 64)
+        inputs: dict[str, Any] = {"pixel_values": torch.randn(batch, 3, size, size)}
+    else:
+        tokens = torch.randint(5, 1000, (batch, 24))
+        inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+        if task == "Seq2SeqLM":
+            inputs["decoder_input_ids"] = tokens[:, :12]
+    return lambda: auto.from_config(config), inputs
+
+
+def build(name: str) -> Built:
+    """The model of a row: timm's by its name, transformers' by "transformers/" and its type."""
+    _, slash, kind = name.rpartition("/")
+    return transformers_model(kind) if slash else timm_model(name)
+
+
+NAMES = (*TIMM, *(f"transformers/{name}" for name in TRANSFORMERS))

@@ -1,0 +1,11 @@
+"""Gains of activations, and what theory says about deep networks of them."""
+
+from fanin.gains._activation import ActivationLike as ActivationLike
+from fanin.gains._activation import names as names
+from fanin.gains._critical import critical_weight_variance as critical_weight_variance
+from fanin.gains._depth import DepthTheory as DepthTheory
+from fanin.gains._depth import depth_theory as depth_theory
+from fanin.gains._gain import gain as gain
+from fanin.gains._list import GainRow as GainRow
+from fanin.gains._list import table as table
+from fanin.gains._list import torch_constant as torch_constant
