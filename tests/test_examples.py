@@ -13,6 +13,8 @@ import pytest
 import fanin
 
 README = Path(__file__).parents[1] / "README.md"
+PAGES = sorted((README.parent / "docs").rglob("*.md"))
+FENCE = re.compile(r"^```.*$", re.MULTILINE)
 EXAMPLE = re.compile(r"```python\n(.*?)```.*?```(?:text|console)?\n(.*?)```", re.DOTALL)
 MODULES = sorted(
     found.name
@@ -28,6 +30,18 @@ def test_examples_in_docstrings(name: str) -> None:
     runner = doctest.DocTestRunner()
     for test in doctest.DocTestFinder().find(module, name):
         runner.run(test, out=failures.write)
+    assert runner.summarize(verbose=False).failed == 0, failures.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_examples_in_pages(page: Path) -> None:
+    """The >>> lines of docs; the pages of the catalogue use initializers by name."""
+    known = vars(importlib.import_module("fanin.initializers")) if "catalogue" in str(page) else {}
+    failures = io.StringIO()
+    text = FENCE.sub("", page.read_text("utf-8"))  # doctest would take a fence for output
+    test = doctest.DocTestParser().get_doctest(text, dict(known), page.name, str(page), 0)
+    runner = doctest.DocTestRunner()
+    runner.run(test, out=failures.write)
     assert runner.summarize(verbose=False).failed == 0, failures.getvalue()
 
 

@@ -11,17 +11,29 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fanin import Stream
-from fanin.streams import use_backend
+from fanin.streams import (
+    COMPLEX,
+    ComplexNormal,
+    ComplexTruncatedNormal,
+    ComplexUniform,
+    Distribution,
+    Laplace,
+    Signs,
+    use_backend,
+)
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "streams_v1.txt"
 TABLES = ("normal_float32.inc", "normal_float64.inc")
-CHILDREN = ("low",)  # labels of child streams in use
+CHILDREN = ("imag", "imag:low", "low", "phase", "phase:low", "zeros")  # labels in use
 
 HEADER = """\
 # What stream version 1 draws. Frozen: this file *is* the version. A change here would be a change
@@ -32,6 +44,8 @@ HEADER = """\
 # child LABEL                                    a child stream in use: the hash of name NUL label
 # draw DTYPE SEED NAME START DISTRIBUTION : ...  bits of the values at START, START + 1, ...
 # hash DTYPE SEED NAME COUNT DISTRIBUTION : ...  SHA-256 of the first COUNT values, little-endian
+# made ..., sum ...                              as draw and hash, of distributions that are made
+#                                                on the host from words; real, imaginary parts
 """
 
 ADDRESSES = (
@@ -57,6 +71,16 @@ DISTRIBUTIONS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("truncated_normal", (0.0, 1.0, -math.inf, -12.5)),
     ("truncated_normal", (0.0, 1.0, 1.0, math.inf)),
 )
+HOST_DRAWN: tuple[tuple[Distribution, tuple[str, ...]], ...] = (
+    (Laplace(0.0, 1.0), DTYPES),
+    (Laplace(0.1, 0.02), DTYPES),
+    (Signs(1.0, 0.5), DTYPES),
+    (Signs(0.5, 0.3), DTYPES),
+    (ComplexNormal(1.0), COMPLEX),
+    (ComplexUniform(0.5), COMPLEX),
+    (ComplexTruncatedNormal(1.0, 2.0), COMPLEX),
+    (ComplexTruncatedNormal(1.0, math.inf), COMPLEX),
+)
 COUNT = 8
 HASHED = 100_003
 BITS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -66,6 +90,31 @@ def hexadecimal(values: np.ndarray) -> str:
     """The bits of the values, one hexadecimal number each."""
     digits = 2 * values.itemsize
     return " ".join(f"{bits:0{digits}x}" for bits in values.view(BITS[values.itemsize]).tolist())
+
+
+def host_drawn() -> Iterator[str]:
+    """The lines of what the host makes of words."""
+    for seed, name, start in ADDRESSES:
+        where = f"{seed} {json.dumps(name, ensure_ascii=False)} {start}"
+        for one, dtypes in HOST_DRAWN:
+            for dtype in dtypes:
+                index = slice(start, start + COUNT)
+                values = Stream(seed, name).draw(one, 2**62, dtype, index)
+                yield f"made {dtype} {where} {call_of(one)} : {hexadecimal(real(values))}\n"
+    for one, dtypes in HOST_DRAWN:
+        for dtype in dtypes:
+            digest = hashlib.sha256(Stream(0, "a").draw(one, HASHED, dtype))
+            yield f'sum {dtype} 0 "a" {HASHED} {call_of(one)} : {digest.hexdigest()}\n'
+
+
+def real(values: np.ndarray) -> np.ndarray:
+    """Complex values as pairs of their parts; others as they are."""
+    return values.view(values.real.dtype) if np.iscomplexobj(values) else values
+
+
+def call_of(distribution: Any) -> str:
+    """A distribution as the file spells it."""
+    return f"{distribution.kind}({', '.join(map(repr, astuple(distribution)))})"
 
 
 def text() -> str:
@@ -91,7 +140,7 @@ def text() -> str:
             digest = hashlib.sha256(getattr(stream, kind)(HASHED, *parameters, dtype=dtype))
             call = f"{kind}({', '.join(map(repr, parameters))})"
             lines.append(f'hash {dtype} 0 "a" {HASHED} {call} : {digest.hexdigest()}\n')
-    return "".join(lines)
+    return "".join((*lines, *host_drawn()))
 
 
 def main() -> int:

@@ -123,7 +123,8 @@ def _check_fit(axes: Axes, shape: tuple[int, ...]) -> None:
         if role not in axes.roles or shape[axes.axis(role)] % axes.groups:
             what = "inputs" if axes.transposed else "outputs"
             raise FaninError(
-                f"groups is {axes.groups}; it must divide the {channels} {what} of {shape}."
+                f"groups is {axes.groups}; it must divide the {channels} {what} of {shape}. Give "
+                "the groups of the operation, and the shape of the whole weight."
             )
     if axes.blocks:
         packed = shape[axes.axis("out")] if "out" in axes.roles else 0

@@ -11,10 +11,11 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 import fanin
+from fanin.commands import gain, init
 from fanin.errors import FaninError
 from fanin.lab.settings import Settings
 
-LAB_LIBRARIES = ("torch", "rich", "matplotlib", "jinja2", "scipy", "sklearn", "mlxtend")
+LAB_LIBRARIES = ("torch", "rich", "matplotlib", "jinja2", "scipy", "sklearn", "mlxtend", "plotille")
 Commands = Any  # argparse names the type of add_subparsers() only privately
 
 
@@ -121,4 +122,4 @@ def _compare(arguments: argparse.Namespace) -> None:
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-COMMANDS: tuple[Callable[[Commands], None], ...] = (_add_compare,)
+COMMANDS: tuple[Callable[[Commands], None], ...] = (_add_compare, gain.add, init.add)

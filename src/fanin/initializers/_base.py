@@ -4,11 +4,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from fanin.axes import Axes, parse_axes
-from fanin.initializers._parts import parts, pieces
+from fanin.errors import FaninError
+from fanin.initializers._parts import Part, parts, pieces
 from fanin.streams import (
+    COMPLEX,
+    REAL,
     Array,
     Distribution,
     DTypeLike,
@@ -17,6 +20,7 @@ from fanin.streams import (
     check_out,
     check_shape,
     dtype_name,
+    is_complex,
     selected,
     write,
 )
@@ -71,7 +75,10 @@ class Initializer(ABC):
         return self._draw(Request(sizes, roles, seed, name, dtype, index, out, threads))
 
     def std(self, shape: Shape, axes: Roles = None, groups: int = 1) -> float:
-        """The standard deviation of the values (after truncation) for this shape."""
+        """The standard deviation of all values (after truncation) for this shape.
+
+        Of complex values z it is the root of E|z|**2.
+        """
         sizes = check_shape(shape)
         return self._std(sizes, parse_axes(axes, sizes, groups))
 
@@ -80,6 +87,16 @@ class Initializer(ABC):
 
     @abstractmethod
     def _std(self, shape: tuple[int, ...], axes: Axes) -> float: ...
+
+    def _expression(self) -> str:
+        """What makes it, in full: `repr` may shorten it."""
+        return repr(self)
+
+    def _no_complex(self, why: str = "") -> FaninError:
+        return FaninError(
+            f"{self!r} has no complex form{why}: allowed dtypes are {', '.join(REAL)}. The "
+            "scaling family, such as he_normal(), normal(std=...) and constants are complex too."
+        )
 
 
 class Elementwise(Initializer):
@@ -95,12 +112,27 @@ class Elementwise(Initializer):
     @abstractmethod
     def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution: ...
 
-    def _draw(self, request: Request) -> Array:
-        split = parts(request.shape, request.axes)
-        stream = Stream(request.seed, request.name)
+    def _complex(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
+        """What complex values are drawn from."""
+        raise self._no_complex()
+
+    def _drawn(
+        self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
+    ) -> list[tuple[Part | None, Distribution]]:
+        """The distributions and the parts of the weight that they are for; None means all."""
+        one = self._complex if in_complex else self._distribution
+        split = parts(shape, axes)
         if split is None:
+            return [(None, one(shape, axes))]
+        return [(part, one(part.shape, part.axes)) for part in split]
+
+    def _draw(self, request: Request) -> Array:
+        in_complex = is_complex(request.dtype, request.out)
+        drawn = self._drawn(request.shape, request.axes, in_complex)
+        stream = Stream(request.seed, request.name)
+        if drawn[0][0] is None:
             return stream.draw(
-                self._distribution(request.shape, request.axes),
+                drawn[0][1],
                 request.shape,
                 request.dtype,
                 request.index,
@@ -108,21 +140,22 @@ class Elementwise(Initializer):
                 request.threads,
                 request.axes.order(),
             )
+        split = [part for part, _ in drawn if part is not None]
         chosen = selected(request.shape, request.index)
         shape = tuple(len(item) for item in chosen if isinstance(item, range))
-        drawn = [self._distribution(part.shape, part.axes) for part in split]
-        encoding = dtype_name(request.dtype, request.out)
-        for distribution, part in zip(drawn, split, strict=True):  # what can fail, before writing
+        encoding = dtype_name(request.dtype, request.out, COMPLEX if in_complex else REAL)
+        for part, (_, distribution) in zip(split, drawn, strict=True):  # what can fail, first
             stream.draw(distribution, (0, *part.shape), encoding)
         result = check_out(request.out, shape, encoding)
-        for distribution, piece in zip(drawn, pieces(split, chosen), strict=True):
+        for (_, distribution), piece in zip(drawn, pieces(split, chosen), strict=True):
             if piece is not None:
+                where: tuple[Any, ...] = (*piece.where, ...)
                 stream.draw(
                     distribution,
                     piece.frame,
                     encoding,
                     piece.inside,
-                    result[piece.where],
+                    result[where],
                     request.threads,
                     request.axes.order(),
                     piece.start,
@@ -130,14 +163,17 @@ class Elementwise(Initializer):
         return result
 
     def _std(self, shape: tuple[int, ...], axes: Axes) -> float:
-        split = parts(shape, axes)
-        if split is None:
-            return self._distribution(shape, axes).std_of_values()
-        total = sum(
-            math.prod(part.shape) * self._distribution(part.shape, part.axes).std_of_values() ** 2
-            for part in split
+        drawn = self._drawn(shape, axes)
+        if drawn[0][0] is None:
+            return drawn[0][1].std_of_values()
+        total = max(math.prod(shape), 1)
+        weighted = [(math.prod(part.shape) / total, one) for part, one in drawn if part is not None]
+        mean = sum(share * one.mean_of_values() for share, one in weighted)
+        variance = sum(
+            share * (one.std_of_values() ** 2 + (one.mean_of_values() - mean) ** 2)
+            for share, one in weighted
         )
-        return math.sqrt(total / max(math.prod(shape), 1))
+        return math.sqrt(variance)
 
 
 class Whole(Initializer):
@@ -154,6 +190,8 @@ class Whole(Initializer):
         """Raise FaninError for a shape that this initializer has no values for."""
 
     def _draw(self, request: Request) -> Array:
+        if is_complex(request.dtype, request.out):
+            raise self._no_complex()
         encoding = dtype_name(request.dtype, request.out)
         Stream(request.seed, request.name)  # checks both
         self._check(request.shape, request.axes)
@@ -166,6 +204,7 @@ class Whole(Initializer):
         return write(values[... if request.index is None else request.index], encoding, result)
 
 
-def expression(name: str, *arguments: object) -> str:
+def expression(name: str, *arguments: object, **keywords: object) -> str:
     """How an initializer prints."""
-    return f"{name}({', '.join(map(repr, arguments))})"
+    named = (f"{key}={value!r}" for key, value in keywords.items())
+    return f"{name}({', '.join((*map(repr, arguments), *named))})"

@@ -1,5 +1,6 @@
 """Entry: a row of the catalogue; each module of initializers lists its own in ENTRIES."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ class Entry:
 
     `reads` names the axis roles that decide the values ("none" where the shape alone does),
     `preserves` what the values keep (forward variance, backward variance, isometry, ...),
-    `example` is an expression that makes one, and `shape` a torch-layout shape that it fits.
+    `example` is an expression that makes one, `shape` a torch-layout shape that it fits, and
+    `formula` what the values are, in one line.
     """
 
     name: str
@@ -22,3 +24,8 @@ class Entry:
     source: str
     example: str
     shape: tuple[int, ...] = (60, 8, 5, 5)
+    formula: str = ""
+
+    def values(self) -> str:
+        """What the values are, in one line: the formula, else the first line of the docstring."""
+        return self.formula or (inspect.getdoc(self.make) or "").partition("\n")[0].rstrip(".")

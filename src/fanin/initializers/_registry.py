@@ -1,27 +1,49 @@
-"""Initializers by name, and by the expression that they print as."""
+"""Initializers by name, by the expression that they print as, and as plain data."""
 
-import ast
 import inspect
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Mapping
 from typing import Any
 
+from fanin._expression import parse_expression
 from fanin.errors import FaninError, suggestion
-from fanin.initializers import _constant, _random, _scaling
+from fanin.initializers import (
+    _bias,
+    _blocks,
+    _constant,
+    _orthogonal,
+    _periodic,
+    _presets,
+    _random,
+    _scaling,
+    _sparse,
+    _structured,
+)
 from fanin.initializers._base import Initializer
+from fanin.initializers._entry import Entry
 
-_FACTORIES: dict[str, Callable[..., Initializer]] = {
-    "zeros": _constant.zeros,
-    "ones": _constant.ones,
-    "constant": _constant.constant,
-    "uniform": _random.uniform,
-    "normal": _random.normal,
-    "truncated_normal": _random.truncated_normal,
-    "variance_scaling": _scaling.variance_scaling,
-    **{name: row.__call__ for name, row in _scaling.PRESETS.items()},
+FAMILIES = {
+    "constant": _constant.ENTRIES,
+    "random": _random.ENTRIES,
+    "scaling": _scaling.ENTRIES + _presets.ENTRIES,
+    "periodic": _periodic.ENTRIES,
+    "orthogonal": _orthogonal.ENTRIES,
+    "structured": _structured.ENTRIES,
+    "sparse": _sparse.ENTRIES,
+    "bias": _bias.ENTRIES,
+    "blocks": _blocks.ENTRIES,
 }
+ENTRIES: dict[str, Entry] = {row.name: row for rows in FAMILIES.values() for row in rows}
 
 _ALIASES = {"xavier": "glorot", "kaiming": "he"}
+# "he_normal", "He Normal", "kaiming_normal_", "keras.initializers.HeNormal": and its arguments
+_SPELLED = re.compile(r"\s*((?:\w+\.)*)([A-Za-z][\w -]*?)\s*(\(.*\))?\s*", re.DOTALL)
+_TRUNCATES = ("keras", "tf", "tensorflow", "jax", "flax")  # in whose words normal is truncated
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def names() -> tuple[str, ...]:
@@ -29,18 +51,35 @@ def names() -> tuple[str, ...]:
     aliases = (
         name.replace(own, alias, 1)
         for alias, own in _ALIASES.items()
-        for name in _FACTORIES
+        for name in ENTRIES
         if name.startswith(f"{own}_")
     )
-    return (*_FACTORIES, *aliases)
+    return (*ENTRIES, *aliases)
+
+
+def _entry(name: str, module: str = "") -> Entry:
+    """The entry of a name in any spelling; `module` is what stood before its last dot."""
+    known = {_squeezed(one): one for one in names()}
+    found = known.get(_squeezed(name))
+    if found is None:
+        raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}")
+    alias, _, rest = found.partition("_")
+    found = f"{_ALIASES[alias]}_{rest}" if alias in _ALIASES and found not in ENTRIES else found
+    if module.partition(".")[0] in _TRUNCATES and found.endswith("_normal"):
+        found = found.replace("_normal", "_truncated_normal")
+        found = found if found in ENTRIES else found.replace("_truncated", "", 1)
+    return ENTRIES[found]
 
 
 def get(spec: str | Initializer) -> Initializer:
     """The initializer of a name ("he_normal") or an expression ("uniform(-0.5, 0.5)").
 
-    An Initializer is returned as it is. Arguments are literals, by position or keyword.
+    A name may be spelled as other libraries do: "HeNormal", "kaiming_normal_", "xavier-uniform",
+    "keras.initializers.GlorotUniform". With Keras's, JAX's or Flax's module before it, a
+    scaled normal is truncated, as theirs are. Arguments are literals or further expressions, by
+    position or keyword, and mean what fanin's do. An Initializer is returned as it is.
 
-    >>> get("kaiming_normal")
+    >>> get("Kaiming Normal")
     he_normal()
     >>> get("truncated_normal(std=0.02)")
     truncated_normal(0.0, 0.02, -2.0, 2.0)
@@ -52,44 +91,79 @@ def get(spec: str | Initializer) -> Initializer:
             f"initializer is {spec!r}; give a name, an expression such as "
             "'normal(std=0.02)', or an Initializer."
         )
-    name, positional, keywords = _parse(spec)
-    alias, _, rest = name.partition("_")
-    factory = _FACTORIES.get(f"{_ALIASES[alias]}_{rest}" if alias in _ALIASES else name)
-    if factory is None:
-        raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}")
+    entry, positional, keywords = _read(spec)
+    return _make(entry, positional, keywords, spec)
+
+
+def _read(spec: str) -> tuple[Entry, list[Any], dict[str, Any]]:
+    spelled = _SPELLED.fullmatch(spec)
+    module, name, arguments = spelled.groups() if spelled else ("", "", None)
+    # The name may be no identifier; what follows it is read as the arguments of a call.
+    call = spec if not spelled else f"{name.replace(' ', '_').replace('-', '_')}{arguments or ''}"
+    _, positional, keywords = parse_expression(
+        call, "initializer", "'he_normal' or 'uniform(-0.5, 0.5)'", get
+    )
+    return _entry(name, module), positional, keywords
+
+
+def _make(entry: Entry, positional: list[Any], keywords: dict[str, Any], spec: Any) -> Initializer:
     try:
-        inspect.signature(factory).bind(*positional, **keywords)
-        return factory(*positional, **keywords)
+        inspect.signature(entry.make).bind(*positional, **keywords)
+        return entry.make(*positional, **keywords)
     except FaninError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise FaninError(f"initializer {spec!r} cannot be made: {error}.") from None
 
 
-def _parse(spec: str) -> tuple[str, list[Any], dict[str, Any]]:
-    try:
-        node = ast.parse(spec.strip(), mode="eval").body
-        if isinstance(node, ast.Name):
-            return node.id, [], {}
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            positional = [_literal(argument) for argument in node.args]
-            keywords = {str(item.arg): _literal(item.value) for item in node.keywords}
-            if len(keywords) == len(node.keywords):
-                return node.func.id, positional, keywords
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        pass
-    raise FaninError(
-        f"initializer {spec!r} is neither a name nor a call with literal arguments, such as "
-        "'he_normal' or 'uniform(-0.5, 0.5)'."
-    )
+def to_dict(initializer: Initializer) -> dict[str, Any]:
+    """An initializer as plain data, which JSON can hold: its name and arguments by keyword.
+
+    Infinite numbers are the strings "inf" and "-inf"; initializers inside are such data too.
+
+    >>> to_dict(get("normal(std=0.02)"))
+    {'name': 'normal', 'arguments': {'mean': 0.0, 'std': 0.02}}
+    """
+    if not isinstance(initializer, Initializer):
+        raise FaninError(f"initializer is {initializer!r}; to_dict takes an Initializer.")
+    entry, positional, keywords = _read(initializer._expression())
+    bound = inspect.signature(entry.make).bind(*positional, **keywords)
+    arguments = {name: _plain(value) for name, value in bound.arguments.items()}
+    return {"name": entry.name, "arguments": arguments}
 
 
-def _literal(node: ast.expr) -> Any:
-    """A literal, or inf and -inf, as infinite bounds print."""
-    match node:
-        case ast.Name(id="inf"):
-            return math.inf
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
-            return -math.inf
-        case _:
-            return ast.literal_eval(node)
+def from_dict(data: Mapping[str, Any]) -> Initializer:
+    """The initializer of what `to_dict` gave.
+
+    >>> from_dict({"name": "normal", "arguments": {"std": 0.02}})
+    normal(0.0, 0.02)
+    """
+    if not isinstance(data, Mapping) or set(data) != {"name", "arguments"}:
+        raise FaninError(f"initializer is {data!r}; from_dict takes a name and its arguments.")
+    entry, given = _entry(str(data["name"])), data["arguments"]
+    if not isinstance(given, Mapping):
+        raise FaninError(f"arguments is {given!r}; from_dict takes them by keyword, as a mapping.")
+    positional: list[Any] = []
+    keywords = {str(name): _read_plain(value) for name, value in given.items()}
+    for name, parameter in inspect.signature(entry.make).parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional.extend(keywords.pop(name, ()))
+    return _make(entry, positional, keywords, dict(data))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Initializer):
+        return to_dict(value)
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+def _read_plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return from_dict(value)
+    if isinstance(value, list):
+        return tuple(_read_plain(one) for one in value)
+    return {"inf": math.inf, "-inf": -math.inf}.get(value, value) if type(value) is str else value

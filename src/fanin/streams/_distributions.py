@@ -8,12 +8,12 @@ as 0.0.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from fanin.errors import FaninError, as_number
-from fanin.streams._phi import interval
+from fanin.streams._phi import interval, mean_of_cut
 
 # The nearer bound may lie this far out: beyond, a tail coordinate would leave the float32 range.
 FARTHEST = 12.5
@@ -35,17 +35,22 @@ class Distribution(Protocol):
         """A bound of the values' magnitude, to be held against the range of the dtype."""
         ...
 
+    def mean_of_values(self) -> float:
+        """The mean of the values, after truncation."""
+        ...
+
     def std_of_values(self) -> float:
         """The standard deviation of the values, after truncation."""
         ...
 
 
-def _to_floats(distribution: "Constant | Uniform | Normal | TruncatedNormal") -> None:
+def to_floats(distribution: Any) -> None:
     """Make every field a float, and finite but for the bounds of a truncation."""
     for name in distribution.__slots__:
         value = getattr(distribution, name)
         number = as_number(value)
-        if not math.isfinite(number) and (name not in ("lower", "upper") or math.isnan(number)):
+        bound = name in ("lower", "upper", "bound")
+        if math.isnan(number) or (math.isinf(number) and not bound):
             kind = distribution.kind
             raise FaninError(f"{name} of {kind} is {value!r}; it must be a finite number.")
         object.__setattr__(distribution, name, number)
@@ -75,13 +80,16 @@ class Constant:
     value: float
 
     def __post_init__(self) -> None:
-        _to_floats(self)
+        to_floats(self)
 
     def constants(self, precision: str) -> tuple[float, ...]:
         return (self.value,)
 
     def reach(self, precision: str) -> float:
         return abs(self.value)
+
+    def mean_of_values(self) -> float:
+        return self.value
 
     def std_of_values(self) -> float:
         return 0.0
@@ -96,9 +104,12 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        _to_floats(self)
+        to_floats(self)
         if self.low >= self.high:
-            raise FaninError(f"uniform has low={self.low}, high={self.high}; low must be < high.")
+            raise FaninError(
+                f"uniform has low={self.low}, high={self.high}; low must be < high. Swap "
+                "them, or use constant for one value."
+            )
 
     def constants(self, precision: str) -> tuple[float, ...]:
         # Halved first: high - low may overflow.
@@ -108,6 +119,9 @@ class Uniform:
 
     def reach(self, precision: str) -> float:
         return max(abs(self.low), abs(self.high))
+
+    def mean_of_values(self) -> float:
+        return self.high / 2 + self.low / 2
 
     def std_of_values(self) -> float:
         return (self.high / 2 - self.low / 2) / math.sqrt(3.0)
@@ -122,14 +136,17 @@ class Normal:
     std: float
 
     def __post_init__(self) -> None:
-        _to_floats(self)
-        _check_std(self.kind, self.std)
+        to_floats(self)
+        check_not_negative(self, "std")
 
     def constants(self, precision: str) -> tuple[float, ...]:
         return (self.std, self.mean)
 
     def reach(self, precision: str) -> float:
         return abs(self.mean) + _LARGEST_Z[precision] * self.std
+
+    def mean_of_values(self) -> float:
+        return self.mean
 
     def std_of_values(self) -> float:
         return self.std
@@ -146,12 +163,12 @@ class TruncatedNormal:
     upper: float
 
     def __post_init__(self) -> None:
-        _to_floats(self)
-        _check_std(self.kind, self.std)
+        to_floats(self)
+        check_not_negative(self, "std")
         if self.lower >= self.upper:
             raise FaninError(
                 f"truncated_normal has lower={self.lower}, upper={self.upper} (in units of std "
-                "around the mean); lower must be < upper."
+                "around the mean); lower must be < upper. Swap them, or use constant for one value."
             )
         nearer = max(self.lower, -self.upper)
         if nearer > FARTHEST:
@@ -178,10 +195,15 @@ class TruncatedNormal:
         values = (self.mean + self.std * lower, self.mean + self.std * upper)
         return max(*map(abs, values), abs(self.mean), self.std)
 
+    def mean_of_values(self) -> float:
+        return self.mean + self.std * mean_of_cut(self.lower, self.upper)
+
     def std_of_values(self) -> float:
         return self.std * interval(self.lower, self.upper).std
 
 
-def _check_std(kind: str, std: float) -> None:
-    if std < 0:
-        raise FaninError(f"std of {kind} is {std}; it must be >= 0.")
+def check_not_negative(distribution: Any, field: str) -> None:
+    """Raise FaninError where a field of a distribution is negative."""
+    value = getattr(distribution, field)
+    if value < 0:
+        raise FaninError(f"{field} of {distribution.kind} is {value}; it must be >= 0.")

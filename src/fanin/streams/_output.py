@@ -14,20 +14,32 @@ DTypeLike = Any  # a name, or anything NumPy takes for a dtype
 # The dtypes of values, and the largest finite number of each.
 _LARGEST = {name: float(np.finfo(name).max) for name in ("float32", "float64", "float16")}
 _LARGEST["bfloat16"] = 255 * 2.0**120
-_NAMES = tuple(_LARGEST)
+REAL = tuple(_LARGEST)
+COMPLEX = ("complex64", "complex128")
+_LARGEST |= {"complex64": _LARGEST["float32"], "complex128": _LARGEST["float64"]}
 
 
-def dtype_name(dtype: DTypeLike, out: Array | None) -> str:
-    """One of float32, float64, bfloat16, float16: as asked, else out's, else float32."""
+def dtype_name(dtype: DTypeLike, out: Array | None, allowed: tuple[str, ...] = REAL) -> str:
+    """One of the allowed names of dtypes: as asked, else out's, else float32."""
     if out is not None and not isinstance(out, np.ndarray):
         raise FaninError(f"out is a {type(out).__name__}; it must be a NumPy array.")
     if dtype is None:
         dtype = "float32" if out is None else out.dtype
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or _numpy_name(dtype)
-    if name in _NAMES:
+    if name in allowed:
         return str(name)
     hint = " (say which 16-bit float the uint16 buffer holds)" if name == "uint16" else ""
-    raise FaninError(f"dtype is {dtype!r}; allowed are {', '.join(_NAMES)}{hint}.")
+    raise FaninError(f"dtype is {dtype!r}; allowed are {', '.join(allowed)}{hint}.")
+
+
+def is_complex(dtype: DTypeLike, out: Array | None) -> bool:
+    """Whether complex values are asked for, by `dtype` or by the array to write into."""
+    return dtype_name(dtype, out, REAL + COMPLEX) in COMPLEX
+
+
+def precision_of(encoding: str) -> str:
+    """What the values of a dtype are computed in: "float32" or "float64"."""
+    return "float64" if encoding in ("float64", "complex128") else "float32"
 
 
 def _numpy_name(dtype: DTypeLike) -> str | None:
@@ -93,8 +105,8 @@ def raw(out: Array) -> Array:
 
 def encode(values: Array, name: str) -> Array:
     """Values of the dtype as the back ends store them: 16-bit floats as bits, rounded once."""
-    if name == "float64":
-        return values
+    if name == "float64" or name in COMPLEX:
+        return values.astype(name, copy=False)
     single = values.astype(np.float32)
     if name == "bfloat16":
         return bfloat16_bits(single)

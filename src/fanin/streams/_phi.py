@@ -82,3 +82,16 @@ def interval(lower: float, upper: float) -> Interval:
             float((below - above) / 2),
             float(max(variance, Decimal(0)).sqrt()),
         )
+
+
+@lru_cache(maxsize=1024)
+def mean_of_cut(lower: float, upper: float) -> float:
+    """The mean of a standard normal cut to (lower, upper), as a double rounded once."""
+    with localcontext(_DIGITS):
+        if Decimal(upper) - Decimal(lower) < Decimal("1e-30"):
+            return lower / 2 + upper / 2
+        at_lower, at_upper = (
+            _density(Decimal(x)) if abs(x) <= _SURE else Decimal(0) for x in (lower, upper)
+        )
+        width = _phi(-lower) - _phi(-upper) if lower > 0 else _phi(upper) - _phi(lower)
+        return float((at_lower - at_upper) / width)

@@ -11,13 +11,17 @@ from fanin.errors import FaninError
 from fanin.streams._address import Index, check_seed, check_shape, region, stream_number
 from fanin.streams._backends import check_threads, current_fill
 from fanin.streams._distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
+from fanin.streams._inversion import HostDrawn, Place
 from fanin.streams._output import (
+    COMPLEX,
+    REAL,
     Array,
     DTypeLike,
     check_out,
     dtype_name,
     encode,
     largest,
+    precision_of,
     raw,
 )
 from fanin.streams._philox import Words
@@ -153,17 +157,24 @@ class Stream:
         order that the indices count in; None means as stored. `start` is the index of the
         first element, where the shape is that of a part.
         """
-        encoding = dtype_name(dtype, out)
+        host = distribution if isinstance(distribution, HostDrawn) else None
+        constant = isinstance(distribution, Constant)
+        allowed = host.dtypes if host else REAL + COMPLEX if constant else REAL
+        encoding = dtype_name(dtype, out, allowed)
         part = region(check_shape(shape), index, order)
-        precision = "float64" if encoding == "float64" else "float32"
+        precision = precision_of(encoding)
         reach = distribution.reach(precision)
         if reach > largest(encoding):
             raise FaninError(f"{distribution} reaches {reach:.3g}, beyond the range of {encoding}.")
         constants = distribution.constants(precision)
         result = check_out(out, part.shape, encoding)
         threads = check_threads(threads, result.size)
-        if isinstance(distribution, Constant):
+        if constant:
             raw(result)[...] = encode(np.array(constants), encoding)
+            return result
+        if host:
+            place = Place(self.seed, self.name, start + part.base, part.steps)
+            host.fill(raw(result), encoding, place)
             return result
         current_fill()(
             raw(result),

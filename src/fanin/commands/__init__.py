@@ -1,0 +1,1 @@
+"""Commands of `fanin` that have a file of their own; each adds its parser with `add`."""
