@@ -1,9 +1,5 @@
 """The Keras adapter: initializers that Keras layers take."""
 
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "torch")  # TensorFlow, its default, is not installed
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -3,13 +3,15 @@
 import inspect
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributed.tensor import DeviceMesh, DTensor, Shard
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import fanin
 from fanin import FaninError, initializers
@@ -323,6 +325,24 @@ def test_fills_are_torchs_own() -> None:
         assert torch.equal(own, getattr(torch.nn.init, name)(theirs, **REQUIRED.get(name, {})))
     own = init.dirac_(torch.empty(6, 3, 3), groups=2)
     assert torch.equal(own, torch.nn.init.dirac_(torch.empty(6, 3, 3), 2))
+
+
+@pytest.fixture
+def second_of_two() -> Iterator[DeviceMesh]:
+    """The mesh of two processes, as the second one sees it."""
+    torch.distributed.init_process_group("fake", rank=1, world_size=2, store=FakeStore())
+    yield DeviceMesh("cpu", torch.arange(2))
+    torch.distributed.destroy_process_group()
+
+
+def test_a_process_draws_its_part_of_a_sharded_tensor(second_of_two: DeviceMesh) -> None:
+    tensor = DTensor.from_local(torch.zeros(3, 4), second_of_two, [Shard(0)])
+    assert init.kaiming_normal_(tensor, seed=1, name="head") is tensor
+    whole = initializers.he_normal()((6, 4), seed=1, name="head")
+    assert np.array_equal(tensor.to_local(), whole[3:])
+    with pytest.raises(FaninError, match=r"\(6, 4\) is sharded.*give seed= and name="):
+        init.normal_(tensor)
+    assert np.array_equal(tensor.to_local(), whole[3:])
 
 
 @pytest.mark.parametrize("name", OLD)

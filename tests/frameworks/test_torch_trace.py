@@ -252,6 +252,18 @@ def test_changes_in_place_are_followed() -> None:
     assert graph.nodes[-1].op == "view"
 
 
+def test_a_write_does_not_reach_its_neighbours() -> None:
+    def change(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        y = x @ weight
+        first, second = y[..., :8], y[..., 8:]
+        first.relu_()
+        return first, second
+
+    graph = trace(Run(change, (16, 16)), X)
+    first, second = (graph.nodes[out] for out in graph.outputs)
+    assert (first.op, second.op, second.label) == ("pointwise", "view", "slice")
+
+
 def test_recurrent_modules_are_one_node() -> None:
     graph = trace(nn.GRU(16, 8, num_layers=2), X)
     (node,) = nodes(graph)

@@ -1,6 +1,7 @@
 """Traces of whole models: inputs and outputs, what is left as it was, and refusals."""
 
 import random
+from collections import UserDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ class Net(nn.Module):
         ((X,), 1),
         ((X, (X, X.clone())), 2),  # the same tensor is the same input
         ({"x": X}, 1),
+        (UserDict(x=X), 1),
         ({"x": X, "pair": [X.clone(), X.clone()], "scale": 2.0}, 3),
     ],
 )
@@ -171,6 +173,21 @@ def test_what_only_runs_in_eval_mode_is_found() -> None:
             return x if self.training else self.layer(x)
 
     assert not trace(Skipping(), X).unused
+
+
+@pytest.mark.parametrize("draw", ["tensor", "number", "python"])
+def test_layers_that_are_dropped_now_and_then_are_kept(draw: str) -> None:
+    class Dropping(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            value = random.random() if draw == "python" else torch.rand([])
+            value = value.item() if draw == "number" else value
+            if self.training and value < 0.1:
+                return x
+            return F.dropout(self.layer(x), 0.1, self.training)
+
+    graph = trace(Dropping(), X)
+    assert not graph.unused
+    assert "dropout" in [node.op for node in graph.nodes]  # seen in train mode
 
 
 def test_unused_parameters_are_listed() -> None:

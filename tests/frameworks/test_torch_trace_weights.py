@@ -79,6 +79,11 @@ ROLES: dict[str, tuple[Callable[..., object], tuple[int, ...], str]] = {
         (3, 16, 6),
         "kernel in out",
     ),
+    "squeezed kernel": (
+        lambda x, w: F.conv1d(x.mT, w.squeeze(1).unsqueeze(1), groups=16),
+        (16, 1, 3),
+        "out in kernel",
+    ),
     "cast": (lambda x, w: x.bfloat16() @ w.bfloat16(), (16, 8), "in out"),
 }
 

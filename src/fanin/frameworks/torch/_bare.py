@@ -63,7 +63,7 @@ def low_rank_outputs(model: nn.Module) -> set[int]:
     """The ids of B in low-rank updates B A of a frozen weight; an update starts at zero by it.
 
     Where one frozen weight (out, in) has beside it, at most two modules down, trainable A
-    (r, in) and B (out, r), r smaller than both.
+    (r, in) and B (out, r), r smaller than both. The weight may be stored (in, out).
     """
     found: set[int] = set()
     for module in model.modules():
@@ -71,16 +71,16 @@ def low_rank_outputs(model: nn.Module) -> set[int]:
         frozen = [one for one in matrices if not one.requires_grad]
         if len(frozen) != 1 or len(matrices) < 3:
             continue
-        outputs, inputs = frozen[0].shape
-        shapes = {tuple(one.shape) for one in matrices if one.requires_grad}
-        found.update(
-            id(one)
-            for one in matrices
-            if one.requires_grad
-            and one.shape[0] == outputs
-            and one.shape[1] < min(outputs, inputs)
-            and (one.shape[1], inputs) in shapes
-        )
+        trained = [one for one in matrices if one.requires_grad]
+        shapes = {tuple(one.shape) for one in trained}
+        for outputs, inputs in (frozen[0].shape, frozen[0].shape[::-1]):
+            found.update(
+                id(one)
+                for one in trained
+                if one.shape[0] == outputs
+                and one.shape[1] < min(outputs, inputs)
+                and (one.shape[1], inputs) in shapes
+            )
     return found
 
 

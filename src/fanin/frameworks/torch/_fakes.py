@@ -27,9 +27,11 @@ def fake_like(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
 
 @contextmanager
 def fake_model(
-    model: nn.Module, mode: FakeTensorMode, *, train: bool
+    model: nn.Module, mode: FakeTensorMode, *, train: bool, trainable: bool
 ) -> Iterator[tuple[dict[int, Tensor], dict[int, Tensor]]]:
     """The model with fake parameters and buffers, in train or eval mode; restored in the end.
+
+    `trainable` makes all parameters require gradients; else they do as the real ones.
 
     Gives the fake parameters and the fake buffers by the identity of the real ones. What the
     run stores in the modules is taken back: attributes, and the contents of their lists,
@@ -41,7 +43,7 @@ def fake_model(
     buffers: dict[int, Tensor] = {}
     try:
         for module in modules:
-            _replace(module._parameters, parameters, mode, trainable=not train)
+            _replace(module._parameters, parameters, mode, trainable=trainable)
             _replace(module._buffers, buffers, mode)
             if isinstance(module, nn.RNNBase):  # it holds its weights a second time
                 fakes = [parameters.get(id(one), one) for one in module._flat_weights]

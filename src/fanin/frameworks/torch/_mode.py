@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_map_only
 from fanin.frameworks.torch._aten import FACTORIES, is_known, translate
 from fanin.frameworks.torch._call import Call, flat_tensors
 from fanin.frameworks.torch._fakes import fake_like
-from fanin.frameworks.torch._record import Activation, Constant, Entry, Recorder
+from fanin.frameworks.torch._memory import onto_itself, spread
+from fanin.frameworks.torch._record import Activation, Constant, Entry, Noise, Recorder
 from fanin.frameworks.torch._weights import Weight
 
 # Values of constants are computed up to this many elements.
@@ -120,6 +121,9 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if known is not None:
             with _disable_current_modes():
                 return known.item()
+        entry = self.recorder.entry(tensor)
+        if isinstance(entry, Constant) and entry.noise is not None:
+            return _typical(entry.noise, tensor.dtype)
         if tensor.dtype == torch.bool:
             return True  # a mask that nobody knows leaves everything in
         raise Unreadable(self.last)
@@ -184,8 +188,8 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 )
             written = func._schema.is_mutable and any(tensor is one for one in call.inputs())
             self.recorder.set(tensor, entry)
-            if written and call.name not in ("fill", "zero") and not _onto_itself(call):
-                _spread(self.recorder, tensor, entry)
+            if written and call.name not in ("fill", "zero") and not onto_itself(call):
+                spread(self.recorder, tensor, entry)
         _set_written(call, entries)
 
 
@@ -207,38 +211,6 @@ def _set_written(call: Call, entries: list[Entry]) -> None:
             call.recorder.set(target, entries[0])
 
 
-def _onto_itself(call: Call) -> bool:
-    """x[i] += y ends with a copy of x[i] into x[i]."""
-    if call.name != "copy":
-        return False
-    source, target = call["src"], call["self"]
-    same = source.untyped_storage()._cdata == target.untyped_storage()._cdata
-    return same and (source.shape, source.storage_offset()) == (
-        target.shape,
-        target.storage_offset(),
-    )
-
-
-def _spread(recorder: Recorder, written: Tensor, entry: Entry) -> None:
-    """What else lies in the memory of a tensor that was written."""
-    if not isinstance(entry, (Activation, Weight)):
-        return
-    for other in recorder.sharing(written):
-        before = recorder.entry(other)
-        if isinstance(before, Weight):
-            continue
-        now = recorder.activation(written)
-        if other.shape == written.shape:
-            recorder.set(other, now)
-            continue
-        larger = other.numel() > written.numel()
-        if larger and isinstance(before, Activation):
-            made = recorder.emit("concat", [before, now], other.shape, label="write")
-        else:
-            made = recorder.emit("view", [now], other.shape, label="write")
-        recorder.set(other, made)
-
-
 def known_value(tensor: Tensor) -> Tensor | None:
     """A copy of a real tensor's values on the CPU; None where it has none, or very many."""
     if tensor.is_meta or isinstance(tensor, FakeTensor) or tensor.numel() > _KNOWN:
@@ -247,6 +219,14 @@ def known_value(tensor: Tensor) -> Tensor | None:
         return None
     with _disable_current_modes(), torch.no_grad():
         return tensor.detach().to("cpu", copy=True)
+
+
+def _typical(noise: Noise, dtype: torch.dtype) -> float | bool:
+    """What a random value is taken for: a layer that is dropped now and then is kept."""
+    if noise.kind == "bernoulli":
+        kept = noise.rate <= 0.5
+        return kept if dtype == torch.bool else float(kept)
+    return noise.rate + 0.5 if noise.kind == "uniform" else 0.0
 
 
 def _has_mask(indices: Any) -> bool:

@@ -89,12 +89,14 @@ def _role(
 ) -> Role:
     """The role of what `module` stores as `attribute` for what it uses as `weight`."""
     shape = tuple(tensor.shape)
-    made = constant_value(tensor)
     placed = _stored(module, weight, attribute, shape)
     owner = _torch_class(module) if placed else type(module)
     kind, axes = placed or bare_role(module, attribute, shape, made)
-    if made is None and isinstance(module, nn.PReLU):
-        made = module.init  # of a trained model, or one without memory
+    # A trained model, or one without memory, does not show what its constructor made.
+    if isinstance(module, nn.PReLU):
+        made = module.init
+    elif isinstance(module, _NORMALIZATIONS):
+        made = 1.0 if kind == "scale" else 0.0
     return Role(kind, axes, owner.__name__, made, tensor.requires_grad)
 
 

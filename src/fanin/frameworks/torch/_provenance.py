@@ -78,7 +78,7 @@ class Chance:
 
     def add(self, tensor: Tensor) -> None:
         """This tensor, and what shares its memory, is a matter of chance."""
-        reference = StorageWeakRef(tensor.untyped_storage())
+        reference = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
         self._storages[reference.cdata] = reference
 
     def remove(self, tensor: Tensor) -> None:

@@ -66,5 +66,5 @@ def _slot(
     )
     module = places[0].module
     table = isinstance(module, TABLES) and places[0].attribute == "weight"
-    padding = module.padding_idx if table else None
+    padding: Any = module.padding_idx if table else None
     return Slot(param, tensor, padding, shard, vacancy(tensor, homes, device))

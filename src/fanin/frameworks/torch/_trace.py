@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -44,23 +43,27 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     names = canonical_names(model, rename)
     found: Graph | None = None
     failure: FaninError | None = None
-    for train in (True, False):
+    # Frozen parameters run as trainable ones, which torch computes otherwise; but a model may
+    # write into its frozen ones, which torch refuses then.
+    for train, trainable in ((True, True), (False, True), (True, False)):
+        if found is not None and (not found.unused or not trainable):
+            break
         try:
-            graph = _run(model, inputs, names, train=train)
+            graph = _run(model, inputs, names, train=train, trainable=trainable)
         except FaninError as error:
             failure = failure or error
             continue
         if found is None or len(graph.unused) < len(found.unused):
             found = graph
-        if not found.unused:
-            break
     if found is None:
         assert failure is not None
         raise failure
     return found
 
 
-def _run(model: nn.Module, inputs: Any, names: dict[str, nn.Parameter], *, train: bool) -> Graph:
+def _run(
+    model: nn.Module, inputs: Any, names: dict[str, nn.Parameter], *, train: bool, trainable: bool
+) -> Graph:
     fakes = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = Recorder()
     mode = RecordingMode(recorder, fakes)
@@ -71,7 +74,9 @@ def _run(model: nn.Module, inputs: Any, names: dict[str, nn.Parameter], *, train
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_eager())
         stack.enter_context(_silent())
-        parameters, held = stack.enter_context(fake_model(model, fakes, train=train))
+        parameters, held = stack.enter_context(
+            fake_model(model, fakes, train=train, trainable=trainable)
+        )
         for name, tensor in names.items():
             recorder.set(parameters[id(tensor)], whole(name, tensor.shape))
             recorder.shapes[name] = tuple(tensor.shape)
@@ -91,7 +96,8 @@ def _forward(model: nn.Module, args: Any, kwargs: Any, mode: RecordingMode) -> A
         return model(*args, **kwargs)
     except Exception as error:
         where = mode.recorder.path[-1] or "the model"
-        what = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+        message = str(error).strip().partition("\n")[0]
+        what = f"{type(error).__name__}: {message[:200]}"
         if isinstance(error, Unreadable):
             what = "it reads a value, and this run has shapes but no values"
         raise FaninError(
@@ -116,10 +122,10 @@ def _arguments(inputs: Any, mode: RecordingMode) -> tuple[tuple[Any, ...], dict[
             mode.recorder.set(known[id(tensor)], made)
         return known[id(tensor)]
 
-    faked = tree_map_only(Tensor, fake, inputs)
-    if isinstance(inputs, dict):
-        return (), faked
-    return (tuple(faked) if isinstance(inputs, tuple) else (faked,)), {}
+    if isinstance(inputs, Mapping):
+        return (), tree_map_only(Tensor, fake, dict(inputs))
+    positional = tuple(inputs) if isinstance(inputs, tuple) else (inputs,)
+    return tree_map_only(Tensor, fake, positional), {}
 
 
 def _outputs(result: Any, recorder: Recorder) -> list[int]:
@@ -151,9 +157,8 @@ def _tensors_of(value: Any) -> Iterator[Tensor]:
 
 def _eager() -> Any:
     """Compiled modules and functions run as they were written."""
-    with warnings.catch_warnings():  # of torch's own import, which every fake run makes
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import torch._dynamo
+    import torch._dynamo  # which every fake run loads sooner or later
+
     return torch.compiler.set_stance("force_eager")
 
 

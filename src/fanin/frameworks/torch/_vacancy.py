@@ -90,7 +90,9 @@ def vacancy(tensor: Tensor, places: Places, device: str | torch.device | None) -
 
 
 def fill_buffers(
-    model: nn.Module, device: str | torch.device | None, given: Mapping[str, Tensor] | None = None
+    model: nn.Module,
+    device: str | torch.device | None = None,
+    given: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Give buffers on the meta device memory: batch statistics start anew, others are `given`.
 

@@ -104,16 +104,28 @@ def use(
         len(sizes) == 1 and math.prod(sizes.values()) in (1, part.shape[axis])
         for axis, sizes in found.items()
     )
-    chosen = []
-    for axis in range(len(part.shape)):
-        sizes = found.get(axis, {"stack": 1})
-        working = {role: size for role, size in sizes.items() if role != "stack"} or sizes
-        chosen.append(max(working, key=working.__getitem__))
+    chosen = [_main_role(found.get(axis)) for axis in range(len(part.shape))]
+    _place_lost(chosen, found, roles)
     kernels = chosen.count("kernel")
     if isinstance(stride, tuple) and len(stride) != kernels:
         stride = stride[0] if kernels and len(set(stride)) == 1 else 1
     axes = _axes(chosen, groups, transposed, stride)
     return Use(part.name, axes, part.through, fans=None if whole_axes else fans)
+
+
+def _main_role(sizes: dict[str, int] | None) -> str:
+    """The role of most of an axis; copies count only where there is nothing else."""
+    known = sizes or {"stack": 1}
+    working = {role: size for role, size in known.items() if role != "stack"} or known
+    return max(working, key=working.__getitem__)
+
+
+def _place_lost(chosen: list[str], found: dict[int, dict[str, int]], roles: Sequence[str]) -> None:
+    """An axis of size 1 that a view left out has the role that no other axis has."""
+    missing = [role for role in roles if role not in chosen]
+    for axis in range(len(chosen)):
+        if axis not in found and missing:
+            chosen[axis] = missing.pop(0)
 
 
 def _axes(

@@ -7,7 +7,8 @@ torch's default CPU generator: torch.manual_seed governs, and each call differs.
 
 Errors are FaninErrors that are RuntimeErrors too, for torch raises a ValueError for a wrong rank
 and a RuntimeError for a wrong number. After one the tensor is as it was. Tensors on the meta
-device have no values: they are returned as they are.
+device have no values: they are returned as they are. Of a DTensor each process draws its part,
+under a seed that is given.
 """
 
 import math
@@ -23,7 +24,8 @@ from fanin import initializers
 from fanin._fans import fans
 from fanin.axes import parse_axes
 from fanin.errors import FaninError
-from fanin.frameworks.torch._slots import Slot
+from fanin.frameworks.torch._shards import shard_of
+from fanin.frameworks.torch._slot import Slot
 from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.streams import check_seed
@@ -55,7 +57,13 @@ def _fill(
                 f"the tensor of shape {tuple(tensor.shape)} was made in inference mode, and can "
                 "be written there only; write its clone()."
             )
-        slot = Slot(_param(tensor, "weight" if name is None else name), tensor)
+        param = _param(tensor, "weight" if name is None else name)
+        slot = Slot(param, tensor, shard=shard_of(param.name, tensor))
+        if seed is None and slot.shard is not None:
+            raise FaninError(
+                f"the tensor of shape {param.shape} is sharded, and every process has a generator "
+                "of its own; give seed= and name=."
+            )
         slot.rehearse(initializer, 0 if seed is None else check_seed(seed))
         if tensor.numel():
             slot.write(initializer, _seed_from(generator) if seed is None else seed)
