@@ -30,7 +30,17 @@ LAYERS = (
     {"fanin.__main__"},
 )
 FRAMEWORKS = {"torch", "jax", "keras", "flax", "tensorflow", "triton"}
-HEAVY = (*FRAMEWORKS, "scipy", "rich", "plotille", "matplotlib", "mlxtend", "sklearn", "jinja2", "ml_dtypes")
+HEAVY = (
+    *FRAMEWORKS,
+    "scipy",
+    "rich",
+    "plotille",
+    "matplotlib",
+    "mlxtend",
+    "sklearn",
+    "jinja2",
+    "ml_dtypes",
+)
 
 
 def layer(module: str) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 GOLDEN = Path(__file__).parent / "golden" / "public_names.txt"
 NAMES = [line for line in GOLDEN.read_text().splitlines() if line and not line.startswith("#")]
-MODULES = ("fanin", "fanin.initializers", "fanin.streams")
+MODULES = ("fanin", "fanin.gains", "fanin.initializers", "fanin.streams")
 
 
 def public(module: str) -> set[str]:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -201,14 +200,23 @@ def linear(rows: int, columns: int, dtype: torch.dtype = torch.float32) -> nn.Li
     return nn.Linear(columns, rows, bias=False, dtype=dtype)
 
 
+def apply(
+    model: nn.Module, shards: dict[str, Any], initializer: str = "he_normal", seed: int = 0
+) -> fanin.Plan:
+    """The plan of a linear layer with the global shape, applied to a part of it."""
+    (shape, _), *_ = shards.values()
+    whole = nn.Linear(shape[1], shape[0], bias=False, device="meta")
+    return fanin.plan(whole, initializer=initializer).apply(model, seed, shards=shards)
+
+
 def test_a_shard_that_the_user_describes() -> None:
     whole = torch.from_numpy(he_normal()((9, 8), seed=1, name="weight"))
     model = linear(3, 8)
-    fanin.initialize(model, 1, initializer="he_normal", shards={"weight": ((9, 8), slice(6, 9))})
+    apply(model, {"weight": ((9, 8), slice(6, 9))}, seed=1)
     assert torch.equal(model.weight, whole[6:9])
     model = linear(9, 4)
     shards = {"weight": ((9, 8), (slice(None), slice(0, 8, 2)))}
-    plan = fanin.initialize(model, 1, initializer="he_normal", shards=shards)
+    plan = apply(model, shards, seed=1)
     assert torch.equal(model.weight, whole[:, ::2])
     plan.verify(model, shards=shards)
     model.weight.data[8, 3] += 1
@@ -220,7 +228,8 @@ def test_heads_cut_from_a_fused_projection() -> None:
     """Query, key and value of 8 rows each: this process has rows 2 to 4 of all three."""
     cut = [slice(2, 4), slice(10, 12), slice(18, 20)]
     model = linear(6, 5, torch.bfloat16)
-    fanin.initialize(model, initializer="he_normal", shards={"weight": ((24, 5), (cut,))})
+    plan = fanin.plan(linear(24, 5, torch.bfloat16), initializer="he_normal")
+    plan.apply(model, shards={"weight": ((24, 5), (cut,))})
     real = linear(24, 5, torch.bfloat16)
     fanin.initialize(real, initializer="he_normal")
     assert torch.equal(model.weight, torch.cat([real.weight[one] for one in cut]))
@@ -229,7 +238,7 @@ def test_heads_cut_from_a_fused_projection() -> None:
 def test_an_initializer_that_makes_the_tensor_whole_is_cut() -> None:
     cut = [slice(0, 2), slice(6, 8)]
     model, shards = linear(4, 8), {"weight": ((8, 8), (cut,))}
-    plan = fanin.initialize(model, initializer="orthogonal", shards=shards)
+    plan = apply(model, shards, "orthogonal")
     whole = torch.from_numpy(orthogonal()((8, 8), seed=0, name="weight"))
     assert torch.equal(model.weight, whole[[0, 1, 6, 7]])
     plan.verify(model, shards=shards)
@@ -260,8 +269,7 @@ def test_zero_3_partitions() -> None:
     model.weight.ds_tensor = torch.full((11,), 9.0)
     with pytest.raises(FaninError, match=r"weight is partitioned by ZeRO-3 .* Pass shards="):
         fanin.initialize(model, initializer="he_normal")
-    shards = {"weight": ((5, 4), range(11, 22))}
-    fanin.initialize(model, initializer="he_normal", shards=shards)
+    apply(model, {"weight": ((5, 4), range(11, 22))})
     assert torch.equal(model.weight.ds_tensor[:9], whole.flatten()[11:])
     assert (model.weight.ds_tensor[9:] == 9).all()
 
@@ -282,7 +290,7 @@ def test_shards_that_do_not_fit_are_refused(given: dict[str, Any], message: str)
     model = linear(3, 8)
     before = model.weight.detach().clone()
     with pytest.raises(FaninError, match=message):
-        fanin.initialize(model, initializer="he_normal", shards=given)
+        slots(model, shards=given)
     assert torch.equal(model.weight, before)
 
 
@@ -292,7 +300,7 @@ def test_a_local_shard_has_the_std_of_the_global_rule() -> None:
     """
     shards = {"weight": ((512, 256), (slice(None), slice(64, 128)))}
     model = linear(512, 64)
-    fanin.initialize(model, initializer="he_normal", shards=shards)
+    apply(model, shards)
     (slot,) = slots(model, shards=shards)
     mean, std = slot.moments()
     expected = he_normal().std((512, 256))
@@ -331,7 +339,8 @@ def test_the_padding_row_is_proved_too() -> None:
     part = nn.Embedding(3, 4)
     part.padding_idx = 2
     shards = {"weight": ((9, 4), slice(1, 4))}
-    fanin.initialize(part, initializer="normal", shards=shards)
+    plan.apply(part, shards=shards)
+    plan.verify(part, shards=shards)
     assert torch.equal(part.weight, model.weight[1:4])
     assert (part.weight[1] == 0).all()
 
@@ -359,7 +368,6 @@ def test_streams_agree_on_a_shard_far_inside() -> None:
     shape = (2**20, 2**20)
     model = linear(2, 3)
     shards = {"weight": (shape, (slice(2**20 - 2, 2**20), slice(5, 8)))}
-    fanin.initialize(model, initializer="normal", shards=shards)
+    apply(model, shards, "normal")
     expected = Stream(0, "weight").normal(shape, index=(slice(-2, None), slice(5, 8)))
     assert np.array_equal(model.weight.detach(), expected)
-    assert SimpleNamespace(shape=slots(model, shards=shards)[0].param.shape).shape == shape

@@ -21,9 +21,11 @@ def _auto(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
 
     def rule(param: Param) -> Choice | None:
         choice = chosen.get(param.name)
-        # The norms of a weight follow from its size, and a slope is no token.
-        other = param.kind == "magnitude" or (choice and param.kind == "scale" != choice.role)
-        return None if other else choice
+        # The norms of a weight follow from its size, what starts at zero is no weight of its own,
+        # and an activation's slope is no token.
+        by_kind = param.kind in ("magnitude", "shift")
+        slope = choice is not None and param.kind == "scale" and choice.role == "token"
+        return None if by_kind or slope else choice
 
     return place(params, graph, rule)
 

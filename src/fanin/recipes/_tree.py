@@ -63,17 +63,21 @@ def is_lstm_bias(param: Param) -> bool:
 
 def activation_gain(param: Param) -> float:
     """1 / sqrt(E f(z)**2) of the activation before a weight; 1 where none is known."""
-    if param.activation is None:
-        return 1.0
-    try:
-        return float(f"{gain(param.activation):.9g}")
-    except FaninError:  # zero, random or unbounded: no scale follows from it
-        return 1.0
+    return float(f"{_gain(param):.9g}")
 
 
 def activation_scale(param: Param) -> float:
     """The square of that gain: variance scale / fan_in keeps the second moment at one."""
-    return float(f"{activation_gain(param) ** 2:.9g}")
+    return float(f"{_gain(param) ** 2:.9g}")
+
+
+def _gain(param: Param) -> float:
+    if param.activation is None:
+        return 1.0
+    try:
+        return gain(param.activation)
+    except FaninError:  # zero, random or unbounded: no scale follows from it
+        return 1.0
 
 
 def after_activation(param: Param) -> str:

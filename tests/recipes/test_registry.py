@@ -1,0 +1,65 @@
+"""Recipes by name."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fanin import FaninError, recipes
+from fanin.initializers import zeros
+from fanin.recipes._registry import RECIPES
+
+
+def test_names() -> None:
+    assert set(recipes.names()) == {
+        "auto", "orthogonal", "torch", "keras", "flax", "gpt2", "llama", "vit", "fixup",
+        "mup", "lsuv",
+    }  # fmt: skip
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name
+        assert recipe.source
+        assert recipes.find(name) is recipe
+        assert recipes.find(recipe) is recipe
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm", "encoder"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_parameter_of_common_models_is_placed(name: str, kind: str, zoo: Any) -> None:
+    model = zoo.models[kind]()
+    made = zoo.choices(model, name, zoo.inputs[kind])
+    assert list(made) == [one for one, _ in model.named_parameters()]
+    assert all(choice.why and choice.role for choice in made.values())
+
+
+class Adapted(nn.Module):
+    """A frozen layer with a low-rank update beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base, self.a, self.b = nn.Linear(6, 5), nn.Linear(6, 2), nn.Linear(2, 5)
+        self.base.requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.base(x) + self.b(self.a(x))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_low_rank_updates_start_at_zero(name: str, zoo: Any) -> None:
+    model = nn.Sequential(nn.Linear(3, 6), Adapted(), nn.Linear(5, 2))
+    made = zoo.choices(model, name, torch.zeros(4, 3))
+    assert made["1.b.weight"].initializer == zeros()
+    assert made["1.a.weight"].initializer != zeros()
+
+
+def test_unknown_recipes_are_named() -> None:
+    with pytest.raises(FaninError, match=r"unknown recipe 'fixpu': did you mean 'fixup'\?"):
+        recipes.find("fixpu")
+    with pytest.raises(FaninError, match=r"unknown recipe 'resnet'\. Known are auto, .*lsuv\."):
+        recipes.find("resnet")
+    with pytest.raises(FaninError, match=r"recipe is 3; give a name or a Recipe\."):
+        recipes.find(3)  # type: ignore[arg-type]
+    with pytest.raises(FaninError, match=r"recipe 'lsuv' needs a batch to measure on: pass"):
+        recipes.find("lsuv")
+    with pytest.raises(FaninError, match=r"recipe 'mup' needs the shapes of a narrower model"):
+        recipes.find("mup")
