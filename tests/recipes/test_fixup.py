@@ -26,6 +26,13 @@ class Block(nn.Module):
         return x + y * self.scale + self.shift
 
 
+class Line(nn.Linear):
+    """A branch of one weight."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return x + super().forward(x)
+
+
 class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -64,10 +71,6 @@ def test_attention_is_a_branch_of_two_weights(zoo: Any) -> None:
 
 
 def test_a_branch_of_one_weight_is_zero_and_nothing_else_shrinks(zoo: Any) -> None:
-    class Line(nn.Linear):
-        def forward(self, x: torch.Tensor) -> Any:
-            return x + super().forward(x)
-
     model = nn.Sequential(nn.Linear(3, 4), Line(4, 4), nn.Linear(4, 2))
     found = zoo.stds(model, "fixup", torch.zeros(5, 3))
     assert found["0.weight"] == pytest.approx(math.sqrt(2 / 3))
@@ -79,3 +82,66 @@ def test_a_model_without_branches_is_hes_but_for_the_head(zoo: Any) -> None:
     assert found["0.weight"] == pytest.approx(math.sqrt(2 / 6))
     assert found["2.weight"] == pytest.approx(math.sqrt(2 / 8))
     assert found["4.weight"] == 0
+
+
+class Attending(nn.Module):
+    """A stream whose branch attends to another stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(3, 4), Line(4, 4), Line(4, 4))
+        self.q, self.k, self.v, self.o = (nn.Linear(4, 4) for _ in range(4))
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> Any:
+        z = self.encoder(x)
+        attended = nn.functional.scaled_dot_product_attention(self.q(y), self.k(z), self.v(z))
+        return y + self.o(attended)
+
+
+def test_a_branch_holds_no_weights_of_a_stream_that_it_attends_to(zoo: Any) -> None:
+    inputs = (torch.zeros(2, 5, 3), torch.zeros(2, 6, 4))
+    found = zoo.stds(Attending(), "fixup", inputs)
+    for name in "qkv":  # 3 branches; this one has 2 weights on its longest way
+        assert found[f"{name}.weight"] == pytest.approx(math.sqrt(2 / 4) * 3 ** (-1 / 2))
+    assert found["o.weight"] == found["encoder.1.weight"] == 0
+    assert found["encoder.0.weight"] == pytest.approx(math.sqrt(2 / 3))
+
+
+class Nested(nn.Module):
+    """A branch with a branch inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.inner, self.last = nn.Linear(4, 4), Line(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return x + self.last(self.inner(self.first(x)))
+
+
+def test_a_branch_within_a_branch(zoo: Any) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), Nested())
+    found = zoo.stds(model, "fixup", torch.zeros(2, 4))
+    assert found["1.first.weight"] == pytest.approx(math.sqrt(2 / 4) * 2 ** (-1 / 4))  # m = 3
+    assert found["1.inner.weight"] == found["1.last.weight"] == 0
+    assert found["0.weight"] == pytest.approx(math.sqrt(2 / 4))
+
+
+class Normalized(nn.Module):
+    """A branch that ends in a normalization, and a shortcut with a weight of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.norm, self.shortcut = nn.BatchNorm2d(6), nn.Conv2d(3, 6, 1)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.shortcut(x) + self.norm(self.two(torch.relu(self.one(x))))
+
+
+def test_a_normalization_at_the_end_is_zero_instead(zoo: Any) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), Normalized())
+    inputs = torch.zeros(2, 3, 4, 4)
+    found, choices = zoo.stds(model, "fixup", inputs), zoo.choices(model, "fixup", inputs)
+    assert choices["1.norm.weight"].initializer == zeros()
+    assert found["1.two.weight"] == pytest.approx(math.sqrt(2 / 54))  # L = 1 shrinks nothing
+    assert found["1.shortcut.weight"] == pytest.approx(math.sqrt(2 / 3))

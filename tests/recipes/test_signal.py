@@ -83,8 +83,8 @@ def test_the_largest_of_several(count: int) -> None:
 
 
 def test_averages_keep_what_positions_share() -> None:
-    assert signal.averaged(rectified(), np.inf, 1).second == pytest.approx(1 / (2 * math.pi))
-    four = signal.averaged(gaussian(1.0, 0, 0.5), 4, 1)
+    assert signal.pooled(rectified(), np.inf, 1).second == pytest.approx(1 / (2 * math.pi))
+    four = signal.pooled(gaussian(1.0, 0, 0.5), 4, 1)
     assert four.second == pytest.approx(0.25 + 0.75 * 0.5)
 
 

@@ -77,6 +77,12 @@ def test_packed_attention_keeps_its_blocks(zoo: Any) -> None:
     assert found["layers.0.self_attn.in_proj_weight"].axes.blocks == (8, 8, 8)
 
 
+def test_a_normalization_of_two_axes_is_no_table(zoo: Any) -> None:
+    model = nn.LayerNorm((4, 3))
+    found = refined(zoo.params(model), adapter.trace(model, torch.zeros(2, 4, 3)))
+    assert [param.kind for param in found.values()] == ["scale", "shift"]
+
+
 def test_slopes_and_gates_keep_what_the_module_tree_says(zoo: Any) -> None:
     model = nn.PReLU(3)
     assert refined(zoo.params(model), adapter.trace(model, torch.zeros(2, 3)))["weight"].kind == (

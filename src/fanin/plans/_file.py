@@ -74,6 +74,7 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "output": (row.output, None),
         "kept": (row.kept, None),
         "lr": (row.lr, 1.0),
+        "averaged": (row.averaged, False),
     }
     return fields | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -123,4 +124,5 @@ def _row_from_dict(fields: dict[str, Any]) -> Row:
         output=fields.get("output"),
         kept=fields.get("kept"),
         lr=float(fields.get("lr", 1.0)),
+        averaged=bool(fields.get("averaged", False)),
     )

@@ -140,4 +140,5 @@ def _row(slot: Any, choice: Choice) -> Row:
         output=choice.output,
         kept=kept,
         lr=choice.lr,
+        averaged=choice.averaged,
     )

@@ -15,7 +15,8 @@ class Row:
     `initializer` None means kept as it is; `kept` is then the SHA-256 of its values, where they
     were there to look at. `axes` are the roles that the operation gives to its axes. `output` is
     the second moment that the recipe gives to the operation's output, None where it says none.
-    `lr` is the factor of the learning rate that the recipe asks for.
+    `lr` is the factor of the learning rate that the recipe asks for. `averaged`: the input is
+    an average over T positions, and the output's RMS 1/sqrt(T) to 1 of the given one.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Row:
     output: float | None = None
     kept: str | None = None
     lr: float = 1.0
+    averaged: bool = False
 
     @property
     def std(self) -> float | None:

@@ -7,10 +7,10 @@ read. The sizes of heads, tables and branches below were chosen by training (doc
 import math
 
 from fanin.axes import Axes
-from fanin.initializers import constant, normal, ones, variance_scaling, zeros
+from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph, Node
+from fanin.recipes._graph import Graph, Node, Use
 from fanin.recipes._propagate import Propagation, Weight
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
@@ -170,11 +170,9 @@ class _Auto:
         position = self.uses[name][0]
         reason = self.reasons.get(position, "")
         param = self.params[name]
-        if node.param.through and node.op in ("scale", "shift"):
-            return Choice(None, "constant of the layer", "acts element by element; kept as made")
         match node.op:
             case "linear" if name in run.weights:
-                return self._weight(run, run.weights[name], node, reason)
+                return self._weight(run.weights[name], node.param, node, reason)
             case "linear" | "lookup":
                 return self._drawn(name, "table", param, tied=name in run.variances)
             case "parameter":
@@ -182,7 +180,9 @@ class _Auto:
             case "scale":
                 size = self.sizes[name]
                 why = reason or "the identity"
-                return Choice(ones() if size == 1 else constant(size), "scale", why)
+                if node.param.through == ("add 1",):  # multiplies by one more than itself
+                    size -= 1
+                return Choice(_same(size), "scale", why)
             case "shift" if self._is_table(name):
                 return self._drawn(name, "position table", param)
             case "shift":
@@ -196,20 +196,22 @@ class _Auto:
         why = "also the head: its outputs get second moment 1" if tied else f"RMS {size:g}"
         return Choice(normal(std=size), role, why, axes=self._axes(name))
 
-    def _weight(self, run: Propagation, weight: Weight, node: Node, reason: str) -> Choice:
-        assert node.param is not None
+    def _weight(self, weight: Weight, use: Use, node: Node, reason: str) -> Choice:
         scale = float(f"{weight.scale:.9g}")
-        before = _before(self.graph, node)
-        why = f"input{before} has second moment {weight.fed:.4g}"
+        why = f"input{_before(self.graph, node)} has second moment {weight.fed:.4g}"
+        if weight.averaged:
+            why += ", an average: output RMS 1/sqrt(T) to 1 of the plan's"
         if reason:
             why += f"; {reason}"
-        return Choice(
-            variance_scaling(scale, "fan_in", "normal"),
-            _role(node.param.axes, self.params[node.param.name].shape),
-            why,
-            axes=node.param.axes,
-            output=weight.target,
-        )
+        drawn: Initializer = variance_scaling(scale, "fan_in", "normal")
+        if use.fans is not None:  # the axes cannot say them
+            drawn = normal(std=math.sqrt(scale / use.fans[0]))
+        role = _role(use.axes, self.params[use.name].shape)
+        return Choice(drawn, role, why, use.axes, weight.target, averaged=weight.averaged)
+
+
+def _same(value: float) -> Initializer:
+    return {0.0: zeros(), 1.0: ones()}.get(value) or constant(value)
 
 
 def _before(graph: Graph, node: Node) -> str:

@@ -12,7 +12,8 @@ class Choice:
 
     `axes` are the roles as the traced operation uses them, None for those of the module tree;
     `output` is the second moment that the recipe gives to the operation's output; `lr` the factor
-    of the learning rate that it asks for.
+    of the learning rate that it asks for; `averaged` says that an attention averages the input
+    over T positions, so that the output's RMS is 1/sqrt(T) to 1 of the given one.
     """
 
     initializer: Initializer | None
@@ -21,3 +22,4 @@ class Choice:
     axes: Axes | None = None
     output: float | None = None
     lr: float = 1.0
+    averaged: bool = False

@@ -20,7 +20,8 @@ def fixup(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
     With L residual branches in the model and m weights along the longest way through a branch,
     the branch's other weights have He's standard deviation times L**(-1/(2m - 2)). All other
     weights have He's. Biases are zero, scales one: the scalars that Fixup adds to a network
-    must be in the model. Needs a graph.
+    must be in the model. Of a branch that ends in a normalization, its scale is zero instead of
+    the last weight. Needs a graph.
 
     Source: Zhang et al. 2019, section 3 ("Fixup initialization", rules 1 to 3).
     """
@@ -28,10 +29,10 @@ def fixup(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
     zero, factors = _fixup(graph)
 
     def rule(param: Param) -> Choice | None:
+        if param.name in zero and param.kind != "magnitude":
+            return Choice(zeros(), param.kind, zero[param.name])
         if param.kind not in ("weight", "direction"):
             return None
-        if param.name in zero:
-            return Choice(zeros(), param.kind, zero[param.name])
         if param.name in factors:
             factor, why = factors[param.name]
             scale = float(f"{HE * factor * factor:.9g}")
@@ -52,11 +53,10 @@ def _fixup(graph: Graph) -> tuple[dict[str, str], dict[str, tuple[float, str]]]:
     for node in sorted(residuals, key=lambda one: -len(inside[one])):
         depth = _depth(graph, residuals[node].branch, inside[node])
         last = set(_last(structure, residuals[node]))
+        zero |= {_name(graph, end): "ends a residual branch, so it starts at zero" for end in last}
         for weight in inside[node]:
             name = _name(graph, weight)
-            if weight in last:
-                zero[name] = "ends a residual branch, so it starts at zero"
-            elif depth > 1:
+            if weight not in last and depth > 1:
                 factor = len(residuals) ** (-1 / (2 * depth - 2))
                 why = f"1 of {depth} weights of a branch, {len(residuals)} branches"
                 factors[name] = (factor, f"{why}: He's std times {factor:.4g}")
@@ -65,21 +65,40 @@ def _fixup(graph: Graph) -> tuple[dict[str, str], dict[str, tuple[float, str]]]:
 
 
 def _weights(structure: Structure, residual: Residual) -> list[int]:
-    """The weights of a branch."""
+    """The weights of a branch, without those of another stream, as of an encoder it attends to."""
     inside = structure.above[residual.branch] | 1 << residual.branch
     inside &= ~(structure.above[residual.stream] | 1 << residual.stream)
-    nodes = structure.graph.nodes
-    return [one for one, node in enumerate(nodes) if inside >> one & 1 and node.op == "linear"]
+    base = _base(structure, residual)
+    found: set[int] = set()
+    front, seen = [residual.branch], {residual.branch}
+    while front:
+        position = front.pop()
+        if structure.graph.nodes[position].op == "linear":
+            found.add(position)
+        beside = position in structure.residuals and not structure.above[position] >> base & 1
+        for source in () if beside else structure.graph.nodes[position].inputs:
+            if inside >> source & 1 and source not in seen:
+                seen.add(source)
+                front.append(source)
+    return sorted(found)
+
+
+def _base(structure: Structure, residual: Residual) -> int:
+    """Where a branch leaves its stream: both come from it."""
+    below = (structure.above[residual.branch] | 1 << residual.branch) & (
+        structure.above[residual.stream] | 1 << residual.stream
+    )
+    return below.bit_length() - 1
 
 
 def _last(structure: Structure, residual: Residual) -> Iterator[int]:
-    """The last weights of a branch, with Fixup's scalar or a normalization's scale behind them."""
+    """What makes a branch zero: the last weights, before Fixup's scalar; or a norm's scale."""
+    nodes = structure.graph.nodes
     for end in structure.ends(residual):
-        node = structure.graph.nodes[end]
-        if node.op == "linear":
+        if nodes[end].op == "scale" and nodes[nodes[end].inputs[0]].op != "normalize":
+            yield from _last(structure, replace(residual, branch=nodes[end].inputs[0]))
+        elif nodes[end].op in ("linear", "scale"):
             yield end
-        elif node.op == "scale":
-            yield from _last(structure, replace(residual, branch=node.inputs[0]))
 
 
 def _depth(graph: Graph, branch: int, weights: list[int]) -> int:

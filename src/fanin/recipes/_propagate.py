@@ -6,17 +6,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fanin._fans import fans
-from fanin.recipes._graph import Graph, Node
+from fanin.recipes._graph import Graph, Node, Use
 from fanin.recipes._signal import (
     Signal,
     added,
-    averaged,
     concatenated,
     gaussian,
     largest,
     multiplied,
     normalized,
     pointwise,
+    pooled,
     scaled,
 )
 
@@ -31,8 +31,9 @@ class Weight:
 
     node: int
     scale: float
-    target: float
+    target: float | None  # None: not to be foreseen
     fed: float  # the second moment of what feeds it
+    averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Propagation:
     graph: Graph
     shapes: Mapping[str, tuple[int, ...]]
     targets: Mapping[int, float] = field(default_factory=dict)
-    sizes: Mapping[str, float] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
     variances: Mapping[str, float] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     signals: list[Signal | None] = field(default_factory=list)
@@ -64,12 +65,28 @@ class Propagation:
         return default if node.param is None else self.sizes.get(node.param.name, default)
 
 
+def fan_in_of(use: Use, shape: tuple[int, ...]) -> float:
+    """How many products an output of this use of a weight sums."""
+    if use.fans is not None:
+        return use.fans[0]
+    whole = replace(use.axes, blocks=())  # packed blocks share their inputs
+    return max(fans(shape, whole).fan_in, 1e-9)
+
+
 Inputs = Sequence[Signal | None]
 Step = Callable[[Propagation, int, Node, Inputs], Signal | None]
 
 
 def _passed(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     return inputs[0] if inputs else None
+
+
+def _view(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    """The same values; a part of the elements is independent of the other parts."""
+    signal = inputs[0] if inputs else None
+    if signal is None or node.label not in ("slice", "select"):
+        return signal
+    return replace(signal, base=position)
 
 
 def _input(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -79,8 +96,7 @@ def _input(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signa
 def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     if node.amount is None or not np.isfinite(node.amount):
         return None
-    signal = gaussian(node.amount, position, correlation=0.0)
-    return Signal(signal.values, position, constant=True)
+    return gaussian(node.amount, position)
 
 
 def _table(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -91,23 +107,30 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     use = node.param
     assert use is not None
     fed = inputs[0] or gaussian(1.0, position)
+    if fed.averaging:  # attention maps mixed over heads stay averages, of size one
+        run.weights.setdefault(use.name, Weight(position, 1.0, None, 1.0, False))
+        return fed
     target = run.targets.get(position, 1.0)
-    whole = replace(use.axes, blocks=())  # packed blocks share their inputs
-    fan_in = max(fans(run.shapes[use.name], whole).fan_in, 1e-9)
+    fan_in = fan_in_of(use, run.shapes[use.name])
     if use.name in run.variances:
         target = fan_in * run.variances[use.name] * fed.second
     elif use.name in run.weights:  # used before: that use decided
         target = run.weights[use.name].scale * fed.second
-    elif fed.second > 0:
-        run.weights[use.name] = Weight(position, target / fed.second, target, fed.second)
     else:
-        run.weights[use.name] = Weight(position, target, 0.0, 0.0)
-        target = 0.0
+        scale = target / fed.second if fed.second > 0 else target
+        run.weights[use.name] = Weight(position, scale, target, fed.second, fed.averaged)
+        target = target if fed.second > 0 else 0.0
     return gaussian(target, position, fed.share)
 
 
 def _scale(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if inputs[0] is None else scaled(inputs[0], run.size(node, 1.0))
+    signal = inputs[0]
+    if signal is None:
+        return None
+    source = run.graph.nodes[node.inputs[0]]
+    if source.param is not None and "weight_norm" in source.param.through:
+        return signal  # the norms of a weight are part of its size
+    return scaled(signal, run.size(node, 1.0))
 
 
 def _shift(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -123,17 +146,21 @@ def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
         return a or b
     if a.averaging or b.averaging:
         value = b if a.averaging else a
-        return gaussian(value.second, position, value.share)
+        return gaussian(value.second, position, value.share, averaged=True)
     return gaussian((node.amount or 1.0) * a.second * b.second, position, a.share * b.share)
 
 
 def _attention(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     value = inputs[2]
-    return None if value is None else gaussian(value.second, position, value.share)
+    if value is None:
+        return None
+    return gaussian(value.second, position, value.share, averaged=True)
 
 
 def _softmax(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if inputs[0] is None else Signal(inputs[0].values, position, averaging=True)
+    if inputs[0] is None or node.label == "log_softmax":
+        return inputs[0]
+    return Signal(inputs[0].values, position, averaging=True)
 
 
 def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -149,7 +176,7 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
     a, b = inputs
     if a is None or b is None:  # a mask, or a buffer of unknown size
         return a or b
-    return added(a, b, position)
+    return added(a, scaled(b, -1.0) if node.label == "sub" else b, position)
 
 
 def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -163,7 +190,14 @@ def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
 
 def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     signal = inputs[0]
-    return None if signal is None else normalized(signal, centred="rms" not in node.label)
+    if signal is None:
+        return None
+    made = normalized(signal, centred="rms" not in node.label)
+    if node.over != "batch":
+        return made
+    # In eval mode the identity, an average stays one. In train mode what all positions share is
+    # taken away, in eval mode it stays: a quarter of the correlation lies between, in RMS.
+    return replace(made, averaged=signal.averaged, correlation=signal.correlation / 4)
 
 
 def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -172,12 +206,12 @@ def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
     if signal is None:
         return None
     if signal.share < 1e-6:
-        return gaussian(signal.second, position, 1.0)
-    return averaged(signal, np.inf, position)
+        return gaussian(signal.second, position, 1.0, averaged=True)
+    return pooled(signal, np.inf, position)
 
 
 def _pool(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if inputs[0] is None else averaged(inputs[0], node.amount or 1.0, position)
+    return None if inputs[0] is None else pooled(inputs[0], node.amount or 1.0, position)
 
 
 def _max(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -228,5 +262,6 @@ _STEPS: dict[str, Step] = {
     "max": _max,
     "sum": _sum,
     "concat": _concat,
+    "view": _view,
     "recurrent": _recurrent,
 }

@@ -38,7 +38,7 @@ class Signal:
     base: int
     correlation: float = 0.0
     averaging: bool = False  # weights of an average, as a softmax makes them
-    constant: bool = False  # a buffer: the same in every draw
+    averaged: bool = False  # an average over T positions: its RMS is 1/sqrt(T) to 1 times this
 
     @cached_property
     def second(self) -> float:
@@ -66,10 +66,17 @@ class Signal:
         return self.shared / self.second if self.second > 0 else 0.0
 
 
-def gaussian(second: float, base: int, correlation: float = 0.0, mean: float = 0.0) -> Signal:
+def gaussian(
+    second: float,
+    base: int,
+    correlation: float = 0.0,
+    mean: float = 0.0,
+    averaged: bool = False,
+) -> Signal:
     """A normal activation with this second moment."""
     std = math.sqrt(max(second - mean * mean, 0.0))
-    return Signal(mean + std * Z, base, min(max(correlation, 0.0), 1.0))
+    correlation = min(max(correlation, 0.0), 1.0)
+    return Signal(mean + std * Z, base, correlation, averaged=averaged)
 
 
 def scaled(signal: Signal, factor: float) -> Signal:
@@ -130,7 +137,8 @@ def multiplied(a: Signal, b: Signal, node: int) -> Signal:
     second, shared = a.second * b.second, a.shared * b.shared
     mean = a.mean * b.mean
     spread = second - mean**2
-    return gaussian(second, node, (shared - mean**2) / spread if spread > 0 else 0.0, mean)
+    correlation = (shared - mean**2) / spread if spread > 0 else 0.0
+    return gaussian(second, node, correlation, mean, a.averaged or b.averaged)
 
 
 def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> Signal:
@@ -153,10 +161,12 @@ def normalized(signal: Signal, *, centred: bool) -> Signal:
     """Divided by its standard deviation after its mean was taken away, or by its RMS."""
     values = signal.values - signal.mean if centred else signal.values
     second = float(MASS @ values**2)
-    return replace(signal, values=values / math.sqrt(second)) if second > 0 else signal
+    if second == 0:
+        return signal
+    return replace(signal, values=values / math.sqrt(second), averaged=False)
 
 
-def averaged(signal: Signal, count: float, node: int) -> Signal:
+def pooled(signal: Signal, count: float, node: int) -> Signal:
     """The mean over `count` positions; over infinitely many, what they share."""
     second = signal.second / count + (1 - 1 / count) * signal.shared
     return gaussian(max(second, signal.mean**2), node, 1.0, signal.mean)

@@ -37,12 +37,6 @@ def by_kind(param: Param) -> Choice | None:
             return Choice(normal(std=size), "table", f"RMS {size:g}")
         case "recurrent":
             return Choice(orthogonal(), "recurrent", "every gate keeps the length of the state")
-    return elementwise(param)
-
-
-def elementwise(param: Param) -> Choice | None:
-    """The rule for a bias, a shift or a scale that most recipes share; None for other kinds."""
-    match param.kind:
         case "bias" if is_lstm_bias(param):
             return Choice(forget_gate(), "bias", "the forget gate starts open")
         case "bias":

@@ -1,6 +1,6 @@
 """Uses: what a run of the model adds to what its modules say of the parameters."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +43,9 @@ def kept_constants(graph: Graph | None) -> set[str]:
     return {
         node.param.name
         for node in graph.nodes
-        if node.param and node.param.through and node.op in ("scale", "shift", "parameter")
+        if node.param
+        and node.op in ("scale", "shift", "parameter")
+        and node.param.through not in ((), ("add 1",))
     }
 
 
@@ -70,12 +72,14 @@ def _refined(param: Param, nodes: list[Node], graph: Graph) -> Param:
     return replace(param, kind=_elementwise_kind(param, ops), axes=_no_roles(param))
 
 
-def _elementwise_kind(param: Param, ops: Iterable[str]) -> Kind:
-    if "parameter" in ops or ("shift" in ops and sum(size > 1 for size in param.shape) > 1):
+def _elementwise_kind(param: Param, ops: Collection[str]) -> Kind:
+    if "parameter" in ops:
         return "table"
     if "scale" in ops:
         return "scale"
-    return param.kind if param.kind in ("bias", "shift") else "bias"
+    if param.kind in ("bias", "shift"):
+        return param.kind
+    return "table" if sum(size > 1 for size in param.shape) > 1 else "bias"
 
 
 def _no_roles(param: Param) -> Axes:

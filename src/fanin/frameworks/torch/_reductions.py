@@ -179,7 +179,8 @@ def softmax(call: Call) -> Entry:
         return kept
     source = call.activation(call.first)
     count = float(call.first.shape[call.dim()])
-    return call.recorder.emit("softmax", [source], call.shape, amount=count, label="softmax")
+    label = "log_softmax" if "log" in call.name else "softmax"
+    return call.recorder.emit("softmax", [source], call.shape, amount=count, label=label)
 
 
 def _running_sum(call: Call) -> Entry:
@@ -232,6 +233,7 @@ TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
         adaptive,
     ),
     **dict.fromkeys(("_softmax", "_safe_softmax", "softmax"), softmax),
+    **dict.fromkeys(("_log_softmax", "log_softmax"), softmax),
     "col2im": overlapping,
     **dict.fromkeys(("cumsum", "logcumsumexp"), _running_sum),
     **dict.fromkeys(("_fft_r2c", "_fft_c2r", "_fft_c2c"), _spectrum),

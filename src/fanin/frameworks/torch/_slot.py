@@ -112,7 +112,7 @@ class Slot:
                     self.draw(initializer, seed, axes, place, as_numpy(drawn))
                 else:
                     drawn = whole[place]
-                if _row_major(drawn) != _row_major(view[tile]):
+                if _bytes(drawn) != _bytes(view[tile]):
                     return False
         return True
 
@@ -123,10 +123,9 @@ class Slot:
                 f"{self.param.name} of shape {self.param.shape} is sharded, and a hash needs all "
                 "of it. Plan from the unsharded model."
             )
-        values = self._values()
         result = hashlib.sha256()
-        for tile in tiles(tuple(values.shape)):
-            result.update(_row_major(values[tile]))
+        for piece in row_major(self._values()):
+            result.update(piece)
         return result.hexdigest()
 
     def moments(self) -> tuple[float, float]:
@@ -200,7 +199,25 @@ class Slot:
             yield tuple(slice(0, size) for size in local.shape), local
 
 
-def _row_major(tensor: Tensor) -> bytes:
-    """The bytes of a tensor's values."""
+def stored_bytes(
+    slot: Slot, initializer: Initializer | None, seed: int, axes: Axes | None
+) -> Iterator[bytes]:
+    """What `write` would make of a whole parameter, in pieces in row-major order."""
+    if initializer is None:
+        yield from row_major(slot._values())
+    elif not isinstance(initializer, Elementwise):
+        yield from row_major(slot._whole(initializer, seed, axes))
+    else:
+        for tile in tiles(slot.param.shape):
+            yield slot.draw(initializer, seed, axes, tile).tobytes()
+
+
+def row_major(tensor: Tensor) -> Iterator[bytes]:
+    """The bytes of a tensor's values in row-major order, in pieces."""
+    for tile in tiles(tuple(tensor.shape)):
+        yield _bytes(tensor[tile])
+
+
+def _bytes(tensor: Tensor) -> bytes:
     plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
     return plain.reshape(-1).view(torch.uint8).numpy().tobytes()

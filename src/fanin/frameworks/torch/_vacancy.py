@@ -118,8 +118,8 @@ def fill_buffers(
     if unknown:
         raise FaninError(
             f"on the meta device are the buffers {', '.join(unknown)}, whose values are lost. "
-            "Build the model under fanin.empty_weights(), where buffers are real, or pass "
-            "buffers={name: tensor}."
+            "Build the model under fanin.empty_weights(), where buffers are real unless they are "
+            "computed from weights, or pass buffers={name: tensor}."
         )
     for module, attribute, buffer in found:
         module._buffers[attribute] = buffer
