@@ -12,7 +12,7 @@ Kind = Literal[
     "recurrent",  # hidden to hidden, gates packed as blocks
     "bias",
     "scale",  # of a normalization or a layer
-    "shift",  # of a normalization
+    "shift",  # of a normalization, or another term that starts at zero
     "magnitude",  # the norms of a weight-normalized weight's rows
     "direction",  # the other half of it
     "other",  # no rule covers it

@@ -9,7 +9,7 @@ from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.plans._plan import Plan
 from fanin.plans._row import Row
-from fanin.recipes import Choice, Recipe, find, given_by_name, single
+from fanin.recipes import Choice, Recipe, find, given_by_name, lsuv, single
 from fanin.streams import check_seed
 
 Overrides = Mapping[str, str | Initializer]
@@ -32,7 +32,8 @@ def plan(
         inputs: what the model is called with: a tensor, a tuple (positional) or a dict
             (keywords). The model runs once on fake tensors of these shapes, without memory or
             arithmetic. Without inputs the module tree decides, and the plan says so.
-        recipe: "auto" or another name of `fanin.recipes.names()`, or a Recipe.
+        recipe: "auto" or another name of `fanin.recipes.names()`, or a Recipe. "lsuv" draws with
+            the seed (0 in `plan`) and measures on the inputs.
         initializer: instead of a recipe, one initializer for all weights; biases start at zero
             and normalizations as the identity.
         overrides: initializers by parameter name or glob pattern; they win, the last match
@@ -42,12 +43,32 @@ def plan(
 
     Raises FaninError that names the parameter, its shape and what to do.
     """
+    return _planned(model, 0, inputs, recipe, initializer, overrides, unplaced, rename)
+
+
+def _planned(
+    model: Any,
+    seed: int,
+    inputs: Any,
+    recipe: str | Recipe,
+    initializer: str | Initializer | None,
+    overrides: Overrides | None,
+    unplaced: str,
+    rename: Mapping[str, str] | None,
+) -> Plan:
     if unplaced not in ("error", "keep"):
         raise FaninError(f"unplaced is {unplaced!r}; allowed are 'error' and 'keep'.")
-    chosen = find(recipe) if initializer is None else single(initializer)
     if initializer is not None and recipe != "auto":
         raise FaninError("recipe and initializer are both given; give one of them.")
     adapter = adapter_for(model)
+    if initializer is not None:
+        chosen = single(initializer)
+    elif recipe == "lsuv":  # the one that looks at values: it draws, and measures on the inputs
+        if inputs is None:
+            raise FaninError("recipe lsuv measures on a batch of data: pass inputs=.")
+        chosen = lsuv(adapter.TorchProbe(model, inputs, seed, rename))
+    else:
+        chosen = find(recipe)
     slots = {slot.param.name: slot for slot in adapter.slots(model, rename=rename)}
     params = {name: slot.param for name, slot in slots.items()}
     given = given_by_name(params, overrides)
@@ -86,15 +107,7 @@ def initialize(
     model untouched, for whatever it cannot place or write.
     """
     check_seed(seed)
-    made = plan(
-        model,
-        inputs,
-        recipe,
-        initializer=initializer,
-        overrides=overrides,
-        unplaced=unplaced,
-        rename=rename,
-    )
+    made = _planned(model, seed, inputs, recipe, initializer, overrides, unplaced, rename)
     return made.apply(model, seed, rename=rename, **where)
 
 

@@ -99,8 +99,10 @@ class _Auto:
                 self.sizes[name] = self._table(name, positions, tied="linear" in ops)
             elif "linear" in ops or name in self.sizes:
                 continue
+            elif self.params[name].kind == "scale" and ops == {"parameter"}:  # a slope
+                self.sizes[name] = self.params[name].made or 0.0
             elif "parameter" in ops or ("shift" in ops and self._is_table(name)):
-                self.sizes[name] = 0.0 if self._feeds_softmax(positions[0]) else TOKEN
+                self.sizes[name] = 0.0 if self.structure.feeds_softmax(positions[0]) else TOKEN
             elif "scale" in ops:
                 normed = self._follows_norm(positions[0])
                 made = 1.0 if normed else self.params[name].made
@@ -111,7 +113,7 @@ class _Auto:
         return self.graph.nodes[source].op == "normalize"
 
     def _table(self, name: str, positions: list[int], tied: bool) -> float:
-        if self._feeds_softmax(positions[0]):
+        if self.structure.feeds_softmax(positions[0]):
             return 0.0
         if tied:  # the head's logits have second moment HEAD
             return math.sqrt(HEAD / self.params[name].shape[-1])
@@ -126,25 +128,6 @@ class _Auto:
         ]
         return lookups[0] == position
 
-    def _feeds_softmax(self, position: int) -> bool:
-        """Whether a bias is added to attention logits."""
-        front, seen = [position], set()
-        while front:
-            one = front.pop()
-            for user in self.structure.users[one]:
-                if self.graph.nodes[user].op == "softmax":
-                    return True
-                if user not in seen and self.graph.nodes[user].op in (
-                    "view",
-                    "add",
-                    "pointwise",
-                    "shift",
-                    "dropout",
-                ):
-                    seen.add(user)
-                    front.append(user)
-        return False
-
     def _is_table(self, name: str) -> bool:
         return sum(size > 1 for size in self.params[name].shape) > 1
 
@@ -155,6 +138,8 @@ class _Auto:
             ops = {self.graph.nodes[position].op for position in positions}
             if {"lookup", "linear"} <= ops and name not in fixed:
                 fixed[name] = self.sizes[name] ** 2
+            elif self.params[name].kind == "shift" and "linear" in ops:
+                fixed.setdefault(name, 0.0)  # the second half of a low-rank update
         return fixed
 
     def _rms(self, name: str) -> float:
@@ -171,6 +156,8 @@ class _Auto:
         reason = self.reasons.get(position, "")
         param = self.params[name]
         match node.op:
+            case "linear" if param.kind == "shift":
+                return None  # starts at zero, by its kind
             case "linear" if name in run.weights:
                 return self._weight(run.weights[name], node.param, node, reason)
             case "linear" | "lookup":

@@ -176,6 +176,8 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
     a, b = inputs
     if a is None or b is None:  # a mask, or a buffer of unknown size
         return a or b
+    if a.averaging or b.averaging:  # averages of averages
+        return a if a.averaging else b
     return added(a, scaled(b, -1.0) if node.label == "sub" else b, position)
 
 
@@ -192,12 +194,12 @@ def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
     signal = inputs[0]
     if signal is None:
         return None
-    made = normalized(signal, centred="rms" not in node.label)
-    if node.over != "batch":
-        return made
-    # In eval mode the identity, an average stays one. In train mode what all positions share is
-    # taken away, in eval mode it stays: a quarter of the correlation lies between, in RMS.
-    return replace(made, averaged=signal.averaged, correlation=signal.correlation / 4)
+    if node.over == "features":
+        return normalized(signal, centred="rms" not in node.label)
+    # Batch normalization is the identity in eval mode; in train mode it makes any size one, so
+    # that a plan for eval mode holds there as well. What all positions share it takes away in
+    # train mode only: a quarter of the correlation lies between, in RMS.
+    return replace(signal, correlation=signal.correlation / 4)
 
 
 def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

@@ -53,9 +53,6 @@ class Structure:
             for position, node in enumerate(graph.nodes)
             if node.op in ("linear", "recurrent")
         )
-        self._own = self._weights | sum(
-            1 << position for position, node in enumerate(graph.nodes) if node.op == "scale"
-        )
 
     def _back(self, position: int, ops: tuple[str, ...]) -> Iterator[int]:
         """The node, and those behind it through operations of these kinds with one input."""
@@ -77,12 +74,13 @@ class Structure:
 
     def _residual(self, position: int) -> Residual | None:
         a, b = self.graph.nodes[position].inputs
-        if a == b:
+        if a == b or self.feeds_softmax(position):
             return None
         for stream, branch in ((a, b), (b, a)):
             inside = self.above[branch] | 1 << branch
             if any(inside >> one & 1 for one in self._back(stream, (*_CARRIERS, "pointwise"))):
-                if inside & ~(self.above[stream] | 1 << stream) & self._own:
+                own = inside & ~(self.above[stream] | 1 << stream)
+                if own & self._weights or self._starts_with_norm(stream, own):
                     return Residual(position, stream, branch, shortcut=False)
                 return None
         if self.graph.nodes[a].shape != self.graph.nodes[b].shape:
@@ -94,6 +92,28 @@ class Structure:
             return None
         stream, branch = (a, b) if mine < other else (b, a)
         return Residual(position, stream, branch, shortcut=True)
+
+    def _starts_with_norm(self, stream: int, own: int) -> bool:
+        """Whether a branch without weights is one all the same: a pool behind a norm, say."""
+        sources = set(self._back(stream, _CARRIERS))
+        return any(
+            own >> user & 1 and self.graph.nodes[user].op == "normalize"
+            for source in sources
+            for user in self.users[source]
+        )
+
+    def feeds_softmax(self, position: int) -> bool:
+        """Whether an activation becomes attention logits, or is added to them."""
+        front, seen = [position], {position}
+        while front:
+            for user in self.users[front.pop()]:
+                node = self.graph.nodes[user]
+                if node.op == "softmax" and node.label != "log_softmax":
+                    return user not in self.graph.outputs
+                if user not in seen and node.op in (*_CARRIERS, "add", "pointwise", "shift"):
+                    seen.add(user)
+                    front.append(user)
+        return False
 
     def _weights_beyond(self, one: int, other: int) -> int:
         """How many weights the one has met that the other has not."""
@@ -130,7 +150,9 @@ class Structure:
 
     def _ends(self, position: int) -> Iterator[int]:
         node = self.graph.nodes[position]
-        if node.op in ("linear", "scale", "lookup", "parameter"):
+        if node.op == "scale" and self._is_weight_norm(node.inputs[0]):
+            yield node.inputs[0]
+        elif node.op in ("linear", "scale", "lookup", "parameter"):
             yield position
         elif node.op in ("add", "concat"):
             for source in node.inputs:
@@ -145,6 +167,10 @@ class Structure:
             yield from self._ends(self._carried(node))
         elif node.op in (*_PASSED, "shift") and node.inputs:
             yield from self._ends(node.inputs[0])
+
+    def _is_weight_norm(self, position: int) -> bool:
+        use = self.graph.nodes[position].param
+        return use is not None and "weight_norm" in use.through
 
     def _carried(self, node: Node) -> int:
         """The operand of a product that is not the gate: the larger, else the less transformed."""
@@ -209,12 +235,11 @@ class Structure:
     def heads(self) -> set[int]:
         """Weights whose output is the model's, with nothing but biases and functions behind."""
         nodes = self.graph.nodes
-        outputs = {
-            one for out in self.graph.outputs for one in self._back(out, (*_PASSED, "shift"))
-        }
+        behind = (*_PASSED, "shift", "scale")
+        outputs = {one for out in self.graph.outputs for one in self._back(out, behind)}
         for position in list(outputs):
             if nodes[position].op == "softmax":
-                outputs.update(self._back(nodes[position].inputs[0], (*_PASSED, "shift")))
+                outputs.update(self._back(nodes[position].inputs[0], behind))
         return {position for position in outputs if nodes[position].op == "linear"}
 
 

@@ -1,6 +1,7 @@
 """PyTorch: modules as Params, values written into their parameters, and models traced."""
 
 from fanin.frameworks.torch._empty import empty_weights as empty_weights
+from fanin.frameworks.torch._measure import TorchProbe as TorchProbe
 from fanin.frameworks.torch._names import canonical_names as canonical_names
 from fanin.frameworks.torch._slots import Slot as Slot
 from fanin.frameworks.torch._slots import slots as slots
