@@ -50,7 +50,7 @@ def names(structure: Structure, nodes: list[int]) -> list[str]:
 def test_branches_of_a_stream_are_counted(norm: str) -> None:
     model = nn.Sequential(nn.Linear(4, 8), *[Block(8, norm) for _ in range(5)], nn.Linear(8, 3))
     structure = of(model, torch.randn(2, 4))
-    assert list(structure.chains.values()) == [5] * 5
+    assert [chain.length for chain in structure.chains.values()] == [5] * 5
     ends = [structure.ends(residual) for residual in structure.residuals.values()]
     assert [names(structure, one) for one in ends] == [[f"{i}.down.weight"] for i in range(1, 6)]
 
@@ -58,7 +58,7 @@ def test_branches_of_a_stream_are_counted(norm: str) -> None:
 def test_a_shortcut_begins_a_chain() -> None:
     model = nn.Sequential(Block(8), Block(8), Shortcut(), Block(16), Block(16), Block(16))
     structure = of(model, torch.randn(2, 8))
-    assert list(structure.chains.values()) == [2, 2, 4, 4, 4, 4]
+    assert [chain.length for chain in structure.chains.values()] == [2, 2, 4, 4, 4, 4]
     first = [residual for residual in structure.residuals.values() if residual.shortcut]
     assert [names(structure, structure.ends(one)) for one in first] == [["2.two.weight"]]
 

@@ -70,7 +70,7 @@ def test_other_kinds(zoo: Any) -> None:
     assert made["lstm.bias_ih_l0"].initializer == forget_gate()
     assert made["lstm.bias_hh_l0"].initializer == zeros()
     encoder = zoo.choices(zoo.models["encoder"](), "auto")
-    assert encoder["positions"].initializer == encoder["token"].initializer == normal(std=0.02)
+    assert encoder["positions"].initializer == encoder["token"].initializer == normal(std=1.0)
     assert encoder["norm.weight"].initializer == ones()
     slope = zoo.choices(nn.PReLU(init=0.2), "auto")
     assert slope["weight"].initializer == constant(0.2)

@@ -5,20 +5,20 @@ read. The sizes of heads, tables and branches below were chosen by training (doc
 """
 
 import math
+from collections.abc import Collection, Mapping
 
 from fanin.axes import Axes
 from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node, Use
-from fanin.recipes._propagate import Propagation, Weight
+from fanin.recipes._propagate import Propagation, Share, Weight
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
 
 HEAD = 1.0  # second moment of a head's output
-TABLE = 1.0  # RMS of a table of embeddings
-TOKEN = 0.02  # RMS of class tokens, and of tables of positions that are added to a stream
-BRANCH = 1.0  # second moment that all branches of a stream together add to it
+TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
+BRANCH = 1.0  # what all branches of a stream together add to its second moment, of what it has
 
 
 def _choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
@@ -41,6 +41,7 @@ class _Auto:
             if node.param is not None:
                 self.uses.setdefault(node.param.name, []).append(position)
         self.targets: dict[int, float] = {}
+        self.shares: dict[int, Share] = {}
         self.sizes: dict[str, float] = {}
         self.reasons: dict[int, str] = {}
 
@@ -49,7 +50,14 @@ class _Auto:
         self._logits()
         self._branches()
         self._parameters()
-        run = Propagation(self.graph, self._shapes(), self.targets, self.sizes, self._variances())
+        run = Propagation(
+            self.graph,
+            self._shapes(),
+            self.targets,
+            self.shares,
+            self.sizes,
+            self._variances(),
+        )
         run.run()
         made = {
             name: self._choice(name, self.graph.nodes[positions[0]], run)
@@ -79,54 +87,54 @@ class _Auto:
     def _branches(self) -> None:
         """The last weight, or the norm's or layer's scale, of every residual branch."""
         for residual in self.structure.residuals.values():
-            count = self.structure.chains[residual.node]
+            chain = self.structure.chains[residual.node]
             for end in self.structure.ends(residual):
-                node = self.graph.nodes[end]
-                share = BRANCH / count
-                self.reasons[end] = f"ends a residual branch, 1 of {count} on its stream"
-                if node.op == "linear":
-                    self.targets[end] = share
-                elif node.param is not None:
-                    self.sizes[node.param.name] = math.sqrt(share)
+                self.shares[end] = Share(BRANCH / chain.length, chain.start)
+                self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
 
     def _parameters(self) -> None:
         """Sizes of the parameters that are no weights."""
+        ops = {
+            name: {self.graph.nodes[position].op for position in positions}
+            for name, positions in self.uses.items()
+        }
+        tied = {
+            self.params[name].shape[-1]: math.sqrt(HEAD / self.params[name].shape[-1])
+            for name, found in ops.items()
+            if {"lookup", "linear"} <= found
+        }
         for name, positions in self.uses.items():
-            ops = {self.graph.nodes[position].op for position in positions}
             if name in self.given:
                 self.sizes[name] = self._rms(name)
-            elif "lookup" in ops and name not in self.sizes:
-                self.sizes[name] = self._table(name, positions, tied="linear" in ops)
-            elif "linear" in ops or name in self.sizes:
-                continue
-            elif self.params[name].kind == "scale" and ops == {"parameter"}:  # a slope
-                self.sizes[name] = self.params[name].made or 0.0
-            elif "parameter" in ops or ("shift" in ops and self._is_table(name)):
-                self.sizes[name] = 0.0 if self.structure.feeds_softmax(positions[0]) else TOKEN
-            elif "scale" in ops:
-                normed = self._follows_norm(positions[0])
-                made = 1.0 if normed else self.params[name].made
-                self.sizes[name] = 1.0 if made is None else abs(made)
+            elif not self.shares.keys() & positions:  # else as large as the branch is to be
+                size = self._size(name, ops[name], tied)
+                if size is not None:
+                    self.sizes[name] = size
+
+    def _size(self, name: str, ops: Collection[str], tied: Mapping[int, float]) -> float | None:
+        """The RMS of a table, a token, a scale or a shift; None for weights and biases.
+
+        A table that is also the head gives the head's outputs second moment HEAD. What is
+        added to its rows, such as positions, is as large.
+        """
+        param, position = self.params[name], self.uses[name][0]
+        table = "parameter" in ops or ("shift" in ops and self._is_table(name))
+        if "linear" in ops and "lookup" not in ops:
+            return None
+        if param.kind == "scale" and set(ops) == {"parameter"}:  # the slope of an activation
+            return param.made or 0.0
+        if "lookup" in ops or table:
+            if self.structure.feeds_softmax(position):
+                return 0.0
+            return tied.get(param.shape[-1], TABLE)
+        if "scale" in ops:
+            made = 1.0 if self._follows_norm(position) else param.made
+            return 1.0 if made is None else abs(made)
+        return None
 
     def _follows_norm(self, position: int) -> bool:
         (source,) = self.graph.nodes[position].inputs
         return self.graph.nodes[source].op == "normalize"
-
-    def _table(self, name: str, positions: list[int], tied: bool) -> float:
-        if self.structure.feeds_softmax(positions[0]):
-            return 0.0
-        if tied:  # the head's logits have second moment HEAD
-            return math.sqrt(HEAD / self.params[name].shape[-1])
-        return TABLE if self._starts_stream(positions[0]) else TOKEN
-
-    def _starts_stream(self, position: int) -> bool:
-        """Whether a table is the stream, and not positions or types added to one."""
-        lookups = [
-            p
-            for p, node in enumerate(self.graph.nodes)
-            if node.op == "lookup" and node.shape[-1:] == self.graph.nodes[position].shape[-1:]
-        ]
-        return lookups[0] == position
 
     def _is_table(self, name: str) -> bool:
         return sum(size > 1 for size in self.params[name].shape) > 1

@@ -36,18 +36,31 @@ class Weight:
     averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The end of a residual branch: it adds `part` of the stream's second moment to it.
+
+    `stream` is where the stream begins.
+    """
+
+    part: float
+    stream: int
+
+
 @dataclass
 class Propagation:
     """Second moments of all activations, given the targets of weights and sizes of parameters.
 
     `targets` are the second moments that the outputs of `linear` nodes are to have, 1 where
-    nothing is said. `sizes` are the RMS values of tables, tokens, scales and shifts by name.
-    `variances` are those of weights that are given; the others are found and kept in `weights`.
+    nothing is said; `shares` say it of the ends of residual branches. `sizes` are the RMS values
+    of tables, tokens, scales and shifts by name. `variances` are those of weights that are
+    given; the others are found and kept in `weights`.
     """
 
     graph: Graph
     shapes: Mapping[str, tuple[int, ...]]
     targets: Mapping[int, float] = field(default_factory=dict)
+    shares: Mapping[int, Share] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
     variances: Mapping[str, float] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
@@ -59,6 +72,16 @@ class Propagation:
             step = _STEPS.get(node.op, _passed)
             self.signals.append(step(self, position, node, inputs))
         return self
+
+    def target(self, position: int) -> float:
+        """The second moment that the output of a node is to have."""
+        share = self.shares.get(position)
+        if share is None:
+            return self.targets.get(position, 1.0)
+        # A shortcut's weight may come later; its output has second moment one.
+        known = share.stream < len(self.signals)
+        stream = self.signals[share.stream] if known else None
+        return share.part * (1.0 if stream is None else stream.second)
 
     def size(self, node: Node, default: float) -> float:
         """The RMS of the parameter of a node."""
@@ -110,7 +133,7 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     if fed.averaging:  # attention maps mixed over heads stay averages, of size one
         run.weights.setdefault(use.name, Weight(position, 1.0, None, 1.0, False))
         return fed
-    target = run.targets.get(position, 1.0)
+    target = run.target(position)
     fan_in = fan_in_of(use, run.shapes[use.name])
     if use.name in run.variances:
         target = fan_in * run.variances[use.name] * fed.second
@@ -130,6 +153,9 @@ def _scale(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signa
     source = run.graph.nodes[node.inputs[0]]
     if source.param is not None and "weight_norm" in source.param.through:
         return signal  # the norms of a weight are part of its size
+    if position in run.shares and node.param is not None and signal.second > 0:
+        size = float(f"{(run.target(position) / signal.second) ** 0.5:.9g}")
+        run.sizes.setdefault(node.param.name, size)
     return scaled(signal, run.size(node, 1.0))
 
 

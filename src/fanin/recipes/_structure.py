@@ -26,6 +26,14 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """A residual stream: how many branches are added to it, and the node where it begins."""
+
+    length: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
 class Logits:
     """Attention logits: `terms` products are summed, times `factor`; q and k as nodes."""
 
@@ -121,8 +129,8 @@ class Structure:
         return (own & self._weights).bit_count()
 
     @cached_property
-    def chains(self) -> dict[int, int]:
-        """For every residual addition, how many there are along its stream."""
+    def chains(self) -> dict[int, Chain]:
+        """The stream of every residual addition."""
         before = {node: self._previous(residual) for node, residual in self.residuals.items()}
         root: dict[int, int] = {}
         depth: dict[int, int] = {}
@@ -132,7 +140,10 @@ class Structure:
         longest: dict[int, int] = {}
         for node, first in root.items():
             longest[first] = max(longest.get(first, 0), depth[node])
-        return {node: longest[root[node]] for node in root}
+        return {
+            node: Chain(longest[first], self.residuals[first].stream)
+            for node, first in root.items()
+        }
 
     def _previous(self, residual: Residual) -> int | None:
         if residual.shortcut:

@@ -67,7 +67,7 @@ def _branches(graph: Graph) -> dict[str, int]:
         for end in structure.ends(residual):
             use = graph.nodes[end].param
             if use is not None and graph.nodes[end].op == "linear":
-                counts[use.name] = structure.chains[residual.node]
+                counts[use.name] = structure.chains[residual.node].length
     return counts
 
 

@@ -14,7 +14,7 @@ from fanin.initializers import (
     zeros,
 )
 from fanin.param import Param
-from fanin.recipes._auto import TABLE, TOKEN
+from fanin.recipes._auto import TABLE
 from fanin.recipes._choice import Choice
 
 _LSTM_GATES = 4
@@ -24,17 +24,16 @@ def by_kind(param: Param) -> Choice | None:
     """The rule of a parameter's kind; None for "other", and for "magnitude" (see `magnitude`).
 
     weight, direction: normal of variance 1 / (E f(z)**2 * fan_in), f the activation before it;
-    the size of a direction has no effect on the model, but on its learning rate. table: RMS
-    of `auto`'s tables, of its tokens where rows are not looked up. recurrent: orthogonal, each
-    gate. bias, shift: zero, an LSTM's forget gate one. scale: the constant it was made with.
+    the size of a direction has no effect on the model, but on its learning rate. table: the RMS
+    of `auto`'s tables. recurrent: orthogonal, each gate. bias, shift: zero, an LSTM's forget
+    gate one. scale: the constant it was made with.
     """
     match param.kind:
         case "weight" | "direction":
             chosen = variance_scaling(activation_scale(param), "fan_in", "normal")
             return Choice(chosen, param.kind, after_activation(param))
         case "table":
-            size = TABLE if "out" in param.axes.roles else TOKEN
-            return Choice(normal(std=size), "table", f"RMS {size:g}")
+            return Choice(normal(std=TABLE), "table", f"RMS {TABLE:g}")
         case "recurrent":
             return Choice(orthogonal(), "recurrent", "every gate keeps the length of the state")
         case "bias" if is_lstm_bias(param):
