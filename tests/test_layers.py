@@ -23,9 +23,10 @@ LAYERS = (
     {"fanin.initializers"},
     {"fanin.recipes"},
     {"fanin.frameworks"},
-    {"fanin.plans"},
+    {"fanin.plans", "fanin._empty"},
     {"fanin"},  # its __init__: the public names
-    {"fanin.lab", "fanin.commands"},
+    {"fanin.lab"},
+    {"fanin.commands"},
     {"fanin.cli"},
     {"fanin.__main__"},
 )

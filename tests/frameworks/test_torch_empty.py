@@ -194,6 +194,20 @@ def test_a_failure_leaves_the_model_empty() -> None:
     assert all(parameter.is_meta for parameter in model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda:99", r"weights cannot be made on device 'cuda:99': .* Pass another device="),
+        ("here", "device is 'here'; give one that torch knows, such as 'cpu'"),
+    ],
+)
+def test_a_device_that_is_not_there(device: str, message: str) -> None:
+    model = network()
+    with pytest.raises(FaninError, match=message):
+        fanin.initialize(model, initializer="he_normal", device=device)
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
 def test_a_copy_is_as_empty_and_knows_as_much() -> None:
     model = copy.deepcopy(build(COMPUTED["a layer scale"]))
     (slot,) = slots(model)
@@ -298,14 +312,15 @@ def test_lost_buffers_are_listed() -> None:
 
 
 PEAK = """
-import resource, sys
+import sys
 import torch
 from torch import nn
 import fanin
 from fanin._empty import empty_weights
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak():  # not ru_maxrss, which starts at the parent's
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(one for one in lines if one.startswith("VmHWM")).split()[1]) / 1024
 
 class Block(nn.Module):
     def __init__(self):
@@ -327,6 +342,7 @@ print(built - before, peak() - before, size)
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_peak_memory_is_the_model_and_64_mib() -> None:
     """The single block that was made before, 16 MiB, may have left its memory to the others."""
     done = subprocess.run(

@@ -18,12 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.placement_types import _StridedShard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import fanin
 from fanin import FaninError, Stream
+from fanin._empty import empty_weights
 from fanin.frameworks._tiles import inside, tiles
 from fanin.frameworks.torch import slots
 from fanin.frameworks.torch._shards import shard_given, shard_of
@@ -125,6 +127,25 @@ def test_strided_shards_hold_what_torch_distributes(
         # The order of tensor parallel first, then FSDP.
         mine = values.chunk(factor)[rank % factor].chunk(processes)[rank // factor]
         assert torch.equal(local, mine)
+
+
+class Decay(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates = nn.Parameter(torch.arange(20.0).view(10, 2))
+
+
+def test_a_kept_value_is_restored_in_parts() -> None:
+    with pretended(1, 3):
+        mesh = init_device_mesh("cpu", (3,))
+        with empty_weights():
+            model = Decay()
+        fully_shard(model, mesh=mesh)
+        assert model.rates.to_local().is_meta
+        (slot,) = slots(model)
+        slot.rehearse(None, 0)
+        slot.write(None, 0)
+        assert torch.equal(model.rates.to_local(), torch.arange(8.0, 16.0).view(4, 2))
 
 
 def test_a_strided_shard_alone_has_several_runs() -> None:

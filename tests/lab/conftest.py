@@ -1,31 +1,55 @@
 """A comparison made by hand, so that tests of its presentation train nothing."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fanin.lab.comparison import Comparison, Row
+from fanin.lab.rates import Rate
 from fanin.lab.settings import Settings
+from fanin.lab.setup import Setup
+from fanin.lab.signals import Signals
 from fanin.lab.trial import Trial, Verdict
 
 Make = Callable[..., Comparison]
 
+SETUP = Setup(
+    data="digits",
+    task="classification",
+    train=40,
+    test=20,
+    epochs=1,
+    batch_size=4,
+    model="cnn2",
+    activation="relu",
+    depth=None,
+    loss="cross_entropy",
+    optimizer="adam",
+    clip_value=None,
+    clip_norm=None,
+)
 
-def trial(seed: int, accuracy: float, verdict: Verdict, steps: int) -> Trial:
-    losses = np.geomspace(3, 0.1, steps, dtype=np.float32)
-    if verdict == "diverged":
+
+def trial(seed: int, score: float, verdict: Verdict = "learned", steps: int = 20) -> Trial:
+    losses = np.geomspace(3, 0.01, steps, dtype=np.float32)
+    if verdict == "nan":
         losses[steps // 2 :] = np.nan
-    return Trial(seed, losses, (accuracy / 2, accuracy), verdict, None if seed else 7)
+    if seed:
+        losses += 1
+    signals = Signals(("conv1", "head"), (1.0, 0.5), (0.01, 0.02))
+    return Trial(seed, losses, (score / 2, score), verdict, min(4, steps), signals)
 
 
 @pytest.fixture
 def make() -> Make:
-    """`make({"he_normal": [0.9, 0.8]})`: final accuracies by row; 0 means a diverged trial."""
+    """`make({"he_normal": [0.9, 0.8]})`: final scores by row; 0 means a run that met NaN."""
 
-    def make(rows: Mapping[str, list[float]]) -> Comparison:
+    def make(rows: Mapping[str, list[float]], **changes: Any) -> Comparison:
+        seeds = len(next(iter(rows.values())))
         settings = Settings(
-            initializers=tuple(rows), seeds=len(next(iter(rows.values()))), train=20, epochs=1
+            **{"initializers": tuple(rows), "seeds": seeds, "train": 20, "epochs": 1, **changes}
         )
         return Comparison(
             settings=settings,
@@ -33,16 +57,19 @@ def make() -> Make:
                 Row(
                     name,
                     tuple(
-                        trial(seed, share, "learned" if share else "diverged", settings.steps)
+                        trial(seed, share, "learned" if share else "nan", settings.setup.steps)
                         for seed, share in enumerate(shares)
                     ),
+                    0.5,
+                    Rate(settings.lr),
                 )
                 for name, shares in rows.items()
             ),
             note="images made by hand",
-            classes=10,
+            guess=2.302585,
+            target=0.5,
             versions={"fanin": "0"},
-            seconds=1.0,
+            run={"seconds": 1.0, "trained": 1, "found_finished": 0},
         )
 
     return make

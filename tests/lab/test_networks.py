@@ -1,6 +1,8 @@
+import pytest
 import torch
+from torch import nn
 
-from fanin.lab.networks import SmallConvNet
+from fanin.lab.networks import NETWORKS, SmallConvNet
 
 
 def test_the_articles_network() -> None:
@@ -17,5 +19,19 @@ def test_the_articles_network() -> None:
     }
 
 
-def test_the_head_has_one_output_for_each_class() -> None:
-    assert SmallConvNet(classes=3)(torch.zeros(1, 1, 28, 28)).shape == (1, 3)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_has_the_outputs_the_depth_and_the_activation_asked_for(name: str) -> None:
+    make = NETWORKS[name].make
+    layers = {}
+    for depth in (2, 5):
+        network = make(3, nn.Tanh, depth)
+        assert network(torch.zeros(4, 1, 28, 28)).shape == (4, 3)
+        assert any(isinstance(module, nn.Tanh) for module in network.modules())
+        assert not any(isinstance(module, nn.ReLU) for module in network.modules())
+        layers[depth] = sum(value.ndim > 1 for value in network.parameters())
+    assert (layers[5] > layers[2]) == (NETWORKS[name].depth is not None)
+
+
+def test_the_resnet_has_no_normalization() -> None:
+    names = {type(module).__name__ for module in NETWORKS["resnet"].make(10, nn.ReLU, 3).modules()}
+    assert not any("Norm" in name for name in names)

@@ -2,10 +2,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fanin.lab.method import Method
 from fanin.lab.networks import SmallConvNet
+from fanin.lab.setup import OPTIMIZERS
+from fanin.lab.single import Single
 from fanin.lab.stack import Stack
 
 LR = 0.001
+METHOD = Method("cross_entropy", "adam")
 CLOSE = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
@@ -22,6 +26,10 @@ def batches(
     return images, torch.randint(0, 10, (steps, count, size), generator=generator)
 
 
+def stack_of(models: list[SmallConvNet], method: Method = METHOD) -> Stack:
+    return Stack(models, [LR] * len(models), method, "cpu")
+
+
 def plain_losses(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """The ordinary training loop, which every stacked model has to match."""
     adam = torch.optim.Adam(model.parameters(), lr=LR, betas=(0.9, 0.999), eps=1e-7)
@@ -35,8 +43,8 @@ def plain_losses(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return torch.stack(losses)
 
 
-def stacked_losses(stack: Stack, images: Tensor, labels: Tensor) -> Tensor:
-    return torch.stack([stack.step(*batch) for batch in zip(images, labels, strict=True)])
+def losses_of(trainer: Stack | Single, images: Tensor, labels: Tensor) -> Tensor:
+    return torch.stack([trainer.step(*batch) for batch in zip(images, labels, strict=True)])
 
 
 def assert_close(actual: Tensor, expected: Tensor) -> None:
@@ -48,8 +56,8 @@ def assert_close(actual: Tensor, expected: Tensor) -> None:
 @pytest.mark.parametrize("size", [1, 5])
 def test_a_stack_trains_like_single_models(size: int, dtype: torch.dtype) -> None:
     images, labels = batches(3, 30, size, dtype)
-    stack = Stack(models(3, dtype), LR)
-    losses = stacked_losses(stack, images, labels)
+    stack = stack_of(models(3, dtype))
+    losses = losses_of(stack, images, labels)
     for index, model in enumerate(models(3, dtype)):
         assert_close(losses[:, index], plain_losses(model, images[:, index], labels[:, index]))
         for name, parameter in model.named_parameters():
@@ -58,8 +66,8 @@ def test_a_stack_trains_like_single_models(size: int, dtype: torch.dtype) -> Non
 
 def test_a_model_does_not_feel_its_neighbours() -> None:
     images, labels = batches(count=4, steps=20, size=1)
-    all_four = stacked_losses(Stack(models(4), LR), images, labels)
-    two = stacked_losses(Stack(models(4)[1:3], LR), images[:, 1:3], labels[:, 1:3])
+    all_four = losses_of(stack_of(models(4)), images, labels)
+    two = losses_of(stack_of(models(4)[1:3]), images[:, 1:3], labels[:, 1:3])
     assert_close(all_four[:, 1:3], two)
 
 
@@ -67,18 +75,42 @@ def test_a_model_that_diverges_leaves_the_others_alone() -> None:
     images, labels = batches(count=3, steps=10, size=1)
     broken = models(3)
     nn.init.constant_(broken[1].conv1.weight, torch.inf)
-    losses = stacked_losses(Stack(broken, LR), images, labels)
-    healthy = stacked_losses(Stack(models(3), LR), images, labels)
+    losses = losses_of(stack_of(broken), images, labels)
+    healthy = losses_of(stack_of(models(3)), images, labels)
     assert not losses[:, 1].isfinite().any()
     assert_close(losses[:, [0, 2]], healthy[:, [0, 2]])
 
 
-def test_accuracy_counts_the_images_of_one_model() -> None:
-    constant, broken = models(2)
-    nn.init.zeros_(constant.head.weight)
-    constant.head.bias.data = torch.eye(10)[3]
-    nn.init.constant_(broken.head.bias, torch.nan)
-    stack = Stack([constant, broken], LR)
-    images, labels = torch.rand(450, 1, 28, 28), torch.arange(450) % 10  # more than one piece
-    assert stack.accuracy(0, images, labels) == 0.1
-    assert stack.accuracy(1, images, labels) == 0  # no finite output: every image is wrong
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("clip", [{}, {"clip_value": 0.02}, {"clip_norm": 0.5}])
+def test_stacked_or_alone_the_numbers_are_the_same(optimizer: str, clip: dict[str, float]) -> None:
+    method = Method("cross_entropy", optimizer, **clip)
+    images, labels = batches(3, 12, 2)
+    rates = [0.001, 0.001, 0.004]
+    stacked = losses_of(Stack(models(3), rates, method, "cpu"), images, labels)
+    for index, model in enumerate(models(3)):
+        part = slice(index, index + 1)
+        alone = losses_of(
+            Single([model], rates[part], method, "cpu"), images[:, part], labels[:, part]
+        )
+        assert_close(stacked[:, part], alone)
+
+
+def test_a_model_has_its_own_rate() -> None:
+    images, labels = batches(2, 3, 1)
+    stack = Stack([models(1)[0], models(1)[0]], [1e-30, 0.01], METHOD, "cpu")
+    before = stack.parameters["head.bias"].clone()
+    losses_of(stack, images, labels)
+    assert torch.equal(stack.parameters["head.bias"][0], before[0])
+    assert (stack.parameters["head.bias"][1] - before[1]).abs().min() > 0.001
+
+
+@pytest.mark.parametrize("kind", [Stack, Single])
+def test_evaluation_is_in_eval_mode_and_training_is_not(kind: type[Stack] | type[Single]) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Linear(784, 10))
+    trainer = kind([model], [LR], METHOD, "cpu")
+    images, labels = batches(1, 1, 4)
+    one = trainer.evaluate(0, images[0, 0])
+    assert_close(one, trainer.evaluate(0, images[0, 0]))
+    trainer.step(images[0], labels[0])
+    assert (trainer.evaluate(0, images[0, 0]) - one).abs().max() > 1e-3

@@ -1,8 +1,9 @@
-"""`fanin init`: the initializers that there are."""
+"""`fanin init`: the initializers that there are, and a model's weights as a file."""
 
 import argparse
 from typing import Any
 
+from fanin.commands import _weights
 from fanin.errors import FaninError
 from fanin.initializers._registry import ENTRIES
 
@@ -11,17 +12,29 @@ def add(commands: Any) -> None:
     """Add the parser of `fanin init`."""
     parser = commands.add_parser(
         "init",
-        help="the catalogue of initializers",
-        description="Print the catalogue of initializers: what the values are, which axes they "
-        "read, what they preserve, and where they come from.",
+        help="write a model's weights to a file, or list the initializers",
+        description="Build a PyTorch model without memory, draw its weights and write them as they "
+        "come, so that a tile is all that is ever held. Interrupted, it leaves no half-written "
+        "file. With --list: print the catalogue of initializers: what the values are, which axes "
+        "they read, what they preserve, and where they come from.",
     )
+    _weights.add_flags(parser)
     parser.add_argument("--list", action="store_true", help="list all initializers")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    if not arguments.list:
+    if arguments.list and arguments.factory:
+        raise FaninError("--list and a factory are both given; give one of them.")
+    if arguments.factory:
+        _weights.write_weights(arguments)
+    elif arguments.list:
+        _list()
+    else:
         raise FaninError("nothing to do: 'fanin init --list' prints the catalogue.")
+
+
+def _list() -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

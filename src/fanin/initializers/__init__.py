@@ -1,5 +1,6 @@
 """Initializers: rules for the values of a parameter."""
 
+from fanin.initializers._base import Elementwise as Elementwise
 from fanin.initializers._base import Initializer as Initializer
 from fanin.initializers._bias import class_priors as class_priors
 from fanin.initializers._bias import prior_probability as prior_probability

@@ -2,55 +2,67 @@
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-import numpy as np
-import torch
 from rich.table import Table
 
-import fanin
-from fanin.lab import recipes, report, summary
-from fanin.lab.dataset import Dataset, Split, split
+from fanin.errors import FaninError, suggestion
+from fanin.lab import prepare, rates, report, summary
+from fanin.lab.batch import Advance, schedule
+from fanin.lab.cluster import run_on
+from fanin.lab.dataset import Dataset
+from fanin.lab.depth import DepthRow
+from fanin.lab.family import Family
 from fanin.lab.files import write_files
-from fanin.lab.networks import SmallConvNet
-from fanin.lab.progress import progress
-from fanin.lab.recipes import Recipe
+from fanin.lab.losses import guess
+from fanin.lab.progress import progress as progress_bar
+from fanin.lab.rates import Rate
+from fanin.lab.runner import Interrupted, run_here, run_trials
 from fanin.lab.settings import Settings
-from fanin.lab.sources import load
-from fanin.lab.stack import one_thread
+from fanin.lab.setup import Spec
 from fanin.lab.statistics import Interval, mean_interval
-from fanin.lab.trial import Trial, train
+from fanin.lab.store import NAME, Store
+from fanin.lab.trial import Trial
 
-# Bounds the memory of a step. Beyond it a larger stack is no faster.
-IMAGES_IN_A_STEP = 512
+TARGET = 0.5  # of cross-entropy; of the quadratic loss it is this share of guessing
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One initializer with its trials, one for each seed."""
+    """One initializer with its trials, one for each seed, and its learning rate."""
 
     name: str
     trials: tuple[Trial, ...]
+    target: float
+    rate: Rate
 
     @cached_property
-    def accuracy(self) -> Interval:
-        """Mean test accuracy over all trials, the failed ones included."""
-        return mean_interval([trial.accuracy for trial in self.trials])
+    def score(self) -> Interval:
+        """Mean test score over all trials, the failed ones included."""
+        return mean_interval([trial.score for trial in self.trials])
 
     @property
     def failed(self) -> int:
-        """How many trials diverged or stayed stuck."""
+        """How many trials diverged, met NaN or stayed stuck."""
         return sum(trial.failed for trial in self.trials)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How many trials failed in each way."""
+        verdicts = [trial.verdict for trial in self.trials if trial.failed]
+        return {kind: verdicts.count(kind) for kind in dict.fromkeys(sorted(verdicts))}
 
     @property
     def steps_to_target(self) -> list[int]:
         """Steps to the target loss of the trials that reached it."""
-        return [t.steps_to_target for t in self.trials if t.steps_to_target is not None]
+        steps = [trial.steps_to(self.target) for trial in self.trials]
+        return [step for step in steps if step is not None]
 
     @property
     def median_steps(self) -> float | None:
@@ -60,130 +72,214 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All rows of a comparison, with what is needed to read and to repeat it."""
+    """All rows of a comparison, with what is needed to read and to repeat it.
+
+    `guess` is the loss of guessing, `how` says how trials were trained together, and `run` what
+    belongs to this run alone: its time, its host, what it found finished.
+    """
 
     settings: Settings
     rows: tuple[Row, ...]
     note: str
-    classes: int
-    versions: dict[str, str]
-    seconds: float
+    guess: float
+    target: float
+    versions: Mapping[str, str]
+    run: Mapping[str, Any]
+    how: tuple[str, ...] = ()
+    depths: tuple[DepthRow, ...] = ()
+
+    @cached_property
+    def scores(self) -> Family:
+        """The paired comparisons of the final test score."""
+        name = "R²" if self.settings.task == "regression" else "test accuracy"
+        values = {row.name: {t.seed: t.score for t in row.trials} for row in self.rows}
+        return Family(name, True, values, self.settings.baseline)
+
+    @cached_property
+    def steps(self) -> Family:
+        """Those of the steps to the target loss; a run that never got there counts in full."""
+        values = {
+            row.name: {t.seed: float(t.steps_to(self.target) or len(t.losses)) for t in row.trials}
+            for row in self.rows
+        }
+        return Family("steps to target", False, values, self.settings.baseline)
 
     @property
     def best(self) -> Row:
-        """The row with the highest mean test accuracy."""
-        return max(self.rows, key=lambda row: row.accuracy.mean)
-
-    @property
-    def rivals(self) -> list[Row]:
-        """The other rows whose interval overlaps the best row's: not told apart by this run."""
-        best = self.best
-        return [r for r in self.rows if r is not best and r.accuracy.overlaps(best.accuracy)]
+        """The row with the highest mean score."""
+        return next(row for row in self.rows if row.name == self.scores.best)
 
     def table(self) -> Table:
         """The result as a table for the terminal."""
         return summary.table(self)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write report.html and results.json into `folder`, both or none; return their paths."""
-        contents = {"report.html": report.html(self), "results.json": report.json_text(self)}
+        """Write report.html, results.json and results.csv, all or none; return their paths."""
+        contents = {
+            "report.html": report.html(self),
+            "results.json": report.json_text(self),
+            "results.csv": report.csv_text(self),
+        }
         return write_files(Path(folder), contents)
+
+
+class Unfinished(KeyboardInterrupt):
+    """Ctrl-C. `comparison` holds the trials so far, those in training cut short."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__()
+        self.comparison = comparison
 
 
 def compare(
     initializers: Sequence[str] = Settings.initializers,
     *,
-    seeds: int = Settings.seeds,
-    first_seed: int = Settings.first_seed,
-    data: str = Settings.data,
-    train: int = Settings.train,
-    test: int = Settings.test,
-    epochs: int = Settings.epochs,
-    batch_size: int = Settings.batch_size,
-    lr: float = Settings.lr,
-    target_loss: float = Settings.target_loss,
+    folder: str | Path | None = None,
+    fresh: bool = False,
+    ray: str | None = None,
     progress: bool = False,
+    **settings: Any,
 ) -> Comparison:
     """Train one network from several initializations, each from the same seeds, and compare.
 
-    `initializers` are names (`he_normal`), expressions (`uniform(-0.5, 0.5)`), `torch` (PyTorch's
-    own default) or `glorot_then_he`. A seed fixes the split, the order of the training images and
-    the weights; the first two are the same for every initializer. `progress` shows a bar on stderr.
+    Args:
+        initializers: names (`he_normal`), expressions (`uniform(-0.5, 0.5)`), recipes (`auto`,
+            `torch`, `lsuv`), `glorot_then_he`, and files of plans (`plan.toml`).
+        folder: where finished trials are kept, and found by the next run; None for memory.
+        fresh: forget the trials that the folder has.
+        ray: the address of a Ray cluster that trains; "local" starts one.
+        progress: show a bar on stderr.
+        settings: the other fields of `fanin.lab.settings.Settings`.
+
+    A seed fixes the split, the order of the training images and the weights; the first two are
+    the same for every initializer. Raises FaninError for bad input, before any training, and
+    Unfinished where Ctrl-C ends it.
     """
-    settings = Settings(
-        initializers=initializers,
-        seeds=seeds,
-        first_seed=first_seed,
-        data=data,
-        train=train,
-        test=test,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        target_loss=target_loss,
-    )
-    return _run(settings, show_progress=progress)
+    known = [field.name for field in fields(Settings)]
+    for name in settings:
+        if name not in known:
+            raise FaninError(f"unknown setting {name!r}{suggestion(name, known)}")
+    wanted = Settings(initializers=initializers, **settings)
+    path = None if folder is None else Path(folder) / NAME
+    return _Work(wanted, path, fresh, ray).run(progress)
 
 
-def _run(settings: Settings, show_progress: bool) -> Comparison:
-    start = time.perf_counter()
-    chosen = [recipes.find(name) for name in settings.initializers]
-    data = load(settings.data)
-    splits = [
-        split(data, settings.train, settings.test, settings.epochs, seed)
-        for seed in settings.all_seeds
+class _Work:
+    """The stages of one comparison over one store."""
+
+    def __init__(self, settings: Settings, path: Path | None, fresh: bool, ray: str | None) -> None:
+        self.settings, self.path, self.fresh = settings, path, fresh
+        self.run_batches = run_on(ray) if ray else run_here
+        self.start = time.perf_counter()
+        self.found: dict[Spec, Trial] = {}
+        self.notes: dict[str, None] = {}
+        self.reused = 0
+        self.store: Store | None = None
+        prepare.forget()
+        for name in settings.initializers:
+            prepare.start_of(name)
+        self.data: Dataset = prepare.data_of(settings.setup)
+
+    def run(self, show: bool) -> Comparison:
+        settings = self.settings
+        tuning = rates.tuning_specs(settings)
+        planned = [*tuning, *self._specs(rates.choose(settings, {}))]
+        bar: AbstractContextManager[Callable[[int], object]] = nullcontext(lambda steps: None)
+        if show:
+            label = f"training {len(settings.initializers)} x {settings.seeds} networks"
+            bar = progress_bar(label, sum(spec.setup.steps for spec in dict.fromkeys(planned)))
+        with bar as advance:
+            chosen = rates.choose(settings, self._train(tuning, advance) if tuning else {})
+            specs = self._specs(chosen)
+            try:
+                self._train(specs, advance)
+            except Interrupted as stop:
+                self.found |= stop.found
+                comparison = self._summarized(chosen)
+                if not comparison.rows:
+                    raise
+                raise Unfinished(comparison) from None
+            finally:
+                if self.store is not None:
+                    self.store.close()
+        return self._summarized(chosen)
+
+    def _specs(self, chosen: Mapping[str, Rate]) -> list[Spec]:
+        settings = self.settings
+        setups = [settings.setup, *map(settings.setup_at, sorted(settings.depths))]
+        return list(
+            dict.fromkeys(
+                Spec(setup, name, seed, chosen[name].lr)
+                for setup in setups
+                for name in settings.initializers
+                for seed in settings.all_seeds
+            )
+        )
+
+    def _train(self, specs: Sequence[Spec], advance: Advance) -> dict[Spec, Trial]:
+        plan = schedule(specs)
+        if self.store is None:  # only now: bad input leaves an old file as it is
+            if self.fresh and self.path is not None:
+                Store.remove(self.path)
+            self.store = Store(self.path)
+        self.notes |= {f"{setup.model}: {note}": None for setup, note in plan.notes.items()}
+        done, reused = run_trials(plan, self.store, self.run_batches, advance)
+        self.found |= done
+        self.reused += reused
+        return done
+
+    def _summarized(self, chosen: Mapping[str, Rate]) -> Comparison:
+        return summarize(
+            self.settings,
+            self.data,
+            self.found,
+            chosen,
+            how=tuple(self.notes),
+            run={
+                "seconds": round(time.perf_counter() - self.start, 2),
+                "host": platform.node(),
+                "command": self.settings.command,
+                "trained": len(self.found) - self.reused,
+                "found_finished": self.reused,
+            },
+        )
+
+
+def summarize(
+    settings: Settings,
+    data: Dataset,
+    found: Mapping[Spec, Trial],
+    chosen: Mapping[str, Rate],
+    how: tuple[str, ...] = (),
+    run: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """The comparison that a settings' trials make, those that there are."""
+    least = guess(settings.setup.loss, data)
+    usual = TARGET if settings.setup.loss == "cross_entropy" else TARGET * least
+    target = settings.target_loss or usual
+
+    def trials(name: str, depth: int | None) -> tuple[Trial, ...]:
+        setup, lr = settings.setup_at(depth), chosen[name].lr
+        specs = [Spec(setup, name, seed, lr) for seed in settings.all_seeds]
+        return tuple(found[spec] for spec in specs if spec in found)
+
+    rows = [
+        Row(name, trials(name, settings.depth), target, chosen[name])
+        for name in settings.initializers
     ]
-    models = [_model(recipe, data, seed) for recipe in chosen for seed in settings.all_seeds]
-    bar: AbstractContextManager[Callable[[int], object]] = nullcontext(lambda steps: None)
-    if show_progress:
-        label = f"training {len(chosen)} x {settings.seeds} networks"
-        bar = progress(label, len(models) * settings.steps)
-    with bar as advance, one_thread():
-        trials = _train(models, splits * len(chosen), data, settings, advance)
-    seeds = settings.seeds
+    deep = [
+        DepthRow(name, {depth: trials(name, depth) for depth in sorted(settings.depths)})
+        for name in settings.initializers
+        if settings.depths
+    ]
     return Comparison(
         settings=settings,
-        rows=tuple(
-            Row(name, tuple(trials[i * seeds : (i + 1) * seeds]))
-            for i, name in enumerate(settings.initializers)
-        ),
+        rows=tuple(row for row in rows if row.trials),
         note=data.note,
-        classes=data.classes,
-        versions=_versions(),
-        seconds=time.perf_counter() - start,
+        guess=least,
+        target=target,
+        versions=prepare.versions(),
+        run=run or {},
+        how=how,
+        depths=tuple(deep),
     )
-
-
-def _train(
-    models: list[SmallConvNet],
-    splits: list[Split],
-    data: Dataset,
-    settings: Settings,
-    advance: Callable[[int], object],
-) -> list[Trial]:
-    """Train in as few stacks as memory allows: one, unless there are many trials."""
-    size = max(1, IMAGES_IN_A_STEP // settings.batch_size)
-    trials: list[Trial] = []
-    for first in range(0, len(models), size):
-        part = slice(first, first + size)
-        trials += train(models[part], splits[part], data, settings, advance)
-    return trials
-
-
-def _model(recipe: Recipe, data: Dataset, seed: int) -> SmallConvNet:
-    # Built without memory or draws of its own: the recipe writes every parameter.
-    with torch.device("meta"):
-        model = SmallConvNet(data.classes)
-    model.to_empty(device="cpu")
-    recipe.initialize(model, seed)
-    return model
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "fanin": fanin.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": f"{platform.system()} {platform.machine()}",
-    }

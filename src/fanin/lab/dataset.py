@@ -1,7 +1,9 @@
 """A data set in the form that the lab's networks read, and its split for one seed."""
 
+import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,18 +19,33 @@ NUMBERS = "buif"  # the kinds of NumPy type that images and labels may have
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Grey images (n, 1, 28, 28) in float32, with labels 0 .. classes - 1.
+    """Grey images (n, 1, 28, 28) in float32, with labels 0 .. classes - 1, int64 (n,).
 
-    The last `own_test` images are the test part that the data came with; 0 means one common pool.
-    `note` says in one sentence where the images come from and what was done to them.
+    For regression `classes` is 0 and the labels are numbers, float32 (n, k), each column with
+    mean 0 and variance 1 over the training part. The last `own_test` images are the test part
+    that the data came with; 0 means one common pool. `note` says in one sentence where the
+    images come from and what was done to them.
     """
 
     name: str
     note: str
     images: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     classes: int
     own_test: int = 0
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network must return for an image."""
+        return self.classes or int(self.labels.shape[1])
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the images and labels."""
+        found = hashlib.sha256(f"{self.images.shape} {self.labels.shape} {self.own_test}".encode())
+        for array in (self.images, self.labels):
+            found.update(array.tobytes())
+        return found.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +75,16 @@ def split(data: Dataset, train: int, test: int, epochs: int, seed: int) -> Split
     return Split(seed, np.stack(order), held_out)
 
 
-def pack(name: str, note: str, *parts: tuple[NDArray[Any], NDArray[Any]]) -> Dataset:
+def pack(
+    name: str,
+    note: str,
+    *parts: tuple[NDArray[Any], NDArray[Any]],
+    task: str = "classification",
+) -> Dataset:
     """Check and convert raw (images, labels) parts: (pool,) or (training part, test part)."""
+    as_labels = _as_numbers if task == "regression" else _as_labels
     images = [_as_images(name, part[0]) for part in parts]
-    labels = [_as_labels(name, part[1]) for part in parts]
+    labels = [as_labels(name, part[1]) for part in parts]
     for pixels, targets in zip(images, labels, strict=True):
         if len(pixels) != len(targets):
             raise FaninError(
@@ -73,11 +96,14 @@ def pack(name: str, note: str, *parts: tuple[NDArray[Any], NDArray[Any]]) -> Dat
         raise FaninError(f"{name}: training and test images differ in size. Store one size.")
     pixels, scaling = _scaled(name, np.concatenate(images))
     pixels, resizing = _resized(pixels)
+    note = "; ".join(filter(None, [note, scaling, resizing]))
+    own_test = len(labels[1]) if len(labels) == 2 else 0
+    if task == "regression":
+        numbers, note = _standardized(name, labels), f"{note}; labels to mean 0, variance 1"
+        return Dataset(name, note, pixels[:, None], numbers, 0, own_test)
     classes, targets = np.unique(np.concatenate(labels), return_inverse=True)
     if len(classes) < 2:
         raise FaninError(f"{name} holds labels of one class alone. Use two classes or more.")
-    note = "; ".join(filter(None, [note, scaling, resizing]))
-    own_test = len(labels[1]) if len(labels) == 2 else 0
     return Dataset(name, note, pixels[:, None], targets.astype(np.int64), len(classes), own_test)
 
 
@@ -127,6 +153,29 @@ def _as_labels(name: str, array: NDArray[Any]) -> NDArray[Any]:
         f"{name}: labels of type {array.dtype} and shape {array.shape} are not class numbers. "
         "Use whole numbers of shape (n,), or one-hot rows (n, classes)."
     )
+
+
+def _as_numbers(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
+    """Numbers (n,) or (n, k), to (n, k)."""
+    if array.dtype.kind not in NUMBERS or array.ndim not in (1, 2) or array.size == 0:
+        raise FaninError(
+            f"{name}: labels of type {array.dtype} and shape {array.shape} are not numbers to "
+            "predict. Use numbers of shape (n,) or (n, k)."
+        )
+    numbers = array.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise FaninError(f"{name}: labels hold NaN or infinite values. Store finite numbers.")
+    return numbers.reshape(len(numbers), -1)
+
+
+def _standardized(name: str, labels: list[NDArray[np.float64]]) -> NDArray[np.float32]:
+    if len({part.shape[1] for part in labels}) > 1:
+        raise FaninError(f"{name}: training and test labels differ in width. Store one width.")
+    mean, deviation = labels[0].mean(axis=0), labels[0].std(axis=0)
+    if not (deviation > 0).all():
+        raise FaninError(f"{name}: a column of the labels is constant. Leave it out.")
+    numbers = (np.concatenate(labels) - mean) / deviation
+    return np.asarray(numbers, np.float32)
 
 
 def _scaled(name: str, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:

@@ -1,8 +1,10 @@
-"""A comparison as one HTML page that needs nothing else, and as JSON."""
+"""A comparison as one HTML page that needs nothing else, as JSON and as CSV."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -10,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fanin.lab import figures, summary
-from fanin.lab.trial import checkpoints, curve_steps
+from fanin.lab import figures, statistics, summary, wording
+from fanin.lab.verdict import verdict
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
+    from fanin.lab.depth import DepthRow
+    from fanin.lab.family import Family
     from fanin.lab.trial import Trial
+DIFFERENCE_HEADERS = ("rows", "difference", "95 % interval", "p", "would be found", "found")
 
 
 def html(comparison: Comparison) -> str:
@@ -23,44 +28,117 @@ def html(comparison: Comparison) -> str:
     environment = Environment(
         loader=PackageLoader("fanin.lab"), autoescape=True, undefined=StrictUndefined
     )
+    rows = comparison.rows
+
+    def panels(drawn: list[str]) -> list[tuple[Row, Markup]]:
+        return [(row, Markup(svg)) for row, svg in zip(rows, drawn, strict=True)]
+
     return environment.get_template("compare.html.j2").render(
         comparison=comparison,
-        headline=summary.headline(comparison),
-        headers=summary.HEADERS,
-        rows=[(row, summary.cells(comparison, row)) for row in comparison.rows],
+        verdict=verdict(comparison),
+        headers=summary.headers(comparison),
+        rows=[(row, summary.cells(comparison, row)) for row in rows],
         notes=summary.notes(comparison),
-        dots=Markup(figures.accuracy_dots(comparison)),
-        curves=[
-            (row, Markup(svg))
-            for row, svg in zip(comparison.rows, figures.loss_curves(comparison), strict=True)
-        ],
+        differences=_differences(comparison),
+        difference_headers=DIFFERENCE_HEADERS,
+        tried=[row for row in rows if row.rate.tried],
+        statistics=statistics,
+        dots=Markup(figures.score_dots(comparison)),
+        curves=panels(figures.loss_curves(comparison)),
+        signals=panels(figures.signal_panels(comparison)),
+        depths=list(
+            zip(comparison.depths, map(Markup, figures.depth_panels(comparison)), strict=True)
+        ),
     )
 
 
+def _differences(comparison: Comparison) -> list[tuple[str, ...]]:
+    """The paired comparisons of the score, in words: pair, difference, interval, p, detectable."""
+    shown: list[tuple[str, ...]] = []
+    for one in comparison.scores.differences:
+        found = "yes" if one.found else "no"
+        could = "none" if math.isinf(one.detectable) else wording.score(comparison, one.detectable)
+        shown.append(
+            (
+                f"{one.first} - {one.second}",
+                wording.score(comparison, one.interval.mean),
+                wording.bounds(comparison, one.interval),
+                f"{one.p_holm:.3g}",
+                could,
+                found,
+            )
+        )
+    return shown
+
+
 def json_text(comparison: Comparison) -> str:
-    """All numbers as JSON; NaN and infinity, which JSON does not know, are null."""
+    """All numbers as JSON; NaN and infinity, which JSON does not know, are null.
+
+    Only `run` differs between two runs of the same comparison.
+    """
     settings = comparison.settings
     content = {
-        "command": settings.command,
+        "verdict": verdict(comparison),
         "settings": dataclasses.asdict(settings),
-        "data": {"note": comparison.note, "classes": comparison.classes},
+        "data": {"note": comparison.note},
+        "loss": {"guess": comparison.guess, "target": comparison.target},
+        "statistics": {
+            "alpha": statistics.ALPHA,
+            "level": statistics.LEVEL,
+            "power": statistics.POWER,
+            "resamples": statistics.RESAMPLES,
+            "seed": statistics.SEED,
+        },
         "versions": comparison.versions,
-        "seconds": comparison.seconds,
-        "accuracy_steps": checkpoints(settings.steps),
-        "loss_steps": curve_steps(settings).tolist(),
-        "loss_window": settings.window,
+        "trained": comparison.how,
+        "score_steps": settings.setup.checkpoints,
+        "loss_steps": settings.setup.curve_steps,
+        "loss_window": settings.setup.window,
         "rows": [_row(comparison, row) for row in comparison.rows],
+        "differences": {
+            "score": _family(comparison.scores),
+            "steps_to_target": _family(comparison.steps),
+        },
+        "depths": [_depth(row) for row in comparison.depths],
+        "run": comparison.run,
     }
     return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+
+
+def csv_text(comparison: Comparison) -> str:
+    """One line for every trial of the table."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(
+        ("initializer", "seed", "lr", "verdict", "score", "final_loss", "steps_to_target")
+    )
+    for row in comparison.rows:
+        for trial in row.trials:
+            steps = trial.steps_to(comparison.target)
+            lines.writerow(
+                (
+                    row.name,
+                    trial.seed,
+                    row.rate.lr,
+                    trial.verdict,
+                    trial.score,
+                    f"{trial.final_loss:.6g}",
+                    "" if steps is None else steps,
+                )
+            )
+    return text.getvalue()
 
 
 def _row(comparison: Comparison, row: Row) -> dict[str, Any]:
     return {
         "initializer": row.name,
-        "accuracy": dataclasses.asdict(row.accuracy),
+        "lr": row.rate.lr,
+        "lr_tried": [dataclasses.asdict(one) for one in row.rate.tried],
+        "score": dataclasses.asdict(row.score),
         "median_steps_to_target": row.median_steps,
         "reached_target": len(row.steps_to_target),
         "failed": row.failed,
+        "failures": row.failures,
         "trials": [_trial(comparison, trial) for trial in row.trials],
     }
 
@@ -69,10 +147,38 @@ def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
     return {
         "seed": trial.seed,
         "verdict": trial.verdict,
-        "steps_to_target": trial.steps_to_target,
-        "accuracies": trial.accuracies,
-        "losses": [float(f"{loss:.5g}") for loss in trial.curve(comparison.settings)],
+        "steps_to_target": trial.steps_to(comparison.target),
+        "scores": trial.scores,
+        "losses": [_short(loss) for loss in trial.curve(comparison.settings.setup.curve_steps)],
+        "signals": {
+            "layers": trial.signals.layers,
+            "forward": [_short(value) for value in trial.signals.forward],
+            "backward": [_short(value) for value in trial.signals.backward],
+        },
     }
+
+
+def _family(family: Family) -> dict[str, Any]:
+    found = [dataclasses.asdict(one) | {"found": one.found} for one in family.differences]
+    return {"baseline": family.baseline, "pairs": family.pairs, "comparisons": found}
+
+
+def _depth(row: DepthRow) -> dict[str, Any]:
+    by_depth = [
+        {
+            "depth": depth,
+            "learned": row.learned(depth),
+            "of": len(trials),
+            "score": row.score(depth),
+        }
+        for depth, trials in row.trials.items()
+        if trials
+    ]
+    return {"initializer": row.name, "starts_to": row.starts_to, "depths": by_depth}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 def _finite(value: Any) -> Any:

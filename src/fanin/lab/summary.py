@@ -1,113 +1,158 @@
-"""A comparison in words and short numbers: what the terminal and the report both say."""
+"""A comparison as a table and notes: what the terminal and the report both say."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from fanin.lab.statistics import Interval
-from fanin.lab.trial import STUCK_MARGIN
+from fanin.lab import statistics
+from fanin.lab.losses import STUCK_MARGIN
+from fanin.lab.trial import DIVERGED
+from fanin.lab.verdict import warnings
+from fanin.lab.wording import bounds, failures, score, steps
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
 
-HEADERS = ("initializer", "accuracy", "95 % interval", "steps to target", "failed")
-BEST, RIVAL = "*", "~"
+BEST, ALIKE, BETTER, WORSE, BASELINE = "*", "~", "+", "-", "="
+
+
+def headers(comparison: Comparison) -> tuple[str, ...]:
+    """The table's columns; that of learning rates where they differ or were chosen."""
+    measure = "R²" if comparison.settings.task == "regression" else "accuracy"
+    rate = ("rate",) if _rates_vary(comparison) else ()
+    depth = ("depth",) if comparison.depths else ()
+    return ("initializer", *rate, measure, "95 % interval", "steps to target", "failed", *depth)
 
 
 def cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
-    """One row of the table, in the order of HEADERS."""
-    seeds = comparison.settings.seeds
-    steps = "never" if row.median_steps is None else f"{row.median_steps:,.0f}"
-    reached = f"({len(row.steps_to_target)} of {seeds})"
+    """One row of the table, in the order of the headers."""
+    rate = (f"{row.rate.lr:g}",) if _rates_vary(comparison) else ()
+    deep = [one.starts_to for one in comparison.depths if one.name == row.name]
     return (
         row.name,
-        f"{percent(row.accuracy.mean)} {mark(comparison, row)}".rstrip(),
-        bounds(row.accuracy),
-        f"{steps} {reached}",
-        f"{row.failed} of {seeds}",
+        *rate,
+        f"{score(comparison, row.score.mean)} {mark(comparison, row)}".rstrip(),
+        bounds(comparison, row.score),
+        f"{steps(row.median_steps)} ({len(row.steps_to_target)} of {len(row.trials)})",
+        failures(row),
+        *("none" if depth is None else str(depth) for depth in deep),
     )
 
 
 def mark(comparison: Comparison, row: Row) -> str:
-    """A sign beside the best mean, and beside those that this run cannot tell from it."""
-    if row is comparison.best:
-        return BEST
-    return RIVAL if row in comparison.rivals else ""
+    """A sign beside the mean: how the row compares with the best, or with the baseline."""
+    family = comparison.scores
+    if row.name == family.center:
+        return BASELINE if family.baseline else BEST
+    if family.baseline:
+        return BETTER if row.name in family.better else WORSE if row.name in family.worse else ALIKE
+    return ALIKE if row.name in family.alike else ""
 
 
-def percent(share: float) -> str:
-    """0.9312 as `93.1 %`."""
-    return f"{100 * share:.1f} %"
-
-
-def bounds(interval: Interval) -> str:
-    """The two bounds in percent, or a word where one value gives none."""
-    if math.isnan(interval.low):
-        return "undefined"
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
-
-
-def headline(comparison: Comparison) -> str:
-    """The result in one or two sentences that claim no more than the intervals show."""
-    best, rivals, count = comparison.best, comparison.rivals, len(comparison.rows)
-    failed, trials = sum(row.failed for row in comparison.rows), count * comparison.settings.seeds
-    failures = f"{failed or 'None'} of {trials} runs failed."
-    mean = f"{best.name} has the highest mean test accuracy, {percent(best.accuracy.mean)}"
-    if comparison.settings.seeds == 1:
-        return f"{mean}, but one seed gives no interval, so this run ranks nothing. {failures}"
-    if count == 1:
-        return f"{best.name} reached {percent(best.accuracy.mean)} test accuracy. {failures}"
-    if not rivals:
-        return f"{mean}, clear of all others. {failures}"
-    below = [row for row in comparison.rows if row is not best and row not in rivals]
-    if not below:
-        return f"{mean}, but this run cannot tell it from any other. {failures}"
-    lie = "lies" if len(below) == 1 else "lie"
-    return (
-        f"{mean}, but this run cannot tell it from {_named(rivals, count)}; "
-        f"{_named(below, count)} {lie} below. {failures}"
-    )
-
-
-def _named(rows: Sequence[Row], count: int) -> str:
-    """A few rows by name, more of them by number."""
-    if len(rows) > 3:
-        return f"{len(rows)} of the other {count - 1}"
-    return ", ".join(row.name for row in rows)
+def _rates_vary(comparison: Comparison) -> bool:
+    rows = comparison.rows
+    return len({row.rate.lr for row in rows}) > 1 or any(row.rate.tried for row in rows)
 
 
 def notes(comparison: Comparison) -> list[str]:
     """What a reader must know to read the table rightly."""
-    s = comparison.settings
-    epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
-    seeds = f"seeds {s.first_seed} to {s.all_seeds[-1]}" if s.seeds > 1 else f"seed {s.first_seed}"
     return [
-        f"{comparison.note}. {s.train} training and {s.test} test images, {epochs}, "
-        f"batch size {s.batch_size}, Adam at {s.lr:g}. A seed ({seeds}) fixes split, order and "
-        "weights; all initializers meet the same split and order.",
-        f"{BEST} highest mean; {RIVAL} its interval overlaps that one's, so this run does not tell "
-        "them apart. Intervals: Student's t over the seeds.",
-        f"Steps to target: median step at which the mean training loss of the last {s.window} "
-        f"steps was first at or below {s.target_loss:g}, over the runs that reached it (their "
-        "number in brackets).",
-        f"Failed: the loss was not finite, or its last running mean is not below ln "
-        f"{comparison.classes} - {STUCK_MARGIN:g}, no better than guessing. Failed runs stay in "
-        "the mean with the accuracy they have; an output that is not finite counts as wrong.",
+        *(f"Warning: {warning}" for warning in warnings(comparison)),
+        _training(comparison),
+        _marks(comparison),
+        f"Steps to target: median step at which the mean training loss of the last "
+        f"{comparison.settings.setup.window} steps was first at or below {comparison.target:.3g}, "
+        "over the runs that reached it (their number in brackets).",
+        _failed(comparison),
+        *_extras(comparison),
     ]
 
 
+def _training(comparison: Comparison) -> str:
+    s = comparison.settings
+    epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
+    seeds = f"seeds {s.first_seed} to {s.all_seeds[-1]}" if s.seeds > 1 else f"seed {s.first_seed}"
+    rate = "" if _rates_vary(comparison) else f" at {comparison.rows[0].rate.lr:g}"
+    clips = [
+        f", gradients clipped at {what} {value:g}"
+        for what, value in (("value", s.clip_value), ("norm", s.clip_norm))
+        if value is not None
+    ]
+    network = s.model if s.depth is None else f"{s.model} of depth {s.depth}"
+    return (
+        f"{comparison.note}. {s.train} training and {s.test} test images, {epochs}, "
+        f"batch size {s.batch_size}, {s.optimizer}{rate}{''.join(clips)}, {s.setup.loss} loss; "
+        f"network {network}, {s.activation}. A seed ({seeds}) fixes split, order and "
+        "weights; all initializers meet the same split and order."
+    )
+
+
+def _marks(comparison: Comparison) -> str:
+    family = comparison.scores
+    signs = (
+        f"{BASELINE} baseline; {BETTER} better, {WORSE} worse, {ALIKE} not told apart from it"
+        if family.baseline
+        else f"{BEST} highest mean; {ALIKE} this run does not tell it apart from that one"
+    )
+    exact = "all sign flips" if 2**family.pairs <= statistics.RESAMPLES else "random sign flips"
+    return (
+        f"{signs}: paired sign-flip test ({exact}), Holm's correction for "
+        f"{len(family.differences)} comparisons, two-sided at {statistics.ALPHA:g}. "
+        "Intervals: Student's t over the seeds."
+    )
+
+
+def _failed(comparison: Comparison) -> str:
+    loss, below = comparison.settings.setup.loss, f"{comparison.guess:.3g}"
+    margin = STUCK_MARGIN[loss]
+    limit, name = f"{below} - {margin:g}", "ln C"
+    if loss == "quadratic":
+        limit, name = f"{1 - margin:g} x {below}", "the loss of guessing"
+    return (
+        f"Failed: nan, a loss was not finite; diverged, the last running mean is above "
+        f"{DIVERGED:g} x {below}; stuck, it is not below {limit}: it never left {name}. Failed "
+        "runs stay in the mean with the score they have; an output that is not finite is wrong."
+    )
+
+
+def _extras(comparison: Comparison) -> list[str]:
+    found = [f"Trained: {note}." for note in comparison.how]
+    if comparison.settings.lr_grid:
+        found.append(
+            "Rates were chosen for each initializer by the fewest failures, then the lowest final "
+            f"training loss, on seeds {comparison.settings.tuning_seeds[0]} to "
+            f"{comparison.settings.tuning_seeds[-1]}, which are not among those compared."
+        )
+    if comparison.depths:
+        found.append(
+            "Depth: the largest depth tried at which, as at all lower ones, at least "
+            "half of the runs did not fail."
+        )
+    return found
+
+
 def table(comparison: Comparison) -> Table:
-    """The result as a table for the terminal."""
+    """The result as a table for the terminal, of at most 80 columns if names allow."""
     # Text, not str: what users wrote is never read as markup.
-    result = Table(*HEADERS, caption=Text("\n".join(notes(comparison))), caption_justify="left")
-    for column in result.columns[1:]:
-        column.justify, column.no_wrap = "right", True
-    result.columns[0].overflow = "fold"
+    caption = Text("\n".join(notes(comparison)))
+    result = Table(caption=caption, caption_justify="left")
+    names = headers(comparison)
+    narrow = len(names) > 5
+    for name in names:
+        header = name.replace(" target", "\ntarget").replace("% ", "%\n") if narrow else name
+        result.add_column(header, justify="right", no_wrap=True)
+    first = result.columns[0]
+    first.justify, first.no_wrap, first.overflow, first.min_width = "left", False, "fold", 10
     for row in comparison.rows:
-        result.add_row(*map(Text, cells(comparison, row)))
+        result.add_row(*(Text(_broken(cell, narrow)) for cell in cells(comparison, row)))
     return result
+
+
+def _broken(cell: str, narrow: bool) -> str:
+    """Brackets below their number, where a line has no room for them."""
+    counts, _, rest = cell.partition(" (")
+    is_long = rest.endswith(("nan)", "stuck)", "diverged)")) or (narrow and " of " in rest)
+    return f"{counts}\n({rest}" if is_long else cell

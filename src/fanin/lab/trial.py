@@ -1,6 +1,5 @@
 """A trial: one network trained from one seed, and what came of it."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -8,39 +7,58 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from fanin.lab import losses as lab_losses
 from fanin.lab.dataset import Dataset, Split
-from fanin.lab.settings import Settings
+from fanin.lab.method import Method
+from fanin.lab.setup import Setup
+from fanin.lab.signals import NOT_MEASURED, Signals
+from fanin.lab.single import Single
 from fanin.lab.stack import Stack
 
-CHECKPOINTS = 5
-POINTS = 200
-# A network that knows the classes' frequencies and nothing else stays near ln C. Its running mean
-# of 100 losses strays by some hundredths; a network that learns anything is soon far below.
-STUCK_MARGIN = 0.1
+# Larger pieces are slower: their activations are returned to the system and faulted in again.
+IMAGES_AT_ONCE = 200
+DIVERGED = 2.0  # times the loss of guessing
 
-Verdict = Literal["learned", "stuck", "diverged"]
+Verdict = Literal["learned", "stuck", "diverged", "nan"]
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """The training loss at every step, the test accuracy at every checkpoint, and the verdict."""
+    """The training loss at every step, the test score at every checkpoint, and the verdict.
+
+    The score is the accuracy, or R**2. The verdict is `nan` where a loss was not finite,
+    `diverged` where the last running mean is above twice the loss of guessing, and `stuck` where
+    it never left the loss of guessing.
+    """
 
     seed: int
     losses: NDArray[np.float32]
-    accuracies: tuple[float, ...]
+    scores: tuple[float, ...]
     verdict: Verdict
-    steps_to_target: int | None
+    window: int
+    signals: Signals = NOT_MEASURED
 
-    def curve(self, settings: Settings) -> NDArray[np.float64]:
-        """The running mean of the training loss at `curve_steps`."""
-        return running_mean(self.losses, settings.window)[curve_steps(settings) - settings.window]
+    def curve(self, steps: Sequence[int]) -> NDArray[np.float64]:
+        """The running mean of the training loss after these steps."""
+        means = running_mean(self.losses, self.window)
+        return np.asarray(means[np.asarray(steps) - self.window])
+
+    def steps_to(self, target: float) -> int | None:
+        """The step whose running mean is first at or below the target; None if none is."""
+        reached = np.flatnonzero(running_mean(self.losses, self.window) <= target)
+        return self.window + int(reached[0]) if len(reached) else None
 
     @property
-    def accuracy(self) -> float:
-        """Test accuracy at the end of training."""
-        return self.accuracies[-1]
+    def final_loss(self) -> float:
+        """The last running mean of the training loss."""
+        return float(running_mean(self.losses[-self.window :], self.window)[-1])
+
+    @property
+    def score(self) -> float:
+        """The test score at the end of training."""
+        return self.scores[-1]
 
     @property
     def failed(self) -> bool:
@@ -48,71 +66,89 @@ class Trial:
         return self.verdict != "learned"
 
 
-def checkpoints(steps: int) -> list[int]:
-    """The steps after which test accuracy is measured: evenly spaced, the last one included."""
-    return sorted({math.ceil(steps * k / CHECKPOINTS) for k in range(1, CHECKPOINTS + 1)})
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C during training. `trials` are cut short at the step that it came at."""
 
-
-def curve_steps(settings: Settings) -> NDArray[np.int64]:
-    """The steps, at most `POINTS`, at which reports show the running mean of the loss."""
-    count = min(POINTS, settings.steps - settings.window + 1)
-    return np.linspace(settings.window, settings.steps, count).round().astype(np.int64)
+    def __init__(self, trials: list[Trial]) -> None:
+        super().__init__()
+        self.trials = trials
 
 
 def train(
     models: Sequence[nn.Module],
+    rates: Sequence[float],
     splits: Sequence[Split],
     data: Dataset,
-    settings: Settings,
+    setup: Setup,
+    *,
+    stacked: bool = True,
+    device: str = "cpu",
     advance: Callable[[int], object] = lambda steps: None,
 ) -> list[Trial]:
-    """Train all models together, each on its own split; `advance` hears of the steps taken."""
-    stack = Stack(models, settings.lr)
-    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
-    orders = torch.from_numpy(np.stack([split.order for split in splits]))
-    tests = [torch.from_numpy(split.test) for split in splits]
-    measured_after = checkpoints(settings.steps)
-    losses, accuracies = [], []
-    for epoch in orders.unbind(dim=1):
-        for batch in torch.split(epoch, settings.batch_size, dim=1):
-            losses.append(stack.step(images[batch], labels[batch]))
-            advance(len(models))
-            if len(losses) in measured_after:
-                accuracies.append(
-                    [stack.accuracy(i, images[test], labels[test]) for i, test in enumerate(tests)]
-                )
-    curves = torch.stack(losses, dim=1).numpy()
-    return [
-        _judged(split.seed, curve, history, data.classes, settings)
-        for split, curve, history in zip(splits, curves, zip(*accuracies, strict=True), strict=True)
-    ]
+    """Train all models together, each on its own split; `advance` hears of the steps taken.
+
+    `stacked` False takes one model alone. Raises Stopped where Ctrl-C ends it.
+    """
+    kind = Stack if stacked else Single
+    trainer = kind(models, rates, Method.of(setup), device)
+    images = torch.from_numpy(data.images).to(device)
+    targets = lab_losses.targets(setup.loss, data).to(device)
+    labels = torch.from_numpy(data.labels).to(device)
+    tests = [torch.from_numpy(split.test).to(device) for split in splits]
+    orders = torch.from_numpy(np.stack([split.order for split in splits])).to(device)
+
+    def test() -> list[float]:
+        return [
+            lab_losses.score(_outputs(trainer, index, images[part]), labels[part])
+            for index, part in enumerate(tests)
+        ]
+
+    losses: list[Tensor] = []
+    scores: list[list[float]] = []
+    try:
+        for epoch in orders.unbind(dim=1):
+            for batch in epoch.split(setup.batch_size, dim=1):  # type: ignore[no-untyped-call]
+                losses.append(trainer.step(images[batch], targets[batch]))
+                advance(len(models))
+                if len(losses) in setup.checkpoints:
+                    scores.append(test())
+    except KeyboardInterrupt:
+        if len(losses) < setup.window:
+            raise
+        raise Stopped(_judged(losses, [*scores, test()], splits, data, setup)) from None
+    return _judged(losses, scores, splits, data, setup)
+
+
+def _outputs(trainer: Stack | Single, index: int, images: Tensor) -> Tensor:
+    parts = images.split(IMAGES_AT_ONCE)  # type: ignore[no-untyped-call]
+    return torch.cat([trainer.evaluate(index, part) for part in parts])
 
 
 def _judged(
-    seed: int,
-    losses: NDArray[np.float32],
-    accuracies: tuple[float, ...],
-    classes: int,
-    settings: Settings,
-) -> Trial:
-    means = running_mean(losses, settings.window)
-    reached = np.flatnonzero(means <= settings.target_loss)
-    return Trial(
-        seed=seed,
-        losses=losses,
-        accuracies=accuracies,
-        verdict=_verdict(losses, float(means[-1]), classes),
-        steps_to_target=settings.window + int(reached[0]) if len(reached) else None,
-    )
+    losses: list[Tensor],
+    scores: list[list[float]],
+    splits: Sequence[Split],
+    data: Dataset,
+    setup: Setup,
+) -> list[Trial]:
+    curves = torch.stack(losses, dim=1).cpu().numpy()
+    return [
+        Trial(split.seed, curve, tuple(history), _verdict(curve, data, setup), setup.window)
+        for split, curve, history in zip(splits, curves, zip(*scores, strict=True), strict=True)
+    ]
 
 
-def _verdict(losses: NDArray[np.float32], final: float, classes: int) -> Verdict:
+def _verdict(losses: NDArray[np.float32], data: Dataset, setup: Setup) -> Verdict:
     if not np.isfinite(losses).all():
+        return "nan"
+    final = float(running_mean(losses[-setup.window :], setup.window)[-1])
+    if final > DIVERGED * lab_losses.guess(setup.loss, data):
         return "diverged"
-    return "stuck" if final > math.log(classes) - STUCK_MARGIN else "learned"
+    return "stuck" if final > lab_losses.never_left(setup.loss, data) else "learned"
 
 
 def running_mean(losses: NDArray[np.float32], window: int) -> NDArray[np.float64]:
     """Means over `window` neighbours: entry k covers steps k + 1 .. k + window."""
     windows = np.lib.stride_tricks.sliding_window_view(losses, window)
-    return np.asarray(windows.mean(axis=-1, dtype=np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(windows.mean(axis=-1, dtype=np.float64))

@@ -1,6 +1,6 @@
 """plan and initialize: from a model to its plan, and to its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fanin.errors import FaninError
@@ -55,6 +55,7 @@ def _planned(
     overrides: Overrides | None,
     unplaced: str,
     rename: Mapping[str, str] | None,
+    shards: Mapping[str, Any] | None = None,
 ) -> Plan:
     if unplaced not in ("error", "keep"):
         raise FaninError(f"unplaced is {unplaced!r}; allowed are 'error' and 'keep'.")
@@ -69,7 +70,9 @@ def _planned(
         chosen = lsuv(adapter.TorchProbe(model, inputs, seed, rename))
     else:
         chosen = find(recipe)
-    slots = {slot.param.name: slot for slot in adapter.slots(model, rename=rename)}
+    slots = {slot.param.name: slot for slot in adapter.slots(model, rename=rename, shards=shards)}
+    if inputs is not None:
+        _refuse_sharded(slots.values())
     params = {name: slot.param for name, slot in slots.items()}
     given = given_by_name(params, overrides)
     graph = None if inputs is None else adapter.trace(model, inputs, rename)
@@ -97,18 +100,31 @@ def initialize(
     overrides: Overrides | None = None,
     unplaced: str = "error",
     rename: Mapping[str, str] | None = None,
-    **where: Any,
+    shards: Mapping[str, Any] | None = None,
+    device: Any = None,
+    buffers: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Give every parameter of a model its values, in place; returns the applied plan.
 
     A value depends on nothing but `seed`, the parameter's name and the element's index: the
     same bits on every machine and under every sharding. The arguments are those of
-    `fanin.plan`; `device` and `shards` are those of `Plan.apply`. Raises FaninError, with the
+    `fanin.plan`; the last three are those of `Plan.apply`. Raises FaninError, with the
     model untouched, for whatever it cannot place or write.
     """
     check_seed(seed)
-    made = _planned(model, seed, inputs, recipe, initializer, overrides, unplaced, rename)
-    return made.apply(model, seed, rename=rename, **where)
+    made = _planned(model, seed, inputs, recipe, initializer, overrides, unplaced, rename, shards)
+    return made.apply(model, seed, rename=rename, shards=shards, device=device, buffers=buffers)
+
+
+def _refuse_sharded(slots: Iterable[Any]) -> None:
+    """A sharded model runs collectives, which a run without memory cannot."""
+    for slot in slots:
+        if slot.shard is not None:
+            raise FaninError(
+                f"{slot.param.name} of shape {slot.param.shape} is sharded, and a sharded model "
+                "cannot be traced. Make the plan before sharding, plan = fanin.plan(model, "
+                "inputs), then plan.apply(sharded, seed)."
+            )
 
 
 def _decided(

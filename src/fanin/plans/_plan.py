@@ -1,6 +1,6 @@
 """Plan: which initializer each parameter gets, and why: shown, saved, applied, proved."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 from fanin.errors import FaninError
 from fanin.frameworks import adapter_for
 from fanin.plans import _file
+from fanin.plans._audit import Audit, audited
 from fanin.plans._row import Row
 from fanin.plans._table import table
 from fanin.streams import check_seed
@@ -36,17 +37,32 @@ class Plan:
                 return row
         raise FaninError(f"the plan has no parameter {name!r}; its names are those of its rows.")
 
-    def apply(self, model: Any, seed: int = 0, **where: Any) -> "Plan":
+    def apply(
+        self,
+        model: Any,
+        seed: int = 0,
+        *,
+        rename: Mapping[str, str] | None = None,
+        shards: Mapping[str, Any] | None = None,
+        device: Any = None,
+        buffers: Mapping[str, Any] | None = None,
+    ) -> "Plan":
         """Write every weight of a model that this plan was made for; returns the applied plan.
 
-        The model may be wrapped, sharded, in another dtype, or hold a part of the parameters
-        (a stage of a pipeline). `where` goes to the adapter: `rename` (canonical names by the
-        model's own), `shards` (name to global shape and index, for local tensors that are no
-        DTensors), `device` (of weights that have no memory yet). Raises FaninError, with the
-        model untouched, where names or shapes differ.
+        The model may be wrapped, sharded, empty, in another dtype, or hold a part of the
+        parameters (a stage of a pipeline).
+
+        Args:
+            rename: canonical names by the model's own.
+            shards: (global shape, index) by name, of local tensors that are no DTensors.
+            device: where weights that have no memory yet are made.
+            buffers: values by name, of buffers that were built on the meta device.
+
+        Raises FaninError, with the model untouched, where names or shapes differ, or anything
+        cannot be written.
         """
         check_seed(seed)
-        pairs = self._pairs(model, **where)
+        pairs = self._pairs(model, rename=rename, shards=shards, device=device)
         for slot, row in pairs:  # all that can fail, before the first write
             slot.rehearse(row.initializer, seed, row.axes)
             if row.initializer is None and not _as_kept(slot, row):
@@ -54,9 +70,15 @@ class Plan:
                     f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
                     "those that the plan was made with. Plan this model again."
                 )
+        adapter_for(model).fill_buffers(model, device, buffers)
         for slot, row in pairs:
             slot.write(row.initializer, seed, row.axes)
         return replace(self, seed=seed)
+
+    def audit(self, model: Any, **where: Any) -> Audit:
+        """Every parameter and buffer of a model accounted for, measured against this plan."""
+        pairs = self._pairs(model, **where)
+        return audited(pairs, adapter_for(model).buffer_names(model))
 
     def verify(self, model: Any, seed: int | None = None, **where: Any) -> None:
         """Draw every weight again and compare bit by bit; FaninError names what differs.

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from fanin.plans._columns import aligned
 from fanin.plans._row import Row
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def table(plan: "Plan") -> str:
     seed = "" if plan.seed is None else f", applied with seed {plan.seed}"
     title = f"plan: recipe {plan.recipe}, {len(plan.rows)} parameters{seed}"
     lines = [title, *(f"note: {note}" for note in plan.notes), ""]
-    return "\n".join([*lines, *_aligned([_HEADER, *map(_cells, _grouped(plan.rows))])])
+    return "\n".join([*lines, *aligned([_HEADER, *map(_cells, _grouped(plan.rows))])])
 
 
 def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
@@ -60,11 +61,3 @@ def _name(names: Sequence[str]) -> str:
             f"{{{values[0]}..{values[-1]}}}" if run else f"{{{','.join(map(str, values))}}}"
         )
     return "".join(parts)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -1,6 +1,8 @@
 """Recipes: which initializer each parameter gets."""
 
 from fanin.recipes._choice import Choice as Choice
+from fanin.recipes._graph import Graph as Graph
+from fanin.recipes._graph import Node as Node
 from fanin.recipes._lsuv import Probe as Probe
 from fanin.recipes._lsuv import lsuv as lsuv
 from fanin.recipes._mup import mup as mup
@@ -9,3 +11,4 @@ from fanin.recipes._registry import find as find
 from fanin.recipes._registry import names as names
 from fanin.recipes._rules import given_by_name as given_by_name
 from fanin.recipes._rules import single as single
+from fanin.recipes._structure import Structure as Structure

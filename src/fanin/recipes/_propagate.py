@@ -133,6 +133,8 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     if fed.averaging:  # attention maps mixed over heads stay averages, of size one
         run.weights.setdefault(use.name, Weight(position, 1.0, None, 1.0, False))
         return fed
+    if "batch_norm" in use.through or "layer_norm" in use.through:
+        return _standardized(run, position, use, fed)
     target = run.target(position)
     fan_in = fan_in_of(use, run.shapes[use.name])
     if use.name in run.variances:
@@ -144,6 +146,17 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
         run.weights[use.name] = Weight(position, scale, target, fed.second, fed.averaged)
         target = target if fed.second > 0 else 0.0
     return gaussian(target, position, fed.share)
+
+
+def _standardized(run: Propagation, position: int, use: Use, fed: Signal) -> Signal:
+    """A weight that the model itself centres and divides by its deviation: any size will do.
+
+    Centred rows take the mean of their input away, with what positions share of it.
+    """
+    run.weights.setdefault(use.name, Weight(position, 1.0, None, fed.second, False))
+    spread = fed.second - fed.mean**2
+    share = (fed.shared - fed.mean**2) / spread if spread > 0 else 0.0
+    return gaussian(spread, position, share)
 
 
 def _scale(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

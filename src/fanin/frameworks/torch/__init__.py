@@ -2,10 +2,14 @@
 
 from fanin.frameworks.torch._empty import empty_weights as empty_weights
 from fanin.frameworks.torch._measure import TorchProbe as TorchProbe
+from fanin.frameworks.torch._names import buffer_names as buffer_names
 from fanin.frameworks.torch._names import canonical_names as canonical_names
-from fanin.frameworks.torch._slots import Slot as Slot
+from fanin.frameworks.torch._observe import Observation as Observation
+from fanin.frameworks.torch._observe import observe as observe
+from fanin.frameworks.torch._slot import Slot as Slot
 from fanin.frameworks.torch._slots import slots as slots
 from fanin.frameworks.torch._stored import build_empty as build_empty
 from fanin.frameworks.torch._stored import stored as stored
+from fanin.frameworks.torch._trace import tensors_of as tensors_of
 from fanin.frameworks.torch._trace import trace as trace
 from fanin.frameworks.torch._vacancy import fill_buffers as fill_buffers

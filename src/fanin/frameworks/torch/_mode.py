@@ -65,7 +65,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._equal(*args)
         if not self.paused and not is_known(func) and self._follows(args, kwargs):
             with self:
-                out = _decomposed(func, args, kwargs)
+                out = decomposed(func, args, kwargs)
             if out is not NotImplemented:
                 return out
         value = self._value(func, args, kwargs)
@@ -193,7 +193,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         _set_written(call, entries)
 
 
-def _decomposed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def decomposed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The operation carried out as those that it consists of; NotImplemented if it is one."""
     parts = decomposition_table.get(func)
     return func.decompose(*args, **kwargs) if parts is None else parts(*args, **kwargs)

@@ -7,16 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.frameworks.torch._aten import is_known
 from fanin.frameworks.torch._call import flat_tensors
-from fanin.frameworks.torch._mode import RecordingMode, _decomposed as decomposed, known_value
+from fanin.frameworks.torch._mode import RecordingMode, decomposed, known_value
 from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths
 from fanin.frameworks.torch._record import Activation, Constant, Recorder
-from fanin.frameworks.torch._trace import _eager as eager, _paths as running_paths
+from fanin.frameworks.torch._trace import eager, running_paths
 from fanin.frameworks.torch._weights import whole
-from fanin.recipes._graph import Node
+from fanin.recipes import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ def observe(
     """Run the model as it is, forward and, where `loss` of its output is given, backward."""
     recorder = Recorder()
     mode = _ObservingMode(recorder)
-    for name, tensor in canonical_names(model, rename).items():
-        recorder.set(tensor, whole(name, tensor.shape))
-        recorder.shapes[name] = tuple(tensor.shape)
+    for name, parameter in canonical_names(model, rename).items():
+        recorder.set(parameter, whole(name, parameter.shape))
+        recorder.shapes[name] = tuple(parameter.shape)
     for name, buffer in buffer_names(model).items():
         recorder.set(buffer, Constant(known_value(buffer), name=name))
     args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
@@ -61,8 +62,8 @@ def observe(
     if loss is not None:
         for node, tensor in mode.seen.items():
             if tensor.requires_grad:
-                tensor.register_hook(_keep(gradients, node))
-        loss(output).backward()
+                tensor.register_hook(_keep(gradients, node))  # type: ignore[no-untyped-call]
+        loss(output).backward()  # type: ignore[no-untyped-call]
     count = len(recorder.nodes)
     return Observation(
         tuple(recorder.nodes),
@@ -79,11 +80,11 @@ def _keep(gradients: dict[int, float], node: int) -> Callable[[Tensor], None]:
     return keep
 
 
-class _ObservingMode(RecordingMode):
+class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     """Records operations on real tensors, and looks at what they make."""
 
     def __init__(self, recorder: Recorder) -> None:
-        super().__init__(recorder, None)
+        super().__init__(recorder, FakeTensorMode())  # never entered
         self.seen: dict[int, Tensor] = {}
         self.rms: dict[int, float] = {}
 

@@ -59,7 +59,7 @@ def written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Te
 
 def overwrites(func: Any) -> bool:
     """Whether what it writes does not depend on what was there."""
-    return name_of(func) in _OVERWRITES or torch.Tag.out in func.tags
+    return name_of(func) in _OVERWRITES or any(one.is_out for one in func._schema.arguments)
 
 
 def covers(view: Tensor) -> bool:

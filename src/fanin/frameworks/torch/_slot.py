@@ -44,6 +44,8 @@ class Slot:
         self, initializer: Initializer | None, seed: int, axes: Axes | None = None
     ) -> None:
         """Raise whatever `write` would raise, without drawing or writing."""
+        if self.vacancy is not None:
+            self.vacancy.check()
         if initializer is None:
             self._check_value()
             return

@@ -72,7 +72,7 @@ def _run(
         stack.enter_context(quiet_randomness())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(_eager())
+        stack.enter_context(eager())
         stack.enter_context(_silent())
         parameters, held = stack.enter_context(
             fake_model(model, fakes, train=train, trainable=trainable)
@@ -83,7 +83,7 @@ def _run(
         for name, buffer in buffers.items():
             recorder.set(held[id(buffer)], Constant(known_value(buffer), name=name))
         args, kwargs = _arguments(inputs, mode)
-        stack.enter_context(_paths(module_paths(model), mode))
+        stack.enter_context(running_paths(module_paths(model), mode))
         stack.enter_context(fakes)
         stack.enter_context(mode)
         result = _forward(model, args, kwargs, mode)
@@ -130,7 +130,7 @@ def _arguments(inputs: Any, mode: RecordingMode) -> tuple[tuple[Any, ...], dict[
 
 def _outputs(result: Any, recorder: Recorder) -> list[int]:
     """The nodes of what the model returned; integers only where there is nothing else."""
-    tensors = list(_tensors_of(result))
+    tensors = list(tensors_of(result))
     real = [one for one in tensors if one.is_floating_point() or one.is_complex()]
     nodes = [recorder.activation(one).node for one in real or tensors]
     if not nodes:
@@ -141,21 +141,21 @@ def _outputs(result: Any, recorder: Recorder) -> list[int]:
     return list(dict.fromkeys(nodes))
 
 
-def _tensors_of(value: Any) -> Iterator[Tensor]:
+def tensors_of(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _tensors_of(one)
+            yield from tensors_of(one)
     elif isinstance(value, (list, tuple)):
         for one in value:
-            yield from _tensors_of(one)
+            yield from tensors_of(one)
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
-            yield from _tensors_of(getattr(value, field.name))
+            yield from tensors_of(getattr(value, field.name))
 
 
-def _eager() -> Any:
+def eager() -> Any:
     """Compiled modules and functions run as they were written."""
     import torch._dynamo  # which every fake run loads sooner or later
 
@@ -174,7 +174,7 @@ def _silent() -> Iterator[None]:
 
 
 @contextmanager
-def _paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[None]:
+def running_paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[None]:
     """Keeps the path of the running module; recurrent modules are one node each."""
     recorder = mode.recorder
     running: list[nn.Module] = []

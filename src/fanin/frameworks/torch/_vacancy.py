@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.errors import FaninError
+from fanin.frameworks.torch._copy import prefault
 from fanin.frameworks.torch._shards import local_tensor
 
 RECORDS = "_fanin_empty"  # of a module: what empty_weights noted of its parameters, by attribute
@@ -32,9 +33,21 @@ class Vacancy:
     places: Places
     record: Record = field(default_factory=lambda: Record(torch.device("cpu")))
 
+    def check(self) -> None:
+        """Raise FaninError where nothing can be made on the device."""
+        try:
+            torch.empty(0, device=self.record.device)
+        except (RuntimeError, AssertionError) as error:  # both are torch's ways to say so
+            reason = str(error).splitlines()[0]
+            raise FaninError(
+                f"weights cannot be made on device {str(self.record.device)!r}: {reason} "
+                "Pass another device=."
+            ) from None
+
     def fill(self, empty: Tensor) -> nn.Parameter:
         """A parameter with memory, of no values yet, in all its places; other marks are kept."""
         local = torch.empty_like(local_tensor(empty), device=self.record.device)
+        prefault(local)
         made = nn.Parameter(_distributed(local, empty), empty.requires_grad)
         for name, value in vars(empty).items():
             setattr(made, name, value)
@@ -85,8 +98,17 @@ def vacancy(tensor: Tensor, places: Places, device: str | torch.device | None) -
     noted = next((record for record in records if record is not None), None)
     record = noted or Record(torch.device("cpu"))
     if device is not None:
-        record = Record(torch.device(device), record.value)
+        record = Record(_device(device), record.value)
     return Vacancy(places, record)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError):
+        raise FaninError(
+            f"device is {device!r}; give one that torch knows, such as 'cpu'."
+        ) from None
 
 
 def fill_buffers(
@@ -98,7 +120,7 @@ def fill_buffers(
 
     Raises FaninError that lists the buffers which nobody knows, before anything is changed.
     """
-    where = torch.device("cpu" if device is None else device)
+    where = _device("cpu" if device is None else device)
     values = dict(given or {})
     found: list[tuple[nn.Module, str, Tensor]] = []
     norms: list[nn.Module] = []

@@ -1,0 +1,143 @@
+"""The safetensors format, written as a stream: header first, then the tensors in pieces."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from fanin.errors import FaninError
+
+_CODES = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "int16": "I16",
+    "int32": "I32",
+    "int64": "I64",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float32": "F32",
+    "float64": "F64",
+    "complex64": "C64",
+}
+
+Entry = Any  # name, dtype, shape, size in bytes, pieces: what an adapter says of a tensor
+
+
+def header(entries: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
+    """Eight bytes of length, and the JSON that says where each tensor is behind it."""
+    contents: dict[str, Any] = {"__metadata__": dict(metadata)}
+    offset = 0
+    for entry in entries:
+        if entry.dtype not in _CODES:
+            raise FaninError(
+                f"{entry.name} of shape {entry.shape} holds {entry.dtype}, which safetensors files "
+                f"do not; they hold {', '.join(_CODES)}."
+            )
+        contents[entry.name] = {
+            "dtype": _CODES[entry.dtype],
+            "shape": list(entry.shape),
+            "data_offsets": [offset, offset + entry.size],
+        }
+        offset += entry.size
+    text = json.dumps(contents, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the data is aligned
+    return len(text).to_bytes(8, "little") + text
+
+
+def split(entries: Sequence[Entry], shards: int) -> list[list[Entry]]:
+    """The entries in this order, in `shards` groups of about equal size, none of them empty."""
+    if not 1 <= shards <= max(len(entries), 1):
+        raise FaninError(f"shards is {shards}; the model has {len(entries)} tensors to share out.")
+    total, done = sum(entry.size for entry in entries), 0
+    groups: list[list[Entry]] = [[] for _ in range(shards)]
+    number = 0
+    for position, entry in enumerate(entries):
+        full = done >= total * (number + 1) / shards
+        last = len(entries) - position == shards - number - 1  # one is left for each
+        if groups[number] and number < shards - 1 and (full or last):
+            number += 1
+        groups[number].append(entry)
+        done += entry.size
+    return groups
+
+
+def write(
+    path: Path,
+    entries: Sequence[Entry],
+    metadata: Mapping[str, str],
+    shards: int,
+    advance: Callable[[int], None],
+) -> list[Path]:
+    """Write one file, or `shards` files and their index; by temporary names until all are whole.
+
+    Tensors of larger elements come first, so that all are aligned. `advance` is told the bytes
+    written. Returns the files.
+    """
+    ordered = sorted(entries, key=lambda entry: -_item_size(entry))
+    groups = split(ordered, shards)
+    names = [path.name]
+    if shards > 1:
+        names = [
+            f"{path.stem}-{number:05d}-of-{shards:05d}{path.suffix}"
+            for number in range(1, shards + 1)
+        ]
+    heads = [header(group, metadata) for group in groups]
+    final = [path.with_name(name) for name in names]
+    index = path.with_name(f"{path.name}.index.json")
+    places = [*final, *([index] if shards > 1 else [])]
+    temporary = [place.with_name(f".{place.name}.{os.getpid()}.tmp") for place in places]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for place, head, group in zip(temporary, heads, groups, strict=False):
+            with place.open("wb") as file:
+                _write_file(file, head, group, advance)
+        if shards > 1:
+            temporary[-1].write_text(_index(names, groups), "utf-8")
+            index.unlink(missing_ok=True)  # an earlier one would tell of files about to change
+        for before, after in zip(temporary, places, strict=True):
+            os.replace(before, after)
+    except OSError as error:
+        reason = error.strerror or error
+        raise FaninError(f"cannot write {str(path)!r} ({reason}). Choose another place.") from None
+    finally:
+        for place in temporary:
+            with suppress(OSError):
+                place.unlink()
+    return places
+
+
+def _write_file(
+    file: IO[bytes], head: bytes, group: Sequence[Entry], advance: Callable[[int], None]
+) -> None:
+    file.write(head)
+    for entry in group:
+        for piece in _checked(entry):
+            file.write(piece)
+            advance(len(piece))
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _checked(entry: Entry) -> Iterator[bytes]:
+    done = 0
+    for piece in entry.pieces():
+        done += len(piece)
+        yield piece
+    assert done == entry.size, f"{entry.name} has {done} bytes of {entry.size}"
+
+
+def _item_size(entry: Entry) -> int:
+    bits = "".join(letter for letter in entry.dtype if letter.isdigit())
+    return int(bits or 8)
+
+
+def _index(names: Sequence[str], groups: Sequence[Sequence[Entry]]) -> str:
+    sizes = [entry.size for group in groups for entry in group]
+    weight_map = {
+        entry.name: name for name, group in zip(names, groups, strict=True) for entry in group
+    }
+    contents = {"metadata": {"total_size": sum(sizes)}, "weight_map": weight_map}
+    return json.dumps(contents, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,140 @@
+"""`fanin compare`: train one network from several initializations, and report."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from fanin.errors import FaninError
+from fanin.lab.settings import FLAGS, Settings
+
+_HELP: dict[str, tuple[str, str]] = {
+    "initializers": (
+        "NAME",
+        "rows of the table: names such as he_normal, expressions such as 'uniform(-0.5, 0.5)', "
+        "recipes such as auto, lsuv or torch (PyTorch's own default; recipe:NAME where an "
+        "initializer has that name), glorot_then_he (Glorot for the first layer, He for the "
+        "others), a plan's file plan.toml, or @FILE with one of these a line",
+    ),
+    "seeds": ("N", "runs of each initializer, from consecutive seeds"),
+    "first_seed": ("SEED", "the first of the seeds, 0 to 2**64 - 1"),
+    "train": ("N", "training images"),
+    "test": ("N", "test images"),
+    "epochs": ("N", "passes over the training images"),
+    "batch_size": ("N", "images in a training step"),
+    "model": (
+        "MODEL",
+        "cnn2, mlp, deep_mlp, deep_cnn, resnet (without normalization), transformer, or a factory "
+        "package.module:make_model; it may take outputs and depth",
+    ),
+    "activation": ("NAME", "any of torch's, such as gelu or 'leaky_relu(0.2)'"),
+    "depth": ("N", "layers or blocks of the network, if not its own number"),
+    "depths": ("N", "train at these depths too, and tell to which depth training starts"),
+    "task": ("TASK", "classification, or regression: labels are numbers to predict"),
+    "loss": ("LOSS", "cross_entropy (the default) or quadratic (the default of regression)"),
+    "optimizer": ("NAME", "sgd, momentum, adam or adamw"),
+    "lr": ("RATE", "learning rate"),
+    "lr_grid": ("RATE", "choose each initializer's rate among these, on seeds of their own"),
+    "lr_for": ("NAME=RATE", "rates of single initializers"),
+    "clip_value": ("X", "clip each gradient to [-X, X]"),
+    "clip_norm": ("X", "clip the norm of all gradients of a network to X"),
+    "target_loss": (
+        "LOSS",
+        "training loss of the steps-to-target column, 0.5 if not given; of the quadratic loss, "
+        "half that of guessing",
+    ),
+    "baseline": ("NAME", "compare the others with this row alone, not all pairs"),
+    "data": (
+        "DATA",
+        "mnist, digits, fashion, or the path of an .npz file that holds trainimages, trainlabels, "
+        "testimages, testlabels or x_train, y_train, x_test, y_test",
+    ),
+}
+_TYPES = {"depth": int, "depths": int, "lr_grid": float, "lr_for": str}
+_TYPES |= dict.fromkeys(("clip_value", "clip_norm", "target_loss"), float)
+
+
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that there are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, (), False):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def add(commands: Any) -> None:
+    """Add the parser of `fanin compare`."""
+    parser = commands.add_parser(
+        "compare",
+        help="train one network from several initializations and compare",
+        description="Train a network on real images from several initializations, each from the "
+        "same seeds. Prints a table; writes report.html, results.json and results.csv. Finished "
+        "trials are kept in trials.sqlite: the same command goes on where it was.",
+        formatter_class=_Defaults,
+    )
+    for name, (metavar, text) in _HELP.items():
+        default = getattr(Settings, name)
+        parser.add_argument(
+            FLAGS.get(name, f"--{name.replace('_', '-')}"),
+            dest=name,
+            metavar=metavar,
+            default=default,
+            help=text,
+            type=_TYPES.get(name, type(default) if isinstance(default, (int, float)) else str),
+            nargs="+" if isinstance(default, tuple) else None,
+        )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default="fanin-compare",
+        help="folder for the report, the results and the trials; earlier reports are replaced",
+    )
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="use the trials that the folder has: the default"
+    )
+    again.add_argument("--fresh", action="store_true", help="forget the trials that it has")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="train on a Ray cluster; local starts one on this machine"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from fanin.lab.comparison import Unfinished, compare
+    from fanin.lab.files import check_folder
+    from fanin.lab.verdict import verdict
+
+    options = {field.name: getattr(arguments, field.name) for field in fields(Settings)}
+    options["initializers"] = _named(options["initializers"])
+    check_folder(arguments.out)
+    console = Console()
+    try:
+        comparison = compare(
+            **options, folder=arguments.out, fresh=arguments.fresh, ray=arguments.ray, progress=True
+        )
+    except Unfinished as stop:
+        console.print(stop.comparison.table())
+        raise
+    console.print(comparison.table())
+    console.print(verdict(comparison), markup=False, highlight=False)
+    for path in comparison.save(arguments.out):
+        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _named(words: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """The initializers' names, with those that @FILE has in its place."""
+    names: list[str] = []
+    for word in words:
+        if not word.startswith("@"):
+            names.append(word)
+            continue
+        try:
+            lines = Path(word[1:]).read_text("utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise FaninError(f"{word[1:]!r} cannot be read: {error}.") from error
+        names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return tuple(names)

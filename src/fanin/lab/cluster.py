@@ -1,0 +1,87 @@
+"""Trials on a Ray cluster: the same batches, trained by other machines."""
+
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fanin.errors import FaninError
+from fanin.lab.batch import Advance, Batch, train_batch
+from fanin.lab.runner import Run
+from fanin.lab.stack import one_thread
+from fanin.lab.trial import Trial
+
+
+def run_on(address: str) -> Run:
+    """How to run batches on the cluster at an address; "local" starts one on this machine.
+
+    A batch is one task on one CPU, and on a GPU where it asks for one. Workers need fanin, the
+    data and the factories at the same places. Raises FaninError where there is no such cluster.
+    """
+    ray = _ray()
+
+    def run(batches: Sequence[Batch], advance: Advance) -> Iterator[tuple[Batch, list[Trial]]]:
+        own = not ray.is_initialized()
+        _connect(ray, address)
+        try:
+            task = ray.remote(num_cpus=1, max_retries=2)(_train)
+            waiting = {
+                task.options(num_gpus=int(batch.device == "cuda")).remote(batch): batch
+                for batch in batches
+            }
+            while waiting:
+                (ready, *_), _ = ray.wait(list(waiting))
+                batch = waiting.pop(ready)
+                trials = _result(ray, ready)
+                advance(batch.steps)
+                yield batch, trials
+        finally:
+            if own:
+                ray.shutdown()
+
+    return run
+
+
+def _train(batch: Batch) -> list[Trial]:
+    with one_thread():
+        return train_batch(batch)
+
+
+def _ray() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        raise FaninError("ray is missing. Install it: pip install 'fanin[ray]'") from error
+
+
+def _connect(ray: Any, address: str) -> None:
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(
+            address=None if address == "local" else address,
+            logging_level="ERROR",
+            log_to_driver=False,
+            include_dashboard=False if address == "local" else None,
+        )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        reason = (str(error).splitlines() or [""])[0][:160]
+        raise FaninError(
+            f"no Ray cluster answers at {address!r} ({reason}). Start one with ray start --head, "
+            "or leave --ray out."
+        ) from error
+
+
+def _result(ray: Any, ready: Any) -> list[Trial]:
+    try:
+        trials: list[Trial] = ray.get(ready)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, FaninError):
+            raise FaninError(str(error.cause)) from error
+        raise
+    except ray.exceptions.RayError as error:
+        reason = (str(error).splitlines() or [""])[0][:160]
+        raise FaninError(
+            f"the Ray cluster lost a batch ({reason}). Finished trials are kept: run the same "
+            "command again."
+        ) from error
+    return trials

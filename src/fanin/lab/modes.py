@@ -1,0 +1,69 @@
+"""Whether trials are stacked or trained one after another: decided by trying, and told."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fanin.lab.method import Method
+from fanin.lab.single import Single
+from fanin.lab.stack import Stack
+
+TOLERANCE = 1e-2  # relative; wrong mathematics is off by far more, rounding by far less
+MODELS_IN_A_STACK = 96  # larger stacks are no faster, and lose more where a run is killed
+IMAGES_IN_A_STEP = 512  # bounds the memory of a step
+BYTES_IN_A_STACK = 2**30  # of parameters; gradients and the optimizer need up to three times more
+
+
+def capacity(model: nn.Module, batch_size: int) -> int:
+    """How many models one stack may hold."""
+    size = sum(value.numel() * value.element_size() for value in model.parameters())
+    room = BYTES_IN_A_STACK // max(1, size)
+    return max(1, min(MODELS_IN_A_STACK, IMAGES_IN_A_STEP // batch_size, room))
+
+
+def why_not_stacked(
+    models: Sequence[nn.Module], method: Method, images: Tensor, targets: Tensor
+) -> str | None:
+    """The reason to train two such models apart; None where a stack gives the same numbers.
+
+    `images` (2, batch, 1, 28, 28) and `targets` are a batch for each. The models stay as they are.
+    """
+    if any(not value.requires_grad for value in models[0].parameters()):
+        return "some of its parameters are frozen"
+    rates = [0.01, 0.01]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            stack = Stack(copy.deepcopy(list(models)), rates, method, "cpu")
+            together = [stack.gradients(images, targets), _after(stack, images, targets)]
+        except Exception as error:  # whatever torch raises at what vmap does not know
+            return f"vmap refuses it: {(str(error).splitlines() or [''])[0][:160]}"
+    for index, model in enumerate(models):
+        part = slice(index, index + 1)
+        single = Single([copy.deepcopy(model)], rates[part], method, "cpu")
+        batch = images[part], targets[part]
+        for one, two in zip(
+            [single.gradients(*batch), _after(single, *batch)], together, strict=True
+        ):
+            same = all(_close(one[0][name], two[0][name][part]) for name in one[0])
+            if not same or not _close(one[1], two[1][part]):
+                return "stacked, it gives other numbers than alone"
+    return None
+
+
+def _after(
+    trainer: Stack | Single, images: Tensor, targets: Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The losses after a step, and the outputs for the first image in eval mode."""
+    trainer.step(images, targets)
+    losses = trainer.step(images, targets)
+    outputs = [trainer.evaluate(index, images[index, :1]) for index in range(len(images))]
+    return {"outputs": torch.stack(outputs)}, losses
+
+
+def _close(one: Tensor, two: Tensor) -> bool:
+    if not (one.isfinite().all() and two.isfinite().all()):
+        return bool((one.isfinite() == two.isfinite()).all())
+    scale = float(torch.maximum(one.norm(), two.norm()))
+    return float((one - two).norm()) <= TOLERANCE * scale + 1e-6

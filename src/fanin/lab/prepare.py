@@ -1,0 +1,98 @@
+"""What a trial is made from: data, split, model and start, by the names in its specification."""
+
+import functools
+import platform
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import fanin
+from fanin.lab import losses, models, starts
+from fanin.lab.dataset import Dataset, Split, split
+from fanin.lab.models import Model
+from fanin.lab.setup import Setup, Spec
+from fanin.lab.signals import IMAGES
+from fanin.lab.sources import load
+
+
+def key_of(spec: Spec, device: str) -> str:
+    """The trial's key in a store."""
+    return spec.key(
+        {
+            "data": data_of(spec.setup).digest,
+            "model": model_of(spec.setup).digest,
+            "start": start_of(spec.start).digest,
+            "device": device,
+            **versions(),
+        }
+    )
+
+
+def versions() -> dict[str, str]:
+    """What results depend on beside the settings."""
+    return {
+        "fanin": fanin.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+@functools.lru_cache(maxsize=2)
+def _data(name: str, task: str) -> Dataset:
+    return load(name, task)
+
+
+@functools.lru_cache(maxsize=256)
+def start_of(name: str) -> starts.Start:
+    """The start of a name, read once."""
+    return starts.find(name)
+
+
+def data_of(setup: Setup) -> Dataset:
+    """The data that a setup names, read once."""
+    return _data(setup.data, setup.task)
+
+
+def model_of(setup: Setup) -> Model:
+    """The model that a setup names."""
+    return models.find(setup, data_of(setup))
+
+
+def forget() -> None:
+    """Read data and plans again: their files may have changed since another run."""
+    _data.cache_clear()
+    start_of.cache_clear()
+
+
+def split_of(setup: Setup, seed: int) -> Split:
+    """The split of a setup's data for a seed."""
+    return split(data_of(setup), setup.train, setup.test, setup.epochs, seed)
+
+
+def images_and_targets(setup: Setup, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Images and targets, as the setup's loss wants them, at some indices."""
+    data, places = data_of(setup), torch.from_numpy(chosen)
+    return torch.from_numpy(data.images)[places], losses.targets(setup.loss, data)[places]
+
+
+def initialized(specs: Sequence[Spec]) -> list[nn.Module]:
+    """A model for every spec. A plan that reads names and shapes alone is made once."""
+    plans: dict[str, fanin.Plan] = {}
+    built = []
+    for spec in specs:
+        model, start = model_of(spec.setup).build(spec.seed), start_of(spec.start)
+        plan = plans.get(spec.start)
+        if plan is None:
+            first = split_of(spec.setup, spec.seed).order[0][:IMAGES]
+            images, _ = images_and_targets(spec.setup, first)
+            plan = start.plan(model, spec.seed, images)
+            if start.reusable and all(row.initializer is not None for row in plan.rows):
+                plans[spec.start] = plan
+        plan.apply(model, spec.seed)
+        built.append(model)
+    return built

@@ -1,0 +1,54 @@
+"""One model, trained by plain torch: for models that vmap cannot stack."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fanin.lab.method import Method
+
+
+class Single:
+    """What a Stack of one model is, with the same signatures; the model itself is trained."""
+
+    def __init__(
+        self, models: Sequence[nn.Module], rates: Sequence[float], method: Method, device: str
+    ) -> None:
+        (model,), (rate,) = models, rates
+        self.model = model.to(device).train()
+        self.method = method
+        self._parameters = [value for value in self.model.parameters() if value.requires_grad]
+        self._optimizer = method.optimizer([{"params": self._parameters, "lr": rate}])
+
+    def gradients(self, images: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """By name, with a first axis of length one, before clipping; and the loss (1,)."""
+        loss = self._backward(images, targets)
+        found = {
+            name: torch.zeros_like(value) if value.grad is None else value.grad
+            for name, value in self.model.named_parameters()
+        }
+        return {name: value[None] for name, value in found.items()}, loss
+
+    def step(self, images: Tensor, targets: Tensor) -> Tensor:
+        """One step: images (1, batch, 1, 28, 28); the loss (1,) before it."""
+        loss = self._backward(images, targets)
+        gradients = [value.grad for value in self._parameters if value.grad is not None]
+        self.method.clip(gradients, stacked=False)
+        self._optimizer.step()
+        return loss
+
+    def evaluate(self, index: int, images: Tensor) -> Tensor:
+        """The model's outputs, in eval mode."""
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                outputs: Tensor = self.model(images)
+        finally:
+            self.model.train()
+        return outputs
+
+    def _backward(self, images: Tensor, targets: Tensor) -> Tensor:
+        self._optimizer.zero_grad()
+        loss = self.method.loss(self.model(images[0]), targets[0])
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()[None]

@@ -1,0 +1,79 @@
+"""A start is one row of a comparison: a name, and how it initializes a model for a seed."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+import fanin
+from fanin import initializers, recipes
+from fanin.errors import FaninError, suggestion
+from fanin.frameworks.torch._measure import TorchProbe
+
+PREFIX = "recipe:"  # tells a recipe from an initializer of the same name
+
+
+@dataclass(frozen=True)
+class Start:
+    """`plan(model, seed, images)` says what every parameter gets.
+
+    A plan that reads nothing but names and shapes is `reusable` for other seeds. `digest` is a
+    hash of the file that the name stands for.
+    """
+
+    name: str
+    plan: Callable[[nn.Module, int, Tensor], fanin.Plan]
+    reusable: bool = True
+    digest: str = ""
+
+    def initialize(self, model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
+        """Fill the model's parameters in place; returns the applied plan."""
+        return self.plan(model, seed, images).apply(model, seed)
+
+
+def find(name: str) -> Start:
+    """A start by name: an initializer or an expression, a recipe, or a plan's file (.toml)."""
+    if name == "glorot_then_he":
+        return Start(name, _glorot_then_he)
+    if name.endswith(".toml"):
+        return _from_file(name)
+    known = ("glorot_then_he", *recipes.names(), *initializers.names())
+    if name.startswith(PREFIX) or (name in recipes.names() and name not in initializers.names()):
+        return _from_recipe(name)
+    if name.isidentifier() and name not in known:
+        raise FaninError(f"unknown initializer {name!r}{suggestion(name, known)}")
+    initializer = initializers.get(name)
+    return Start(
+        name,
+        lambda model, seed, images: fanin.plan(model, initializer=initializer, unplaced="keep"),
+    )
+
+
+def _glorot_then_he(model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
+    """The article's recommendation: Glorot for the first layer, He for those behind a ReLU."""
+    first = next(name for name, value in model.named_parameters() if value.ndim > 1)
+    overrides = {first: "glorot_normal"}
+    return fanin.plan(model, initializer="he_normal", overrides=overrides, unplaced="keep")
+
+
+def _from_recipe(name: str) -> Start:
+    recipe = name.removeprefix(PREFIX)
+    if recipe == "lsuv":
+
+        def measured(model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
+            made = recipes.lsuv(TorchProbe(model, images, seed))
+            return fanin.plan(model, images, made, unplaced="keep")
+
+        return Start(name, measured, reusable=False)
+    found = recipes.find(recipe)
+    return Start(
+        name, lambda model, seed, images: fanin.plan(model, images, found, unplaced="keep")
+    )
+
+
+def _from_file(name: str) -> Start:
+    plan = fanin.Plan.load(name)
+    digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+    return Start(name, lambda model, seed, images: plan, digest=digest)

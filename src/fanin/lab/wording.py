@@ -1,0 +1,45 @@
+"""Short words for a comparison's numbers, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fanin.lab.statistics import Interval
+
+if TYPE_CHECKING:
+    from fanin.lab.comparison import Comparison, Row
+
+
+def score(comparison: Comparison, value: float) -> str:
+    """An accuracy of 0.9312 as `93.1 %`, an R² as `0.931`."""
+    return f"{value:.3f}" if comparison.settings.task == "regression" else f"{100 * value:.1f} %"
+
+
+def bounds(comparison: Comparison, interval: Interval) -> str:
+    """The two bounds, accuracies in percent; a word where one value gives none."""
+    if math.isnan(interval.low):
+        return "undefined"
+    if comparison.settings.task == "regression":
+        return f"{interval.low:.3f} to {interval.high:.3f}"
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+
+
+def steps(value: float | None) -> str:
+    """A number of steps, or `never`."""
+    return "never" if value is None else f"{value:,.0f}"
+
+
+def failures(row: Row) -> str:
+    """How many runs failed, and how: `2 of 8 (1 nan, 1 stuck)`."""
+    counts = f"{row.failed} of {len(row.trials)}"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in row.failures.items())
+    return f"{counts} ({kinds})" if kinds else counts
+
+
+def listed(names: Sequence[str], count: int) -> str:
+    """A few of `count` rows by name, more of them by number."""
+    if len(names) > 3:
+        return f"{len(names)} of the other {count - 1}"
+    return ", ".join(names)

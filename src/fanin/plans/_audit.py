@@ -1,0 +1,84 @@
+"""Audit: every parameter and buffer of a model accounted for, and measured against its plan."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fanin.initializers import Elementwise
+from fanin.plans._columns import aligned
+from fanin.plans._row import Row
+
+# Standard errors: a false alarm in fewer than one of 10**8 parameters, for normal values.
+_ERRORS = 6
+_ROUNDING = {"bfloat16": 2.0**-8, "float16": 2.0**-10}
+_HEADER = ("name", "is", "planned mean, std", "measured mean, std", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one parameter or buffer is.
+
+    `what` is the initializer, "kept", "tied to X" or "buffer"; `planned` and `measured` are
+    mean and standard deviation, None where nothing is planned or nothing differs by chance.
+    """
+
+    name: str
+    what: str
+    planned: tuple[float, float] | None = None
+    measured: tuple[float, float] | None = None
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Accounts of all parameters and buffers; prints as a table."""
+
+    accounts: tuple[Account, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything measured is as planned, within six standard errors."""
+        return all(account.ok for account in self.accounts)
+
+    @property
+    def findings(self) -> tuple[Account, ...]:
+        """What is not as planned."""
+        return tuple(account for account in self.accounts if not account.ok)
+
+    def __str__(self) -> str:
+        return "\n".join(aligned([_HEADER, *map(_cells, self.accounts)]))
+
+
+def audited(pairs: Iterable[tuple[Any, Row]], buffers: Iterable[str]) -> Audit:
+    """The audit of slots with their rows, and of the buffers of these names."""
+    accounts: list[Account] = []
+    for slot, row in pairs:
+        accounts.append(_account(slot, row))
+        accounts += [Account(alias, f"tied to {row.name}") for alias in row.aliases]
+    return Audit((*accounts, *(Account(name, "buffer") for name in buffers)))
+
+
+def _account(slot: Any, row: Row) -> Account:
+    measured = slot.moments()
+    if row.initializer is None:
+        return Account(row.name, f"kept: {row.why}", None, measured)
+    std = row.std or 0.0
+    mean = 0.0
+    if isinstance(row.initializer, Elementwise) and not row.axes.blocks:
+        mean = row.initializer.distribution(row.shape, row.axes).mean_of_values()
+    count = math.prod(slot.tensor.shape)
+    rounding = _ROUNDING.get(row.dtype, 2.0**-22)
+    # The variance of a sample deviation is (kurtosis - 1) std**2 / 4n: 1.25 for Laplace's 6.
+    error = _ERRORS / math.sqrt(max(count, 1))
+    close = abs(measured[0] - mean) <= error * std + rounding * abs(mean) + 1e-30
+    close &= abs(measured[1] - std) <= 1.12 * error * std + rounding * max(std, abs(mean)) + 1e-30
+    return Account(row.name, str(row.initializer), (mean, std), measured, close or not count)
+
+
+def _cells(account: Account) -> tuple[str, ...]:
+    pairs = [
+        "" if pair is None else f"{pair[0]:.4g}, {pair[1]:.4g}"
+        for pair in (account.planned, account.measured)
+    ]
+    return (account.name, account.what, *pairs, "" if account.ok else "NOT AS PLANNED")
