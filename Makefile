@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-peers test-arm test-sanitizers check format bench bench-gpu proof clean
+.PHONY: help demo test test-slow test-peers test-zoo test-arm test-sanitizers check format bench bench-gpu proof clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,13 +25,20 @@ test: $(INSTALLED)  ## Run the tests (minutes)
 	$(BIN)/pytest -n 2
 
 test-slow: $(INSTALLED)  ## Run the heavier tests too
-	$(BIN)/pytest -n 2 -m 'not peers'
+	$(BIN)/pytest -n 2 -m 'not peers and not zoo'
 
 # An environment of its own: TensorFlow may want other versions of what is pinned for the rest.
 test-peers:  ## Compare the words with three other implementations of Philox
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet --requirement tests/peers/requirements.txt pytest hypothesis .
 	.venv-peers/bin/pytest -m peers tests/peers
+
+# Models of other libraries, in an environment of its own.
+test-zoo:  ## Initialize and run the models of docs/zoo.md (10 minutes or more)
+	$(PYTHON) -m venv .venv-zoo
+	.venv-zoo/bin/pip install --quiet pytest hypothesis '.[torch]'
+	.venv-zoo/bin/pip install --quiet --no-deps --requirement tests/zoo/requirements.txt
+	.venv-zoo/bin/pytest -m zoo --durations=5 tests/zoo
 
 # The kernel without Python, for this machine and for an ARM one under an emulator.
 # (Debian: g++-aarch64-linux-gnu, qemu-user.)
@@ -87,4 +94,4 @@ proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes;
 	$(BIN)/python bench/nist.py
 
 clean:  ## Remove the virtual environment and everything built
-	rm -rf $(VENV) .venv-peers $(SANITIZED) build dist
+	rm -rf $(VENV) .venv-peers .venv-zoo $(SANITIZED) build dist

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torchvision_ops  # noqa: F401
 from torch import nn
 
 # Smallest members of their families, and image sizes that they accept.
@@ -72,6 +71,9 @@ TIMM: dict[str, int] = {
     "xception41": 160,
     "xcit_nano_12_p16_224": 224,
 }
+
+# Batch normalization of pooled activations, with one value for each sample, wants more than two.
+_BATCHES = {"levit_128s": 8, "resnest14d": 8, "rexnet_100": 8}
 
 # transformers model types with what makes them small; the class is the one that Auto* finds.
 _TEXT = {
@@ -165,11 +167,12 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
 Built = tuple[Callable[[], nn.Module], Any]
 
 
-def timm_model(name: str, batch: int = 2) -> Built:
+def timm_model(name: str) -> Built:
     """A factory, and inputs of unit variance."""
     import timm
 
-    return lambda: timm.create_model(name), torch.randn(batch, 3, TIMM[name], TIMM[name])
+    shape = (_BATCHES.get(name, 2), 3, TIMM[name], TIMM[name])
+    return lambda: timm.create_model(name), torch.randn(shape)
 
 
 def transformers_model(name: str, batch: int = 2) -> Built:
@@ -192,6 +195,8 @@ def transformers_model(name: str, batch: int = 2) -> Built:
 
 def build(name: str) -> Built:
     """The model of a row: timm's by its name, transformers' by "transformers/" and its type."""
+    import torchvision_ops  # noqa: F401
+
     _, slash, kind = name.rpartition("/")
     return transformers_model(kind) if slash else timm_model(name)
 

@@ -7,7 +7,7 @@ import pytest
 
 import fanin
 from fanin import cli
-from fanin.lab import comparison
+from fanin.lab import runner
 
 SMALL = ["--seeds", "2", "--train", "40", "--test", "30", "--epochs", "1", "--data", "digits"]
 
@@ -18,7 +18,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_compare_prints_a_table_and_writes_two_files(
+def test_compare_prints_a_table_and_writes_its_files(
     in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["compare", *SMALL, "--initializers", "torch", "uniform(-0.5, 0.5)", "--out", "o"]
@@ -26,8 +26,9 @@ def test_compare_prints_a_table_and_writes_two_files(
     out = capsys.readouterr().out
     assert "uniform(-0.5, 0.5)" in out
     assert "resized from 8x8 to 28x28 (bilinear)" in " ".join(out.split())
-    assert out.endswith("wrote o/report.html\nwrote o/results.json\n")
-    assert sorted(path.name for path in Path("o").iterdir()) == ["report.html", "results.json"]
+    assert out.endswith("wrote o/report.html\nwrote o/results.json\nwrote o/results.csv\n")
+    names = sorted(path.name for path in Path("o").iterdir())
+    assert names == ["report.html", "results.csv", "results.json", "trials.sqlite"]
 
 
 def write_inputs() -> None:
@@ -77,7 +78,7 @@ def test_bad_input_is_one_line_and_status_2(
     arguments: str,
     message: str,
 ) -> None:
-    monkeypatch.setattr(comparison, "train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr(runner, "train_batch", lambda *args: pytest.fail("trained"))
     write_inputs()
     before = sorted(in_folder.rglob("*"))
     assert cli.main(["compare", *SMALL, *arguments.split(" ")]) == 2
@@ -100,7 +101,7 @@ def test_ctrl_c_is_one_line_and_status_130(
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(comparison, "train", interrupt)
+    monkeypatch.setattr(runner, "train_batch", interrupt)
     assert cli.main(["compare", *SMALL]) == 130
     assert capsys.readouterr().err == "fanin: interrupted\n"
     assert list(in_folder.iterdir()) == []
@@ -151,6 +152,7 @@ def test_help_explains_every_flag_with_its_default(capsys: pytest.CaptureFixture
         cli.main(["compare", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     flags = ("initializers", "seeds", "seed", "data", "train", "test", "epochs", "batch-size")
-    for flag in (*flags, "lr", "target-loss", "out"):
+    flags += ("task", "model", "activation", "optimizer", "lr", "out")
+    for flag in (*flags, "target-loss", "depth", "lr-grid", "clip-norm", "baseline", "ray"):
         assert f"--{flag} " in text
-    assert text.count("(default: ") == len(flags) + 3
+    assert text.count("(default: ") == len(flags)

@@ -278,3 +278,10 @@ def test_what_is_no_initializer_is_refused(wrong: Any) -> None:
 def test_factories_refuse_what_is_no_number(make: Any, wrong: Any) -> None:
     with pytest.raises(FaninError, match=r"value|mean|scale"):
         make(wrong)
+
+
+def test_names_of_papers_and_libraries() -> None:
+    assert get("eye") == get("identity")
+    assert get("ZerO") == get("zero_hadamard")
+    with pytest.raises(FaninError, match="unknown initializer 'zero': did you mean 'zeros'"):
+        get("zero")

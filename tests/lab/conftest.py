@@ -1,35 +1,19 @@
 """A comparison made by hand, so that tests of its presentation train nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fanin.lab import stack
 from fanin.lab.comparison import Comparison, Row
 from fanin.lab.rates import Rate
 from fanin.lab.settings import Settings
-from fanin.lab.setup import Setup
 from fanin.lab.signals import Signals
 from fanin.lab.trial import Trial, Verdict
 
 Make = Callable[..., Comparison]
-
-SETUP = Setup(
-    data="digits",
-    task="classification",
-    train=40,
-    test=20,
-    epochs=1,
-    batch_size=4,
-    model="cnn2",
-    activation="relu",
-    depth=None,
-    loss="cross_entropy",
-    optimizer="adam",
-    clip_value=None,
-    clip_norm=None,
-)
 
 
 def trial(seed: int, score: float, verdict: Verdict = "learned", steps: int = 20) -> Trial:
@@ -40,6 +24,13 @@ def trial(seed: int, score: float, verdict: Verdict = "learned", steps: int = 20
         losses += 1
     signals = Signals(("conv1", "head"), (1.0, 0.5), (0.01, 0.02))
     return Trial(seed, losses, (score / 2, score), verdict, min(4, steps), signals)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The lab trains in one thread; two wait for each other where others use the machine."""
+    with stack.one_thread():
+        yield
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(make: Make) -> 
     assert all(link.startswith("#") for link in collector.links)
     assert "url(http" not in page
     assert "@import" not in page
-    assert collector.tags.count("svg") == 3  # one of dots, one of curves for each row
+    assert collector.tags.count("svg") == 5  # dots; for each row, curves and signals
 
 
 def test_every_plot_is_well_formed_and_takes_its_colours_from_the_page(make: Make) -> None:
@@ -43,7 +43,7 @@ def test_every_plot_is_well_formed_and_takes_its_colours_from_the_page(make: Mak
     plots = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     texts = [" ".join(ElementTree.fromstring(plot).itertext()) for plot in plots]
     assert NASTY in texts[0]
-    assert "every run diverged" in texts[2]
+    assert "every run met NaN" in texts[2]
     assert "var(--accent)" in plots[0]
     assert "var(--failed)" in plots[0]
     assert not re.search(r"#0[1-4]0[1-4]0[1-4]", page)
@@ -58,19 +58,51 @@ def test_json_is_valid_and_complete(make: Make) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    comparison = make({"a": [0.9, 0]})
+    comparison = make({"a": [0.9, 0], "b": [0.5, 0.5]})
     content = json.loads(report.json_text(comparison), parse_constant=refuse)
     assert content["settings"]["train"] == 20
-    assert content["command"] == comparison.settings.command
+    assert content["statistics"] == {
+        "alpha": 0.05,
+        "level": 0.95,
+        "power": 0.8,
+        "resamples": 9999,
+        "seed": 0,
+    }
     assert content["versions"] == {"fanin": "0"}
-    (row,) = content["rows"]
+    row, _ = content["rows"]
     assert (row["initializer"], row["failed"], row["reached_target"]) == ("a", 1, 1)
-    learned, diverged = row["trials"]
+    learned, failed = row["trials"]
     assert (learned["seed"], learned["verdict"]) == (0, "learned")
     assert len(learned["losses"]) == len(content["loss_steps"])
-    assert diverged["losses"][-1] is None
+    assert failed["losses"][-1] is None
+    assert learned["signals"]["forward"] == [1.0, 0.5]
+    (pair,) = content["differences"]["score"]["comparisons"]
+    assert (pair["first"], pair["second"], pair["found"]) == ("a", "b", False)
+
+
+def test_what_belongs_to_one_run_is_in_run_alone(make: Make) -> None:
+    one, two = make({"a": [0.9]}), make({"a": [0.9]})
+    two.run["seconds"] = 99.0  # type: ignore[index]
+    first, second = (json.loads(report.json_text(each)) for each in (one, two))
+    assert first.pop("run") != second.pop("run")
+    assert first == second
 
 
 def test_one_seed_has_null_for_its_interval(make: Make) -> None:
     content = json.loads(report.json_text(make({"a": [0.9]})))
-    assert content["rows"][0]["accuracy"] == {"mean": 0.9, "low": None, "high": None}
+    assert content["rows"][0]["score"] == {"mean": 0.9, "low": None, "high": None}
+
+
+def test_csv_has_a_line_for_every_trial(make: Make) -> None:
+    lines = report.csv_text(make({"uniform(-0.5, 0.5)": [0.9, 0], "b": [0.5, 0.4]})).splitlines()
+    assert lines[0] == "initializer,seed,lr,verdict,score,final_loss,steps_to_target"
+    assert len(lines) == 5
+    assert lines[1].startswith('"uniform(-0.5, 0.5)",0,0.001,learned,0.9,')
+    assert lines[2] == '"uniform(-0.5, 0.5)",1,0.001,nan,0,nan,'
+
+
+def test_the_page_says_how_it_was_tested(make: Make) -> None:
+    page = " ".join(report.html(make({"a": [0.9, 0.8], "b": [0.5, 0.4]})).split())
+    assert "Alpha 0.05; 2 seeds" in page
+    assert "9999 bootstrap resamples" in page
+    assert "fanin compare --initializers a b --seeds 2" in page

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 import fanin
 from fanin.initializers import constant, normal, ones, zeros
 from fanin.plans import Plan
+from fanin.recipes._auto import BRANCH
 
 
 def scale(plan: Plan, name: str) -> float:
@@ -74,8 +75,8 @@ def test_branches_share_the_stream(depth: int) -> None:
     gelu = fanin.gain("gelu") ** 2
     for block in range(depth):
         assert scale(plan, f"{block}.up.weight") == pytest.approx(1.0)
-        assert scale(plan, f"{block}.down.weight") == pytest.approx(gelu / depth, rel=1e-6)
-        assert plan[f"{block}.down.weight"].output == pytest.approx(1 / depth)
+        assert scale(plan, f"{block}.down.weight") == pytest.approx(BRANCH * gelu / depth, rel=1e-6)
+        assert plan[f"{block}.down.weight"].output == pytest.approx(BRANCH / depth)
 
 
 def test_a_branch_that_ends_in_a_norm_is_scaled_by_the_norm() -> None:
@@ -88,7 +89,7 @@ def test_a_branch_that_ends_in_a_norm_is_scaled_by_the_norm() -> None:
             return x + self.norm(self.conv(torch.relu(x)))
 
     plan = fanin.plan(nn.Sequential(*[Normed() for _ in range(4)]), torch.zeros(2, 4, 8, 8))
-    assert plan["3.norm.weight"].initializer == constant(0.5)
+    assert plan["3.norm.weight"].initializer == constant(math.sqrt(BRANCH / 4))
     assert plan["0.conv.weight"].output == 1.0
 
 

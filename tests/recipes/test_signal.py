@@ -76,9 +76,9 @@ def test_a_function_of_two_independent_activations() -> None:
 @pytest.mark.parametrize("count", [4, 9])
 def test_the_largest_of_several(count: int) -> None:
     draws = RNG.standard_normal((200_000, count))
-    largest = signal.largest(gaussian(1.0, 0), count)
+    largest = signal.largest(gaussian(1.0, 0), count, 1)
     assert largest.second == pytest.approx(np.mean(draws.max(1) ** 2), rel=0.01)
-    rectified_largest = signal.largest(rectified(), count)
+    rectified_largest = signal.largest(rectified(), count, 1)
     assert rectified_largest.second == pytest.approx(np.mean(relu(draws).max(1) ** 2), rel=0.01)
 
 
@@ -100,3 +100,10 @@ def test_concatenation_weighs_by_size() -> None:
     assert both.second == pytest.approx(7 / 4)
     mixed = signal.concatenated([rectified(), gaussian(4.0, 1)], [1, 1], 2)
     assert mixed.second == pytest.approx((0.5 + 4) / 2, rel=1e-9)
+
+
+def test_the_largest_of_correlated_positions() -> None:
+    shared, own = RNG.standard_normal((200_000, 1)), RNG.standard_normal((200_000, 4))
+    draws = math.sqrt(0.7) * shared + math.sqrt(0.3) * own
+    made = signal.largest(rectified(correlation=0.7), 4, 1)
+    assert made.second == pytest.approx(np.mean(relu(draws).max(1) ** 2), rel=0.01)

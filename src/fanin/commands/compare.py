@@ -1,6 +1,7 @@
 """`fanin compare`: train one network from several initializations, and report."""
 
 import argparse
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
     """Shows the defaults that there are."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, (), False):
+        if action.default in (None, ()) or action.default is False:
             return action.help
         return super()._get_help_string(action)
 
@@ -114,7 +115,12 @@ def _run(arguments: argparse.Namespace) -> None:
     console = Console()
     try:
         comparison = compare(
-            **options, folder=arguments.out, fresh=arguments.fresh, ray=arguments.ray, progress=True
+            **options,
+            folder=arguments.out,
+            fresh=arguments.fresh,
+            ray=arguments.ray,
+            workers=_cpus(),
+            progress=True,
         )
     except Unfinished as stop:
         console.print(stop.comparison.table())
@@ -123,6 +129,12 @@ def _run(arguments: argparse.Namespace) -> None:
     console.print(verdict(comparison), markup=False, highlight=False)
     for path in comparison.save(arguments.out):
         console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _cpus() -> int:
+    """The CPUs that this process may use."""
+    count = getattr(os, "sched_getaffinity", None)
+    return len(count(0)) if count else os.cpu_count() or 1
 
 
 def _named(words: tuple[str, ...] | list[str]) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ FAMILIES = {
 ENTRIES: dict[str, Entry] = {row.name: row for rows in FAMILIES.values() for row in rows}
 
 _ALIASES = {"xavier": "glorot", "kaiming": "he"}
+# In just this spelling: who writes "zero" means zeros.
+_SYNONYMS = {"eye": "identity", "ZerO": "zero_hadamard"}
 # "he_normal", "He Normal", "kaiming_normal_", "keras.initializers.HeNormal": and its arguments
 _SPELLED = re.compile(r"\s*((?:\w+\.)*)([A-Za-z][\w -]*?)\s*(\(.*\))?\s*", re.DOTALL)
 _TRUNCATES = ("keras", "tf", "tensorflow", "jax", "flax")  # in whose words normal is truncated
@@ -59,6 +61,7 @@ def names() -> tuple[str, ...]:
 
 def _entry(name: str, module: str = "") -> Entry:
     """The entry of a name in any spelling; `module` is what stood before its last dot."""
+    name = _SYNONYMS.get(name, name)
     known = {_squeezed(one): one for one in names()}
     found = known.get(_squeezed(name))
     if found is None:

@@ -16,6 +16,7 @@ from fanin.lab.stack import one_thread
 from fanin.lab.trial import Trial, train
 
 Advance = Callable[[int], object]
+ENOUGH_FOR_TWO = 64  # stacks of fewer than half of these waste what a second core gives
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,18 @@ def schedule(specs: Sequence[Spec]) -> Schedule:
         size, reason = _capacity(setup, mine[0].seed)
         # Every start once, so that one that this model refuses is found before any training.
         prepare.initialized(list({spec.start: spec for spec in mine}.values()))
-        count = math.ceil(len(mine) / size)  # of equal stacks, rather than full ones and a rest
+        count = _count(len(mine), size)
         ends = [len(mine) * n // count for n in range(count + 1)]
         parts = [tuple(mine[a:b]) for a, b in itertools.pairwise(ends)]
         batches += [Batch(part, reason is None, device) for part in parts]
         told[setup] = reason or "stacked"
     return Schedule(tuple(batches), told)
+
+
+def _count(trials: int, size: int) -> int:
+    """How many batches of equal size. Many trials make an even number, for two cores or more."""
+    count = math.ceil(trials / size)
+    return 2 * math.ceil(count / 2) if size > 1 and trials >= ENOUGH_FOR_TWO else count
 
 
 def train_batch(batch: Batch, advance: Advance = lambda steps: None) -> list[Trial]:

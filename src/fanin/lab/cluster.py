@@ -1,6 +1,8 @@
 """Trials on a Ray cluster: the same batches, trained by other machines."""
 
 import importlib
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,7 +27,7 @@ def run_on(address: str) -> Run:
         try:
             task = ray.remote(num_cpus=1, max_retries=2)(_train)
             waiting = {
-                task.options(num_gpus=int(batch.device == "cuda")).remote(batch): batch
+                task.options(num_gpus=int(batch.device == "cuda")).remote(batch, os.getcwd()): batch
                 for batch in batches
             }
             while waiting:
@@ -41,7 +43,9 @@ def run_on(address: str) -> Run:
     return run
 
 
-def _train(batch: Batch) -> list[Trial]:
+def _train(batch: Batch, folder: str) -> list[Trial]:
+    if os.path.isdir(folder):  # where the user's files and factories are, if they are here
+        os.chdir(folder)
     with one_thread():
         return train_batch(batch)
 
@@ -57,18 +61,26 @@ def _connect(ray: Any, address: str) -> None:
     if ray.is_initialized():
         return
     try:
+        _reach(address)
         ray.init(
             address=None if address == "local" else address,
             logging_level="ERROR",
             log_to_driver=False,
             include_dashboard=False if address == "local" else None,
         )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0][:160]
         raise FaninError(
             f"no Ray cluster answers at {address!r} ({reason}). Start one with ray start --head, "
             "or leave --ray out."
         ) from error
+
+
+def _reach(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _result(ray: Any, ready: Any) -> list[Trial]:

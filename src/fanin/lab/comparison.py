@@ -23,7 +23,7 @@ from fanin.lab.files import write_files
 from fanin.lab.losses import guess
 from fanin.lab.progress import progress as progress_bar
 from fanin.lab.rates import Rate
-from fanin.lab.runner import Interrupted, run_here, run_trials
+from fanin.lab.runner import Interrupted, Run, run_on_cores, run_trials
 from fanin.lab.settings import Settings
 from fanin.lab.setup import Spec
 from fanin.lab.statistics import Interval, mean_interval
@@ -137,6 +137,7 @@ def compare(
     folder: str | Path | None = None,
     fresh: bool = False,
     ray: str | None = None,
+    workers: int = 1,
     progress: bool = False,
     **settings: Any,
 ) -> Comparison:
@@ -147,6 +148,7 @@ def compare(
             `torch`, `lsuv`), `glorot_then_he`, and files of plans (`plan.toml`).
         folder: where finished trials are kept, and found by the next run; None for memory.
         fresh: forget the trials that the folder has.
+        workers: processes that train on this machine's CPUs; the numbers do not depend on it.
         ray: the address of a Ray cluster that trains; "local" starts one.
         progress: show a bar on stderr.
         settings: the other fields of `fanin.lab.settings.Settings`.
@@ -161,15 +163,16 @@ def compare(
             raise FaninError(f"unknown setting {name!r}{suggestion(name, known)}")
     wanted = Settings(initializers=initializers, **settings)
     path = None if folder is None else Path(folder) / NAME
-    return _Work(wanted, path, fresh, ray).run(progress)
+    run = run_on(ray) if ray else run_on_cores(workers)
+    return _Work(wanted, path, fresh, run).run(progress)
 
 
 class _Work:
     """The stages of one comparison over one store."""
 
-    def __init__(self, settings: Settings, path: Path | None, fresh: bool, ray: str | None) -> None:
+    def __init__(self, settings: Settings, path: Path | None, fresh: bool, run: Run) -> None:
         self.settings, self.path, self.fresh = settings, path, fresh
-        self.run_batches = run_on(ray) if ray else run_here
+        self.run_batches = run
         self.start = time.perf_counter()
         self.found: dict[Spec, Trial] = {}
         self.notes: dict[str, None] = {}

@@ -11,7 +11,7 @@ from fanin.lab.single import Single
 from fanin.lab.stack import Stack
 
 TOLERANCE = 1e-2  # relative; wrong mathematics is off by far more, rounding by far less
-MODELS_IN_A_STACK = 96  # larger stacks are no faster, and lose more where a run is killed
+MODELS_IN_A_STACK = 96  # larger stacks are hardly faster, and lose more where a run is killed
 IMAGES_IN_A_STEP = 512  # bounds the memory of a step
 BYTES_IN_A_STACK = 2**30  # of parameters; gradients and the optimizer need up to three times more
 

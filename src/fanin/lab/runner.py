@@ -12,6 +12,7 @@ from fanin.lab.trial import Stopped, Trial
 
 # How batches are run: it yields each with its trials, in any order, as they finish.
 Run = Callable[[Sequence[Batch], Advance], Iterator[tuple[Batch, list[Trial]]]]
+WORTH_A_PROCESS = 20_000  # training steps: some seconds of work, as long as a start takes
 
 
 def run_trials(
@@ -52,6 +53,32 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, found: dict[Spec, Trial]) -> None:
         super().__init__()
         self.found = found
+
+
+def run_on_cores(workers: int) -> Run:
+    """How to run batches in so many processes of this machine, where it is worth starting them."""
+
+    def run(batches: Sequence[Batch], advance: Advance) -> Iterator[tuple[Batch, list[Trial]]]:
+        count = min(workers, len(batches))
+        on_cpu = all(batch.device == "cpu" for batch in batches)
+        if count < 2 or not on_cpu or sum(batch.steps for batch in batches) < WORTH_A_PROCESS:
+            yield from run_here(batches, advance)
+            return
+        from joblib import Parallel, delayed  # type: ignore[import-untyped]
+
+        pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch=count)
+        for index, trials in pool(
+            delayed(_numbered)(index, batch) for index, batch in enumerate(batches)
+        ):
+            advance(batches[index].steps)
+            yield batches[index], trials
+
+    return run
+
+
+def _numbered(index: int, batch: Batch) -> tuple[int, list[Trial]]:
+    with one_thread():
+        return index, train_batch(batch)
 
 
 def run_here(batches: Sequence[Batch], advance: Advance) -> Iterator[tuple[Batch, list[Trial]]]:

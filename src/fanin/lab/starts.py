@@ -10,7 +10,6 @@ from torch import Tensor, nn
 import fanin
 from fanin import initializers, recipes
 from fanin.errors import FaninError, suggestion
-from fanin.frameworks.torch._measure import TorchProbe
 
 PREFIX = "recipe:"  # tells a recipe from an initializer of the same name
 
@@ -61,12 +60,14 @@ def _glorot_then_he(model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
 def _from_recipe(name: str) -> Start:
     recipe = name.removeprefix(PREFIX)
     if recipe == "lsuv":
-
-        def measured(model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
-            made = recipes.lsuv(TorchProbe(model, images, seed))
-            return fanin.plan(model, images, made, unplaced="keep")
-
-        return Start(name, measured, reusable=False)
+        # It measures on what the seed draws, so that its plan is made only while initializing.
+        return Start(
+            name,
+            lambda model, seed, images: fanin.initialize(
+                model, seed, images, "lsuv", unplaced="keep"
+            ),
+            reusable=False,
+        )
     found = recipes.find(recipe)
     return Start(
         name, lambda model, seed, images: fanin.plan(model, images, found, unplaced="keep")

@@ -67,7 +67,9 @@ def _on_steps(comparison: Comparison) -> str:
     slower = "all others need more"
     if family.alike:
         more = "needs" if len(family.worse) == 1 else "need"
-        slower = f"{listed(family.worse, len(comparison.rows))} {more} more"
+        slower = (
+            f"{listed(family.worse, len(comparison.rows))} {more} more, the rest is not told apart"
+        )
     return f"{needs}; {slower}."
 
 

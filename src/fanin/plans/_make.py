@@ -62,6 +62,9 @@ def _planned(
     if initializer is not None and recipe != "auto":
         raise FaninError("recipe and initializer are both given; give one of them.")
     adapter = adapter_for(model)
+    slots = {slot.param.name: slot for slot in adapter.slots(model, rename=rename, shards=shards)}
+    if inputs is not None:
+        _refuse_sharded(slots.values())
     if initializer is not None:
         chosen = single(initializer)
     elif recipe == "lsuv":  # the one that looks at values: it draws, and measures on the inputs
@@ -70,9 +73,6 @@ def _planned(
         chosen = lsuv(adapter.TorchProbe(model, inputs, seed, rename))
     else:
         chosen = find(recipe)
-    slots = {slot.param.name: slot for slot in adapter.slots(model, rename=rename, shards=shards)}
-    if inputs is not None:
-        _refuse_sharded(slots.values())
     params = {name: slot.param for name, slot in slots.items()}
     given = given_by_name(params, overrides)
     graph = None if inputs is None else adapter.trace(model, inputs, rename)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fanin._fans import Fans, fans
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.initializers import Initializer
+from fanin.initializers import Elementwise, Initializer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,17 @@ class Row:
     def std(self) -> float | None:
         """The standard deviation of the values, after truncation; None where kept."""
         return None if self.initializer is None else self.initializer.std(self.shape, self.axes)
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the values; None where kept, or where values depend on each other."""
+        if not isinstance(self.initializer, Elementwise):
+            return None
+        try:
+            drawn = self.initializer.distribution(self.shape, self.axes)
+        except FaninError:  # blocks that are drawn each in its own way
+            return None
+        return drawn.mean_of_values()
 
     @property
     def fans(self) -> Fans | None:

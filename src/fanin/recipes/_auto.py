@@ -18,7 +18,7 @@ from fanin.recipes._structure import Structure
 
 HEAD = 1.0  # second moment of a head's output
 TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
-BRANCH = 1.0  # what all branches of a stream together add to its second moment, of what it has
+BRANCH = 4.0  # what all branches of a stream together add to its second moment, of what it has
 
 
 def _choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
@@ -196,6 +196,8 @@ class _Auto:
         why = f"input{_before(self.graph, node)} has second moment {weight.fed:.4g}"
         if weight.averaged:
             why += ", an average: output RMS 1/sqrt(T) to 1 of the plan's"
+        if weight.uses > 1:
+            why += f"; used {weight.uses} times"
         if reason:
             why += f"; {reason}"
         drawn: Initializer = variance_scaling(scale, "fan_in", "normal")

@@ -91,6 +91,18 @@ class Graph:
                 users[source].append(position)
         return tuple(map(tuple, users))
 
+    def shown(self, position: int) -> int | None:
+        """The node that a view shows: of a slice of a concatenation, the part of its shape."""
+        node = self.nodes[position]
+        if node.op != "view" or not node.inputs:
+            return None
+        source = self.nodes[node.inputs[0]]
+        if node.label in ("slice", "select") and source.op == "concat":
+            parts = [one for one in source.inputs if self.nodes[one].shape == node.shape]
+            if len(parts) == 1:
+                return parts[0]
+        return node.inputs[0]
+
     def __str__(self) -> str:
         """A line for every node: its position, operation, inputs, and what else it says."""
         return "\n".join(f"{position} {node}" for position, node in enumerate(self.nodes))

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from fanin.initializers import variance_scaling
+from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph
 from fanin.recipes._tree import by_kind, magnitude
 from fanin.recipes._uses import kept_constants, positions, refined
+
+_SMALL = 0.02  # RMS of a table that may be added to anything
 
 Rule = Callable[[Param], Choice | None]
 
@@ -24,7 +26,7 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
     constants = kept_constants(graph)
     made: dict[str, Choice] = {}
     for name, param in shown.items():
-        if name in constants:
+        if name in constants and param.kind != "magnitude":
             why = "acts element by element; kept as made"
             made[name] = Choice(None, "constant of the layer", why)
             continue
@@ -42,6 +44,9 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
 def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     """The rule of the kind; the reason says where a run might have shown more."""
     choice = by_kind(param)
+    if choice is None and not ran and param.kind == "other" and len(param.shape) == 2:
+        why = "rows of something: a small table; the model was not run"
+        return Choice(normal(std=_SMALL), "table", why)
     if choice is None or used or param.kind in ("bias", "shift", "scale"):
         return choice
     why = "the run did not use it" if ran else "the model was not run"

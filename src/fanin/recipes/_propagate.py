@@ -1,5 +1,6 @@
 """Propagate: second moments through a graph, and the variance that every weight needs."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,13 +28,14 @@ _RECURRENT = {"lstm": 0.13, "gru": 0.25, "rnn": 0.45}
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What one use of a weight needs: variance `scale` / fan_in gives its output `target`."""
+    """What a weight needs: variance `scale` / fan_in gives its first output `target`."""
 
     node: int
     scale: float
     target: float | None  # None: not to be foreseen
     fed: float  # the second moment of what feeds it
     averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
+    uses: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,18 @@ class Propagation:
     variances: Mapping[str, float] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     signals: list[Signal | None] = field(default_factory=list)
+    asked: dict[str, list[float]] = field(default_factory=dict)  # scales, by every use of a weight
 
     def run(self) -> "Propagation":
         for position, node in enumerate(self.graph.nodes):
             inputs = [self.signals[source] for source in node.inputs]
             step = _STEPS.get(node.op, _passed)
-            self.signals.append(step(self, position, node, inputs))
+            self.signals.append(_credible(step(self, position, node, inputs), position))
+        for name, scales in self.asked.items():
+            # Of a weight that is used again and again, the mean that keeps the product of all.
+            together = math.exp(sum(map(math.log, scales)) / len(scales))
+            uses = len(scales)
+            self.weights[name] = replace(self.weights[name], scale=together, uses=uses)
         return self
 
     def target(self, position: int) -> float:
@@ -96,6 +104,8 @@ def fan_in_of(use: Use, shape: tuple[int, ...]) -> float:
     return max(fans(shape, whole).fan_in, 1e-9)
 
 
+_LEAST = 1e-9  # second moments beyond it, or its inverse
+
 Inputs = Sequence[Signal | None]
 Step = Callable[[Propagation, int, Node, Inputs], Signal | None]
 
@@ -104,10 +114,20 @@ def _passed(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     return inputs[0] if inputs else None
 
 
+def _credible(signal: Signal | None, position: int) -> Signal | None:
+    """What grows without bound says nothing of a model that works: it counts as one."""
+    if signal is None or _LEAST < signal.second < 1 / _LEAST or signal.second == 0:
+        return signal
+    return gaussian(1.0, position)
+
+
 def _view(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     """The same values; a part of the elements is independent of the other parts."""
-    signal = inputs[0] if inputs else None
-    if signal is None or node.label not in ("slice", "select"):
+    shown = run.graph.shown(position)
+    if shown is None:
+        return None
+    signal = run.signals[shown]
+    if signal is None or node.label not in ("slice", "select") or shown != node.inputs[0]:
         return signal
     return replace(signal, base=position)
 
@@ -123,6 +143,8 @@ def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
 
 
 def _table(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    if node.param is not None and node.param.through:
+        return None  # a constant of the layer, such as a decay rate
     return gaussian(run.size(node, 1.0) ** 2, position)
 
 
@@ -139,13 +161,13 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     fan_in = fan_in_of(use, run.shapes[use.name])
     if use.name in run.variances:
         target = fan_in * run.variances[use.name] * fed.second
-    elif use.name in run.weights:  # used before: that use decided
-        target = run.weights[use.name].scale * fed.second
+    elif fed.second > 0:
+        run.asked.setdefault(use.name, []).append(target / fed.second)
+        run.weights.setdefault(use.name, Weight(position, 0.0, target, fed.second, fed.averaged))
     else:
-        scale = target / fed.second if fed.second > 0 else target
-        run.weights[use.name] = Weight(position, scale, target, fed.second, fed.averaged)
-        target = target if fed.second > 0 else 0.0
-    return gaussian(target, position, fed.share)
+        run.weights.setdefault(use.name, Weight(position, target, target, 0.0, fed.averaged))
+        target = 0.0
+    return gaussian(target, position, fed.share, averaged=fed.averaged)
 
 
 def _standardized(run: Propagation, position: int, use: Use, fed: Signal) -> Signal:
@@ -217,7 +239,24 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return a or b
     if a.averaging or b.averaging:  # averages of averages
         return a if a.averaging else b
+    decays = [_is_decay(run.graph, source) for source in node.inputs]
+    if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
+        return b if decays[0] else a
     return added(a, scaled(b, -1.0) if node.label == "sub" else b, position)
+
+
+def _is_decay(graph: Graph, position: int) -> bool:
+    """Whether a state is multiplied by an exponential, as recurrences do at every step."""
+    node = graph.nodes[position]
+    return node.op == "mul" and any(
+        graph.nodes[_through_views(graph, source)].label.startswith("exp") for source in node.inputs
+    )
+
+
+def _through_views(graph: Graph, position: int) -> int:
+    while (shown := graph.shown(position)) is not None:
+        position = shown
+    return position
 
 
 def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -225,7 +264,7 @@ def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
     if a is None or b is None:
         return a or b
     if a.averaging != b.averaging:  # weighted by a router's or an attention's averages
-        return b if a.averaging else a
+        return replace(b if a.averaging else a, weighted=True)
     return multiplied(a, b, position)
 
 
@@ -248,7 +287,9 @@ def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
         return None
     if signal.share < 1e-6:
         return gaussian(signal.second, position, 1.0, averaged=True)
-    return pooled(signal, np.inf, position)
+    # What positions share beyond their mean is the data's.
+    own = signal.shared > 1.01 * signal.mean**2
+    return replace(pooled(signal, np.inf, position), averaged=own)
 
 
 def _pool(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -256,13 +297,15 @@ def _pool(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
 
 
 def _max(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if inputs[0] is None else largest(inputs[0], node.amount or 1.0)
+    return None if inputs[0] is None else largest(inputs[0], node.amount or 1.0, position)
 
 
 def _sum(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     signal, count = inputs[0], node.amount or 1.0
     if signal is None or signal.averaging:
         return signal
+    if signal.weighted:
+        return replace(signal, weighted=False)
     second = count * (signal.second + (count - 1) * signal.shared)
     return gaussian(second, position, signal.share, count * signal.mean)
 

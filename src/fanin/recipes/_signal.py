@@ -38,6 +38,7 @@ class Signal:
     base: int
     correlation: float = 0.0
     averaging: bool = False  # weights of an average, as a softmax makes them
+    weighted: bool = False  # times such weights, and not summed yet
     averaged: bool = False  # an average over T positions: its RMS is 1/sqrt(T) to 1 times this
 
     @cached_property
@@ -168,18 +169,29 @@ def normalized(signal: Signal, *, centred: bool) -> Signal:
 
 def pooled(signal: Signal, count: float, node: int) -> Signal:
     """The mean over `count` positions; over infinitely many, what they share."""
-    second = signal.second / count + (1 - 1 / count) * signal.shared
-    return gaussian(max(second, signal.mean**2), node, 1.0, signal.mean)
+    mean, spread = signal.mean, signal.shared - signal.mean**2
+    second = max(signal.second / count + (1 - 1 / count) * signal.shared, mean**2)
+    rest = second - mean**2
+    correlation = 1.0 if math.isinf(count) or rest <= 0 else spread / rest
+    return gaussian(second, node, correlation, mean)
 
 
-def largest(signal: Signal, count: float) -> Signal:
-    """The largest of `count` independent positions."""
+def largest(signal: Signal, count: float, node: int) -> Signal:
+    """The largest of `count` positions; what their z do not share is independent."""
     ordered = np.sort(signal.values)  # of a function of z that need not rise
     if not np.array_equal(ordered, signal.values):
         order = np.argsort(signal.values, kind="stable")
         reached = np.cumsum(MASS[order]) - MASS[order] / 2
         ordered = np.interp(_PROBABILITY, reached, signal.values[order])
-    return replace(signal, values=np.interp(_PROBABILITY ** (1 / count), _PROBABILITY, ordered))
+    shared = min(max(signal.correlation, 0.0), 1.0)
+    top = np.interp(_PROBABILITY ** (1 / count), _PROBABILITY, Z)
+    nodes, weights = _hermite(48)
+    z = math.sqrt(1 - shared) * top[:, None] + math.sqrt(shared) * nodes
+    mass = np.broadcast_to(MASS[:, None] * weights, z.shape)
+    spread = float(MASS @ top**2) - float(MASS @ top) ** 2
+    values = np.interp(z, Z, ordered)
+    correlation = shared / (shared + (1 - shared) * spread)
+    return _mixture(values.ravel(), mass.ravel(), node, correlation)
 
 
 def _is_gaussian(signal: Signal) -> bool:

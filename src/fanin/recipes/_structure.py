@@ -14,6 +14,9 @@ _PASSED = (*_CARRIERS, "pointwise", "pool", "max", "mean", "sum")
 # What a stream keeps its identity through, so that a chain of residual additions goes on.
 _STREAM = (*_PASSED, "normalize", "scale", "shift")
 
+# What an operand may pass between the stream and the addition.
+_KEPT = (*_CARRIERS, "pointwise", "normalize", "scale", "shift")
+
 
 @dataclass(frozen=True, slots=True)
 class Residual:
@@ -69,7 +72,8 @@ class Structure:
             node = self.graph.nodes[position]
             if node.op not in ops or not node.inputs or self._second_input(node):
                 return
-            position = node.inputs[0]
+            shown = self.graph.shown(position)
+            position = node.inputs[0] if shown is None else shown
 
     def _second_input(self, node: Node) -> bool:
         return node.op == "pointwise" and len(set(node.inputs)) > 1
@@ -77,8 +81,24 @@ class Structure:
     @cached_property
     def residuals(self) -> dict[int, Residual]:
         """Every addition of a branch to a stream, by its node."""
-        found = (self._residual(i) for i, node in enumerate(self.graph.nodes) if node.op == "add")
+        finders = {"add": self._residual, "shift": self._residual_of_parameter}
+        found = (
+            finders[node.op](position)
+            for position, node in enumerate(self.graph.nodes)
+            if node.op in finders
+        )
         return {residual.node: residual for residual in found if residual}
+
+    def _residual_of_parameter(self, position: int) -> Residual | None:
+        """A branch added to a parameter that is its stream: a class token of its own."""
+        node = self.graph.nodes[position]
+        (branch,) = node.inputs
+        name = node.param.name if node.param else None
+        for source, one in enumerate(self.graph.nodes[:position]):
+            same = one.op == "parameter" and one.param is not None and one.param.name == name
+            if same and self.above[branch] >> source & 1:
+                return Residual(position, source, branch, shortcut=False)
+        return None
 
     def _residual(self, position: int) -> Residual | None:
         a, b = self.graph.nodes[position].inputs
@@ -86,7 +106,7 @@ class Structure:
             return None
         for stream, branch in ((a, b), (b, a)):
             inside = self.above[branch] | 1 << branch
-            if any(inside >> one & 1 for one in self._back(stream, (*_CARRIERS, "pointwise"))):
+            if any(inside >> one & 1 for one in self._back(stream, _KEPT)):
                 own = inside & ~(self.above[stream] | 1 << stream)
                 if own & self._weights or self._starts_with_norm(stream, own):
                     return Residual(position, stream, branch, shortcut=False)

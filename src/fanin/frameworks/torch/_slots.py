@@ -8,7 +8,7 @@ from torch import nn
 
 from fanin.errors import FaninError, suggestion
 from fanin.frameworks.torch._modules import Role, roles
-from fanin.frameworks.torch._names import TABLES, Place, canonical_places
+from fanin.frameworks.torch._names import TABLES, Place, Placed, canonical_places
 from fanin.frameworks.torch._shards import refuse_flat, shard_given, shard_of
 from fanin.frameworks.torch._slot import Slot
 from fanin.frameworks.torch._vacancy import vacancy
@@ -34,10 +34,34 @@ def slots(
     for name in given:
         if name not in places:
             raise FaninError(f"shards has {name!r}{suggestion(name, list(places))}")
+    _refuse_shared_memory(places)
     return [
         _slot(name, tensor, homes, known.get(id(tensor)), given, device)
         for name, (tensor, homes) in places.items()
     ]
+
+
+def _refuse_shared_memory(places: Mapping[str, Placed]) -> None:
+    """Two parameters over the same elements: the second to be written would spoil the first."""
+    taken: dict[int, list[tuple[int, int, str, nn.Parameter]]] = {}
+    for name, (tensor, _) in places.items():
+        if tensor.is_meta or tensor.layout is not torch.strided or not tensor.numel():
+            continue
+        try:
+            key = tensor.untyped_storage().data_ptr()
+        except (RuntimeError, NotImplementedError):  # no memory of its own: a DTensor, say
+            continue
+        first = int(tensor.storage_offset())
+        steps = zip(tensor.shape, tensor.stride(), strict=True)
+        last = first + sum(int((size - 1) * stride) for size, stride in steps)
+        for low, high, other, its in taken.get(key, []):
+            if key and first <= high and low <= last:
+                raise FaninError(
+                    f"{other} of shape {tuple(its.shape)} and {name} of shape "
+                    f"{tuple(tensor.shape)} share memory. Register one parameter in both places, "
+                    "or transpose it in forward."
+                )
+        taken.setdefault(key, []).append((first, last, name, tensor))
 
 
 def _slot(

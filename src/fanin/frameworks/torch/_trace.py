@@ -41,6 +41,7 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     while (attribute := wrapped(model)) is not None:
         model = model.get_submodule(attribute)
     names = canonical_names(model, rename)
+    _refuse_scripted(model)
     found: Graph | None = None
     failure: FaninError | None = None
     # Frozen parameters run as trainable ones, which torch computes otherwise; but a model may
@@ -59,6 +60,17 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
         assert failure is not None
         raise failure
     return found
+
+
+def _refuse_scripted(model: nn.Module) -> None:
+    """A scripted module holds its parameters where they cannot be replaced for a while."""
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise FaninError(
+                f"{path or 'the model'} is scripted by torch.jit and cannot be traced. Pass the "
+                "module that it was scripted from, or inputs=None: then its modules say what its "
+                "parameters are."
+            )
 
 
 def _run(

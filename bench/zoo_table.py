@@ -1,0 +1,154 @@
+"""Write what bench/zoo.py measured into docs/zoo.md, between its marks."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import zoo_known
+
+PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
+Found = dict[str, Any]
+
+
+def write(done: Sequence[Found]) -> None:
+    text = PAGE.read_text("utf-8")
+    for name, table in tables(done).items():
+        before, opening, rest = text.partition(f"<!-- {name} -->\n")
+        _, closing, after = rest.partition(f"<!-- /{name} -->\n")
+        if not opening or not closing:
+            raise SystemExit(f"{PAGE.name} has no marks of {name}")
+        text = before + opening + table + closing + after
+    PAGE.write_text(text, "utf-8")
+
+
+def tables(done: Sequence[Found]) -> dict[str, str]:
+    """The tables of the page in Markdown, by the name in their marks."""
+    return {
+        "sums": "\n".join(_sums(done)) + "\n",
+        "plan": _table(
+            "model | parameters | plan, s | apply, s | weights | RMS / plan | outside | streams "
+            "| chains | without inputs: RMS",
+            map(_beside_plan, done),
+        ),
+        "peers": _table(
+            "model | drawn: AnyInit | s: auto | AnyInit | RMS: auto | AnyInit | own "
+            "| gradients: auto | AnyInit | own",
+            map(_beside_peers, done),
+        ),
+        "exceptions": _table("model | outside | reason", map(_exception, _exceptions(done))),
+    }
+
+
+def _table(head: str, rows: Iterator[Sequence[str]]) -> str:
+    lines = [f"| {head} |", "|---" * len(head.split(" | ")) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _beside_plan(one: Found) -> list[str]:
+    auto = one["auto"]
+    return [
+        _name(one),
+        f"{one['parameters'] / 1e6:.1f} M",
+        f"{auto['plan_s']:.1f}",
+        f"{auto['apply_s']:.1f}",
+        str(auto["weights"]),
+        _range(auto["ratios"]),
+        f"{len(auto['outside'])} of {2 * auto['planned']}",
+        _span(auto["stream"][0]),
+        _span(auto["branch"][0]),
+        _range(_rms(one["bare"])),
+    ]
+
+
+def _beside_peers(one: Found) -> list[str]:
+    auto, own, peer = one["auto"], one.get("own", {}), one.get("anyinit", {})
+    drawn, seconds = ("failed", "") if "error" in peer else ("", "")
+    if "covered" in peer:
+        drawn, seconds = "{} of {}".format(*peer["covered"]), f"{peer['seconds']:.1f}"
+    three = (auto, peer, own)
+    return [
+        _name(one),
+        drawn,
+        f"{auto['plan_s'] + auto['apply_s']:.1f}",
+        seconds,
+        *(_range(_rms(found)) for found in three),
+        *(_span(_worst(found)) for found in three),
+    ]
+
+
+def _exceptions(done: Sequence[Found]) -> Iterator[Found]:
+    for one in done:
+        auto = one["auto"]
+        if auto["outside"] or _worst(auto) > 20 or one["model"] in zoo_known.SPANS:
+            yield one
+
+
+def _exception(one: Found) -> list[str]:
+    name = one["model"]
+    known = [zoo_known.OUTSIDE.get(name, (0, ""))[1], zoo_known.SPANS.get(name, "")]
+    reason = "; ".join(filter(None, known)) or "not known"
+    return [_name(one), f"{len(one['auto']['outside'])} of {2 * one['auto']['planned']}", reason]
+
+
+def _sums(done: Sequence[Found]) -> Iterator[str]:
+    """What the tables come to."""
+    outside = sum(len(one["auto"]["outside"]) for one in done)
+    measured = sum(2 * one["auto"]["planned"] for one in done)
+    clean = sum(not one["auto"]["outside"] for one in done)
+    timm = sum("/" not in one["model"] for one in done)
+    yield f"- {timm} architectures of timm and {len(done) - timm} model types of transformers."
+    unplaced, bare = (sum(bool(one[key]["unplaced"]) for one in done) for key in ("auto", "bare"))
+    yield (
+        f"- `auto` with inputs: {unplaced} models with an unplaced parameter; {clean} models with "
+        f"every weight inside; {outside} of {measured} outputs outside."
+    )
+    endless = sum(not one["bare"]["finite"] for one in done)
+    yield f"- Without inputs: {bare} models with an unplaced parameter, {endless} not finite."
+    for label, key in (("`auto`", "auto"), ("AnyInit", "anyinit"), ("The models' own", "own")):
+        found = [one[key] for one in done if key in one]
+        if found:
+            yield f"- {label}: {_summary(found)}."
+
+
+def _summary(found: Sequence[Found]) -> str:
+    ran = [one for one in found if "error" not in one]
+    endless = sum(not one["finite"] for one in ran)
+    wide = sum(_rms(one)[1] / max(_rms(one)[0], 1e-300) > 1e4 for one in ran if one["finite"])
+    steep = sum(_worst(one) > 20 for one in ran)
+    words = [
+        f"{len(found) - len(ran)} failed",
+        f"{endless} not finite",
+        f"{wide} where the largest RMS is more than 10^4 times the smallest",
+        f"{steep} where gradients differ by more than 20 along a stream or chain",
+    ]
+    if "covered" in ran[0]:
+        drawn, weights = (sum(one["covered"][i] for one in ran) for i in (0, 1))
+        words.append(f"{drawn} of {weights} weights drawn")
+    return f"of {len(found)} models " + ", ".join(words)
+
+
+def _name(one: Found) -> str:
+    return f"`{one['model']}`"
+
+
+def _rms(found: Found) -> tuple[float, float]:
+    """The smallest and largest RMS of any weight's output, in both modes."""
+    if "rms_train" not in found:
+        return math.nan, math.nan
+    low, high = zip(found["rms_train"], found["rms_eval"], strict=True)
+    return min(low), max(high)
+
+
+def _worst(found: Found) -> float:
+    return max((found[key][0] for key in ("stream", "branch") if key in found), default=math.nan)
+
+
+def _range(pair: Sequence[float]) -> str:
+    if not pair or any(map(math.isnan, pair)):
+        return "not finite" if pair and "nan" in map(str, pair) else ""
+    return f"{pair[0]:.2g} to {pair[1]:.2g}"
+
+
+def _span(ratio: float) -> str:
+    return "" if math.isnan(ratio) else f"{ratio:.3g}"
