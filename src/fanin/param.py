@@ -26,7 +26,8 @@ class Param:
     `owner` is the class of its module. `aliases` are the other names of a tied parameter.
     `made` is the one value that the constructor gave to every element, None where elements
     differ or there is no memory to look at. `activation` is the function that the module tree
-    puts before a weight, where it shows one.
+    puts before a weight, where it shows one. `kept` is the RMS of the values of a parameter
+    that stays as it is, such as a frozen one; None of one that is drawn.
     """
 
     name: str
@@ -39,3 +40,4 @@ class Param:
     made: float | None = None
     trainable: bool = True
     activation: Callable[..., Any] | None = None
+    kept: float | None = None

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from fanin import FaninError
 from fanin.axes import parse_axes
@@ -72,3 +74,39 @@ def test_a_wrong_initializer_is_an_error(wrong: Any) -> None:
 def test_overrides_are_a_mapping(wrong: Any) -> None:
     with pytest.raises(FaninError, match="overrides"):
         given_by_name(NAMES, wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, None, ("0.bias",)])
+def test_keys_of_overrides_are_text(wrong: Any) -> None:
+    with pytest.raises(FaninError, match=r"overrides has the key .*as text, such as"):
+        given_by_name(NAMES, {wrong: "zeros"})
+
+
+def test_a_name_is_no_pattern_and_wins_over_patterns() -> None:
+    names = ["d.*.weight", "d.a.weight"]
+    assert given_by_name(names, {"d.*.weight": "ones"}) == {"d.*.weight": ones()}
+    both = {"d.*.weight": "ones", "d.?.weight": "zeros"}
+    assert given_by_name(names, both) == {"d.*.weight": ones(), "d.a.weight": zeros()}
+    with pytest.raises(FaninError, match=r"overrides names d\.\[x\]\.weight: the model has no"):
+        given_by_name(["d.*.weight"], {"d.[x].weight": "ones"})
+
+
+class Rates(nn.Module):
+    """Rates that act through exp, beside rows of tables that act through a function, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_rate = nn.Parameter(torch.log(torch.arange(1.0, 9.0)).repeat(3, 1))
+        self.places = nn.Embedding(3, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = nn.functional.layer_norm(self.places.weight, (8,))
+        return x * torch.exp(-torch.exp(self.log_rate)) + rows
+
+
+@pytest.mark.parametrize("recipe", ["auto", "torch", "llama", "orthogonal"])
+def test_computed_constants_are_kept_and_tables_drawn(recipe: str, zoo: Any) -> None:
+    made = zoo.choices(Rates(), recipe, torch.zeros(2, 3, 8))
+    assert made["log_rate"].initializer is None
+    assert made["places.weight"].initializer is not None
+    assert made["places.weight"].initializer.std((3, 8)) > 0

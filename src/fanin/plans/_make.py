@@ -1,16 +1,21 @@
 """plan and initialize: from a model to its plan, and to its weights."""
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fanin.errors import FaninError
 from fanin.frameworks import adapter_for
 from fanin.initializers import Initializer
 from fanin.param import Param
+from fanin.plans._columns import listed
 from fanin.plans._plan import Plan
 from fanin.plans._row import Row
 from fanin.recipes import Choice, Recipe, find, given_by_name, lsuv, single
 from fanin.streams import check_seed
+
+_UNSEEDED = ": its values are the constructor's, not the seed's"
 
 Overrides = Mapping[str, str | Initializer]
 
@@ -36,8 +41,8 @@ def plan(
             the seed (0 in `plan`) and measures on the inputs.
         initializer: instead of a recipe, one initializer for all weights; biases start at zero
             and normalizations as the identity.
-        overrides: initializers by parameter name or glob pattern; they win, the last match
-            counts.
+        overrides: initializers by parameter name or glob pattern; they win. A key that is a
+            parameter's name wins over patterns; of patterns the last match counts.
         unplaced: "error", or "keep" for parameters that no rule places.
         rename: canonical names by the model's own, where only the user knows them.
 
@@ -73,19 +78,25 @@ def _planned(
         chosen = lsuv(adapter.TorchProbe(model, inputs, seed, rename))
     else:
         chosen = find(recipe)
-    params = {name: slot.param for name, slot in slots.items()}
+    trains = any(slot.param.trainable for slot in slots.values())
+    params = {name: _known(slot, trains) for name, slot in slots.items()}
     given = given_by_name(params, overrides)
     graph = None if inputs is None else adapter.trace(model, inputs, rename)
     if graph is None and chosen.needs_graph:
         raise FaninError(f"recipe {chosen.name} needs a run of the model: pass inputs=.")
     choices = chosen.choose(params, graph, given)
-    trains = any(param.trainable for param in params.values())
     rows = [_row(slot, _decided(slot, choices, given, unplaced, trains)) for slot in slots.values()]
     notes = []
     if graph is None and initializer is None:
         notes.append(
             "made without inputs: the module tree decides; residual branches, attention and "
             "what feeds a weight were not seen."
+        )
+    unseeded = [row.name for row in rows if row.why.endswith(_UNSEEDED)]
+    if unseeded:
+        notes.append(
+            f"whatever the seed, the constructor's values stay in {listed(unseeded)}. If it drew "
+            "them by chance, pass overrides=; fanin.empty_weights() keeps what it computed alone."
         )
     return Plan(chosen.name, tuple(rows), tuple(notes))
 
@@ -116,6 +127,15 @@ def initialize(
     return made.apply(model, seed, rename=rename, shards=shards, device=device, buffers=buffers)
 
 
+def _known(slot: Any, trains: bool) -> Param:
+    """The parameter, with the size of its values where it is frozen beside others that train."""
+    param: Param = slot.param
+    if not trains or param.trainable or not slot.has_value:
+        return param
+    mean, std = slot.moments()
+    return replace(param, kept=math.hypot(mean, std))
+
+
 def _refuse_sharded(slots: Iterable[Any]) -> None:
     """A sharded model runs collectives, which a run without memory cannot."""
     for slot in slots:
@@ -143,13 +163,21 @@ def _decided(
     if trains and not param.trainable and slot.has_value:
         return Choice(None, choice.role if choice else param.kind, "frozen, so kept as it is")
     if choice is not None:
-        return choice
+        return _told(slot, choice)
     if unplaced == "keep" and slot.has_value:
         return Choice(None, param.kind, "no rule places it; kept, as unplaced='keep' asks")
     raise FaninError(
         f"{param.name} has shape {param.shape} in a {param.owner}, for which there is no rule. "
         f"Pass overrides={{{param.name!r}: 'normal(std=0.02)'}}, say, or unplaced='keep'."
     )
+
+
+def _told(slot: Any, choice: Choice) -> Choice:
+    """The choice, which says where a kept value may have been drawn by the constructor."""
+    computed = slot.vacancy is not None and slot.has_value
+    if choice.initializer is not None or slot.param.made is not None or computed:
+        return choice
+    return replace(choice, why=choice.why + _UNSEEDED)
 
 
 def _row(slot: Any, choice: Choice) -> Row:

@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 
 from fanin.axes import Axes
 from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
-from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node, Use
 from fanin.recipes._propagate import Propagation, Share, Weight
@@ -35,6 +34,8 @@ AUTO: Recipe = Recipe(
 class _Auto:
     def __init__(self, params: Params, graph: Graph, given: Given) -> None:
         self.params, self.graph, self.given = params, graph, given
+        kept = {name for name, param in params.items() if param.kept is not None}
+        self.fixed = kept | given.keys()
         self.structure = Structure(graph)
         self.uses: dict[str, list[int]] = {}
         for position, node in enumerate(graph.nodes):
@@ -50,23 +51,39 @@ class _Auto:
         self._logits()
         self._branches()
         self._parameters()
-        run = Propagation(
-            self.graph,
-            self._shapes(),
-            self.targets,
-            self.shares,
-            self.sizes,
-            self._variances(),
-        )
-        run.run()
+        run = self._run()
+        if self._fit_tied(run):
+            run = self._run()
         made = {
             name: self._choice(name, self.graph.nodes[positions[0]], run)
             for name, positions in self.uses.items()
         }
         return {name: choice for name, choice in made.items() if choice is not None}
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return {name: param.shape for name, param in self.params.items()}
+    def _run(self) -> Propagation:
+        variances = self._variances()
+        shapes = {name: param.shape for name, param in self.params.items()}
+        return Propagation(
+            self.graph, shapes, self.targets, self.shares, dict(self.sizes), variances
+        ).run()
+
+    def _fit_tied(self, run: Propagation) -> bool:
+        """Tables that are also heads, sized for what feeds the head in this run."""
+        changed = False
+        for name, positions in self.uses.items():
+            heads = [one for one in positions if self.graph.nodes[one].op == "linear"]
+            if name in self.fixed or name not in run.variances or not heads:
+                continue
+            fed = run.signals[self.graph.nodes[heads[0]].inputs[0]]
+            if fed is None or fed.second <= 0 or self.params[name].kind == "shift":
+                continue
+            width = self.params[name].shape[-1]
+            size, before = math.sqrt(HEAD / (width * fed.second)), self.sizes[name]
+            for other, value in self.sizes.items():  # and what is added to its rows
+                if value == before and self.params[other].shape[-1] == width:
+                    self.sizes[other] = size
+            changed |= not math.isclose(size, before, rel_tol=1e-6)
+        return changed
 
     def _heads(self) -> None:
         for position in self.structure.heads:
@@ -104,7 +121,7 @@ class _Auto:
             if {"lookup", "linear"} <= found
         }
         for name, positions in self.uses.items():
-            if name in self.given:
+            if name in self.fixed:
                 self.sizes[name] = self._rms(name)
             elif not self.shares.keys() & positions:  # else as large as the branch is to be
                 size = self._size(name, ops[name], tied)
@@ -141,7 +158,7 @@ class _Auto:
 
     def _variances(self) -> dict[str, float]:
         """Variances of weights that do not come from what feeds them."""
-        fixed = {name: self._rms(name) ** 2 for name in self.given if name in self.uses}
+        fixed = {name: self._rms(name) ** 2 for name in self.fixed if name in self.uses}
         for name, positions in self.uses.items():
             ops = {self.graph.nodes[position].op for position in positions}
             if {"lookup", "linear"} <= ops and name not in fixed:
@@ -151,6 +168,9 @@ class _Auto:
         return fixed
 
     def _rms(self, name: str) -> float:
+        kept = self.params[name].kept
+        if name not in self.given and kept is not None:
+            return kept
         return self.given[name].std(self.params[name].shape, self._axes(name))
 
     def _axes(self, name: str) -> Axes:
@@ -168,24 +188,27 @@ class _Auto:
                 return None  # starts at zero, by its kind
             case "linear" if name in run.weights:
                 return self._weight(run.weights[name], node.param, node, reason)
+            case "linear" if name in self.fixed:
+                role = _role(node.param.axes, param.shape)
+                return Choice(normal(std=run.sizes[name]), role, "given", node.param.axes)
             case "linear" | "lookup":
-                return self._drawn(name, "table", param, tied=name in run.variances)
+                return self._drawn(run, name, "table", tied=name in run.variances)
             case "parameter":
-                return self._drawn(name, "token", param)
+                return self._drawn(run, name, "token")
             case "scale":
-                size = self.sizes[name]
+                size = run.sizes[name]
                 why = reason or "the identity"
                 if node.param.through == ("add 1",):  # multiplies by one more than itself
                     size -= 1
                 return Choice(_same(size), "scale", why)
             case "shift" if self._is_table(name):
-                return self._drawn(name, "position table", param)
+                return self._drawn(run, name, "position table")
             case "shift":
                 return Choice(zeros(), "bias", "biases start at zero")
         return None
 
-    def _drawn(self, name: str, role: str, param: Param, tied: bool = False) -> Choice:
-        size = self.sizes[name]
+    def _drawn(self, run: Propagation, name: str, role: str, tied: bool = False) -> Choice:
+        size = run.sizes[name]
         if size == 0:
             return Choice(zeros(), role, "added to attention logits")
         why = "also the head: its outputs get second moment 1" if tied else f"RMS {size:g}"

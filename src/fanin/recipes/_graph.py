@@ -92,8 +92,15 @@ class Graph:
         return tuple(map(tuple, users))
 
     def shown(self, position: int) -> int | None:
-        """The node that a view shows: of a slice of a concatenation, the part of its shape."""
+        """The node whose elements a view shows; None for anything else.
+
+        Of a slice of a concatenation that is the part of its shape; a concatenation with
+        nothing, as with an empty cache, shows what it was given.
+        """
         node = self.nodes[position]
+        if node.op == "concat":
+            parts = [one for one in node.inputs if 0 not in self.nodes[one].shape]
+            return parts[0] if len(parts) == 1 else None
         if node.op != "view" or not node.inputs:
             return None
         source = self.nodes[node.inputs[0]]

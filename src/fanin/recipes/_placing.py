@@ -26,7 +26,7 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
     constants = kept_constants(graph)
     made: dict[str, Choice] = {}
     for name, param in shown.items():
-        if name in constants and param.kind != "magnitude":
+        if name in constants and param.kind != "magnitude" and _is_constant(params[name]):
             why = "acts element by element; kept as made"
             made[name] = Choice(None, "constant of the layer", why)
             continue
@@ -39,6 +39,11 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
         for name, param in params.items()
         if name in made
     }
+
+
+def _is_constant(param: Param) -> bool:
+    """Whether a value that acts through a function is the layer's; rows of a table are drawn."""
+    return param.made is not None or param.kind != "table"
 
 
 def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:

@@ -104,6 +104,7 @@ def fan_in_of(use: Use, shape: tuple[int, ...]) -> float:
     return max(fans(shape, whole).fan_in, 1e-9)
 
 
+_NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
 _LEAST = 1e-9  # second moments beyond it, or its inverse
 
 Inputs = Sequence[Signal | None]
@@ -157,6 +158,8 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
         return fed
     if "batch_norm" in use.through or "layer_norm" in use.through:
         return _standardized(run, position, use, fed)
+    if "div" in use.through:
+        return _spectral(run, position, use, fed)
     target = run.target(position)
     fan_in = fan_in_of(use, run.shapes[use.name])
     if use.name in run.variances:
@@ -179,6 +182,15 @@ def _standardized(run: Propagation, position: int, use: Use, fed: Signal) -> Sig
     spread = fed.second - fed.mean**2
     share = (fed.shared - fed.mean**2) / spread if spread > 0 else 0.0
     return gaussian(spread, position, share)
+
+
+def _spectral(run: Propagation, position: int, use: Use, fed: Signal) -> Signal:
+    """A weight divided by its largest singular value, about std (sqrt(fan_in) + sqrt(out))."""
+    run.weights.setdefault(use.name, Weight(position, 1.0, None, fed.second, False))
+    fan_in = fan_in_of(use, run.shapes[use.name])
+    rows = math.prod(run.shapes[use.name]) / fan_in
+    second = fed.second * fan_in / (math.sqrt(fan_in) + math.sqrt(rows)) ** 2
+    return gaussian(second, position, fed.share)
 
 
 def _scale(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -275,9 +287,8 @@ def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
     if node.over == "features":
         return normalized(signal, centred="rms" not in node.label)
     # Batch normalization is the identity in eval mode; in train mode it makes any size one, so
-    # that a plan for eval mode holds there as well. What all positions share it takes away in
-    # train mode only: a quarter of the correlation lies between, in RMS.
-    return replace(signal, correlation=signal.correlation / 4)
+    # that a plan for eval mode holds there as well.
+    return signal
 
 
 def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -285,7 +296,7 @@ def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
     signal = inputs[0]
     if signal is None:
         return None
-    if signal.share < 1e-6:
+    if signal.share < _NOTHING_SHARED:
         return gaussian(signal.second, position, 1.0, averaged=True)
     # What positions share beyond their mean is the data's.
     own = signal.shared > 1.01 * signal.mean**2

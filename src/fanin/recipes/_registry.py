@@ -52,6 +52,10 @@ def find(recipe: str | Recipe) -> Recipe:
     """The recipe of a name; a Recipe is returned as it is."""
     if isinstance(recipe, Recipe):
         return recipe
+    if callable(recipe):
+        name = getattr(recipe, "__name__", repr(recipe))
+        needs = f"needs {_MADE[name]}" if name in _MADE else "is to be called: pass what it returns"
+        raise FaninError(f"recipe is the function {name} itself, which {needs}.")
     if not isinstance(recipe, str):
         raise FaninError(f"recipe is {recipe!r}; give a name or a Recipe.")
     if recipe in _MADE:

@@ -15,24 +15,32 @@ def given_by_name(
 ) -> dict[str, Initializer]:
     """The initializers that the user fixed, by parameter name.
 
-    `overrides` maps a parameter's name or a glob pattern to an initializer; the last match
-    counts. A pattern that matches nothing is an error.
+    `overrides` maps a parameter's name or a glob pattern to an initializer. A key that is a
+    parameter's name is that name alone and wins over patterns; of patterns the last match
+    counts. A key that matches nothing is an error.
     """
     if overrides is None:
         return {}
     if not isinstance(overrides, Mapping):
         raise FaninError(f"overrides is {overrides!r}; it maps names or patterns to initializers.")
-    specs = {pattern: get(spec) for pattern, spec in overrides.items()}
-    unused = dict.fromkeys(specs)
+    for key in overrides:
+        if not isinstance(key, str):
+            raise FaninError(
+                f"overrides has the key {key!r}; keys are names of parameters or patterns, as "
+                "text, such as '0.weight' or '*.bias'."
+            )
+    specs = {key: get(spec) for key, spec in overrides.items()}
+    known = list(names)
+    exact = {name: specs[name] for name in known if name in specs}
     found: dict[str, Initializer] = {}
-    for name in names:
-        for pattern, initializer in specs.items():
-            if pattern == name or fnmatchcase(name, pattern):
-                unused.pop(pattern, None)
-                found[name] = initializer
+    unused: list[str] = []
+    for pattern in (key for key in specs if key not in exact):
+        matched = [name for name in known if fnmatchcase(name, pattern)]
+        found.update(dict.fromkeys(matched, specs[pattern]))
+        unused += [] if matched else [pattern]
     if unused:
         raise FaninError(f"overrides names {', '.join(unused)}: the model has no such parameter.")
-    return found
+    return found | exact
 
 
 def single(initializer: str | Initializer) -> Recipe:

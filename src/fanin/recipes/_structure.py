@@ -70,9 +70,11 @@ class Structure:
         while True:
             yield position
             node = self.graph.nodes[position]
-            if node.op not in ops or not node.inputs or self._second_input(node):
-                return
             shown = self.graph.shown(position)
+            if shown is None and (node.op not in ops or self._second_input(node)):
+                return
+            if shown is None and not node.inputs:
+                return
             position = node.inputs[0] if shown is None else shown
 
     def _second_input(self, node: Node) -> bool:
@@ -168,9 +170,24 @@ class Structure:
     def _previous(self, residual: Residual) -> int | None:
         if residual.shortcut:
             return None
-        for position in self._back(residual.stream, _STREAM):
-            if position in self.residuals:
-                return position
+        start: int | None = residual.stream
+        while start is not None:
+            path = list(self._back(start, _STREAM))
+            for position in path:
+                if position in self.residuals:
+                    return position
+            start = self._stream_of(path[-1])
+        return None
+
+    def _stream_of(self, position: int) -> int | None:
+        """The stream of an addition without weights: a pool beside the activation itself."""
+        node = self.graph.nodes[position]
+        if node.op != "add":
+            return None
+        a, b = node.inputs
+        for stream, other in ((a, b), (b, a)):
+            if self.above[other] >> stream & 1:
+                return stream
         return None
 
     def ends(self, residual: Residual) -> list[int]:

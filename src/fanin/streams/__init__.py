@@ -4,6 +4,7 @@ from fanin.streams._address import Index as Index
 from fanin.streams._address import check_seed as check_seed
 from fanin.streams._address import check_shape as check_shape
 from fanin.streams._address import selected as selected
+from fanin.streams._address import stream_number as stream_number
 from fanin.streams._backends import backend as backend
 from fanin.streams._backends import backends as backends
 from fanin.streams._backends import use_backend as use_backend
