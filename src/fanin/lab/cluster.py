@@ -8,6 +8,7 @@ from typing import Any
 
 from fanin.errors import FaninError
 from fanin.lab.batch import Advance, Batch, train_batch
+from fanin.lab.prepare import forget
 from fanin.lab.runner import Run
 from fanin.lab.stack import one_thread
 from fanin.lab.trial import Trial
@@ -46,6 +47,7 @@ def run_on(address: str) -> Run:
 def _train(batch: Batch, folder: str) -> list[Trial]:
     if os.path.isdir(folder):  # where the user's files and factories are, if they are here
         os.chdir(folder)
+    forget()  # the process may have lived through a change of the data
     with one_thread():
         return train_batch(batch)
 

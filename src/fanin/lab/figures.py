@@ -15,6 +15,7 @@ from fanin.lab.drawing import ACCENT, FAILED, FAINT, INK, drawing
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
     from fanin.lab.depth import DepthRow
+HIGHEST = 100.0  # times the loss of guessing: the end of a loss axis
 
 
 def score_dots(comparison: Comparison) -> str:
@@ -67,8 +68,9 @@ def _panel(comparison: Comparison, index: int, curves: list[NDArray[np.float64]]
             low, high = own.min(axis=0), own.max(axis=0)
             axes.fill_between(steps, low, high, color=ACCENT, alpha=0.2, lw=0)
             axes.plot(steps, np.median(own, axis=0), color=ACCENT, lw=1.8)
-        else:
-            axes.text(0.5, 0.5, "every run met NaN", transform=axes.transAxes, ha="center")
+        if not len(own) or low.min() > HIGHEST * comparison.guess:
+            why = "above this axis" if len(own) else "every run met NaN"
+            axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center")
         axes.axhline(comparison.guess, color=INK, lw=0.8, ls=":")
         axes.axhline(comparison.target, color=INK, lw=0.8, ls="--")
         axes.set_yscale("log")
@@ -76,7 +78,7 @@ def _panel(comparison: Comparison, index: int, curves: list[NDArray[np.float64]]
         guides = np.array([comparison.target, comparison.guess])
         # A run that diverged may not press all others flat.
         values = np.concatenate([*(curve.ravel() for curve in curves), guides])
-        _share_limits(axes, values[values < 100 * comparison.guess], floor=1e-3)
+        _share_limits(axes, values[values < HIGHEST * comparison.guess], floor=1e-3)
     return made.svg
 
 

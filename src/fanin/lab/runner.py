@@ -1,10 +1,14 @@
 """One function that runs a list of trials and stores them."""
 
+import functools
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from fanin.lab.batch import Advance, Batch, Schedule, train_batch
-from fanin.lab.prepare import key_of
+from fanin.lab.prepare import forget, key_of
 from fanin.lab.setup import Spec
 from fanin.lab.stack import one_thread
 from fanin.lab.store import Store
@@ -68,7 +72,7 @@ def run_on_cores(workers: int) -> Run:
 
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch=count)
         for index, trials in pool(
-            delayed(_numbered)(index, batch) for index, batch in enumerate(batches)
+            delayed(_numbered)(index, batch, os.getpid()) for index, batch in enumerate(batches)
         ):
             advance(batches[index].steps)
             yield batches[index], trials
@@ -76,9 +80,23 @@ def run_on_cores(workers: int) -> Run:
     return run
 
 
-def _numbered(index: int, batch: Batch) -> tuple[int, list[Trial]]:
+def _numbered(index: int, batch: Batch, parent: int) -> tuple[int, list[Trial]]:
+    _watch(parent)
+    forget()  # the process may have lived through a change of the data
     with one_thread():
         return index, train_batch(batch)
+
+
+@functools.cache
+def _watch(parent: int) -> None:
+    """End this process when its parent has ended: a killed one cannot tell it to."""
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def run_here(batches: Sequence[Batch], advance: Advance) -> Iterator[tuple[Batch, list[Trial]]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fanin.lab import statistics
 from fanin.lab.depth import deepest
 from fanin.lab.family import Family
-from fanin.lab.wording import listed, score, steps
+from fanin.lab.wording import listed, score
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison
@@ -60,8 +60,7 @@ def _on_steps(comparison: Comparison) -> str:
         return f"{goal}: {_against(family, family.baseline)}"
     if not any(difference.found for difference in family.differences):
         return f"{goal}, no difference found in steps."
-    fastest = next(row for row in comparison.rows if row.name == family.best)
-    needs = f"{goal}, {fastest.name} needs the fewest steps (median {steps(fastest.median_steps)})"
+    needs = f"{goal}, {family.best} needs the fewest steps on average"
     if not family.worse:
         return f"{needs}, not told apart from any other."
     slower = "all others need more"
