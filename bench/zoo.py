@@ -1,13 +1,14 @@
 """Initialize many models that others wrote, run them, and look at every weight's output.
 
-    python bench/zoo.py [NAME ...] [--out FILE] [--peers] [--docs]
+    python bench/zoo.py [NAME ...] [--out FILE] [--peers] [--again] [--docs]
 
 Needs what tests/zoo/requirements.txt lists beside fanin. Models are built from configuration,
 nothing is downloaded. For each: the plan of `auto`; one real pass in train and one in eval mode
 on noise of variance one (or random tokens); the ratio of every weight's output RMS to the
 plan's; and the norms of the gradient along every residual stream and every chain between
 normalizations. `--peers` measures the model's own initialization and AnyInit beside it. FILE
-(JSON lines) keeps finished models; `--docs` writes it into docs/zoo.md.
+(JSON lines) keeps finished models; `--again` measures `auto` of them once more, and keeps the rest.
+`--docs` writes FILE into docs/zoo.md.
 """
 
 import argparse
@@ -29,7 +30,7 @@ import fanin
 
 
 def measure(name: str, peers: bool = False) -> dict[str, Any]:
-    """All that is known of one model; each initialization is of a model built anew."""
+    """All that is measured of one model; each initialization is of a model built anew."""
     torch.manual_seed(SEED)
     factory, inputs = zoo_models.build(name)
     model, one = factory(), {"model": name}
@@ -111,20 +112,25 @@ def _printed(one: dict[str, Any], spent: float) -> str:
     return "\n".join(lines)
 
 
+def _finished(file: Path) -> dict[str, dict[str, Any]]:
+    """What a file holds, by model; the last line of a model counts."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {one["model"]: one for one in map(json.loads, lines)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="all where none is given")
     parser.add_argument("--out", type=Path, default=Path("zoo.jsonl"))
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--docs", action="store_true")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    out: Path = arguments.out
-    done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    finished = {one["model"] for one in done}
+    done = _finished(arguments.out)
     for name in arguments.names or zoo_models.NAMES:
-        if name in finished:
+        if name in done and not arguments.again:
             continue
         start = time.perf_counter()
         try:
@@ -132,12 +138,12 @@ def main() -> None:
         except Exception as error:  # the others are to be measured all the same
             print(f"{name:32} FAIL {type(error).__name__}: {error}", flush=True)
             continue
-        done.append(one)
-        with out.open("a") as file:
-            file.write(json.dumps(one) + "\n")
+        done[name] = done.get(name, {}) | one
+        with arguments.out.open("a") as file:
+            file.write(json.dumps(done[name]) + "\n")
         print(_printed(one, time.perf_counter() - start), flush=True)
     if arguments.docs:
-        zoo_table.write(done)
+        zoo_table.write([done[name] for name in zoo_models.NAMES if name in done])
 
 
 if __name__ == "__main__":

@@ -179,6 +179,7 @@ def transformers_model(name: str, batch: int = 2) -> Built:
     """A factory, and random tokens or pixels."""
     import transformers
 
+    transformers.logging.set_verbosity_error()
     task, options = TRANSFORMERS[name]
     config = transformers.AutoConfig.for_model(name, **options)
     auto = getattr(transformers, f"AutoModelFor{task}")

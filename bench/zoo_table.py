@@ -63,8 +63,10 @@ def _beside_plan(one: Found) -> list[str]:
 
 def _beside_peers(one: Found) -> list[str]:
     auto, own, peer = one["auto"], one.get("own", {}), one.get("anyinit", {})
-    drawn, seconds = ("failed", "") if "error" in peer else ("", "")
-    if "covered" in peer:
+    drawn, seconds = "", ""
+    if "error" in peer:
+        drawn = f"failed: {peer['error'].partition(':')[0]}"
+    elif peer:
         drawn, seconds = "{} of {}".format(*peer["covered"]), f"{peer['seconds']:.1f}"
     three = (auto, peer, own)
     return [

@@ -147,8 +147,8 @@ def test_tiles_make_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("nowhere:Small", "--out", "a"), "factory 'nowhere:Small' cannot be imported"),
         (("init_models:Smal", "--out", "a"), "factory 'init_models:Smal' cannot be imported"),
-        (("init_models", "--out", "a"), "Write package.module:factory"),
-        (("init_models:number", "--out", "a"), "is no function; write package.module:factory"),
+        (("init_models", "--out", "a"), "Write package.module:function"),
+        (("init_models:number", "--out", "a"), "is no function; write package.module:function"),
         (("init_models:none", "--out", "a"), "the factory made a NoneType; it must make a Module"),
         (("init_models:Small",), "--out is missing; name the file to write"),
         (("init_models:Small", "--out", "a", "--shards", "99"), "shards is 99; the model has 10"),

@@ -102,6 +102,12 @@ def test_config_makes_it_again() -> None:
     assert np.array_equal(own((3, 3, 2, 4)).numpy(), grouped.transpose(2, 3, 1, 0))
 
 
+def test_config_holds_arrays_in_full() -> None:
+    own = initializer(initializers.constant(list(range(64))), name="a")
+    copy = KernelInitializer.from_config(own.get_config())
+    assert copy.init == own.init
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
 def test_a_saved_model_keeps_it(tmp_path: Path) -> None:
     made = initializer("he_normal", 1, name="dense.kernel")

@@ -114,7 +114,7 @@ def test_lazy_modules_have_no_shape_yet(layer: Callable[[], nn.Module]) -> None:
 
 @pytest.mark.parametrize("model", [None, 3, nn.Linear, {"weight": torch.zeros(2)}, torch.zeros(2)])
 def test_a_model_is_a_torch_module(model: Any) -> None:
-    with pytest.raises(FaninError, match=r"model is a \w+; it must be a torch\.nn\.Module"):
+    with pytest.raises(FaninError, match=r"model has type \w+; it must be a torch\.nn\.Module"):
         initialize(model, initializer="he_normal")
 
 
@@ -129,4 +129,4 @@ except fanin.FaninError as error:
 assert "torch" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "model is a object; it must be a torch.nn.Module."
+    assert done.stdout.strip() == "model has type object; it must be a torch.nn.Module."

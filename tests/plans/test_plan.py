@@ -131,7 +131,7 @@ def test_verify_proves_every_bit(plan: Plan) -> None:
         plan.verify(built, seed=8)
     with torch.no_grad():
         built[4].bias[2] = 1e-30
-    with pytest.raises(FaninError, match=r"4\.bias hold other values"):
+    with pytest.raises(FaninError, match=r"4\.bias holds other values"):
         applied.verify(built)
 
 
@@ -141,6 +141,12 @@ def test_differences_are_listed(plan: Plan) -> None:
     other = fanin.plan(model(), INPUTS, overrides={"4.weight": "zeros"})
     assert [line[:10] for line in plan.diff(other)] == ["- 4.weight", "+ 4.weight"]
     assert plan.diff(nn.Sequential(nn.Conv2d(3, 9, 3)))[0] == "- 1.weight: not in the model"
+
+
+def test_differences_are_in_the_order_of_the_plan(plan: Plan) -> None:
+    other = fanin.plan(model(), INPUTS, overrides={"*": "normal(std=0.5)"})
+    named = [line.split()[1] for line in plan.diff(other) if line[0] == "-"]
+    assert named == [row.name for row in plan.rows]
 
 
 def test_a_parameter_that_no_rule_places_is_an_error_or_kept() -> None:
@@ -165,7 +171,7 @@ def test_a_parameter_that_no_rule_places_is_an_error_or_kept() -> None:
     plan.verify(built)
     with torch.no_grad():
         built.odd[0] = 0
-    with pytest.raises(FaninError, match="odd hold other values"):
+    with pytest.raises(FaninError, match="odd holds other values"):
         plan.verify(built)
     with pytest.raises(FaninError, match=r"odd of shape .* is kept by the plan, and its values"):
         plan.apply(built)
@@ -187,6 +193,14 @@ def test_frozen_parameters_beside_trained_ones_are_kept() -> None:
         ({"recipe": 3}, "recipe is 3"),
         ({"unplaced": "ignore"}, "unplaced is 'ignore'; allowed are 'error' and 'keep'"),
         ({"initializer": "he_normal", "recipe": "torch"}, "recipe and initializer are both given"),
+        (
+            {"recipe": fanin.recipes.mup},
+            r"recipe is the function mup itself, which needs the shapes",
+        ),
+        ({"recipe": len}, "recipe is the function len itself, which is to be called"),
+        ({"overrides": {0: "zeros"}}, "overrides has the key 0; keys are names"),
+        ({"rename": 3}, "rename is 3; it maps names found to names wanted"),
+        ({"rename": {"0.weight": ""}}, r"rename\['0\.weight'\]: name is ''; a name is a non-empty"),
         ({"overrides": {"x": "zeros"}}, "overrides names x: the model has no such parameter"),
         ({"inputs": torch.zeros(2, 3)}, "cannot be traced on these inputs"),
     ],
@@ -194,3 +208,54 @@ def test_frozen_parameters_beside_trained_ones_are_kept() -> None:
 def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(FaninError, match=message):
         fanin.plan(model(), **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("argument", ["shards", "buffers", "rename"])
+def test_what_is_applied_with_is_a_mapping(plan: Plan, argument: str) -> None:
+    built = model()
+    before = values(built)
+    with pytest.raises(FaninError, match=f"{argument} is 3; it maps"):
+        plan.apply(built, **{argument: 3})  # type: ignore[arg-type]
+    with pytest.raises(FaninError, match=f"{argument} is 3; it maps"):
+        fanin.initialize(built, **{argument: 3})  # type: ignore[arg-type]
+    assert all(torch.equal(before[name], tensor) for name, tensor in values(built).items())
+
+
+class Decay(nn.Module):
+    """A state that decays at rates exp(a), with rows that a normalization goes over first."""
+
+    def __init__(self, drawn: bool) -> None:
+        super().__init__()
+        rates = torch.rand(2, 4) if drawn else torch.arange(1.0, 5.0).repeat(2, 1)
+        self.log_rate = nn.Parameter(torch.log(rates))
+        self.temperature = nn.Parameter(torch.tensor(0.5))
+        self.places = nn.Embedding(6, 8)
+        self.line = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        places = nn.functional.layer_norm(self.places.weight, (8,))
+        state = self.line(x)[:, None] * torch.exp(-torch.exp(self.log_rate))
+        return state.flatten(1) * self.temperature.exp() + places[0]
+
+
+def test_kept_values_that_may_be_of_chance_are_told() -> None:
+    plan = fanin.plan(Decay(drawn=False), torch.zeros(3, 4))
+    assert plan["log_rate"].initializer is None
+    assert plan["log_rate"].why.endswith("its values are the constructor's, not the seed's")
+    (note,) = plan.notes
+    assert "the constructor's values stay in log_rate. If it drew them by chance" in note
+    with fanin.empty_weights():
+        computed, drawn = Decay(drawn=False), Decay(drawn=True)
+    known = fanin.initialize(computed, 0, torch.zeros(3, 4))
+    assert known["log_rate"].initializer is None
+    assert known.notes == ()
+    with pytest.raises(FaninError, match=r"log_rate has shape \(2, 4\) and no value to keep"):
+        fanin.initialize(drawn, 0, torch.zeros(3, 4))
+
+
+def test_rows_of_a_table_are_the_seeds_whatever_they_go_through() -> None:
+    first, second = Decay(drawn=False), Decay(drawn=False)
+    for built in (first, second):
+        fanin.initialize(built, 0, torch.zeros(3, 4))
+    others = values(second)
+    assert all(torch.equal(others[name], tensor) for name, tensor in values(first).items())

@@ -1,15 +1,12 @@
 """Weights: a file of a model's weights, drawn while it is written."""
 
 import argparse
-import importlib
-import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import fanin
+from fanin._imported import imported
 from fanin.commands import _safetensors
 from fanin.errors import FaninError
 from fanin.streams import check_seed
@@ -45,6 +42,8 @@ def write_weights(arguments: argparse.Namespace) -> None:
     if not arguments.out:
         raise FaninError("--out is missing; name the file to write, such as model.safetensors.")
     path, seed = Path(arguments.out), check_seed(arguments.seed)
+    if not path.name or path.is_dir():
+        raise FaninError(f"--out is {arguments.out!r}; name a file, such as model.safetensors.")
     model = build_empty(_factory(arguments.factory))
     how = {"recipe": arguments.recipe, "unplaced": arguments.unplaced}
     plan = fanin.plan(model, initializer=arguments.initializer, **how)
@@ -68,19 +67,19 @@ def write_weights(arguments: argparse.Namespace) -> None:
 
 
 def _factory(text: str) -> Callable[[], Any]:
-    module, colon, path = text.partition(":")
-    with suppress(ValueError):
-        sys.path.remove("")
-    sys.path.insert(0, os.getcwd())  # as `python -m` does
-    try:
-        found: Any = importlib.import_module(module)
-        for name in path.split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise FaninError(
-            f"factory {text!r} cannot be imported: {error}. Write package.module:factory."
-        ) from None
-    if not colon or not callable(found):
-        raise FaninError(f"factory {text!r} is no function; write package.module:factory.")
-    factory: Callable[[], Any] = found
+    """The function that the text names; what it raises, and what it needs, in one line."""
+    made = imported(text, "factory")
+
+    def factory() -> Any:
+        try:
+            return made()
+        except FaninError:
+            raise
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            raise FaninError(
+                f"factory {text!r} failed: {told}. It is called without arguments and returns a "
+                "model."
+            ) from error
+
     return factory

@@ -1,10 +1,10 @@
 """`fanin gain`: the gains of an activation, and what theory says about a deep network of it."""
 
 import argparse
-import importlib
 import math
 from typing import Any
 
+from fanin._imported import imported
 from fanin.errors import FaninError
 from fanin.gains import (
     ActivationLike,
@@ -75,7 +75,7 @@ def _show(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     text = arguments.activation
-    f: ActivationLike = _imported(text) if ":" in text else text
+    f: ActivationLike = imported(text, "activation") if ":" in text else text
     law = {"variance": arguments.variance, "mean": arguments.mean}
     forward = gain(f, **law)
     moments = _grid("gains", "")
@@ -142,21 +142,6 @@ def _plot(theory: DepthTheory, colors: bool) -> str:
     figure.plot(q, v, lc="cyan")
     figure.plot([0, end], [0, end], lc="white")
     return f"\nvariance map V(q) and the line V = q\n\n{figure.show()}"
-
-
-def _imported(text: str) -> ActivationLike:
-    module, _, path = text.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for name in path.split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise FaninError(
-            f"activation {text!r} cannot be imported: {error}. Write module:function, such as "
-            "numpy:tanh."
-        ) from None
-    result: ActivationLike = found
-    return result
 
 
 def _grid(*columns: str) -> Any:

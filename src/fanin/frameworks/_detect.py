@@ -14,4 +14,4 @@ def adapter_for(model: Any) -> ModuleType:
         from fanin.frameworks import torch as adapter
 
         return adapter
-    raise FaninError(f"model is a {type(model).__name__}; it must be a torch.nn.Module.")
+    raise FaninError(f"model has type {type(model).__name__}; it must be a torch.nn.Module.")

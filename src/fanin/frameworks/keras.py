@@ -13,7 +13,7 @@ from fanin.streams import Stream, check_shape
 
 @keras.saving.register_keras_serializable(package="fanin", name="Initializer")
 class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
-    """What `initializer` makes; saved with a model as the expression it prints as."""
+    """What `initializer` makes; saved with a model as the expression that makes it."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """What makes the same initializer again."""
         return {
-            "init": repr(self.init),
+            "init": self.init._expression(),
             "seed": self.stream.seed,
             "name": self.stream.name,
             "axes": self.axes,

@@ -1,18 +1,16 @@
 """A model by name: one of the lab's networks, or a factory `package.module:make_model`."""
 
 import hashlib
-import importlib
 import inspect
-import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fanin._imported import imported
 from fanin.errors import FaninError, suggestion
 from fanin.lab import activations
 from fanin.lab.dataset import Dataset
@@ -88,7 +86,7 @@ def check_output(name: str, model: nn.Module, images: Tensor, data: Dataset) -> 
 
 def _factory(setup: Setup, outputs: int) -> Model:
     name = setup.model
-    made = _imported(name)
+    made = imported(name, "model")
     offered = {"outputs": outputs, "classes": outputs, "depth": setup.depth}
     accepted: Collection[str] = ()
     file = None
@@ -100,25 +98,6 @@ def _factory(setup: Setup, outputs: int) -> Model:
         raise FaninError(f"model {name!r} takes no argument depth. Add one, or leave depth out.")
     source = Path(file).read_bytes() if file else b""
     return Model(name, lambda: made(**given), hashlib.sha256(source).hexdigest())
-
-
-def _imported(name: str) -> Callable[..., Any]:
-    """The factory; modules of the working folder are found, as by `python -m`."""
-    module, _, path = name.partition(":")
-    sys.path.insert(0, "")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except Exception as error:  # an import runs whatever the user wrote
-        raise FaninError(
-            f"model {name!r} cannot be imported: {_told(error)}. Write package.module:make_model."
-        ) from error
-    finally:
-        sys.path.remove("")
-    if not callable(found):
-        raise FaninError(f"model {name!r} is no function. Write package.module:make_model.")
-    return found  # type: ignore[no-any-return]
 
 
 def _told(error: Exception) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from fanin.initializers import Elementwise
 from fanin.plans._columns import aligned
 from fanin.plans._row import Row
 
@@ -19,7 +20,8 @@ class Account:
     """What one parameter or buffer is.
 
     `what` is the initializer, "kept", "tied to X" or "buffer"; `planned` and `measured` are
-    mean and standard deviation, None where nothing is planned or nothing differs by chance.
+    mean and standard deviation (of real parts, of complex values), None where nothing is planned
+    or nothing differs by chance.
     """
 
     name: str
@@ -62,7 +64,7 @@ def _account(slot: Any, row: Row) -> Account:
     measured = slot.moments()
     if row.initializer is None:
         return Account(row.name, f"kept: {row.why}", None, measured)
-    std, mean = row.std or 0.0, row.mean
+    mean, std = _planned(slot, row)
     count = math.prod(slot.tensor.shape)
     rounding = _ROUNDING.get(row.dtype, 2.0**-22)
     # The variance of a sample deviation is (kurtosis - 1) std**2 / 4n: 1.25 for Laplace's 6.
@@ -71,6 +73,17 @@ def _account(slot: Any, row: Row) -> Account:
     close = mean is None or (abs(measured[0] - mean) <= error * std + rounding * abs(mean) + 1e-30)
     close &= abs(measured[1] - std) <= 1.12 * error * std + rounding * max(std, abs(known)) + 1e-30
     return Account(row.name, str(row.initializer), (mean, std), measured, close or not count)
+
+
+def _planned(slot: Any, row: Row) -> tuple[float | None, float]:
+    """Mean and standard deviation of what is written: of real parts, a padding row of zeros in."""
+    mean, std = row.mean, row.std or 0.0
+    if row.dtype.startswith("complex") and isinstance(row.initializer, Elementwise):
+        std /= math.sqrt(2)  # half of E|z|**2 is the real parts'
+    if slot.padding_row is not None and mean is not None:
+        drawn = 1 - 1 / row.shape[0]
+        mean, std = drawn * mean, math.sqrt(drawn * std**2 + drawn * (1 - drawn) * mean**2)
+    return mean, std
 
 
 def _cells(account: Account) -> tuple[str, ...]:

@@ -20,9 +20,14 @@ Contents = tuple[str, tuple[Row, ...], tuple[str, ...], int | None]
 
 
 def write(
-    recipe: str, rows: Iterable[Row], notes: Iterable[str], seed: int | None, path: Path
+    recipe: str,
+    rows: Iterable[Row],
+    notes: Iterable[str],
+    seed: int | None,
+    path: str | os.PathLike[str],
 ) -> Path:
     """Write by a temporary name in the same folder, then rename."""
+    path = _checked(path)
     head: dict[str, Any] = {"format": _FORMAT, "stream": _STREAM, "recipe": recipe}
     head["notes"] = list(notes)
     if seed is not None:
@@ -40,6 +45,16 @@ def write(
     except OSError as error:
         raise FaninError(f"cannot write the plan {str(path)!r}: {error.strerror}.") from None
     return path
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    try:
+        found = Path(path)
+    except TypeError:
+        raise FaninError(f"path is {path!r}; give the name of a file, as text or a Path.") from None
+    if "\0" in str(found):
+        raise FaninError(f"path is {path!r}; the name of a file holds no NUL.")
+    return found
 
 
 def _lines(head: dict[str, Any], rows: Iterable[Row]) -> Iterator[str]:
@@ -61,7 +76,8 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "shape": list(row.shape),
         "dtype": row.dtype,
         "role": row.role,
-        "initializer": "kept" if row.initializer is None else str(row.initializer),
+        # In full: arrays print short.
+        "initializer": "kept" if row.initializer is None else row.initializer._expression(),
         "axes": str(row.axes),
         "why": row.why,
     }
@@ -79,8 +95,9 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
     return fields | {key: value for key, (value, default) in optional.items() if value != default}
 
 
-def read(path: Path) -> Contents:
+def read(path: str | os.PathLike[str]) -> Contents:
     """The contents of a file that `write` wrote."""
+    path = _checked(path)
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

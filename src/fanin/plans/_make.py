@@ -12,7 +12,7 @@ from fanin.param import Param
 from fanin.plans._columns import listed
 from fanin.plans._plan import Plan
 from fanin.plans._row import Row
-from fanin.recipes import Choice, Recipe, find, given_by_name, lsuv, single
+from fanin.recipes import GUESS, Choice, Recipe, find, given_by_name, lsuv, single
 from fanin.streams import check_seed
 
 _UNSEEDED = ": its values are the constructor's, not the seed's"
@@ -96,8 +96,12 @@ def _planned(
     if unseeded:
         notes.append(
             f"whatever the seed, the constructor's values stay in {listed(unseeded)}. If it drew "
-            "them by chance, pass overrides=; fanin.empty_weights() keeps what it computed alone."
+            "them by chance, pass overrides=; under fanin.empty_weights() only what it computed "
+            "is kept."
         )
+    guessed = [row.name for row in rows if row.why.startswith(GUESS)]
+    if guessed:
+        notes.append(f"guessed, for the model was not run: {', '.join(guessed)}")
     return Plan(chosen.name, tuple(rows), tuple(notes))
 
 
@@ -166,9 +170,10 @@ def _decided(
         return _told(slot, choice)
     if unplaced == "keep" and slot.has_value:
         return Choice(None, param.kind, "no rule places it; kept, as unplaced='keep' asks")
+    advice = ", or unplaced='keep'" if unplaced == "error" else "; it has no value to keep"
     raise FaninError(
         f"{param.name} has shape {param.shape} in a {param.owner}, for which there is no rule. "
-        f"Pass overrides={{{param.name!r}: 'normal(std=0.02)'}}, say, or unplaced='keep'."
+        f"Pass overrides={{{param.name!r}: 'normal(std=0.02)'}}, say{advice}."
     )
 
 

@@ -10,6 +10,7 @@ from fanin.errors import FaninError
 from fanin.frameworks import adapter_for
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audited
+from fanin.plans._columns import listed
 from fanin.plans._row import Row
 from fanin.plans._table import table
 from fanin.streams import check_seed
@@ -62,7 +63,7 @@ class Plan:
         cannot be written.
         """
         check_seed(seed)
-        pairs = self._pairs(model, rename=rename, shards=shards, device=device)
+        pairs = self._pairs(model, rename, shards, device)
         for slot, row in pairs:  # all that can fail, before the first write
             slot.rehearse(row.initializer, seed, row.axes)
             if row.initializer is None and not _as_kept(slot, row):
@@ -75,22 +76,39 @@ class Plan:
             slot.write(row.initializer, seed, row.axes)
         return replace(self, seed=seed)
 
-    def audit(self, model: Any, **where: Any) -> Audit:
-        """Every parameter and buffer of a model accounted for, measured against this plan."""
-        pairs = self._pairs(model, **where)
+    def audit(
+        self,
+        model: Any,
+        *,
+        rename: Mapping[str, str] | None = None,
+        shards: Mapping[str, Any] | None = None,
+    ) -> Audit:
+        """Every parameter and buffer of a model accounted for, measured against this plan.
+
+        `rename` and `shards` are those of `apply`.
+        """
+        pairs = self._pairs(model, rename, shards)
         return audited(pairs, adapter_for(model).buffer_names(model))
 
-    def verify(self, model: Any, seed: int | None = None, **where: Any) -> None:
+    def verify(
+        self,
+        model: Any,
+        seed: int | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+        shards: Mapping[str, Any] | None = None,
+    ) -> None:
         """Draw every weight again and compare bit by bit; FaninError names what differs.
 
-        `seed` is by default the one that the plan was applied with.
+        `seed` is by default the one that the plan was applied with; `rename` and `shards` are
+        those of `apply`.
         """
         seed = self.seed if seed is None else check_seed(seed)
         if seed is None:
             raise FaninError("seed is None and this plan was never applied; say which seed.")
         changed = [
             row.name
-            for slot, row in self._pairs(model, **where)
+            for slot, row in self._pairs(model, rename, shards)
             if not (
                 slot.holds(row.initializer, seed, row.axes)
                 if row.initializer is not None
@@ -99,8 +117,8 @@ class Plan:
         ]
         if changed:
             raise FaninError(
-                f"{_listed(changed)} hold other values than seed {seed} of this plan draws. "
-                "They were trained, loaded or drawn otherwise."
+                f"{listed(changed)} {'holds' if len(changed) == 1 else 'hold'} other values than "
+                f"seed {seed} of this plan draws: trained, loaded or drawn otherwise."
             )
 
     def diff(self, other: "Plan | Any") -> tuple[str, ...]:
@@ -120,20 +138,26 @@ class Plan:
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the plan as TOML, by a temporary name that is renamed at the end."""
-        return _file.write(self.recipe, self.rows, self.notes, self.seed, Path(path))
+        return _file.write(self.recipe, self.rows, self.notes, self.seed, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Plan":
         """Read a plan that `save` wrote; FaninError says what is wrong with the file."""
-        return cls(*_file.read(Path(path)))
+        return cls(*_file.read(path))
 
-    def _pairs(self, model: Any, **where: Any) -> list[tuple[Any, Row]]:
-        slots = adapter_for(model).slots(model, **where)
+    def _pairs(
+        self,
+        model: Any,
+        rename: Mapping[str, str] | None,
+        shards: Mapping[str, Any] | None,
+        device: Any = None,
+    ) -> list[tuple[Any, Row]]:
+        slots = adapter_for(model).slots(model, rename=rename, shards=shards, device=device)
         rows = {row.name: row for row in self.rows}
         unknown = [slot.param.name for slot in slots if slot.param.name not in rows]
         if unknown:
             raise FaninError(
-                f"the plan has no {_listed(unknown)}. Make a plan of this model, or map the names "
+                f"the plan has no {listed(unknown)}. Make a plan of this model, or map the names "
                 "with rename=."
             )
         for slot in slots:
@@ -155,12 +179,7 @@ def _differences(mine: Iterable[Row], theirs: Iterable[Row]) -> tuple[str, ...]:
     ours, others = ({row.name: row for row in rows} for rows in (mine, theirs))
     lines = [f"- {row}" for name, row in ours.items() if name not in others]
     lines += [f"+ {row}" for name, row in others.items() if name not in ours]
-    for name in ours.keys() & others.keys():
-        if not ours[name].draws_as(others[name]):
-            lines += [f"- {ours[name]}", f"+ {others[name]}"]
+    for name, row in ours.items():
+        if name in others and not row.draws_as(others[name]):
+            lines += [f"- {row}", f"+ {others[name]}"]
     return tuple(lines)
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

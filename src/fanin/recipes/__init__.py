@@ -6,6 +6,7 @@ from fanin.recipes._graph import Node as Node
 from fanin.recipes._lsuv import Probe as Probe
 from fanin.recipes._lsuv import lsuv as lsuv
 from fanin.recipes._mup import mup as mup
+from fanin.recipes._placing import GUESS as GUESS
 from fanin.recipes._recipe import Recipe as Recipe
 from fanin.recipes._registry import find as find
 from fanin.recipes._registry import names as names

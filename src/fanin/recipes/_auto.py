@@ -106,8 +106,15 @@ class _Auto:
         for residual in self.structure.residuals.values():
             chain = self.structure.chains[residual.node]
             for end in self.structure.ends(residual):
-                self.shares[end] = Share(BRANCH / chain.length, chain.start)
+                # Branches of one weight add up as one, those of different weights as their squares.
+                again = max(self._ends_again(end), 1)
+                self.shares[end] = Share(BRANCH / (chain.length * again), chain.start)
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
+
+    def _ends_again(self, end: int) -> int:
+        """How many times the parameter at the end of a branch is used."""
+        use = self.graph.nodes[end].param
+        return 0 if use is None else len(self.uses[use.name])
 
     def _parameters(self) -> None:
         """Sizes of the parameters that are no weights."""
@@ -240,7 +247,11 @@ def _before(graph: Graph, node: Node) -> str:
     while graph.nodes[position].op in ("view", "dropout") and graph.nodes[position].inputs:
         position = graph.nodes[position].inputs[0]
     source = graph.nodes[position]
-    names = {"pointwise": source.label, "normalize": source.label, "scale": "a norm"}
+    names = {
+        "pointwise": source.label.removesuffix(" none"),
+        "normalize": source.label,
+        "scale": "a norm",
+    }
     named = names.get(source.op, source.op if source.op in ("attention", "mean", "max") else "")
     return f" through {named}" if named else ""
 

@@ -10,6 +10,7 @@ from fanin.recipes._graph import Graph
 from fanin.recipes._tree import by_kind, magnitude
 from fanin.recipes._uses import kept_constants, positions, refined
 
+GUESS = "a guess"  # how a reason begins that nothing supports
 _SMALL = 0.02  # RMS of a table that may be added to anything
 
 Rule = Callable[[Param], Choice | None]
@@ -19,7 +20,7 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
     """The rule's choice for every parameter, and that of its kind where the rule has none.
 
     The rule sees parameters with what the graph adds to them; those that act through a function
-    of their own, as a decay rate does, are kept before it is asked.
+    of their own, as a decay rate does, are kept before it is asked; rows of a table are not.
     """
     shown = refined(params, graph)
     used = positions(graph)
@@ -50,7 +51,7 @@ def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     """The rule of the kind; the reason says where a run might have shown more."""
     choice = by_kind(param)
     if choice is None and not ran and param.kind == "other" and len(param.shape) == 2:
-        why = "rows of something: a small table; the model was not run"
+        why = f"{GUESS}: a small table; the model was not run"
         return Choice(normal(std=_SMALL), "table", why)
     if choice is None or used or param.kind in ("bias", "shift", "scale"):
         return choice

@@ -1,17 +1,23 @@
 """Measure: variances of module outputs on a batch, under weights that the model never gets."""
 
+import traceback
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.func import functional_call
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
+from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._call import flat_tensors
+from fanin.frameworks.torch._fakes import UNINITIALIZED
+from fanin.frameworks.torch._inputs import call_arguments, tensors_in
 from fanin.frameworks.torch._names import canonical_names, module_paths, wrapped
+from fanin.frameworks.torch._saved import Saved
 from fanin.frameworks.torch._slot import Slot
 from fanin.frameworks.torch._slots import slots
 from fanin.initializers import Initializer
@@ -20,9 +26,11 @@ from fanin.initializers import Initializer
 class TorchProbe:
     """Copies of a model's parameters and buffers, and a batch that it runs on with them.
 
-    The model, its random state and its running statistics are as they were after every call.
-    Modules run in the mode that they are in, but that dropout is off. `inputs` are as for
-    `trace`, with values that matter here. Raises FaninError where the model has no memory yet.
+    The model, what it holds, its running statistics and the random states of Python, NumPy and
+    torch are as they were after every call, which runs from the same random states. Modules run
+    in the mode that they are in, but that dropout modules are off. `inputs` are as for `trace`,
+    with values that matter here. Raises FaninError where the model or the inputs have no memory,
+    and for whatever the model itself raises.
     """
 
     def __init__(
@@ -31,18 +39,12 @@ class TorchProbe:
         while (attribute := wrapped(model)) is not None:
             model = model.get_submodule(attribute)
         self.model, self.seed = model, seed
-        self.args = () if isinstance(inputs, dict) else inputs
-        self.args = self.args if isinstance(self.args, tuple) else (self.args,)
-        self.kwargs = inputs if isinstance(inputs, dict) else {}
-        self.modules = {path: module for module, path in module_paths(model).items()}
+        self.args, self.kwargs = call_arguments(inputs)
+        self.paths = module_paths(model)
+        self.modules = {path: module for module, path in self.paths.items()}
         tensors = canonical_names(model, rename)
         own = {id(tensor): name for name, tensor in model.named_parameters()}
-        empty = [name for name, tensor in tensors.items() if tensor.is_meta]
-        if empty:
-            raise FaninError(
-                f"{empty[0]} of shape {tuple(tensors[empty[0]].shape)} has no memory, and "
-                "measuring runs the model. Call model.to_empty(device='cpu') first."
-            )
+        _refuse_empty(tensors, tensors_in((self.args, self.kwargs)))
         held = [*model.named_parameters(), *model.named_buffers()]
         self.copies = {name: tensor.detach().clone() for name, tensor in held}
         self.slots = {
@@ -62,28 +64,68 @@ class TorchProbe:
 
         def look(_: nn.Module, args: Any, output: Any) -> None:
             if not found:
-                first = next(one for one in flat_tensors(output) if one.is_floating_point())
-                found.append(float(first.detach().double().var(correction=0)))
+                real = [one for one in flat_tensors(output) if one.is_floating_point()]
+                found.extend(float(one.detach().double().var(correction=0)) for one in real[:1])
                 raise _MeasuredError
 
+        devices = {one.device for one in self.copies.values() if one.is_cuda}
         with ExitStack() as stack:
+            stack.enter_context(alone(seeded=True, devices=list(devices)))
             stack.enter_context(torch.no_grad())
-            stack.enter_context(torch.random.fork_rng())
-            handle = self.modules[module].register_forward_hook(look)
-            stack.callback(handle.remove)
+            stack.callback(Saved(self.model.modules(), tensors=True).restore)
+            self.modules[module].register_forward_hook(look)
             for one in self.model.modules():
-                if isinstance(one, nn.modules.dropout._DropoutNd) and one.training:
+                if isinstance(one, nn.modules.dropout._DropoutNd):
                     one.training = False
-                    stack.callback(setattr, one, "training", True)
-            # Buffers change in a run, too: it gets copies of their copies.
-            values = self.copies | {
-                name: self.copies[name].clone() for name, _ in self.model.named_buffers()
-            }
-            with suppress(_MeasuredError):
-                functional_call(self.model, values, self.args, self.kwargs)
+            self._run()
         if not found:
-            raise FaninError(f"{module} did not run on these inputs, so nothing was measured.")
+            raise FaninError(
+                f"{module or 'the model'} did not run on these inputs, or returned no tensor of "
+                "real numbers, so nothing was measured."
+            )
         return found[0]
+
+    def _run(self) -> None:
+        # Buffers change in a run, too: it gets copies of their copies.
+        values = self.copies | {
+            name: self.copies[name].clone() for name, _ in self.model.named_buffers()
+        }
+        try:
+            functional_call(self.model, values, self.args, self.kwargs)
+        except _MeasuredError:
+            pass
+        except Exception as error:
+            message = str(error).strip().partition("\n")[0][:200].rstrip(".")
+            raise FaninError(
+                f"{self._place(error)} does not run on these inputs: {type(error).__name__}: "
+                f"{message}. Check that model(inputs) runs, in the mode that the model is in."
+            ) from error
+
+    def _place(self, error: Exception) -> str:
+        """The innermost module that was running when an error was raised."""
+        path = ""
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            owner = frame.f_locals.get("self")
+            if isinstance(owner, nn.Module):
+                path = self.paths.get(owner, path)
+        return path or "the model"
+
+
+def _refuse_empty(tensors: Mapping[str, Tensor], inputs: list[Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if isinstance(tensor, UNINITIALIZED):
+            raise FaninError(f"{name} has no shape yet; run the model once on an example first.")
+        if tensor.is_meta or isinstance(tensor, FakeTensor):
+            raise FaninError(
+                f"{name} of shape {tuple(tensor.shape)} has no memory, and "
+                "measuring runs the model. Call model.to_empty(device='cpu') first."
+            )
+    for tensor in inputs:
+        if tensor.is_meta or isinstance(tensor, FakeTensor):
+            raise FaninError(
+                f"inputs hold a tensor of shape {tuple(tensor.shape)} without memory, and "
+                "measuring runs the model. Pass a batch of real data."
+            )
 
 
 class _MeasuredError(Exception):

@@ -31,6 +31,8 @@ class Unreadable(Exception):  # noqa: N818 - leaves the model's forward, for the
 class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records operations while the fake mode carries them out."""
 
+    unpacks = True  # recurrent modules get packed sequences as one sequence: shapes are all
+
     def __init__(self, recorder: Recorder, fakes: FakeTensorMode) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
@@ -109,7 +111,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _all_chosen(self, index: Tensor | None) -> list[Tensor | None]:
         if index is None or index.dtype not in (torch.bool, torch.uint8):
             return [index]
-        known = self._known(index)
+        known = self.known(index)
         if known is not None:
             with _disable_current_modes():
                 places = known.nonzero(as_tuple=True)
@@ -117,7 +119,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return [index.new_empty((index.numel(),), dtype=torch.int64) for _ in range(index.dim())]
 
     def _read(self, tensor: Tensor) -> Any:
-        known = self._known(tensor)
+        known = self.known(tensor)
         if known is not None:
             with _disable_current_modes():
                 return known.item()
@@ -129,13 +131,13 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         raise Unreadable(self.last)
 
     def _equal(self, first: Tensor, second: Tensor) -> bool:
-        a, b = self._known(first), self._known(second)
+        a, b = self.known(first), self.known(second)
         if a is None or b is None:
             return first is second
         with _disable_current_modes():
             return bool(torch.equal(a, b))
 
-    def _known(self, tensor: Tensor) -> Tensor | None:
+    def known(self, tensor: Tensor) -> Tensor | None:
         entry = self.recorder.entry(tensor)
         if isinstance(entry, Constant):
             return entry.value if entry.noise is None else None
@@ -166,7 +168,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _stand_in(self, tensor: Tensor, name: str) -> Tensor | None:
         """The values of an argument; any, where the operation reads its shape alone."""
         if name not in FACTORIES:
-            return self._known(tensor)
+            return self.known(tensor)
         with _disable_current_modes():
             return torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
 

@@ -9,6 +9,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.parametrize import ParametrizationList
 
 from fanin.errors import FaninError, suggestion
+from fanin.streams._address import stream_number
 
 TABLES = (nn.Embedding, nn.EmbeddingBag)
 
@@ -132,9 +133,13 @@ def _put(found: dict[str, Placed], name: str, placed: Placed, hint: str) -> None
 def _renamed(found: dict[str, Placed], rename: Mapping[str, str]) -> dict[str, Placed]:
     if not isinstance(rename, Mapping):
         raise FaninError(f"rename is {rename!r}; it maps names found to names wanted.")
-    for name in rename:
+    for name, wanted in rename.items():
         if name not in found:
-            raise FaninError(f"rename has {name!r}{suggestion(name, list(found))}")
+            raise FaninError(f"rename has {name!r}{suggestion(str(name), list(found))}")
+        try:
+            stream_number(wanted)
+        except FaninError as error:
+            raise FaninError(f"rename[{name!r}]: {error}") from None
     result: dict[str, Placed] = {}
     for name, placed in found.items():
         _put(result, rename.get(name, name), placed, "give each its own in rename=")

@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
+from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._aten import is_known
 from fanin.frameworks.torch._call import flat_tensors
+from fanin.frameworks.torch._inputs import call_arguments, tensors_in
 from fanin.frameworks.torch._mode import RecordingMode, decomposed, known_value
 from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths
 from fanin.frameworks.torch._record import Activation, Constant, Recorder
+from fanin.frameworks.torch._saved import Saved
 from fanin.frameworks.torch._trace import eager, running_paths
 from fanin.frameworks.torch._weights import whole
 from fanin.recipes import Node
@@ -40,7 +43,13 @@ def observe(
     loss: Callable[[Any], Tensor] | None = None,
     rename: Mapping[str, str] | None = None,
 ) -> Observation:
-    """Run the model as it is, forward and, where `loss` of its output is given, backward."""
+    """Run the model as it is, forward and, where `loss` of its output is given, backward.
+
+    It runs in its own mode, from the random states of the caller. Afterwards those, its
+    buffers, what its modules hold and all `.grad` of its parameters and inputs are as they
+    were. `inputs` are as for `trace`. What the model raises is passed on.
+    """
+    args, kwargs = call_arguments(inputs)
     recorder = Recorder()
     mode = _ObservingMode(recorder)
     for name, parameter in canonical_names(model, rename).items():
@@ -48,22 +57,18 @@ def observe(
         recorder.shapes[name] = tuple(parameter.shape)
     for name, buffer in buffer_names(model).items():
         recorder.set(buffer, Constant(known_value(buffer), name=name))
-    args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-    args = args if isinstance(args, tuple) else (args,)
-    for tensor in flat_tensors([args, kwargs]):
-        made = recorder.emit("input", (), tensor.shape)
-        recorder.set(tensor, made)
-    gradients: dict[int, float] = {}
+    for tensor in tensors_in((args, kwargs)):
+        if not recorder.knows(tensor):
+            recorder.set(tensor, recorder.emit("input", (), tensor.shape))
+    leaves = [*model.parameters(), *tensors_in((args, kwargs))]
+    devices = {one.device for one in leaves if one.is_cuda}
     with ExitStack() as stack:
+        stack.enter_context(alone(seeded=False, devices=list(devices)))
+        stack.callback(Saved(model.modules(), tensors=True).restore)
         stack.enter_context(eager())
-        stack.enter_context(running_paths(module_paths(model), mode))
-        stack.enter_context(mode)
-        output = model(*args, **kwargs)
-    if loss is not None:
-        for node, tensor in mode.seen.items():
-            if tensor.requires_grad:
-                tensor.register_hook(_keep(gradients, node))  # type: ignore[no-untyped-call]
-        loss(output).backward()  # type: ignore[no-untyped-call]
+        with running_paths(module_paths(model), mode), mode:
+            output = model(*args, **kwargs)
+        gradients = {} if loss is None else _gradients(mode.seen, loss(output), leaves)
     count = len(recorder.nodes)
     return Observation(
         tuple(recorder.nodes),
@@ -71,6 +76,22 @@ def observe(
         tuple(gradients.get(node) for node in range(count)),
         output,
     )
+
+
+def _gradients(seen: dict[int, Tensor], loss: Tensor, leaves: list[Tensor]) -> dict[int, float]:
+    """Norms by node; the leaves keep the gradients that they had."""
+    found: dict[int, float] = {}
+    with ExitStack() as stack:
+        for leaf in leaves:
+            if leaf.is_leaf:
+                stack.callback(setattr, leaf, "grad", leaf.grad)
+                leaf.grad = None
+        for node, tensor in seen.items():
+            if tensor.requires_grad:
+                handle = tensor.register_hook(_keep(found, node))  # type: ignore[no-untyped-call]
+                stack.callback(handle.remove)
+        loss.backward()  # type: ignore[no-untyped-call]
+    return found
 
 
 def _keep(gradients: dict[int, float], node: int) -> Callable[[Tensor], None]:
@@ -82,6 +103,8 @@ def _keep(gradients: dict[int, float], node: int) -> Callable[[Tensor], None]:
 
 class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     """Records operations on real tensors, and looks at what they make."""
+
+    unpacks = False
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder, FakeTensorMode())  # never entered

@@ -31,7 +31,8 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
             sources = [
                 entry
                 for one in flat_tensors(inputs)
-                if isinstance(entry := recorder.entry(one), Activation)
+                if one.is_floating_point()  # not the sizes in a packed sequence
+                and isinstance(entry := recorder.entry(one), Activation)
             ]
             made = recorder.emit(
                 "recurrent",

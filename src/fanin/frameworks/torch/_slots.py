@@ -29,6 +29,8 @@ def slots(
     """
     refuse_flat(model)
     known = roles(model)
+    if shards is not None and not isinstance(shards, Mapping):
+        raise FaninError(f"shards is {shards!r}; it maps names to (global shape, index).")
     given = dict(shards or {})
     places = canonical_places(model, rename)
     for name in given:
@@ -45,7 +47,8 @@ def _refuse_shared_memory(places: Mapping[str, Placed]) -> None:
     """Two parameters over the same elements: the second to be written would spoil the first."""
     taken: dict[int, list[tuple[int, int, str, nn.Parameter]]] = {}
     for name, (tensor, _) in places.items():
-        if tensor.is_meta or tensor.layout is not torch.strided or not tensor.numel():
+        lazy = isinstance(tensor, nn.parameter.UninitializedParameter)
+        if lazy or tensor.is_meta or tensor.layout is not torch.strided or not tensor.numel():
             continue
         try:
             key = tensor.untyped_storage().data_ptr()

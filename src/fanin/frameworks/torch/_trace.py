@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_map_only
 
 from fanin.errors import FaninError
-from fanin.frameworks.torch._fakes import fake_like, fake_model, quiet_randomness
+from fanin.frameworks.torch._alone import alone
+from fanin.frameworks.torch._fakes import fake_like, fake_model
 from fanin.frameworks.torch._finish import finish
+from fanin.frameworks.torch._inputs import Arguments, call_arguments, tensors_in
 from fanin.frameworks.torch._mode import RecordingMode, Unreadable, known_value
 from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths, wrapped
+from fanin.frameworks.torch._packed import PackingMode, packed_argument, repacked
 from fanin.frameworks.torch._record import Activation, Constant, Recorder
 from fanin.frameworks.torch._recurrent import RECURRENT, record_recurrent
 from fanin.frameworks.torch._weights import whole
@@ -27,11 +32,15 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
 
     The model runs once on fake tensors, in train mode, so that dropout shows; where it fails
     so, or leaves parameters unused, once more in eval mode. Its parameters may be on any
-    device, meta too. The model is as it was afterwards.
+    device, meta too. The model is as it was afterwards, and what it holds, lists and objects
+    too; what forward writes to globals and classes stays.
 
     `inputs` is a tensor, a tuple (positional) or a dict (keywords), nested as the model wants
-    it; integers and masks among them are read, other values are not. Raises FaninError where
-    the model does not run, or decides by a value that such a run does not have.
+    it; integers and masks among them are read, other values are not, and types of numbers are
+    not checked. Forward hooks run as they do in any call, for they may be a part of the model:
+    what they see is fake. Only one model is traced at a time; other threads may run other
+    models meanwhile. Raises FaninError where the model does not run, or decides by a value that
+    such a run does not have.
 
     >>> import torch
     >>> graph = trace(torch.nn.Linear(3, 2), torch.zeros(5, 3))
@@ -40,7 +49,13 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     """
     while (attribute := wrapped(model)) is not None:
         model = model.get_submodule(attribute)
-    names = canonical_names(model, rename)
+    # Modes of the caller (fake tensors of its own, counters) have no part in it.
+    with alone(seeded=True), _disable_current_modes():
+        return _traced(model, canonical_names(model, rename), call_arguments(inputs))
+
+
+def _traced(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments) -> Graph:
+    """The graph of the run that used the most parameters."""
     _refuse_scripted(model)
     found: Graph | None = None
     failure: FaninError | None = None
@@ -74,14 +89,18 @@ def _refuse_scripted(model: nn.Module) -> None:
 
 
 def _run(
-    model: nn.Module, inputs: Any, names: dict[str, nn.Parameter], *, train: bool, trainable: bool
+    model: nn.Module,
+    inputs: Arguments,
+    names: dict[str, nn.Parameter],
+    *,
+    train: bool,
+    trainable: bool,
 ) -> Graph:
     fakes = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = Recorder()
     mode = RecordingMode(recorder, fakes)
     buffers = buffer_names(model)
     with ExitStack() as stack:
-        stack.enter_context(quiet_randomness())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager())
@@ -98,6 +117,7 @@ def _run(
         stack.enter_context(running_paths(module_paths(model), mode))
         stack.enter_context(fakes)
         stack.enter_context(mode)
+        stack.enter_context(PackingMode(mode))
         result = _forward(model, args, kwargs, mode)
         outputs = _outputs(result, recorder)
     return finish(recorder, outputs, list(names))
@@ -109,17 +129,19 @@ def _forward(model: nn.Module, args: Any, kwargs: Any, mode: RecordingMode) -> A
     except Exception as error:
         where = mode.recorder.path[-1] or "the model"
         message = str(error).strip().partition("\n")[0]
-        what = f"{type(error).__name__}: {message[:200]}"
+        what = f"{type(error).__name__}: {message[:200].rstrip('.')}"
         if isinstance(error, Unreadable):
             what = "it reads a value, and this run has shapes but no values"
+        ran = f"its last operation was {mode.last}, and " if mode.last else ""
+        given = "" if tensors_in((args, kwargs)) else "There is no tensor in the inputs. "
         raise FaninError(
-            f"{where} cannot be traced on these inputs; its last operation was {mode.last}, and "
-            f"{what}. Check that the model runs on the inputs, or pass inputs=None: then its "
-            "modules say what its parameters are."
+            f"{where} cannot be traced on these inputs; {ran}{what}. {given}Check that the model "
+            "runs on the inputs, or pass inputs=None: then its modules say what its parameters "
+            "are."
         ) from error
 
 
-def _arguments(inputs: Any, mode: RecordingMode) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
     """Fake inputs, as positional and keyword arguments; each is a node."""
     known: dict[int, Tensor] = {}
 
@@ -134,10 +156,8 @@ def _arguments(inputs: Any, mode: RecordingMode) -> tuple[tuple[Any, ...], dict[
             mode.recorder.set(known[id(tensor)], made)
         return known[id(tensor)]
 
-    if isinstance(inputs, Mapping):
-        return (), tree_map_only(Tensor, fake, dict(inputs))
-    positional = tuple(inputs) if isinstance(inputs, tuple) else (inputs,)
-    return tree_map_only(Tensor, fake, positional), {}
+    made: Arguments = tree_map_only(Tensor, fake, inputs)
+    return made
 
 
 def _outputs(result: Any, recorder: Recorder) -> list[int]:
@@ -189,16 +209,27 @@ def _silent() -> Iterator[None]:
 def running_paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[None]:
     """Keeps the path of the running module; recurrent modules are one node each."""
     recorder = mode.recorder
-    running: list[nn.Module] = []
+    running: list[tuple[nn.Module, Any]] = []
+    thread = threading.get_ident()  # the hooks are called for the modules of all threads
 
-    def enter(module: nn.Module, args: Any) -> None:
+    def enter(module: nn.Module, args: Any) -> Any:
+        if threading.get_ident() != thread:
+            return None
         recorder.path.append(paths.get(module, recorder.path[-1]))
-        running.append(module)
+        running.append((module, args))
         mode.paused += isinstance(module, RECURRENT)
+        packed = packed_argument(args) if mode.unpacks and isinstance(module, RECURRENT) else None
+        return None if packed is None else (packed.data,)
 
-    def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def leave(module: nn.Module, *given: Any) -> Any:
+        if threading.get_ident() != thread:  # there it may come without keywords
+            return None
+        args, kwargs, output = given
         while running:  # modules that raised, and whose error was caught, never left
-            last = running.pop()
+            last, args = running.pop()
+            packed = packed_argument(args) if mode.unpacks and last is module else None
+            if packed is not None and isinstance(module, RECURRENT):
+                output = repacked(packed, output, mode)  # while it is not recorded
             mode.paused -= isinstance(last, RECURRENT)
             if last is module:
                 break
@@ -206,6 +237,7 @@ def running_paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[
         if isinstance(module, RECURRENT) and not mode.paused:
             record_recurrent(recorder, module, [args, kwargs], output)
         recorder.path.pop()
+        return output
 
     handles = [
         nn.modules.module.register_module_forward_pre_hook(enter),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, suggestion
 from fanin.frameworks.torch._copy import prefault
 from fanin.frameworks.torch._shards import local_tensor
 
@@ -118,10 +118,12 @@ def fill_buffers(
 ) -> None:
     """Give buffers on the meta device memory: batch statistics start anew, others are `given`.
 
-    Raises FaninError that lists the buffers which nobody knows, before anything is changed.
+    Raises FaninError that lists the buffers which nobody knows, and for a name in `given` that
+    no buffer has, before anything is changed.
     """
     where = _device("cpu" if device is None else device)
-    values = dict(given or {})
+    values = {} if given is None else given
+    _refuse_unknown(model, values)
     found: list[tuple[nn.Module, str, Tensor]] = []
     norms: list[nn.Module] = []
     unknown: list[str] = []
@@ -147,6 +149,16 @@ def fill_buffers(
         module._buffers[attribute] = buffer
     for module in norms:
         module.reset_running_stats()  # type: ignore[operator]
+
+
+def _refuse_unknown(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    if not isinstance(values, Mapping):
+        raise FaninError(f"buffers is {values!r}; it maps names of buffers to tensors.")
+    known = [name for name, _ in model.named_buffers(remove_duplicate=False)]
+    for name in values:
+        if name not in known:
+            said = suggestion(str(name), known) if known else "; the model has no buffers."
+            raise FaninError(f"buffers has {name!r}{said}")
 
 
 def _fitting(name: str, value: Tensor, buffer: Tensor) -> Tensor:

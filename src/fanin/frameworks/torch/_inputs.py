@@ -1,0 +1,54 @@
+"""Inputs: what a model is called with, as positional and keyword arguments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils._pytree import tree_leaves
+
+from fanin.errors import FaninError
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def call_arguments(inputs: Any) -> Arguments:
+    """A tensor (or a packed sequence), a tuple (positional) or a dict (keywords), checked."""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    if isinstance(inputs, Tensor | PackedSequence):
+        args = (inputs,)
+    elif isinstance(inputs, tuple):
+        args = tuple(inputs)
+    elif isinstance(inputs, Mapping):
+        kwargs = dict(inputs)
+    else:
+        kind = type(inputs).__name__
+        article = "an" if kind[0] in "aeiouAEIOU" or kind == "ndarray" else "a"
+        raise FaninError(
+            f"inputs is {article} {kind}; it is a tensor, a tuple (positional) or a dict "
+            f"(keywords). {_next_step(inputs)}"
+        )
+    for name in kwargs:
+        if not isinstance(name, str):
+            raise FaninError(f"inputs has the key {name!r}; its keys are names of arguments.")
+    for one in tensors_in((args, kwargs)):
+        if one.is_nested:
+            raise FaninError(
+                "inputs hold a nested tensor, which has no one shape. Pass it padded: "
+                "torch.nested.to_padded_tensor(x, 0.0), with a mask where the model takes one."
+            )
+    return args, kwargs
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """The tensors in nested arguments."""
+    return [one for one in tree_leaves(value) if isinstance(one, Tensor)]
+
+
+def _next_step(inputs: Any) -> str:
+    if isinstance(inputs, list):
+        return "A model that takes a list gets it as a tuple of one: ([...],)."
+    if type(inputs).__module__ == "numpy":
+        return "Pass torch.from_numpy(inputs)."
+    return "Any other object goes into a tuple: (object,)."

@@ -1,0 +1,64 @@
+"""Plans on disk: every initializer comes back, and wrong paths are refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+import fanin
+from fanin import FaninError, Plan, initializers
+from fanin.axes import parse_axes
+from fanin.initializers._registry import ENTRIES
+from fanin.plans import Row
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_initializer_comes_back(name: str, tmp_path: Path) -> None:
+    entry = ENTRIES[name]
+    axes = parse_axes(None, entry.shape)
+    row = Row("w", entry.shape, "float32", "weight", initializers.get(entry.example), axes, "why")
+    plan = Plan("auto", (row,))
+    assert Plan.load(plan.save(tmp_path / "plan.toml")) == plan
+
+
+@pytest.mark.parametrize("shape", [(3,), (64,), (16, 8), (2, 3, 40), (0,)])
+def test_arrays_of_constants_come_back(shape: tuple[int, ...], tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=shape)
+    plan = Plan(
+        "auto",
+        (
+            Row(
+                *("w", shape, "float32", "weight", initializers.constant(values)),
+                *(parse_axes(None, shape), "as given"),
+            ),
+        ),
+    )
+    path = plan.save(tmp_path / "plan.toml")
+    assert Plan.load(path) == plan
+
+
+def test_a_model_is_planned_with_an_array_and_drawn_from_the_file(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(4, 64))
+    given = initializers.constant(list(range(64)))
+    saved = fanin.plan(model, overrides={"0.bias": given}).save(tmp_path / "plan.toml")
+    Plan.load(saved).apply(model)
+    assert model[0].bias.tolist() == list(range(64))
+
+
+@pytest.mark.parametrize("path", [None, 3, b"plan", "a\0b"])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    plan = fanin.plan(nn.Linear(2, 2))
+    with pytest.raises(FaninError, match="path is "):
+        plan.save(path)
+    with pytest.raises(FaninError, match="path is "):
+        Plan.load(path)
+
+
+def test_a_folder_is_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(FaninError, match="cannot write the plan"):
+        fanin.plan(nn.Linear(2, 2)).save(tmp_path)
+    with pytest.raises(FaninError, match="cannot read the plan"):
+        Plan.load(tmp_path)
+    assert not list(tmp_path.iterdir())
