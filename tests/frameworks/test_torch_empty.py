@@ -311,6 +311,18 @@ def test_lost_buffers_are_listed() -> None:
     assert not any(buffer.is_meta for buffer in model.buffers())
 
 
+def test_unknown_buffers_are_refused() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(Rotary(), nn.BatchNorm1d(4))
+    with pytest.raises(FaninError, match=r"buffers has '0.angle': did you mean '0.angles'\?"):
+        fill_buffers(model, given={"0.angle": torch.ones(3)})
+    with pytest.raises(FaninError, match=r"buffers is 3; it maps names of buffers to tensors"):
+        fill_buffers(model, given=3)  # type: ignore[arg-type]
+    with pytest.raises(FaninError, match=r"buffers has 'zz'; the model has no buffers"):
+        fill_buffers(nn.Linear(3, 4), given={"zz": torch.ones(3)})
+    assert all(buffer.is_meta for buffer in model.buffers())
+
+
 PEAK = """
 import sys
 import torch

@@ -1,7 +1,9 @@
 """The probe that lsuv measures with: what it reports, and that it leaves no trace."""
 
 import math
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -122,9 +124,58 @@ def test_the_model_is_as_it_was() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
     assert not any(module._forward_hooks for module in model.modules())
-    with pytest.raises(TypeError):  # the model's own error, on inputs that it does not take
+    with pytest.raises(FaninError, match=r"the model does not run on these inputs: TypeError: "):
         TorchProbe(model, {"y": inputs}).variance("line")
     assert not any(module._forward_hooks for module in model.modules())
+
+
+class Stateful(nn.Module):
+    """Does to itself, and to the random states, whatever a forward may do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(8)
+        self.line = nn.Linear(8, 8)
+        self.drop = nn.Dropout(0.5)
+        self.history: list[list[torch.Tensor]] = [[]]
+        self.plain = torch.zeros(8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.drop(self.norm(x)) + torch.rand(8) + random.random() + np.random.rand()
+        self.plain.add_(1)
+        self.last = self.line(x)
+        self.history[0].append(self.last)
+        return self.last
+
+
+@pytest.mark.parametrize("module", ["line", "drop", ""])
+def test_a_run_leaves_no_marks(module: str) -> None:
+    model, inputs = Stateful(), batch(4, 8)
+    attributes = {one: set(vars(one)) for one in model.modules()}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    probe = TorchProbe(model, inputs)
+    first = probe.variance(module)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states[1:]
+    assert {one: set(vars(one)) for one in model.modules()} == attributes
+    assert model.history == [[]]
+    assert torch.equal(model.plain, torch.zeros(8))
+    assert all(one.training and not one._forward_hooks for one in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    torch.manual_seed(5), random.seed(5), np.random.seed(5)
+    assert probe.variance(module) == first  # whatever the states of the caller
+
+
+def test_the_models_own_errors_are_said_with_their_place() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.Sequential(nn.Linear(7, 8)), nn.Linear(8, 8))
+    with pytest.raises(FaninError, match=r"^1\.0 does not run on these inputs: RuntimeError: "):
+        TorchProbe(model, batch(4, 8)).variance("2")
+    table = nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 4))
+    with pytest.raises(FaninError, match=r"^0 does not run .*: IndexError: index out of range"):
+        TorchProbe(table, torch.tensor([5])).variance("1")
+    with pytest.raises(FaninError, match="weight has no shape yet; run the model once"):
+        TorchProbe(nn.LazyLinear(3), batch(4, 8))
 
 
 def test_what_cannot_be_measured_is_said() -> None:
@@ -134,3 +185,5 @@ def test_what_cannot_be_measured_is_said() -> None:
     model.forward = lambda x: x  # type: ignore[method-assign,assignment,misc]
     with pytest.raises(FaninError, match=r"idle did not run on these inputs"):
         TorchProbe(model, batch(4, 3)).variance("idle")
+    with pytest.raises(FaninError, match=r"the model did not run .* no tensor of real numbers"):
+        TorchProbe(model, torch.tensor([1])).variance("")

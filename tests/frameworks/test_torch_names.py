@@ -90,6 +90,14 @@ def test_rename_maps_names() -> None:
         canonical_names(net(), "a")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", [3, "", "a\0b", "\ud800", None])
+def test_rename_gives_names_that_streams_take(name: object) -> None:
+    with pytest.raises(
+        FaninError, match=r"^rename\['0.weight'\]: name is .*; a name is a non-empty"
+    ):
+        canonical_names(net(), {"0.weight": name})  # type: ignore[dict-item]
+
+
 def test_buffers_have_names_too() -> None:
     names = list(buffer_names(nn.DataParallel(net())))
     assert names == ["1.running_mean", "1.running_var", "1.num_batches_tracked"]

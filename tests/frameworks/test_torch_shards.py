@@ -241,7 +241,7 @@ def test_a_shard_that_the_user_describes() -> None:
     assert torch.equal(model.weight, whole[:, ::2])
     plan.verify(model, shards=shards)
     model.weight.data[8, 3] += 1
-    with pytest.raises(FaninError, match="weight hold other values"):
+    with pytest.raises(FaninError, match="weight holds other values"):
         plan.verify(model, shards=shards)
 
 
@@ -349,7 +349,7 @@ def test_tiles_prove_tensors_larger_than_one(dtype: str, monkeypatch: pytest.Mon
     assert slot.digest() == hashlib.sha256(plain.tobytes()).hexdigest()
     with torch.no_grad():
         model.weight[6, 4, 2, 2] *= -1
-    with pytest.raises(FaninError, match="weight hold other values"):
+    with pytest.raises(FaninError, match="weight holds other values"):
         plan.verify(model)
 
 

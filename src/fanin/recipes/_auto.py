@@ -17,7 +17,7 @@ from fanin.recipes._structure import Structure
 
 HEAD = 1.0  # second moment of a head's output
 TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
-BRANCH = 4.0  # what all branches of a stream together add to its second moment, of what it has
+BRANCH = 3.0  # what all branches of a stream together add to its second moment, of what it has
 
 
 def _choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:

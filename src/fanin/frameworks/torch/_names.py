@@ -9,7 +9,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.parametrize import ParametrizationList
 
 from fanin.errors import FaninError, suggestion
-from fanin.streams._address import stream_number
+from fanin.streams import stream_number
 
 TABLES = (nn.Embedding, nn.EmbeddingBag)
 

@@ -141,7 +141,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def _look(self, tensor: Tensor) -> None:
         entry = self.recorder.entry(tensor)
         if isinstance(entry, Activation) and tensor.is_floating_point():
-            self.seen[entry.node] = tensor
+            self.seen.setdefault(entry.node, tensor)  # autograd keeps detached twins of it
             if tensor.numel():
                 square = tensor.detach().to(torch.float64).square().mean()
                 self.rms[entry.node] = float(square) ** 0.5

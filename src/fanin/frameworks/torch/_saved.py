@@ -64,12 +64,11 @@ class _Values(NamedTuple):
     """A tensor that a real run may write in place."""
 
     tensor: Tensor
-    version: int | None  # None of inference tensors, which have none
     before: Tensor
 
     def restore(self) -> None:
-        if self.version is None or self.tensor._version != self.version:
-            with torch.no_grad(), torch.inference_mode(self.version is None):
+        with torch.no_grad(), torch.inference_mode(self.tensor.is_inference()):
+            if not torch.equal(self.tensor, self.before):  # batch norm counts no version
                 self.tensor.data.copy_(self.before)  # .data: what was made with it stays valid
 
 
@@ -140,9 +139,8 @@ class Saved:
             return
         if tensor.is_meta or tensor.layout is not torch.strided or tensor.is_nested:
             return
-        version = None if tensor.is_inference() else tensor._version
         with torch.no_grad():
-            self._found.append(_Values(tensor, version, tensor.detach().clone()))
+            self._found.append(_Values(tensor, tensor.detach().clone()))
 
 
 def _held(owner: Any, name: str) -> Any:
