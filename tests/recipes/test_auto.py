@@ -89,7 +89,7 @@ def test_a_branch_that_ends_in_a_norm_is_scaled_by_the_norm() -> None:
             return x + self.norm(self.conv(torch.relu(x)))
 
     plan = fanin.plan(nn.Sequential(*[Normed() for _ in range(4)]), torch.zeros(2, 4, 8, 8))
-    assert plan["3.norm.weight"].initializer == constant(math.sqrt(BRANCH / 4))
+    assert plan["3.norm.weight"].initializer == constant(float(f"{math.sqrt(BRANCH / 4):.9g}"))
     assert plan["0.conv.weight"].output == 1.0
 
 
