@@ -50,8 +50,8 @@ def _is_constant(param: Param) -> bool:
 def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     """The rule of the kind; the reason says where a run might have shown more."""
     choice = by_kind(param)
-    if choice is None and not ran and param.kind == "other" and len(param.shape) == 2:
-        why = f"{GUESS}: a small table; the model was not run"
+    if choice is None and not ran and param.kind == "other" and len(param.shape) >= 2:
+        why = f"{GUESS}: small values; the model was not run"
         return Choice(normal(std=_SMALL), "table", why)
     if choice is None or used or param.kind in ("bias", "shift", "scale"):
         return choice

@@ -68,7 +68,9 @@ def observe(
         stack.enter_context(eager())
         with running_paths(module_paths(model), mode), mode:
             output = model(*args, **kwargs)
-        gradients = {} if loss is None else _gradients(mode.seen, loss(output), leaves)
+        gradients = (
+            {} if loss is None else _gradients(mode.seen, mode.versions, loss(output), leaves)
+        )
     count = len(recorder.nodes)
     return Observation(
         tuple(recorder.nodes),
@@ -78,7 +80,9 @@ def observe(
     )
 
 
-def _gradients(seen: dict[int, Tensor], loss: Tensor, leaves: list[Tensor]) -> dict[int, float]:
+def _gradients(
+    seen: dict[int, Tensor], versions: dict[int, int], loss: Tensor, leaves: list[Tensor]
+) -> dict[int, float]:
     """Norms by node; the leaves keep the gradients that they had."""
     found: dict[int, float] = {}
     with ExitStack() as stack:
@@ -87,7 +91,9 @@ def _gradients(seen: dict[int, Tensor], loss: Tensor, leaves: list[Tensor]) -> d
                 stack.callback(setattr, leaf, "grad", leaf.grad)
                 leaf.grad = None
         for node, tensor in seen.items():
-            if tensor.requires_grad:
+            # torch crashes at a hook on a view whose base was written since.
+            stale = tensor._is_view() and tensor._version != versions[node]
+            if tensor.requires_grad and not stale:
                 handle = tensor.register_hook(_keep(found, node))  # type: ignore[no-untyped-call]
                 stack.callback(handle.remove)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -109,6 +115,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder, FakeTensorMode())  # never entered
         self.seen: dict[int, Tensor] = {}
+        self.versions: dict[int, int] = {}  # of those tensors, when they were seen
         self.rms: dict[int, float] = {}
 
     def adopt(self, tensor: Tensor, entry: Any = None) -> Tensor:
@@ -142,6 +149,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         entry = self.recorder.entry(tensor)
         if isinstance(entry, Activation) and tensor.is_floating_point():
             self.seen.setdefault(entry.node, tensor)  # autograd keeps detached twins of it
+            self.versions.setdefault(entry.node, tensor._version)
             if tensor.numel():
                 square = tensor.detach().to(torch.float64).square().mean()
                 self.rms[entry.node] = float(square) ** 0.5
