@@ -134,10 +134,10 @@ def _name(one: Found) -> str:
     return f"`{one['model']}`"
 
 
-def _rms(found: Found) -> tuple[float, float]:
-    """The smallest and largest RMS of any weight's output, in both modes."""
+def _rms(found: Found) -> Sequence[float]:
+    """The smallest and largest RMS of any weight's output, in both modes; nothing of a failure."""
     if "rms_train" not in found:
-        return math.nan, math.nan
+        return ()
     low, high = zip(found["rms_train"], found["rms_eval"], strict=True)
     return min(low), max(high)
 
@@ -147,9 +147,9 @@ def _worst(found: Found) -> float:
 
 
 def _range(pair: Sequence[float]) -> str:
-    if not pair or any(map(math.isnan, pair)):
-        return "not finite" if pair and "nan" in map(str, pair) else ""
-    return f"{pair[0]:.2g} to {pair[1]:.2g}"
+    if not all(map(math.isfinite, pair)):
+        return "not finite"
+    return f"{pair[0]:.2g} to {pair[1]:.2g}" if pair else ""
 
 
 def _span(ratio: float) -> str:

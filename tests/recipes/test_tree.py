@@ -21,7 +21,7 @@ from fanin.initializers import (
     zeros,
 )
 from fanin.param import Param
-from fanin.recipes import find
+from fanin.recipes import GUESS, find
 
 GELU = 1.5335304412  # 1 / sqrt(E gelu(z)**2)
 
@@ -77,9 +77,13 @@ def test_other_kinds(zoo: Any) -> None:
     assert zoo.choices(nn.PReLU(init=0.2), "auto", torch.zeros(4, 3)) == slope
 
 
-def test_other_has_no_rule() -> None:
+def test_without_a_run_the_rest_is_a_guess_that_says_so() -> None:
     param = Param("gate", (5,), "float32", "other", "Gate", Axes(("stack",)))
-    assert chosen(param) == {}
+    rows = Param("rows", (5, 3), "float32", "other", "Gate", Axes(("stack", "stack")))
+    assert chosen(param)["gate"].initializer is None
+    assert chosen(rows)["rows"].initializer == normal(std=0.02)
+    assert chosen(param)["gate"].why.startswith(GUESS)
+    assert chosen(rows)["rows"].why.startswith(GUESS)
     assert chosen(replace(param, kind="shift"))["gate"].initializer == zeros()
 
 

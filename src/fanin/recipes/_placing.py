@@ -53,6 +53,8 @@ def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     if choice is None and not ran and param.kind == "other" and len(param.shape) >= 2:
         why = f"{GUESS}: small values; the model was not run"
         return Choice(normal(std=_SMALL), "table", why)
+    if choice is None and not ran and param.kind == "other":
+        return Choice(None, "constant of the layer", f"{GUESS}: kept; the model was not run")
     if choice is None or used or param.kind in ("bias", "shift", "scale"):
         return choice
     why = "the run did not use it" if ran else "the model was not run"

@@ -98,7 +98,8 @@ class Structure:
         name = node.param.name if node.param else None
         for source, one in enumerate(self.graph.nodes[:position]):
             same = one.op == "parameter" and one.param is not None and one.param.name == name
-            if same and self.above[branch] >> source & 1:
+            # Of three axes and more: a decay rate is no stream.
+            if same and len(one.shape) >= 3 and self.above[branch] >> source & 1:
                 return Residual(position, source, branch, shortcut=False)
         return None
 
