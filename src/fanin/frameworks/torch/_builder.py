@@ -14,13 +14,13 @@ from fanin.errors import FaninError
 from fanin.frameworks.torch._provenance import (
     Chance,
     covers,
-    flat_tensors,
     is_chance,
     is_random,
     is_view,
     name_of,
     needs_no_values,
     overwrites,
+    stored_tensors,
     written,
 )
 from fanin.frameworks.torch._vacancy import RECORDS, Record
@@ -119,7 +119,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._dispatch(func, args, dict(kwargs or {}))
 
     def _dispatch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        tensors = list(flat_tensors([args, kwargs]))
+        tensors = list(stored_tensors([args, kwargs]))
         if any(type(one) not in (Tensor, nn.Parameter) for one in tensors):
             return func(*args, **kwargs)
         if kwargs.get("device") == _META and not tensors:
@@ -127,7 +127,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         changed = written(func, args, kwargs)
         if not any(one.is_meta for one in tensors):
             out = func(*args, **kwargs)
-            self.chance.follow(func, tensors, changed, flat_tensors(out))
+            self.chance.follow(func, tensors, changed, stored_tensors(out))
             return out
         if is_view(func):
             return func(*args, **kwargs)
@@ -158,7 +158,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 f"the model's constructor computes {name_of(func)} of values of shape {shape} "
                 f"{_NOT_YET}"
             ) from error
-        for one in flat_tensors(out):
+        for one in stored_tensors(out):
             if not one.is_meta:
                 self.chance.add(one)
         return out
@@ -169,7 +169,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """An operation in place: on the twins if it follows from known values, else of chance."""
         anew = overwrites(func)
         targets = {id(one) for one in changed}
-        read = [one for one in flat_tensors([args, kwargs]) if not anew or id(one) not in targets]
+        read = [one for one in stored_tensors([args, kwargs]) if not anew or id(one) not in targets]
         known = self._known(read)
         chance = is_random(func) or not known or any(one in self.chance for one in read)
         for one in changed:
@@ -213,7 +213,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None  # a fill that was noted
         out = func(*args, **kwargs)
         self.chance.follow(
-            func, flat_tensors([args, kwargs]), written(func, args, kwargs), flat_tensors(out)
+            func, stored_tensors([args, kwargs]), written(func, args, kwargs), stored_tensors(out)
         )
         return out
 

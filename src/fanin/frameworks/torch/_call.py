@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Recorder
-from fanin.frameworks.torch._weights import Weight
 from fanin.recipes._graph import Values
 
 
@@ -77,9 +76,6 @@ class Call:
         found = [one for one in self.inputs() if isinstance(self.entry(one), Activation)]
         reals = [one for one in found if one.is_floating_point() or one.is_complex()]
         return reals or found
-
-    def has_weight(self) -> bool:
-        return any(isinstance(self.entry(one), Weight) for one in self.inputs())
 
     def view(self, label: str = "") -> Activation:
         """A node that moves or selects elements of its first activation."""

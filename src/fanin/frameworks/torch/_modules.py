@@ -25,7 +25,6 @@ _NORMALIZATIONS = (
     nn.GroupNorm,
     nn.RMSNorm,
 )
-_WITH_BIAS = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd)
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _GATES = {"LSTM": 4, "GRU": 3, "LSTMCell": 4, "GRUCell": 3}  # other recurrent layers have one
 _HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)

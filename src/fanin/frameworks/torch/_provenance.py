@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from fanin.frameworks.torch._call import flat_tensors
+
 _EMPTY = {
     "empty",
     "empty_like",
@@ -104,13 +106,6 @@ class Chance:
                 self.add(one)
 
 
-def flat_tensors(value: Any) -> Iterator[Tensor]:
+def stored_tensors(value: Any) -> Iterator[Tensor]:
     """The tensors in nested arguments or results that have a storage."""
-    if isinstance(value, Tensor):
-        if value.layout is torch.strided:
-            yield value
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from flat_tensors(one)
-    elif isinstance(value, dict):
-        yield from flat_tensors(list(value.values()))
+    return (one for one in flat_tensors(value) if one.layout is torch.strided)
