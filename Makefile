@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints-dev.txt CMakeLists.txt $(wildcard nativ
 	touch $@
 
 demo: $(INSTALLED)  ## Train real networks on real images from nine initializations
-	$(BIN)/fanin compare --out fanin-compare
+	$(BIN)/fanin compare --seeds 11 --out fanin-compare
 
 test: $(INSTALLED)  ## Run the tests (minutes)
 	$(BIN)/pytest -n 2
