@@ -34,6 +34,4 @@ OUTSIDE: dict[str, tuple[int, str]] = {
     "visformer_tiny": (28, _GROWN),
 }
 # Gradients that differ by more than 20 along a stream or chain.
-SPANS: dict[str, str] = {
-    "transformers/rwkv": "a decay that is added to a state is taken for a residual stream",
-}
+SPANS: dict[str, str] = {}
