@@ -285,3 +285,13 @@ def test_names_of_papers_and_libraries() -> None:
     assert get("ZerO") == get("zero_hadamard")
     with pytest.raises(FaninError, match="unknown initializer 'zero': did you mean 'zeros'"):
         get("zero")
+
+
+def test_an_initializer_knows_what_the_catalogue_says() -> None:
+    made = initializers.he_normal()
+    assert initializers.about(made) == initializers.about("kaiming_normal")
+    assert "He et al. 2015" in initializers.about(made).source
+    assert initializers.about(initializers.orthogonal(2.0)).name == "orthogonal"
+    assert initializers.eye is initializers.identity
+    with pytest.raises(FaninError, match="unknown initializer"):
+        initializers.about("nothing")

@@ -21,6 +21,7 @@ from fanin.initializers._random import normal as normal
 from fanin.initializers._random import signs as signs
 from fanin.initializers._random import truncated_normal as truncated_normal
 from fanin.initializers._random import uniform as uniform
+from fanin.initializers._registry import about as about
 from fanin.initializers._registry import from_dict as from_dict
 from fanin.initializers._registry import get as get
 from fanin.initializers._registry import names as names
@@ -46,3 +47,4 @@ siren_first = _PRESETS["siren_first"]
 torch_default = _PRESETS["torch_default"]
 keras_default = _PRESETS["keras_default"]
 flax_default = _PRESETS["flax_default"]
+eye = identity

@@ -119,6 +119,15 @@ def _make(entry: Entry, positional: list[Any], keywords: dict[str, Any], spec: A
         raise FaninError(f"initializer {spec!r} cannot be made: {error}.") from None
 
 
+def about(initializer: str | Initializer) -> Entry:
+    """What the catalogue knows of an initializer: the axes it reads, what it preserves, its source.
+
+    >>> about("He Normal").preserves
+    'forward variance'
+    """
+    return _read(get(initializer)._expression())[0]
+
+
 def to_dict(initializer: Initializer) -> dict[str, Any]:
     """An initializer as plain data, which JSON can hold: its name and arguments by keyword.
 
