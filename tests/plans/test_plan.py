@@ -259,3 +259,16 @@ def test_rows_of_a_table_are_the_seeds_whatever_they_go_through() -> None:
         fanin.initialize(built, 0, torch.zeros(3, 4))
     others = values(second)
     assert all(torch.equal(others[name], tensor) for name, tensor in values(first).items())
+
+
+def test_a_guess_without_inputs_is_noted_and_gives_way_to_keep() -> None:
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.core = nn.Parameter(torch.randn(2, 3, 4))
+
+    guessed, kept = fanin.plan(Bare()), fanin.plan(Bare(), unplaced="keep")
+    assert guessed.notes[-1] == "guessed, for the model was not run: core"
+    assert str(guessed["core"].initializer) == "normal(0.0, 0.02)"
+    assert kept["core"].initializer is None
+    assert not any("guessed" in note for note in kept.notes)

@@ -166,7 +166,8 @@ def _decided(
         return Choice(given[param.name], role, "as the override says", axes)
     if trains and not param.trainable and slot.has_value:
         return Choice(None, choice.role if choice else param.kind, "frozen, so kept as it is")
-    if choice is not None:
+    guess = choice is not None and choice.why.startswith(GUESS)
+    if choice is not None and not (guess and unplaced == "keep" and slot.has_value):
         return _told(slot, choice)
     if unplaced == "keep" and slot.has_value:
         return Choice(None, param.kind, "no rule places it; kept, as unplaced='keep' asks")
