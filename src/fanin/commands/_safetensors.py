@@ -3,10 +3,10 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from fanin._replacing import replacing
 from fanin.errors import FaninError
 
 _CODES = {
@@ -88,24 +88,18 @@ def write(
     final = [path.with_name(name) for name in names]
     index = path.with_name(f"{path.name}.index.json")
     places = [*final, *([index] if shards > 1 else [])]
-    temporary = [place.with_name(f".{place.name}.{os.getpid()}.tmp") for place in places]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for place, head, group in zip(temporary, heads, groups, strict=False):
-            with place.open("wb") as file:
-                _write_file(file, head, group, advance)
-        if shards > 1:
-            temporary[-1].write_text(_index(names, groups), "utf-8")
-            index.unlink(missing_ok=True)  # an earlier one would tell of files about to change
-        for before, after in zip(temporary, places, strict=True):
-            os.replace(before, after)
+        with replacing(places) as temporary:
+            for place, head, group in zip(temporary, heads, groups, strict=False):
+                with place.open("wb") as file:
+                    _write_file(file, head, group, advance)
+            if shards > 1:
+                temporary[-1].write_text(_index(names, groups), "utf-8")
+                index.unlink(missing_ok=True)  # an earlier one would tell of files about to change
     except OSError as error:
         reason = error.strerror or error
         raise FaninError(f"cannot write {str(path)!r} ({reason}). Choose another place.") from None
-    finally:
-        for place in temporary:
-            with suppress(OSError):
-                place.unlink()
     return places
 
 

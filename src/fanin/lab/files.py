@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from fanin._replacing import replacing
 from fanin.errors import FaninError
 
 
@@ -22,19 +23,15 @@ def check_folder(name: str | Path) -> None:
 
 def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
     """Write texts by name into `folder`: each under a temporary name until all are complete."""
-    written = {folder / f".{name}.{os.getpid()}.tmp": folder / name for name in contents}
+    final = [folder / name for name in contents]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for temporary, text in zip(written, contents.values(), strict=True):
-            temporary.write_text(text, encoding="utf-8")
-        for temporary, final in written.items():
-            os.replace(temporary, final)
+        with replacing(final) as temporary:
+            for place, text in zip(temporary, contents.values(), strict=True):
+                place.write_text(text, encoding="utf-8")
     except OSError as error:
         raise _unwritable(folder, error) from error
-    finally:
-        for temporary in written:
-            temporary.unlink(missing_ok=True)
-    return list(written.values())
+    return final
 
 
 def _nearest(folder: Path) -> Path:

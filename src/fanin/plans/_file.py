@@ -2,12 +2,12 @@
 
 import json
 import os
-import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fanin._replacing import replacing
 from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.initializers import get
@@ -34,14 +34,8 @@ def write(
         head["seed"] = str(seed)  # TOML's integers end at 2**63
     text = "\n".join(_lines(head, rows)) + "\n"
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replacing([path]) as (temporary,):
+            temporary.write_text(text, "utf-8")
     except OSError as error:
         raise FaninError(f"cannot write the plan {str(path)!r}: {error.strerror}.") from None
     return path

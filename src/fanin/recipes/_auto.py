@@ -243,10 +243,7 @@ def _same(value: float) -> Initializer:
 
 def _before(graph: Graph, node: Node) -> str:
     """What the input of a weight went through last."""
-    position = node.inputs[0]
-    while graph.nodes[position].op in ("view", "dropout") and graph.nodes[position].inputs:
-        position = graph.nodes[position].inputs[0]
-    source = graph.nodes[position]
+    source = graph.nodes[graph.behind(node.inputs[0])]
     names = {
         "pointwise": source.label.removesuffix(" none"),
         "normalize": source.label,

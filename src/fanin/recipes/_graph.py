@@ -1,6 +1,6 @@
 """Graph: what a model does with its parameters, as an adapter saw it run; no framework in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,10 @@ Op = Literal[
     "dropout",  # `amount` is the rate
     "recurrent",  # a whole recurrent module; output bounded by its gates
 ]
+
+
+# What an activation passes as it is.
+CARRIERS = ("view", "dropout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,12 @@ class Graph:
             if len(parts) == 1:
                 return parts[0]
         return node.inputs[0]
+
+    def behind(self, position: int, ops: Collection[str] = CARRIERS) -> int:
+        """The node that an activation comes from, operations of these kinds left out."""
+        while self.nodes[position].op in ops and self.nodes[position].inputs:
+            position = self.nodes[position].inputs[0]
+        return position
 
     def __str__(self) -> str:
         """A line for every node: its position, operation, inputs, and what else it says."""

@@ -11,14 +11,13 @@ from fanin.initializers import Initializer
 from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
+from fanin.recipes._graph import CARRIERS, Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
 
 TOLERANCE = 0.01  # of a variance around 1
 TRIES = 10  # measurements of one weight
-_CARRIERS = ("view", "dropout", "shift")
 _UNSCALED = "it makes queries or keys, or no module returns its output alone"
 
 
@@ -100,7 +99,7 @@ def _returned(graph: Graph, position: int) -> bool:
             continue
         if node.param is not None and node.param.name == own.param.name:
             return True  # it runs again
-        if node.op not in _CARRIERS:
+        if node.op not in (*CARRIERS, "shift"):
             return False
     return True
 

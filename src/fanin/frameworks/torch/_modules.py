@@ -16,6 +16,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.frameworks.torch._activations import activations
 from fanin.frameworks.torch._bare import bare_role, constant_value, low_rank_outputs
+from fanin.frameworks.torch._recurrent import gates_of
 from fanin.frameworks.torch._vacancy import noted
 from fanin.param import Kind
 
@@ -26,7 +27,6 @@ _NORMALIZATIONS = (
     nn.RMSNorm,
 )
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
-_GATES = {"LSTM": 4, "GRU": 3, "LSTMCell": 4, "GRUCell": 3}  # other recurrent layers have one
 _HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
 
 Placed = tuple[Kind, Axes]
@@ -172,8 +172,7 @@ def _convolution(module: nn.modules.conv._ConvNd) -> Axes:
 
 
 def _recurrent(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
-    names = [base.__name__ for base in type(module).__mro__]
-    gates = next((_GATES[name] for name in names if name in _GATES), 1)
+    gates = gates_of(module)
     match attribute.split("_")[:2]:
         case ["weight", "ih"]:
             return "weight", _packed(gates, shape)

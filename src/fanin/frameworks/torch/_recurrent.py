@@ -22,7 +22,7 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
         if isinstance(entry := recorder.entry(tensor), Weight)
         for part in entry.parts
     ]
-    gates = _GATES[_kind(module)]
+    gates = gates_of(module)
     made: Activation | None = None
     for tensor in flat_tensors(output):
         if not tensor.is_floating_point():
@@ -45,6 +45,11 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
         else:
             shape = tensor.shape
             recorder.set(tensor, recorder.emit("view", [made], shape, label="state"))
+
+
+def gates_of(module: nn.Module) -> int:
+    """How many matrices a recurrent module packs into one weight."""
+    return _GATES[_kind(module)]
 
 
 def _kind(module: nn.Module) -> str:
