@@ -58,7 +58,21 @@ class _Auto:
             name: self._choice(name, self.graph.nodes[positions[0]], run)
             for name, positions in self.uses.items()
         }
+        made |= self._recurrent(run)
         return {name: choice for name, choice in made.items() if choice is not None}
+
+    def _recurrent(self, run: Propagation) -> dict[str, Choice | None]:
+        """The weights that read the inputs of recurrent layers."""
+        return {
+            use.name: self._weight(run.weights[use.name], use, self._read(node, use), "")
+            for node in self.graph.nodes
+            for use in node.uses
+            if use.name in run.weights and use.name not in self.fixed
+        }
+
+    def _read(self, node: Node, use: Use) -> str:
+        """What a weight reads, for the reason."""
+        return "state of the layer below" if use.layer else f"input{_before(self.graph, node)}"
 
     def _run(self) -> Propagation:
         variances = self._variances()
@@ -194,7 +208,8 @@ class _Auto:
             case "linear" if param.kind == "shift":
                 return None  # starts at zero, by its kind
             case "linear" if name in run.weights:
-                return self._weight(run.weights[name], node.param, node, reason)
+                read = self._read(node, node.param)
+                return self._weight(run.weights[name], node.param, read, reason)
             case "linear" if name in self.fixed:
                 role = _role(node.param.axes, param.shape)
                 return Choice(normal(std=run.sizes[name]), role, "given", node.param.axes)
@@ -221,9 +236,9 @@ class _Auto:
         why = "also the head: its outputs get second moment 1" if tied else f"RMS {size:g}"
         return Choice(normal(std=size), role, why, axes=self._axes(name))
 
-    def _weight(self, weight: Weight, use: Use, node: Node, reason: str) -> Choice:
+    def _weight(self, weight: Weight, use: Use, read: str, reason: str) -> Choice:
         scale = float(f"{weight.scale:.9g}")
-        why = f"input{_before(self.graph, node)} has second moment {weight.fed:.4g}"
+        why = f"{read} has second moment {weight.fed:.4g}"
         if weight.averaged:
             why += ", an average: output RMS 1/sqrt(T) to 1 of the plan's"
         if weight.uses > 1:

@@ -55,6 +55,7 @@ class Use:
     through: tuple[str, ...] = ()
     fans: tuple[int, int] | None = None  # (in, out) as executed, where whole axes cannot say it
     period: tuple[int, ...] = ()  # sizes of packed matrices that interleave, per head say
+    layer: int | None = None  # of what reads the input of a layer in a stack of recurrent ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ from fanin.recipes._signal import (
     scaled,
 )
 
-# The hidden state of a recurrent layer, roughly. Layers of torch as this recipe makes them, fed
-# noise of variance one, came to 0.053, 0.17 and 0.46 (three seeds, widths 128 and 512).
-_RECURRENT = {"lstm": 0.13, "gru": 0.25, "rnn": 0.45}
+# The second moment of a recurrent layer's state: layers of torch with gates' inputs of second
+# moment one and orthogonal recurrent weights, fed noise that is new at every step (three seeds,
+# widths 128 and 512; tests/recipes/test_recurrent.py measures it again).
+_STATE = {"lstm": 0.053, "gru": 0.171, "rnn": 0.462}
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +335,21 @@ def _concat(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
 
 
 def _recurrent(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return gaussian(_RECURRENT.get(node.label, 0.25), position, 0.5)
+    """What reads the input of the first layer gives its gates second moment one.
+
+    Layers above pass the small state on as it is: compensated, stacks of three trained more
+    slowly (docs/recipes.md).
+    """
+    fed = inputs[0] if inputs and inputs[0] is not None else gaussian(1.0, position)
+    state = gaussian(_STATE[node.label], position, 0.5)
+    for use in node.uses:
+        if use.layer == 0:
+            scale, second = 1 / (fed.second or 1.0), fed.second
+            run.weights.setdefault(use.name, Weight(position, scale, 1.0, second, fed.averaged))
+        elif use.layer is not None:
+            second = state.second
+            run.weights.setdefault(use.name, Weight(position, 1.0, second, second, False))
+    return state
 
 
 _STEPS: dict[str, Step] = {

@@ -1,5 +1,7 @@
 """Recurrent modules: one node for a call of an LSTM, a GRU or an RNN, or of a cell of one."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -12,6 +14,7 @@ from fanin.recipes._graph import Use
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+_READS_INPUT = re.compile(r"weight_ih(_l(?P<layer>\d+)(_reverse)?)?")  # torch's names, cells' too
 
 
 def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output: Any) -> None:
@@ -61,5 +64,7 @@ def _kind(module: nn.Module) -> str:
 def _use(part: Part, gates: int) -> Use:
     if len(part.shape) < 2:
         return plain_use(part)
-    hidden_to_output = part.name.rpartition(".")[2].startswith("weight_hr")
-    return gates_use(part, 1 if hidden_to_output else gates)
+    own = part.name.rpartition(".")[2]
+    use = gates_use(part, 1 if own.startswith("weight_hr") else gates)
+    found = _READS_INPUT.fullmatch(own)
+    return use if found is None else replace(use, layer=int(found["layer"] or 0))
