@@ -48,11 +48,13 @@ def plan(
 
     Raises FaninError that names the parameter, its shape and what to do.
     """
-    return _planned(model, 0, inputs, recipe, initializer, overrides, unplaced, rename)
+    slots = adapter_for(model).slots(model, rename=rename)
+    return _planned(model, slots, 0, inputs, recipe, initializer, overrides, unplaced, rename)
 
 
 def _planned(
     model: Any,
+    found: Iterable[Any],
     seed: int,
     inputs: Any,
     recipe: str | Recipe,
@@ -60,14 +62,14 @@ def _planned(
     overrides: Overrides | None,
     unplaced: str,
     rename: Mapping[str, str] | None,
-    shards: Mapping[str, Any] | None = None,
 ) -> Plan:
+    """The plan of a model whose slots are `found`."""
     if unplaced not in ("error", "keep"):
         raise FaninError(f"unplaced is {unplaced!r}; allowed are 'error' and 'keep'.")
     if initializer is not None and recipe != "auto":
         raise FaninError("recipe and initializer are both given; give one of them.")
     adapter = adapter_for(model)
-    slots = {slot.param.name: slot for slot in adapter.slots(model, rename=rename, shards=shards)}
+    slots = {slot.param.name: slot for slot in found}
     if inputs is not None:
         _refuse_sharded(slots.values())
     if initializer is not None:
@@ -127,8 +129,9 @@ def initialize(
     model untouched, for whatever it cannot place or write.
     """
     check_seed(seed)
-    made = _planned(model, seed, inputs, recipe, initializer, overrides, unplaced, rename, shards)
-    return made.apply(model, seed, rename=rename, shards=shards, device=device, buffers=buffers)
+    slots = adapter_for(model).slots(model, rename=rename, shards=shards, device=device)
+    made = _planned(model, slots, seed, inputs, recipe, initializer, overrides, unplaced, rename)
+    return made._write(model, slots, seed, device, buffers)
 
 
 def _known(slot: Any, trains: bool) -> Param:

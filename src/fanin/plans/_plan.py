@@ -63,7 +63,19 @@ class Plan:
         cannot be written.
         """
         check_seed(seed)
-        pairs = self._pairs(model, rename, shards, device)
+        slots = adapter_for(model).slots(model, rename=rename, shards=shards, device=device)
+        return self._write(model, slots, seed, device, buffers)
+
+    def _write(
+        self,
+        model: Any,
+        slots: Iterable[Any],
+        seed: int,
+        device: Any = None,
+        buffers: Mapping[str, Any] | None = None,
+    ) -> "Plan":
+        """`apply` to slots that are known already."""
+        pairs = self._pairs(slots)
         for slot, row in pairs:  # all that can fail, before the first write
             slot.rehearse(row.initializer, seed, row.axes)
             if row.initializer is None and not _as_kept(slot, row):
@@ -87,7 +99,8 @@ class Plan:
 
         `rename` and `shards` are those of `apply`.
         """
-        pairs = self._pairs(model, rename, shards)
+        slots = adapter_for(model).slots(model, rename=rename, shards=shards)
+        pairs = self._pairs(slots)
         return audited(pairs, adapter_for(model).buffer_names(model))
 
     def verify(
@@ -106,9 +119,10 @@ class Plan:
         seed = self.seed if seed is None else check_seed(seed)
         if seed is None:
             raise FaninError("seed is None and this plan was never applied; say which seed.")
+        slots = adapter_for(model).slots(model, rename=rename, shards=shards)
         changed = [
             row.name
-            for slot, row in self._pairs(model, rename, shards)
+            for slot, row in self._pairs(slots)
             if not (
                 slot.holds(row.initializer, seed, row.axes)
                 if row.initializer is not None
@@ -145,14 +159,9 @@ class Plan:
         """Read a plan that `save` wrote; FaninError says what is wrong with the file."""
         return cls(*_file.read(path))
 
-    def _pairs(
-        self,
-        model: Any,
-        rename: Mapping[str, str] | None,
-        shards: Mapping[str, Any] | None,
-        device: Any = None,
-    ) -> list[tuple[Any, Row]]:
-        slots = adapter_for(model).slots(model, rename=rename, shards=shards, device=device)
+    def _pairs(self, found: Iterable[Any]) -> list[tuple[Any, Row]]:
+        """Every slot with its row; FaninError where the model is not the one planned."""
+        slots = list(found)
         rows = {row.name: row for row in self.rows}
         unknown = [slot.param.name for slot in slots if slot.param.name not in rows]
         if unknown:

@@ -1,6 +1,9 @@
 """Tree: rules by the kind of a parameter, which the module tree tells without a run."""
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 from fanin.errors import FaninError
 from fanin.gains import gain
@@ -56,19 +59,20 @@ def is_lstm_bias(param: Param) -> bool:
 
 def activation_gain(param: Param) -> float:
     """1 / sqrt(E f(z)**2) of the activation before a weight; 1 where none is known."""
-    return float(f"{_gain(param):.9g}")
+    return float(f"{_gain(param.activation):.9g}")
 
 
 def activation_scale(param: Param) -> float:
     """The square of that gain: variance scale / fan_in keeps the second moment at one."""
-    return float(f"{_gain(param) ** 2:.9g}")
+    return float(f"{_gain(param.activation) ** 2:.9g}")
 
 
-def _gain(param: Param) -> float:
-    if param.activation is None:
+@lru_cache(maxsize=64)  # adapters give the same function to all parameters behind it
+def _gain(activation: Callable[..., Any] | None) -> float:
+    if activation is None:
         return 1.0
     try:
-        return gain(param.activation)
+        return gain(activation)
     except FaninError:  # zero, random or unbounded: no scale follows from it
         return 1.0
 

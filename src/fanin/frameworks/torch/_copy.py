@@ -3,16 +3,14 @@
 import ctypes
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fanin.streams import Array
-from fanin.streams._backends import check_threads
 
-_POPULATE_WRITE = 23  # MADV_POPULATE_WRITE of Linux 5.14
+_HUGE_PAGE = 14  # MADV_HUGEPAGE
 _PAGE = 4096
 _WORTH = 1 << 22  # bytes
 
@@ -34,24 +32,15 @@ def copy_from_host(target: Tensor, draw: Callable[[Array], object]) -> None:
     target.copy_(host)
 
 
-def prefault(tensor: Tensor) -> None:
-    """Map the memory of a new CPU tensor in few system calls, as many at a time as threads draw.
+def use_huge_pages(tensor: Tensor) -> None:
+    """Let the memory of a new CPU tensor come in few large pages, as NumPy does for its arrays.
 
-    One fault for each page would take longer than the draw. Where the system cannot, they come.
+    One fault for each page of 4 KiB would take as long as the draw. Where the system has no such
+    advice, nothing changes.
     """
     size = tensor.numel() * tensor.element_size()
     if tensor.device.type != "cpu" or sys.platform != "linux" or size < _WORTH:
         return
-    threads = check_threads(None, tensor.numel())
-    first = -(-tensor.data_ptr() // _PAGE)
-    pages = (tensor.data_ptr() + size) // _PAGE - first
-    step = -(-pages // threads)
-    madvise = ctypes.CDLL(None).madvise  # which lets other threads run
-
-    def populate(start: int) -> None:
-        length = min(step, pages - start) * _PAGE
-        where = ctypes.c_void_p((first + start) * _PAGE)
-        madvise(where, ctypes.c_size_t(length), _POPULATE_WRITE)
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(populate, range(0, pages, step)))
+    first = -(-tensor.data_ptr() // _PAGE) * _PAGE
+    length = (tensor.data_ptr() + size) // _PAGE * _PAGE - first
+    ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(length), _HUGE_PAGE)
