@@ -62,3 +62,11 @@ def test_a_folder_is_no_plan(tmp_path: Path) -> None:
     with pytest.raises(FaninError, match="cannot read the plan"):
         Plan.load(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_with_two_rows_is_refused(tmp_path: Path) -> None:
+    path = fanin.plan(nn.Sequential(nn.Linear(2, 2, bias=False))).save(tmp_path / "plan.toml")
+    text = path.read_text()
+    path.write_text(text + text[text.index("[[parameter]]") :])
+    with pytest.raises(FaninError, match=r"is not a plan: parameter 0\.weight has 2 rows; leave"):
+        Plan.load(path)

@@ -3,6 +3,7 @@
 import json
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,9 @@ def read(path: str | os.PathLike[str]) -> Contents:
             )
     try:
         rows = tuple(_row_from_dict(fields) for fields in data.get("parameter", []))
+        for name, count in Counter(row.name for row in rows).items():
+            if count > 1:
+                raise FaninError(f"parameter {name} has {count} rows; leave one.")
         seed = int(data["seed"]) if "seed" in data else None
         return str(data["recipe"]), rows, tuple(map(str, data.get("notes", []))), seed
     except FaninError as error:
