@@ -4,11 +4,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 from fanin.axes import Axes, parse_axes
 from fanin.errors import FaninError
-from fanin.initializers._parts import Part, parts, pieces
+from fanin.initializers._parts import Part, Piece, parts, pieces
 from fanin.streams import (
     COMPLEX,
     REAL,
@@ -16,11 +16,13 @@ from fanin.streams import (
     Distribution,
     DTypeLike,
     Index,
+    Region,
     Stream,
     check_out,
     check_shape,
     dtype_name,
     is_complex,
+    region,
     selected,
     write,
 )
@@ -41,6 +43,14 @@ class Request:
     index: Index | None
     out: Array | None
     threads: int | None
+
+
+class Draw(NamedTuple):
+    """Values of one distribution: where they go in the result, and their addresses."""
+
+    distribution: Distribution
+    where: tuple[Any, ...]
+    region: Region
 
 
 class Initializer(ABC):
@@ -81,6 +91,10 @@ class Initializer(ABC):
         """
         sizes = check_shape(shape)
         return self._std(sizes, parse_axes(axes, sizes, groups))
+
+    def tolerance(self, dtype: str) -> float:
+        """How far a value may be from itself on another machine; 0 for the same bits."""
+        return 0.0
 
     @abstractmethod
     def _draw(self, request: Request) -> Array: ...
@@ -125,6 +139,20 @@ class Elementwise(Initializer):
         if split is None:
             return [(None, one(shape, axes))]
         return [(part, one(part.shape, part.axes)) for part in split]
+
+    def draws(self, request: Request) -> list[Draw]:
+        """What real values are drawn from, for a back end that draws by itself."""
+        drawn = self._drawn(request.shape, request.axes)
+        order = request.axes.order()
+        if drawn[0][0] is None:
+            return [Draw(drawn[0][1], (...,), region(request.shape, request.index, order))]
+        split = [part for part, _ in drawn if part is not None]
+        found = pieces(split, selected(request.shape, request.index))
+        return [
+            Draw(distribution, (*piece.where, ...), _place(piece, order))
+            for (_, distribution), piece in zip(drawn, found, strict=True)
+            if piece is not None
+        ]
 
     def _draw(self, request: Request) -> Array:
         in_complex = is_complex(request.dtype, request.out)
@@ -174,6 +202,11 @@ class Elementwise(Initializer):
             for share, one in weighted
         )
         return math.sqrt(variance)
+
+
+def _place(piece: Piece, order: tuple[int, ...] | None) -> Region:
+    found = region(piece.frame, piece.inside, order)
+    return found._replace(base=found.base + piece.start)
 
 
 class Whole(Initializer):

@@ -75,11 +75,16 @@ def gaussian(
     )
 
 
+_ROUNDED = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # spacing of values just below one
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Maps(Whole):
     """The values of one linear map depend on each other, and are multiplied by `gain`."""
 
     called: ClassVar[str]
+    # What a value may differ by between machines: in float32, in float64; times the gain.
+    differs: ClassVar[tuple[float, float]] = (0.0, 0.0)
     gain: float
 
     def __post_init__(self) -> None:
@@ -93,6 +98,13 @@ class Maps(Whole):
     @abstractmethod
     def _made(self, request: Request, precision: str) -> Array:
         """What `_values` returns."""
+
+    def tolerance(self, dtype: str) -> float:
+        """How far a value may be from itself on another machine; 0 for the same bits."""
+        single, double = self.differs
+        if dtype == "float64":
+            return self.gain * double
+        return self.gain * (single + (_ROUNDED.get(dtype, 0.0) if single else 0.0))
 
     def _values(self, request: Request, precision: str) -> Array:
         if self.gain > float(np.finfo(precision).max):

@@ -22,6 +22,7 @@ class Orthogonal(Maps):
     """See `orthogonal`."""
 
     called: ClassVar[str] = "orthogonal"
+    differs: ClassVar[tuple[float, float]] = (1e-5, 1e-13)
 
     def _made(self, request: Request, precision: str) -> Array:
         return change_maps(gaussian(request, precision), request.axes, self._orthonormal)
@@ -84,6 +85,7 @@ class UnitRows(Maps):
     """See `unit_rows`."""
 
     called: ClassVar[str] = "unit_rows"
+    differs: ClassVar[tuple[float, float]] = (1e-6, 1e-15)
 
     def _made(self, request: Request, precision: str) -> Array:
         return change_maps(gaussian(request, precision), request.axes, self._normalized)

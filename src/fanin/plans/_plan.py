@@ -84,8 +84,9 @@ class Plan:
                     "those that the plan was made with. Plan this model again."
                 )
         adapter_for(model).fill_buffers(model, device, buffers)
-        for slot, row in pairs:
-            slot.write(row.initializer, seed, row.axes)
+        adapter_for(model).write_all(
+            [(slot, row.initializer, row.axes) for slot, row in pairs], seed
+        )
         return replace(self, seed=seed)
 
     def audit(

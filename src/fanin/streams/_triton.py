@@ -49,7 +49,7 @@ def draw_many(jobs: Sequence[Job], program: int = PROGRAM, most_fused: int = MOS
     jobs = [job for job in jobs if job.tensor.numel()]
     if not jobs:
         return
-    if _kernels_draw(jobs[0].tensor.device):
+    if kernels_draw(jobs[0].tensor.device):
         _Launches([row(job) for job in jobs], program, most_fused).run()
     else:
         copy_many(jobs)
@@ -84,7 +84,8 @@ def _has_triton(device_type: str) -> bool:
     return False
 
 
-def _kernels_draw(device: torch.device) -> bool:
+def kernels_draw(device: torch.device) -> bool:
+    """Whether tensors there are drawn by Triton's kernels; else the CPU draws and copies."""
     if device.type == "cuda" and torch.version.hip is None:
         return _has_triton("cuda")
     return device.type == "cpu" and interpreted() and _has_triton("cpu")

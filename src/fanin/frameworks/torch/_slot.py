@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
@@ -57,7 +57,7 @@ class Slot:
             raise FaninError(f"{param.name} has layout {tensor.layout}; make it dense first.")
         if tensor.device.type == "cpu":
             try:
-                for _, view in self._pieces():
+                for _, view in self.pieces():
                     check_out(as_numpy(view), tuple(view.shape), param.dtype)
             except (FaninError, RuntimeError) as error:
                 raise FaninError(f"{param.name} cannot be written: {error}") from None
@@ -69,14 +69,20 @@ class Slot:
         value = None if initializer else self._check_value()
         with torch.no_grad():
             if self.vacancy is not None:
-                self.tensor, self.vacancy = self.vacancy.fill(self.tensor), None
+                self.occupy(self.vacancy.made(self.tensor))
             if initializer is not None and not self._in_place(initializer):
                 value = self._whole(initializer, seed, axes)
-            for box, view in self._pieces():
+            for box, view in self.pieces():
                 if value is not None:
                     view.copy_(value[box])
                 elif initializer is not None:
                     self._write_piece(initializer, seed, axes, box, view)
+
+    def occupy(self, made: nn.Parameter) -> None:
+        """Put a parameter with memory where the empty one stood."""
+        assert self.vacancy is not None
+        self.vacancy.put(made)
+        self.tensor, self.vacancy = made, None
 
     def _write_piece(
         self, initializer: Initializer, seed: int, axes: Axes | None, box: Box, view: Tensor
@@ -101,12 +107,16 @@ class Slot:
         return values
 
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
-        """Whether the tensor has exactly the values that `write` gives it, bit by bit."""
+        """Whether the tensor has the values that `write` gives it, bit by bit.
+
+        Where the initializer promises a tolerance instead, within that.
+        """
         if self.vacancy is not None:
             return False
+        tolerance = initializer.tolerance(self.param.dtype)
         each = isinstance(initializer, Elementwise)
         whole = None if each else self._whole(initializer, seed, axes)
-        for box, view in self._pieces():
+        for box, view in self.pieces():
             for tile in tiles(tuple(view.shape)):
                 place = inside(box, tile)
                 if whole is None:
@@ -114,7 +124,7 @@ class Slot:
                     self.draw(initializer, seed, axes, place, as_numpy(drawn))
                 else:
                     drawn = whole[place]
-                if _bytes(drawn) != _bytes(view[tile]):
+                if not _agree(drawn, view[tile], tolerance):
                     return False
         return True
 
@@ -132,7 +142,7 @@ class Slot:
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""
-        views = [self._values()] if self.shard is None else [view for _, view in self._pieces()]
+        views = [self._values()] if self.shard is None else [view for _, view in self.pieces()]
         count = sum(view.numel() for view in views)
         if not count:
             return math.nan, math.nan
@@ -169,11 +179,16 @@ class Slot:
             )
         except FaninError as error:
             raise FaninError(f"{param.name} ({initializer}): {error}") from None
-        if self.padding_row is not None:
-            rows = range(*(slice(None) if index is None else index[0]).indices(param.shape[0]))
-            if self.padding_row in rows:
-                values[rows.index(self.padding_row)] = 0
+        self.clear_padding(values, index)
         return values
+
+    def clear_padding(self, values: Array | Tensor, index: Box | None) -> None:
+        """Zero the row of a table that stands for no word, where a box of values holds it."""
+        if self.padding_row is None:
+            return
+        rows = range(*(slice(None) if index is None else index[0]).indices(self.param.shape[0]))
+        if self.padding_row in rows:
+            values[rows.index(self.padding_row)] = 0
 
     def _check_value(self) -> Tensor | None:
         """The value of an empty parameter that is kept; None where it is in memory."""
@@ -192,9 +207,12 @@ class Slot:
             return value.to(self.tensor.dtype)
         return local_tensor(self.tensor).detach()
 
-    def _pieces(self) -> Iterator[tuple[Box, Tensor]]:
-        """Boxes of the global tensor with the views of memory that hold them."""
-        local = local_tensor(self.tensor).detach()
+    def pieces(self, tensor: Tensor | None = None) -> Iterator[tuple[Box, Tensor]]:
+        """Boxes of the global tensor with the views of memory that hold them.
+
+        `tensor` is the one that will take this slot's place, if any.
+        """
+        local = local_tensor(self.tensor if tensor is None else tensor).detach()
         if self.shard is not None:
             yield from self.shard.pieces(local)
         elif local.numel():
@@ -218,6 +236,12 @@ def row_major(tensor: Tensor) -> Iterator[bytes]:
     """The bytes of a tensor's values in row-major order, in pieces."""
     for tile in tiles(tuple(tensor.shape)):
         yield _bytes(tensor[tile])
+
+
+def _agree(drawn: Tensor, held: Tensor, tolerance: float) -> bool:
+    if tolerance == 0:
+        return _bytes(drawn) == _bytes(held)
+    return bool(((drawn.double() - held.detach().cpu().double()).abs() <= tolerance).all())
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -44,17 +44,20 @@ class Vacancy:
                 "Pass another device=."
             ) from None
 
-    def fill(self, empty: Tensor) -> nn.Parameter:
-        """A parameter with memory, of no values yet, in all its places; other marks are kept."""
+    def made(self, empty: Tensor) -> nn.Parameter:
+        """A parameter with memory, of no values yet; other marks are kept."""
         local = torch.empty_like(local_tensor(empty), device=self.record.device)
         use_huge_pages(local)
         made = nn.Parameter(_distributed(local, empty), empty.requires_grad)
         for name, value in vars(empty).items():
             setattr(made, name, value)
+        return made
+
+    def put(self, made: nn.Parameter) -> None:
+        """Put the parameter in all its places."""
         for module, attribute in self.places:
             setattr(module, attribute, made)
             _forget(module, attribute)
-        return made
 
 
 def _distributed(local: Tensor, like: Tensor) -> Tensor:
