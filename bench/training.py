@@ -83,9 +83,13 @@ def train(model: nn.Module, data: Batch, rate: float, seed: int) -> list[float]:
 def run(name: str, recipe: str, rate: float, seed: int, data: Batch) -> dict[str, object]:
     torch.manual_seed(seed)
     model = MODELS[name][0]()
-    RECIPES[recipe](model, seed, data[0][:BATCH])
-    losses = train(model, data, rate, seed)
-    return {"model": name, "recipe": recipe, "rate": rate, "seed": seed, "losses": losses}
+    done = {"model": name, "recipe": recipe, "rate": rate, "seed": seed}
+    try:
+        RECIPES[recipe](model, seed, data[0][:BATCH])
+    except Exception as error:  # of a peer that does not know the model: a result, too
+        first = str(error).splitlines()[0]
+        return done | {"losses": [math.inf, math.inf], "raised": f"{type(error).__name__}: {first}"}
+    return done | {"losses": train(model, data, rate, seed)}
 
 
 def key(one: dict[str, object]) -> tuple[object, ...]:

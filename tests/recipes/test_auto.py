@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 import fanin
 from fanin.initializers import constant, normal, ones, zeros
 from fanin.plans import Plan
-from fanin.recipes._auto import BRANCH
+from fanin.recipes._auto import BRANCH, RAW_BRANCH
 
 
 def scale(plan: Plan, name: str) -> float:
@@ -89,7 +89,7 @@ def test_a_branch_that_ends_in_a_norm_is_scaled_by_the_norm() -> None:
             return x + self.norm(self.conv(torch.relu(x)))
 
     plan = fanin.plan(nn.Sequential(*[Normed() for _ in range(4)]), torch.zeros(2, 4, 8, 8))
-    assert plan["3.norm.weight"].initializer == constant(float(f"{math.sqrt(BRANCH / 4):.9g}"))
+    assert plan["3.norm.weight"].initializer == constant(float(f"{math.sqrt(RAW_BRANCH / 4):.9g}"))
     assert plan["0.conv.weight"].output == 1.0
 
 

@@ -17,7 +17,10 @@ from fanin.recipes._structure import Structure
 
 HEAD = 1.0  # second moment of a head's output
 TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
-BRANCH = 3.0  # what all branches of a stream together add to its second moment, of what it has
+# What all branches of a stream together add to its second moment, of what it has: branches that
+# normalize what they read, and those that read the stream as it is.
+BRANCH = 3.0
+RAW_BRANCH = 0.75
 
 
 def _choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
@@ -119,10 +122,11 @@ class _Auto:
         """The last weight, or the norm's or layer's scale, of every residual branch."""
         for residual in self.structure.residuals.values():
             chain = self.structure.chains[residual.node]
+            size = BRANCH if self.structure.reads_normalized(residual) else RAW_BRANCH
             for end in self.structure.ends(residual):
                 # Branches of one weight add up as one, those of different weights as their squares.
                 again = max(self._ends_again(end), 1)
-                self.shares[end] = Share(BRANCH / (chain.length * again), chain.start)
+                self.shares[end] = Share(size / (chain.length * again), chain.start)
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
 
     def _ends_again(self, end: int) -> int:

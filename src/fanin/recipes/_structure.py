@@ -63,6 +63,7 @@ class Structure:
             for position, node in enumerate(graph.nodes)
             if node.op in ("linear", "recurrent")
         )
+        self._norms = [at for at, node in enumerate(graph.nodes) if node.op == "normalize"]
 
     def _back(self, position: int, ops: tuple[str, ...]) -> Iterator[int]:
         """The node, and those behind it through operations of these kinds with one input."""
@@ -190,10 +191,22 @@ class Structure:
                 return stream
         return None
 
+    def _inside(self, residual: Residual) -> int:
+        """The nodes of a branch, as a bit mask."""
+        inside = self.above[residual.branch] | 1 << residual.branch
+        return inside & ~(self.above[residual.stream] | 1 << residual.stream)
+
+    def reads_normalized(self, residual: Residual) -> bool:
+        """Whether a branch normalizes what it reads of the stream, before its first weight."""
+        inside = self._inside(residual)
+        return any(
+            inside >> norm & 1 and not self.above[norm] & inside & self._weights
+            for norm in self._norms
+        )
+
     def ends(self, residual: Residual) -> list[int]:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
-        inside = self.above[residual.branch] | 1 << residual.branch
-        inside &= ~(self.above[residual.stream] | 1 << residual.stream)
+        inside = self._inside(residual)
         return [node for node in dict.fromkeys(self._ends(residual.branch)) if inside >> node & 1]
 
     def _ends(self, position: int) -> Iterator[int]:
