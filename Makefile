@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow test-peers test-zoo test-arm test-sanitizers check format bench bench-gpu proof clean
+.PHONY: help demo studies test test-slow test-peers test-zoo test-arm test-sanitizers check format bench bench-gpu proof clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ $(INSTALLED): pyproject.toml constraints-dev.txt CMakeLists.txt $(wildcard nativ
 
 demo: $(INSTALLED)  ## Train real networks on real images from nine initializations
 	$(BIN)/fanin compare --seeds 11 --out fanin-compare
+
+studies: $(INSTALLED)  ## Run all studies in full and write their pages (resumes)
+	OMP_NUM_THREADS=1 $(BIN)/fanin study all --out build/studies --page docs/studies
 
 test: $(INSTALLED)  ## Run the tests (minutes)
 	$(BIN)/pytest -n 2

@@ -24,8 +24,13 @@ LAYERS = (
     {"fanin.recipes"},
     {"fanin.frameworks"},
     {"fanin.plans", "fanin._empty"},
+    {"fanin.checks"},
+    {"fanin._check"},
     {"fanin"},  # its __init__: the public names
+    {"fanin.testing"},
+    {"fanin._pytest"},
     {"fanin.lab"},
+    {"fanin.studies"},
     {"fanin.commands"},
     {"fanin.cli"},
     {"fanin.__main__"},
@@ -92,7 +97,9 @@ def test_imports_go_down(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_only_the_adapters_and_the_lab_name_a_framework(path: Path) -> None:
     own = module_of(path)
-    allowed = own.startswith(("fanin.frameworks.", "fanin.lab.", "fanin.streams._triton"))
+    allowed = own.startswith(
+        ("fanin.frameworks.", "fanin.lab.", "fanin.studies.", "fanin.streams._triton")
+    )
     named = {name.split(".")[0] for name in imports(path)} & FRAMEWORKS
     assert allowed or not named
 

@@ -5,6 +5,7 @@
 import numpy as _numpy  # noqa: F401
 
 from fanin import initializers as initializers
+from fanin._check import check as check
 from fanin._empty import empty_weights as empty_weights
 from fanin._fans import Fans as Fans
 from fanin._fans import fans as fans

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import fanin
-from fanin.commands import compare, gain, init
+from fanin.commands import check, compare, gain, init, study
 from fanin.errors import FaninError
 
 LAB_LIBRARIES = ("torch", "rich", "matplotlib", "jinja2", "scipy", "sklearn", "mlxtend", "plotille")
@@ -25,10 +25,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run one command; return its exit status: its own or 0, 2 for bad input, 130 for Ctrl-C."""
     try:
         arguments = _parser().parse_args(argv)
-        arguments.run(arguments)
+        status: int | None = arguments.run(arguments)
     except FaninError as error:
         return _fail(f"error: {error}", 2)
     except ModuleNotFoundError as error:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"error: {library} is missing. Install it: pip install 'fanin[lab]'", 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    return 0
+    return status or 0
 
 
 def _fail(message: str, status: int) -> int:
@@ -56,4 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-COMMANDS: tuple[Callable[[Commands], None], ...] = (compare.add, gain.add, init.add)
+COMMANDS: tuple[Callable[[Commands], None], ...] = (
+    check.add,
+    compare.add,
+    gain.add,
+    init.add,
+    study.add,
+)

@@ -1,13 +1,12 @@
 """Weights: a file of a model's weights, drawn while it is written."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fanin
-from fanin._imported import imported
 from fanin.commands import _safetensors
+from fanin.commands._factory import factory
 from fanin.errors import FaninError
 from fanin.streams import check_seed
 
@@ -44,7 +43,7 @@ def write_weights(arguments: argparse.Namespace) -> None:
     path, seed = Path(arguments.out), check_seed(arguments.seed)
     if not path.name or path.is_dir():
         raise FaninError(f"--out is {arguments.out!r}; name a file, such as model.safetensors.")
-    model = build_empty(_factory(arguments.factory))
+    model = build_empty(factory(arguments.factory))
     how = {"recipe": arguments.recipe, "unplaced": arguments.unplaced}
     plan = fanin.plan(model, initializer=arguments.initializer, **how)
     choices = {row.name: (row.initializer, row.axes) for row in plan.rows}
@@ -64,22 +63,3 @@ def write_weights(arguments: argparse.Namespace) -> None:
         written = _safetensors.write(path, entries, metadata, arguments.shards, advance)
     for place in written:
         Console().print(f"wrote {place}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _factory(text: str) -> Callable[[], Any]:
-    """The function that the text names; what it raises, and what it needs, in one line."""
-    made = imported(text, "factory")
-
-    def factory() -> Any:
-        try:
-            return made()
-        except FaninError:
-            raise
-        except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            raise FaninError(
-                f"factory {text!r} failed: {told}. It is called without arguments and returns a "
-                "model."
-            ) from error
-
-    return factory

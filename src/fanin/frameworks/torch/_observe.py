@@ -1,8 +1,8 @@
 """Observe: a real run of a model, with the size of every activation and of its gradient."""
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,13 +14,39 @@ from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._aten import is_known
 from fanin.frameworks.torch._call import flat_tensors
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
+from fanin.frameworks.torch._look import (
+    Look,
+    flat_beyond,
+    is_rectifier,
+    look,
+    norm,
+    rms,
+    share_outside,
+    silent,
+)
 from fanin.frameworks.torch._mode import RecordingMode, decomposed, known_value
 from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths
-from fanin.frameworks.torch._record import Activation, Constant, Recorder
+from fanin.frameworks.torch._passing import PassingRecorder
+from fanin.frameworks.torch._record import Activation, Constant
 from fanin.frameworks.torch._saved import Saved
-from fanin.frameworks.torch._trace import eager, running_paths
+from fanin.frameworks.torch._trace import eager, running_paths, tensors_of
+from fanin.frameworks.torch._values import Values, WeightGradient, watched
 from fanin.frameworks.torch._weights import whole
 from fanin.recipes import Node
+
+# What keeps the place of the units of a layer.
+_FOLLOWS = ("shift", "scale", "normalize", "pointwise", "dropout", "add", "mul")
+# Whose gradients say nothing that those around them do not: they are large, and there are many.
+_UNWATCHED = ("view", "softmax", "matmul", "attention", "normalize")
+_SMALL = 1 << 16  # parameters up to this size are put back too, if a run wrote them
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a closer look calls flat (a share of the largest slope) and the same (relative)."""
+
+    flat: float
+    same: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +54,24 @@ class Observation:
     """The operations of one real run, in order.
 
     `rms` is the root mean square of each node's output, `gradients` the norm of the loss's
-    gradient with respect to it; None where the output is no real tensor, or has no gradient.
+    gradient with respect to it; None where the output is no real tensor, only shows others'
+    values, has no gradient, or is of a kind whose gradient is not looked at. A closer look adds
+    `looks` at what layers and inputs give, the shares of `silent` units and of values where a
+    function is `flat`, by node, the `values` of all parameters and the `weight_gradients`, by name.
     """
 
     nodes: tuple[Node, ...]
     rms: tuple[float | None, ...]
     gradients: tuple[float | None, ...]
     output: Any
+    loss: float | None = None
+    looks: Mapping[int, Look] = field(default_factory=dict)
+    silent: Mapping[int, float] = field(default_factory=dict)
+    flat: Mapping[int, float] = field(default_factory=dict)
+    values: Mapping[str, Values] = field(default_factory=dict)
+    weight_gradients: Mapping[str, WeightGradient] = field(default_factory=dict)
+    outputs: tuple[int, ...] = ()  # the nodes that the model returned
+    frozen: frozenset[str] = frozenset()
 
 
 def observe(
@@ -42,69 +79,103 @@ def observe(
     inputs: Any,
     loss: Callable[[Any], Tensor] | None = None,
     rename: Mapping[str, str] | None = None,
+    detail: Detail | None = None,
 ) -> Observation:
     """Run the model as it is, forward and, where `loss` of its output is given, backward.
 
     It runs in its own mode, from the random states of the caller. Afterwards those, its
     buffers, what its modules hold and all `.grad` of its parameters and inputs are as they
-    were. `inputs` are as for `trace`. What the model raises is passed on.
+    were. `inputs` are as for `trace`. What the model raises is passed on. With `detail`, frozen
+    parameters take part as trainable ones. Of activations no more stays in memory than the run
+    itself keeps, and of the parameters' gradients one at a time.
     """
     args, kwargs = call_arguments(inputs)
-    recorder = Recorder()
-    mode = _ObservingMode(recorder)
-    for name, parameter in canonical_names(model, rename).items():
+    recorder = PassingRecorder()
+    mode = _ObservingMode(recorder, detail, backward=loss is not None)
+    parameters = canonical_names(model, rename)
+    for name, parameter in parameters.items():
         recorder.set(parameter, whole(name, parameter.shape))
         recorder.shapes[name] = tuple(parameter.shape)
     for name, buffer in buffer_names(model).items():
         recorder.set(buffer, Constant(known_value(buffer), name=name))
-    for tensor in tensors_in((args, kwargs)):
-        if not recorder.knows(tensor):
-            recorder.set(tensor, recorder.emit("input", (), tensor.shape))
-    leaves = [*model.parameters(), *tensors_in((args, kwargs))]
-    devices = {one.device for one in leaves if one.is_cuda}
+    frozen = frozenset(name for name, one in parameters.items() if not one.requires_grad)
+    given = tensors_in((args, kwargs))
     with ExitStack() as stack:
+        leaves = [*model.parameters(), *given]
+        devices = {one.device for one in leaves if one.is_cuda}
         stack.enter_context(alone(seeded=False, devices=list(devices)))
         stack.callback(Saved(model.modules(), tensors=True).restore)
+        stack.enter_context(_written_back(parameters.values()))
         stack.enter_context(eager())
+        if detail is not None:
+            stack.enter_context(_all_trainable(parameters.values()))
+        stack.callback(mode.unhook)
+        mode.take(given)
         with running_paths(module_paths(model), mode), mode:
             output = model(*args, **kwargs)
-        gradients = (
-            {} if loss is None else _gradients(mode.seen, mode.versions, loss(output), leaves)
-        )
+        mode.watch_outputs(output)
+        values: dict[str, Values] = {}
+        found: dict[str, WeightGradient] = {}
+        value: float | None = None
+        if detail is not None:
+            values, found = stack.enter_context(
+                watched(parameters, recorder.nodes, detail.same, backward=loss is not None)
+            )
+        if loss is not None:
+            value = _backward(loss(output), leaves)
     count = len(recorder.nodes)
     return Observation(
         tuple(recorder.nodes),
         tuple(mode.rms.get(node) for node in range(count)),
-        tuple(gradients.get(node) for node in range(count)),
+        tuple(mode.gradients.get(node) for node in range(count)),
         output,
+        value,
+        mode.looks,
+        mode.silent,
+        mode.flat,
+        values,
+        found,
+        mode.returned,
+        frozen,
     )
 
 
-def _gradients(
-    seen: dict[int, Tensor], versions: dict[int, int], loss: Tensor, leaves: list[Tensor]
-) -> dict[int, float]:
-    """Norms by node; the leaves keep the gradients that they had."""
-    found: dict[int, float] = {}
+def _backward(loss: Tensor, leaves: list[Tensor]) -> float:
+    """The loss; its leaves keep the gradients that they had."""
     with ExitStack() as stack:
         for leaf in leaves:
             if leaf.is_leaf:
                 stack.callback(setattr, leaf, "grad", leaf.grad)
                 leaf.grad = None
-        for node, tensor in seen.items():
-            # torch crashes at a hook on a view whose base was written since.
-            stale = tensor._is_view() and tensor._version != versions[node]
-            if tensor.requires_grad and not stale:
-                handle = tensor.register_hook(_keep(found, node))  # type: ignore[no-untyped-call]
-                stack.callback(handle.remove)
         loss.backward()  # type: ignore[no-untyped-call]
-    return found
+    return float(loss.detach())
 
 
-def _keep(gradients: dict[int, float], node: int) -> Callable[[Tensor], None]:
-    def keep(gradient: Tensor) -> None:
-        gradients[node] = float(gradient.detach().double().norm())
+@contextmanager
+def _all_trainable(parameters: Any) -> Iterator[None]:
+    """Frozen parameters take part in the backward run."""
+    frozen = [one for one in parameters if not one.requires_grad and one.is_floating_point()]
+    for one in frozen:
+        one.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for one in frozen:
+            one.requires_grad_(False)
 
-    return keep
+
+@contextmanager
+def _written_back(parameters: Any) -> Iterator[None]:
+    """Small parameters that a run writes, as layers do that scale themselves on the first batch."""
+    small = [one for one in parameters if one.numel() <= _SMALL and not one.is_meta]
+    before = [one.detach().clone() for one in small]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for one, kept in zip(small, before, strict=True):
+                if not torch.equal(one, kept):
+                    one.copy_(kept)
 
 
 class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
@@ -112,11 +183,41 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
 
     unpacks = False
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: PassingRecorder, detail: Detail | None, backward: bool) -> None:
         super().__init__(recorder, FakeTensorMode())  # never entered
-        self.seen: dict[int, Tensor] = {}
-        self.versions: dict[int, int] = {}  # of those tensors, when they were seen
         self.rms: dict[int, float] = {}
+        self.gradients: dict[int, float] = {}
+        self.looks: dict[int, Look] = {}
+        self.silent: dict[int, float] = {}
+        self.flat: dict[int, float] = {}
+        self.returned: tuple[int, ...] = ()
+        self._detail = detail
+        self._backward = backward
+        self._hooked: set[int] = set()
+        self._on_leaves: list[Any] = []
+        self._versions: dict[int, int] = {}  # of the tensor of a node when it was made
+        self._units: dict[int, int] = {}  # of a node: the axis of its layer's units
+
+    def take(self, given: list[Tensor]) -> None:
+        """The inputs of the run."""
+        for tensor in given:
+            if not self.recorder.knows(tensor):
+                label = "" if tensor.is_floating_point() else "integers"
+                made = self.recorder.emit("input", (), tensor.shape, label=label)
+                self.recorder.set(tensor, made)
+                self._look(tensor)
+
+    def watch_outputs(self, output: Any) -> None:
+        """What the model returned, which it may not have used itself."""
+        entries = [self.recorder.entry(tensor) for tensor in tensors_of(output)]
+        self.returned = tuple(one.node for one in entries if isinstance(one, Activation))
+        for tensor in tensors_of(output):
+            self._watch(tensor)
+
+    def unhook(self) -> None:
+        """Hooks on what came from outside of the run do not go with it."""
+        for handle in self._on_leaves:
+            handle.remove()
 
     def adopt(self, tensor: Tensor, entry: Any = None) -> Tensor:
         if not self.recorder.knows(tensor):
@@ -127,7 +228,11 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func.namespace in ("prim", "prims") or self.paused:
+        if func.namespace in ("prim", "prims"):
+            return func(*args, **kwargs)
+        for tensor in flat_tensors([args, kwargs]):
+            self._watch(tensor)
+        if self.paused:
             return func(*args, **kwargs)
         self.last = str(func)
         for tensor in flat_tensors([args, kwargs]):
@@ -147,9 +252,62 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
 
     def _look(self, tensor: Tensor) -> None:
         entry = self.recorder.entry(tensor)
-        if isinstance(entry, Activation) and tensor.is_floating_point():
-            self.seen.setdefault(entry.node, tensor)  # autograd keeps detached twins of it
-            self.versions.setdefault(entry.node, tensor._version)
-            if tensor.numel():
-                square = tensor.detach().to(torch.float64).square().mean()
-                self.rms[entry.node] = float(square) ** 0.5
+        if not isinstance(entry, Activation) or not tensor.is_floating_point():
+            return
+        at = entry.node
+        if at in self._versions:
+            return  # another tensor of the same values, such as a detached twin
+        self._versions[at] = tensor._version
+        node = self.recorder.nodes[at]
+        self._follow(at, node)
+        if not tensor.numel() or (node.op == "view" and node.inputs):
+            return
+        self.rms[at] = rms(tensor)
+        if self._detail is None:
+            return
+        if node.op in ("input", "linear", "shift", "lookup", "recurrent"):
+            self.looks[at] = look(tensor)
+        elif node.op == "pointwise" and len(set(node.inputs)) == 1:
+            self._look_at_function(at, node, tensor)
+
+    def _look_at_function(self, at: int, node: Node, tensor: Tensor) -> None:
+        assert self._detail is not None
+        if is_rectifier(node):
+            if at in self._units:
+                self.silent[at] = silent(tensor, self._units[at])
+        elif (bounds := flat_beyond(node, self._detail.flat)) is not None:
+            self.flat[at] = share_outside(tensor, *bounds)
+
+    def _follow(self, at: int, node: Node) -> None:
+        layout = self.recorder.layouts.get(at)
+        if layout is not None and node.op in ("linear", "shift", "scale"):
+            self._units[at] = layout.features
+        elif node.op in _FOLLOWS:
+            for source in node.inputs:
+                if source in self._units and self.recorder.nodes[source].shape == node.shape:
+                    self._units[at] = self._units[source]
+
+    def _watch(self, tensor: Tensor) -> None:
+        """Asks for the gradient of a tensor, once it has a history and before it gets another."""
+        entry = self.recorder.entry(tensor)
+        if not isinstance(entry, Activation) or entry.node in self._hooked:
+            return
+        at = entry.node
+        if at not in self._versions:  # of a recurrent module, which is recorded as a whole
+            with _disable_current_modes(), torch.no_grad():
+                self._look(tensor)
+        if not self._backward or not tensor.requires_grad or at not in self._versions:
+            return
+        self._hooked.add(at)
+        if self.recorder.nodes[at].op in _UNWATCHED:
+            return
+        # torch crashes at a hook on a view whose base was written since.
+        if tensor._is_view() and tensor._version != self._versions[at]:
+            return
+
+        def keep(gradient: Tensor) -> None:
+            self.gradients[at] = norm(gradient)
+
+        handle = tensor.register_hook(keep)  # type: ignore[no-untyped-call]
+        if tensor.is_leaf:
+            self._on_leaves.append(handle)

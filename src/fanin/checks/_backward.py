@@ -1,0 +1,153 @@
+"""Backward: F03, the gradient's scale along chains and residual streams."""
+
+import math
+from collections.abc import Iterator
+
+from fanin.checks._chains import ratio
+from fanin.checks._finding import Finding
+from fanin.checks._forward import by_chance, hidden_part
+from fanin.checks._measurement import Measurement
+from fanin.checks._remedy import initializer_for, write
+from fanin.checks._verdict import judged, level, number
+from fanin.checks._width import band, path_beta
+
+
+def backward_scale(m: Measurement) -> Iterator[Finding]:
+    """F03, and F04 where only chance speaks."""
+    yield from _chains(m)
+    yield from _streams(m)
+
+
+def _chains(m: Measurement) -> Iterator[Finding]:
+    limits = m.limits
+    for path in m.chains.paths:
+        units = hidden_part(m, path)
+        if not units:
+            continue
+        first, last = m.gradient(units[0]), m.gradient(units[-1])
+        if first is None or last is None:
+            continue
+        if first == 0:
+            yield from _nothing(m, units[0])
+            continue
+        if len(units) < 2 or last == 0:
+            continue
+        theory, room = m.theory.backward(units), band(path_beta(m.chains, units[:-1]), m.draws)
+        found = judged(first / last, theory, room, limits.backward_warning, limits.backward_error)
+        if found.by_chance:
+            yield by_chance("F03", m, m.module(units[0]), first / last, theory, room)
+        if found.severity is None:
+            continue
+        error = found.severity == "error"
+        factor = (first / last) ** (1 / (len(units) - 1))
+        yield Finding(
+            "F03",
+            found.severity,
+            m.module(units[0]),
+            f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
+            f"of {len(units) - 1} layers on",
+            "a ratio near 1" if theory is None else f"{number(theory)} from the weights' variances",
+            _limit(limits.backward_error if error else limits.backward_warning),
+            f"The gradient changes by {number(factor)} a layer on its way back.",
+            m.advice(units),
+            first / last,
+        )
+
+
+def _limit(value: float) -> str:
+    return f"1/{value:g} to {value:g}"
+
+
+def _nothing(m: Measurement, unit: int) -> Iterator[Finding]:
+    """A gradient of exactly 0, unless a zero weight that will move is all that keeps it."""
+    opener = m.closed_by(m.chains.units[unit].node)
+    if opener:
+        m.note(
+            f"gradients are 0 behind {opener}, which is zero and moves first; what they will be "
+            "then was not judged (F03)."
+        )
+        return
+    zeros = [
+        node.param.name
+        for at, node in enumerate(m.nodes)
+        if node.op == "linear"
+        and node.param is not None
+        and m.is_zero(node.param.name)
+        and m.chains.structure.above[at] >> m.chains.units[unit].node & 1
+    ]
+    if zeros or _not_selected(m, m.chains.units[unit].output):
+        return  # F10 names zeros
+    yield Finding(
+        "F03",
+        "error",
+        m.module(unit),
+        "gradient exactly 0",
+        "more than 0",
+        "more than 0",
+        "No gradient reaches this layer: neither it nor what is before it will learn.",
+        _opening(m, unit),
+        0.0,
+    )
+
+
+def _opening(m: Measurement, unit: int) -> str:
+    """What lets gradients through to a unit: the first layer behind it that passes none on."""
+    above, node = m.chains.structure.above, m.chains.units[unit].node
+    for at, what in sorted(m.shut.items()):
+        if at == unit or above[m.chains.units[at].node] >> node & 1:
+            place = m.module(at) or m.chains.units[at].name
+            if what == "dead":
+                return f"zeros() for the bias of {place}, whose units are dead (F07)."
+            return (
+                f"{initializer_for(m.activation(at))} for {place}, which is saturated (F05), and "
+                "zeros() for its bias."
+            )
+    return write(m.activation(unit))
+
+
+def _not_selected(m: Measurement, position: int) -> bool:
+    """Whether gradients end where only other positions go on: at a choice of tokens, say."""
+    front, seen = [(position, False)], {position}
+    chosen: list[bool] = []  # of every place where there is a gradient again
+    while front:
+        source, through = front.pop()
+        size = math.prod(m.nodes[source].shape)
+        for user in m.chains.structure.users[source]:
+            node = m.nodes[user]
+            choice = node.op in ("view", "concat") and math.prod(node.shape) != size
+            if m.gradients[user]:
+                chosen.append(through or choice)
+            elif user not in seen:
+                seen.add(user)
+                front.append((user, through or choice))
+    return bool(chosen) and all(chosen)
+
+
+def _streams(m: Measurement) -> Iterator[Finding]:
+    limits = m.limits
+    for members in m.chains.streams:
+        known = [
+            (size, at)
+            for at in members
+            if (size := m.gradients[at]) is not None and 0 < size < math.inf
+        ]
+        if len(known) < 2:
+            continue
+        (low, where), (high, _) = min(known), max(known)
+        spread = ratio(low, high)
+        severity = level(spread, limits.backward_warning, limits.backward_error)
+        if severity is None:
+            continue
+        error = severity == "error"
+        yield Finding(
+            "F03",
+            severity,
+            m.nodes[where].module,
+            f"gradients along a residual stream of {len(members) - 1} blocks differ by "
+            f"{number(spread)}",
+            "a ratio near 1",
+            f"{limits.backward_error if error else limits.backward_warning:g}",
+            "Branches add as much to the gradient as the stream carries, block after block.",
+            "zeros() for the last weight of each branch, or fanin.initialize(model, inputs=x).",
+            spread,
+        )

@@ -1,0 +1,194 @@
+"""Chains: the runs of weights between normalizations, and the branches of residual networks."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from fanin.checks._streams import own_nodes, stream_nodes, streams
+from fanin.recipes import Graph, Node, Structure
+
+# What a gradient has built-in reasons to change at: normalizations, averages over positions,
+# choices of positions or units, gates. A chain ends there.
+_BREAKS = (
+    "normalize",
+    "mean",
+    "pool",
+    "max",
+    "sum",
+    "softmax",
+    "attention",
+    "matmul",
+    "mul",
+    "concat",
+    "recurrent",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One use of a weight: its node, the node of its output with the bias, and its place.
+
+    `parents` are the units whose outputs feed it, through functions alone; `chain` numbers the
+    first of them all, `depth` counts from there.
+    """
+
+    node: int
+    output: int
+    name: str
+    width: int
+    parents: tuple[int, ...]
+    chain: int
+    depth: int
+
+
+class Chains:
+    """The units of a run, and the paths through them.
+
+    `train` says whether batch normalizations work as such: in eval mode they are none.
+    """
+
+    def __init__(self, graph: Graph, sized: Collection[int], *, train: bool) -> None:
+        self.graph = graph
+        self.train = train
+        self.structure = Structure(graph)
+        self.streams = streams(graph.nodes, self.structure)
+        self._sized = sized  # nodes whose output was measured
+        self._functions = _own_functions(graph.nodes)
+        self._on_streams = set(stream_nodes(graph.nodes, self.structure))
+        # Without inputs, a product is of the model's own making: a spectral norm's power iteration.
+        self._given = sum(
+            1 << at for at, node in enumerate(graph.nodes) if node.op in ("input", "lookup")
+        )
+        self.latest: list[tuple[int, ...]] = []  # of every node: the units that feed it
+        self.units: list[Unit] = []
+        for position in range(len(graph.nodes)):
+            self.latest.append(self._step(position))
+
+    def ends_at(self, position: int) -> bool:
+        """Whether no chain goes on through a node."""
+        node = self.graph.nodes[position]
+        if node.op == "normalize" and node.over == "batch" and not self.train:
+            return False
+        if node.op == "view" and node.label in ("slice", "select"):
+            return True
+        return node.op in _BREAKS and position not in self._functions
+
+    def _step(self, position: int) -> tuple[int, ...]:
+        node = self.graph.nodes[position]
+        fed = [] if self.ends_at(position) else [self.latest[one] for one in node.inputs]
+        units = tuple(dict.fromkeys(unit for several in fed for unit in several))
+        fed_by_inputs = self.structure.above[position] & self._given
+        if node.op == "linear" and node.param is not None and fed_by_inputs:
+            self.units.append(self._unit(position, node, node.param.name, units))
+            units = (len(self.units) - 1,)
+        return () if position in self._on_streams else units
+
+    def _unit(self, position: int, node: Node, name: str, parents: tuple[int, ...]) -> Unit:
+        before = max((self.units[one] for one in parents), key=lambda one: one.depth, default=None)
+        return Unit(
+            position,
+            output_of(self.graph.nodes, position, self._sized),
+            name,
+            width(node),
+            parents,
+            len(self.units) if before is None else before.chain,
+            0 if before is None else before.depth + 1,
+        )
+
+    @cached_property
+    def heads(self) -> set[int]:
+        """The units whose output is the model's."""
+        nodes = self.structure.heads
+        return {at for at, unit in enumerate(self.units) if unit.node in nodes}
+
+    @cached_property
+    def paths(self) -> list[tuple[int, ...]]:
+        """For every unit that feeds no other, the longest path to it from where its chain begins.
+
+        Heads are left out: a readout may be of any size.
+        """
+        inner = [at for at in range(len(self.units)) if at not in self.heads]
+        feeding = {one for at in inner for one in self.units[at].parents}
+        return [self.path(at) for at in inner if at not in feeding]
+
+    def path(self, unit: int) -> tuple[int, ...]:
+        """The units from where a chain begins to this one."""
+        found = [unit]
+        while parents := self.units[found[-1]].parents:
+            found.append(max(parents, key=lambda one: self.units[one].depth))
+        return tuple(reversed(found))
+
+    @cached_property
+    def in_branches(self) -> set[int]:
+        """The units inside of a residual branch."""
+        inside = 0
+        for one in self.structure.residuals.values():
+            inside |= own_nodes(self.structure, one)
+        return {at for at, unit in enumerate(self.units) if inside >> unit.node & 1}
+
+    @cached_property
+    def owners(self) -> list[int | None]:
+        """Of every node: the unit whose output it is a function of, normalized or not."""
+        found: list[int | None] = []
+        starts = {unit.node: at for at, unit in enumerate(self.units)}
+        passed = ("shift", "scale", "normalize", "view", "dropout", "pointwise", "pool", "max")
+        for position, node in enumerate(self.graph.nodes):
+            if position in starts:
+                found.append(starts[position])
+            elif node.op in (*passed, "add") and node.inputs:
+                known = [found[one] for one in node.inputs if found[one] is not None]
+                found.append(known[-1] if known else None)
+            else:
+                found.append(None)
+        return found
+
+    def gates(self, position: int) -> bool:
+        """Whether an activation is multiplied with another one: it opens or closes it."""
+        users = self.structure.users
+        front, seen = [position], {position}
+        while front:
+            for user in users[front.pop()]:
+                node = self.graph.nodes[user]
+                if node.op == "mul" and user not in self._functions:
+                    return True
+                if node.op in ("view", "pointwise", "dropout") and user not in seen:
+                    seen.add(user)
+                    front.append(user)
+        return False
+
+
+def output_of(nodes: Sequence[Node], position: int, sized: Collection[int]) -> int:
+    """The node that ends a weight's own work: its bias, and what was computed with it at once."""
+    last = position
+    while last + 1 < len(nodes) and nodes[last + 1].inputs[:1] == (last,):
+        op = nodes[last + 1].op
+        if op != "shift" and not (op == "scale" and last not in sized):
+            break
+        last += 1
+    return last if last in sized else position
+
+
+def width(node: Node) -> int:
+    """The number of units of a weight's output."""
+    channels = "conv" in node.label and len(node.shape) > 2
+    return max(node.shape[1] if channels else node.shape[-1], 1) if node.shape else 1
+
+
+def _own_functions(nodes: Sequence[Node]) -> set[int]:
+    """Products that are no gates, but a function of one activation: x * sigmoid(x)."""
+    bases: list[int] = []
+    found = set()
+    for position, node in enumerate(nodes):
+        sources = {bases[one] for one in node.inputs if nodes[one].op != "buffer"}
+        alone = node.op in ("pointwise", "mul", "add", "dropout") and len(sources) == 1
+        bases.append(sources.pop() if alone else position)
+        if alone and node.op == "mul":
+            found.add(position)
+    return found
+
+
+def ratio(a: float, b: float) -> float:
+    """The larger over the smaller; infinite where one alone is zero."""
+    low, high = sorted((a, b))
+    return high / low if low > 0 else math.inf if high > 0 else 1.0

@@ -1,0 +1,132 @@
+"""Ends: F11 the loss at the start, F13 the inputs, F14 whether inputs stay apart."""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from fanin.checks._finding import Finding
+from fanin.checks._forward import hidden_part
+from fanin.checks._measurement import Measurement
+from fanin.checks._verdict import number
+
+_PASSED = ("view", "dropout", "pointwise")
+
+
+def initial_loss(m: Measurement) -> Iterator[Finding]:
+    """F11: cross-entropy against ln C."""
+    limits = m.limits
+    if m.loss is None or m.classes is None or m.classes < 2 or not math.isfinite(m.loss):
+        return
+    excess = m.loss - math.log(m.classes)
+    low = excess < -limits.loss_leak
+    if not low and excess <= limits.loss_warning:
+        return
+    error = low or excess > limits.loss_error
+    limit = -limits.loss_leak if low else limits.loss_error if error else limits.loss_warning
+    heads = sorted(m.chains.heads)
+    yield Finding(
+        "F11",
+        "error" if error else "warning",
+        m.module(heads[-1]) if heads else "",
+        f"loss {m.loss:.3g}, {excess:+.3g} from ln {m.classes}",
+        f"{math.log(m.classes):.3g} to {math.log(m.classes) + 1:.3g}",
+        f"{limit:+g}",
+        "An untrained network cannot know this much: labels leak into the inputs, the weights are "
+        "trained, or it is another loss."
+        if low
+        else "The logits are large before anything was learned.",
+        "Check the targets and the loss."
+        if low
+        else "zeros() or normal(std=0.01) for the weight of the readout, zeros() for its bias.",
+        excess,
+    )
+
+
+def input_scale(m: Measurement) -> Iterator[Finding]:
+    """F13: mean and standard deviation of what feeds the first weights."""
+    limits = m.limits
+    for at, node in enumerate(m.nodes):
+        look, size = m.looks.get(at), m.rms[at]
+        if node.op != "input" or node.label == "integers" or look is None or size is None:
+            continue
+        if not math.isfinite(size) or not _feeds_a_weight(m, at):
+            continue
+        std = math.sqrt(max(size**2 - look.mean**2, 0.0))
+        constant = std <= 1e-5 * abs(look.mean)
+        shifted = abs(look.mean) > limits.input_mean * std
+        if not constant and not shifted and limits.input_low <= std <= limits.input_high:
+            continue
+        yield Finding(
+            "F13",
+            "error" if constant else "warning",
+            "",
+            f"inputs of shape {node.shape} have mean {number(look.mean)} and std {number(std)}",
+            "mean 0, std 1",
+            "a constant input"
+            if constant
+            else f"abs(mean) up to {limits.input_mean:g} std, std {limits.input_low:g} to "
+            f"{limits.input_high:g}",
+            "A constant input tells nothing."
+            if constant
+            else "Every initializer's scale is made for inputs of mean 0 and variance 1.",
+            "Standardize the data: (x - x.mean()) / x.std(), with the training set's numbers.",
+            std,
+        )
+
+
+def _feeds_a_weight(m: Measurement, position: int) -> bool:
+    front, seen = [position], {position}
+    while front:
+        for user in m.chains.structure.users[front.pop()]:
+            if m.nodes[user].op in ("linear", "recurrent"):
+                return True
+            if m.nodes[user].op in _PASSED and user not in seen:
+                seen.add(user)
+                front.append(user)
+    return False
+
+
+def collapse(m: Measurement) -> Iterator[Finding]:
+    """F14: whether inputs that differ still do at the end of a chain: one finding, the worst."""
+    limits = m.limits
+    worst: tuple[float, int] | None = None
+    for path in map(partial(hidden_part, m), m.chains.paths):
+        if not path:
+            continue
+        last, first = _apart(m, m.chains.units[path[-1]].output), _before(m, path)
+        if last is None or first is None or first < 1e-5 or m.shut.keys() & set(path):
+            continue  # F05 and F07 speak of layers that pass nothing on
+        share = last / first
+        if share < limits.collapse_warning and (worst is None or share < worst[0]):
+            worst = share, path[-1]
+    if worst is None:
+        return
+    share, at = worst
+    error = share < limits.collapse_error
+    yield Finding(
+        "F14",
+        "error" if error else "warning",
+        m.module(at),
+        f"1 - cosine of different inputs is {number(_apart(m, m.chains.units[at].output))}, "
+        f"{number(share)} of what it was before the chain",
+        f"a share above {limits.collapse_warning:g}",
+        f"{limits.collapse_error if error else limits.collapse_warning:g}",
+        "Different inputs come out alike: what follows can hardly tell them apart.",
+        m.advice(m.chains.path(at)),
+        share,
+    )
+
+
+def _before(m: Measurement, path: Sequence[int]) -> float | None:
+    """How far apart the data are, or what the first layer of a chain inside the network made."""
+    source = m.graph.behind(m.nodes[m.chains.units[path[0]].node].inputs[0])
+    raw = m.nodes[source].op in ("input", "lookup")
+    if not raw and len(path) < 2:
+        return None
+    return _apart(m, source if raw else m.chains.units[path[0]].output)
+
+
+def _apart(m: Measurement, position: int) -> float | None:
+    """One less the mean cosine of different inputs at a node."""
+    look = m.looks.get(position)
+    return None if look is None or look.cosine is None else max(1 - look.cosine, 0.0)

@@ -1,0 +1,31 @@
+"""Finding: one thing that is wrong with a model, and the call to write instead."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Severity = Literal["note", "warning", "error"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # from the mildest on
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule found at one place.
+
+    `layer` is the path of a module or a parameter, "" for the whole model. `measured`,
+    `expected` (by theory) and `limit` are short texts; `value` is the number measured.
+    `fix` is the call to write.
+    """
+
+    id: str
+    severity: Severity
+    layer: str
+    measured: str
+    expected: str
+    limit: str
+    why: str
+    fix: str
+    value: float | None = None
+
+    def __str__(self) -> str:
+        place = self.layer or "the model"
+        return f"{self.id} {self.severity} {place}: {self.measured}. {self.why} Fix: {self.fix}"

@@ -1,0 +1,131 @@
+"""Forward: F02, the signal's scale along chains; F12, weights that do not fit their activation."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from fanin.checks._finding import Finding, Severity
+from fanin.checks._measurement import Measurement
+from fanin.checks._remedy import write
+from fanin.checks._verdict import judged, level, number
+from fanin.checks._width import band, path_beta
+
+
+def forward_scale(m: Measurement) -> Iterator[Finding]:
+    """F02, and F04 where only chance speaks."""
+    limits = m.limits
+    for path in m.chains.paths:
+        units = hidden_part(m, path)
+        if len(units) < 2:
+            continue
+        first, last = m.size(units[0]), m.size(units[-1])
+        if first is None or last is None or first == 0:
+            continue
+        theory, room = m.theory.forward(units), band(path_beta(m.chains, units[:-1]), m.draws)
+        found = judged(last / first, theory, room, limits.forward_warning, limits.forward_error)
+        severity: Severity | None = "error" if last < m.tiny else found.severity
+        place = m.module(units[-1])
+        if found.by_chance:
+            yield by_chance("F02", m, place, last / first, theory, room)
+        if severity is None:
+            continue
+        yield Finding(
+            "F02",
+            severity,
+            place,
+            f"RMS {number(last)}, {number(last / first)} times that of {len(units) - 1} layers "
+            "before",
+            "a ratio near 1" if theory is None else f"{number(theory)} from the weights' variances",
+            f"1/{limits.forward_error:g} to {limits.forward_error:g}"
+            if severity == "error"
+            else f"1/{limits.forward_warning:g} to {limits.forward_warning:g}",
+            _why(m, last / first, len(units) - 1, last < m.tiny),
+            m.advice(units),
+            last / first,
+        )
+
+
+def hidden_part(m: Measurement, path: Sequence[int]) -> list[int]:
+    """A path up to its first output that is not finite, or 0 because the weight is."""
+    units: list[int] = []
+    for one in path:
+        if m.size(one) is None or m.is_zero(m.chains.units[one].name):
+            break
+        units.append(one)
+    return units
+
+
+def _why(m: Measurement, change: float, steps: int, underflow: bool) -> str:
+    if change <= 0:
+        return "no signal gets through: every unit on the way is silent."
+    factor = change ** (1 / steps)
+    text = f"The signal changes by {number(factor)} a layer"
+    if underflow:
+        return text + ", below what the model's type can hold."
+    depths = [
+        math.ceil(math.log(limit) / max(abs(math.log(factor)), 1e-9))
+        for limit in (m.limits.forward_warning, m.limits.forward_error)
+    ]
+    return text + f": {depths[0]} layers reach the limit of a warning, {depths[1]} of an error."
+
+
+def by_chance(
+    rule: str, m: Measurement, place: str, measured: float, theory: float | None, room: float
+) -> Finding:
+    """F04: a ratio beyond a limit of `rule` that theory does not explain, nor rules out."""
+    more = max(10, 4 * m.draws)
+    return Finding(
+        "F04",
+        "note",
+        place,
+        f"ratio {number(measured)}, inside the finite-width band around theory",
+        f"{number(theory if theory is not None else 1.0)} within a factor {number(math.exp(room))}",
+        f"the limits of {rule}",
+        f"The layers are so narrow that one draw may be this far off: no verdict of {rule} here.",
+        f"fanin.check(factory, inputs, draws={more}), with a function that makes the model.",
+        measured,
+    )
+
+
+def gain_mismatch(m: Measurement) -> Iterator[Finding]:
+    """F12: one finding for each chain, at the weight that is farthest off."""
+    limits = m.limits
+    chains = m.chains
+    skipped = chains.in_branches | chains.heads
+    worst: dict[int, list[tuple[float, int, float]]] = {}
+    for at, link in m.theory.links.items():
+        unit = chains.units[at]
+        if at in skipped or m.is_zero(unit.name) or m.fits(at) or chains.gates(unit.output):
+            continue
+        # Where one direction keeps its scale, the other is not the weight's to mend.
+        factor = min(link.forward, link.backward, key=lambda one: abs(_log(one)))
+        worst.setdefault(chains.units[at].chain, []).append((abs(_log(factor)), at, factor))
+    for found in worst.values():
+        size, at, factor = max(found)
+        off = math.exp(min(size, 700.0))
+        if off <= limits.gain_note:
+            continue
+        severity = level(off, limits.gain_warning, limits.gain_error) or "note"
+        beyond = sum(one[0] > math.log(limits.gain_error) for one in found)
+        if severity == "error" and off**beyond <= limits.forward_warning:
+            severity = "warning"
+        depth = math.ceil(math.log(limits.forward_error) / size) if size else 0
+        before = m.activation(chains.units[at].parents[0])
+        others = sum(one[0] > math.log(limits.gain_note) for one in found) - 1
+        limit = limits.gain_error if severity == "error" else limits.gain_warning
+        yield Finding(
+            "F12",
+            severity,
+            m.module(at),
+            f"factor {number(factor)} on the standard deviation"
+            + (f", and {others} more of {len(found)} layers off" if others else ""),
+            "1",
+            f"within a factor {limit:g}",
+            f"This weight does not fit {before or 'a layer without activation'}: "
+            f"{depth} such layers change the scale by {limits.forward_error:g}.",
+            write(before),
+            factor,
+        )
+
+
+def _log(factor: float) -> float:
+    return math.log(factor) if 0 < factor < math.inf else 700.0

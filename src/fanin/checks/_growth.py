@@ -1,0 +1,74 @@
+"""Growth: F15 residual streams that grow, F16 networks too narrow for their depth."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from fanin.checks._finding import Finding
+from fanin.checks._measurement import Measurement
+from fanin.checks._verdict import level, number
+from fanin.checks._width import path_beta
+
+
+def stream_growth(m: Measurement) -> Iterator[Finding]:
+    """F15: the variance at the end of a stream over that at its start."""
+    limits = m.limits
+    for members in m.chains.streams:
+        first, last = m.rms[members[0]], m.rms[members[-1]]
+        if not first or not last or not math.isfinite(last):
+            continue
+        if len(members) < 3 or _normalized(m, members):
+            continue  # of a single block: there is no growth to go on
+        growth = (last / first) ** 2
+        severity = level(growth, limits.stream_warning, limits.stream_error)
+        if severity is None:
+            continue
+        yield Finding(
+            "F15",
+            severity,
+            m.nodes[members[-1]].module,
+            f"variance grows {number(growth)} times over {len(members) - 1} residual blocks",
+            "about 1 to 3 times",
+            f"{limits.stream_error if severity == 'error' else limits.stream_warning:g}",
+            "No normalization holds the stream, and each branch adds as much as it carries.",
+            "zeros() for the last weight of each branch, or fanin.initialize(model, inputs=x, "
+            "recipe='fixup').",
+            growth,
+        )
+
+
+def _normalized(m: Measurement, members: Sequence[int]) -> bool:
+    """Whether a branch of a stream, or the stream between two of them, is normalized."""
+    above = m.chains.structure.above
+    between = above[members[-1]] & ~above[members[0]]
+    return any(
+        between >> at & 1 and node.op == "normalize" and m.chains.ends_at(at)
+        for at, node in enumerate(m.nodes)
+    )
+
+
+def narrowness(m: Measurement) -> Iterator[Finding]:
+    """F16: beta, outside of residual branches."""
+    limits = m.limits
+    seen: set[int] = set()
+    for path in m.chains.paths:
+        chain = m.chains.units[path[0]].chain
+        if chain in seen or set(path) & m.chains.in_branches:
+            continue
+        beta = path_beta(m.chains, path)
+        severity = level(beta, limits.beta_warning, limits.beta_error)
+        if severity is None:
+            continue
+        seen.add(chain)
+        yield Finding(
+            "F16",
+            severity,
+            m.module(path[-1]),
+            f"beta {number(beta)} over {len(path)} hidden layers",
+            "below 0.5",
+            f"{limits.beta_error if severity == 'error' else limits.beta_warning:g}",
+            f"Signals of different draws differ by a factor of about "
+            f"{number(math.exp(min(2.5 * beta, 50)))} in their length.",
+            "Wider layers, fewer of them, or a normalization; fanin.check(factory, inputs, "
+            "draws=10) judges the mean of ten.",
+            beta,
+        )

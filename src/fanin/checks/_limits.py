@@ -1,0 +1,76 @@
+"""Limits: every number that a verdict depends on, and why it is that number."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Two-sided limits hold for a ratio and for its inverse."""
+
+    # F02, last RMS over first. He et al. 2015: 22 ReLU layers at Xavier scale lose 2**-11 (4.9e-4)
+    # and train late; 30 layers lose 2**-15 (3.1e-5) and stall.
+    forward_warning: float = 1e2
+    forward_error: float = 1e4
+
+    # F03, ratio of gradient norms. Schoenholz et al. 2017: trainable up to 6 correlation lengths,
+    # so e**6 on squared norms. The error limit is that of F02.
+    backward_warning: float = 20.0
+    backward_error: float = 1e4
+
+    # F04, on ln RMS: mean * beta + spread * sqrt(beta). Gaussian ReLU layers: the median length
+    # falls as exp(-2.5 beta) in squares, and two standard deviations are 2 * sqrt(5 beta) / 2.
+    band_mean: float = 1.25
+    band_spread: float = 5.0
+
+    # F05, share of values where the slope is below `flat` of its largest. Sound
+    # initializers of tanh leave at most 15 % there, N(0, 1) weights over 83 %.
+    flat: float = 0.05
+    saturated_warning: float = 0.20
+    saturated_error: float = 0.60
+
+    # F06. At Xavier's scale a sigmoid layer shrinks gradients by 0.21 even where none saturates:
+    # three layers lose a factor of 100.
+    sigmoids_warning: int = 3
+
+    # F07, share of units. One that fires with rate p looks dead on B inputs with chance
+    # (1 - p)**B: at p = 1 % that is 8 % for B = 256, and 0.6 % for B = 512.
+    dead_warning: float = 0.10
+    dead_error: float = 0.50
+    dead_batch: int = 512
+
+    # F08, F09: relative difference below which two rows are the same.
+    same: float = 1e-6
+
+    # F11, on the loss less ln C. For C = 10, 1.5 is a logit variance of 4, and 3.0 one of 10; a He
+    # readout of 64 inputs gives 0.8, and by chance 1.1. Below ln C by more than `leak` the labels
+    # leak, or the loss is another.
+    loss_warning: float = 1.5
+    loss_error: float = 3.0
+    loss_leak: float = 0.5
+
+    # F12, factor on the standard deviation. ReLU with Xavier is at 1.41 (a note), torch's default
+    # under ReLU at 2.45.
+    gain_note: float = 1.2
+    gain_warning: float = 1.5
+    gain_error: float = 4.0
+
+    # F13. All theory assumes inputs of mean 0 and variance 1.
+    input_mean: float = 1.0  # abs mean over std
+    input_low: float = 0.1  # std
+    input_high: float = 10.0
+
+    # F14, (1 - c_last) / (1 - c_raw). Raw images have a cosine of 0.4 and more, so the difference
+    # of the two can never reach a limit; this ratio can.
+    collapse_warning: float = 1e-2
+    collapse_error: float = 1e-4
+
+    # F15, last variance over first. He's scale doubles the variance in every block.
+    stream_warning: float = 10.0
+    stream_error: float = 1e4
+
+    # F16, beta. Hanin & Rolnick 2018: at 0.5 lengths differ by e**2.5 = 12 between draws.
+    beta_warning: float = 0.5
+    beta_error: float = 2.0
+
+
+LIMITS = Limits()

@@ -1,0 +1,250 @@
+"""Measurement: what one checkup knows of a model, from one draw of its weights or from several."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fanin.checks._chains import Chains
+from fanin.checks._limits import LIMITS, Limits
+from fanin.checks._matched import fans_of, matched
+from fanin.checks._remedy import fits, write
+from fanin.checks._theory import Theory
+from fanin.errors import FaninError
+from fanin.recipes import Graph, Node
+
+_NEARLY_ALL = 0.99
+Numbers = Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Sizes and gradients by node, values by parameter, and what follows from them.
+
+    `looks`, `values` and `weight_gradients` are the adapter's own records.
+    """
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+    rms: Numbers
+    gradients: Numbers
+    looks: Mapping[int, Any]
+    silent: Mapping[int, float]
+    flat: Mapping[int, float]
+    values: Mapping[str, Any]
+    weight_gradients: Mapping[str, Any]
+    frozen: frozenset[str]
+    train: bool
+    batch: int
+    draws: int
+    tiny: float  # the smallest number that the model's type holds in full
+    loss: float | None = None  # a cross-entropy of the targets
+    classes: int | None = None
+    limits: Limits = LIMITS
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def graph(self) -> Graph:
+        return Graph(self.nodes, self.outputs)
+
+    @cached_property
+    def chains(self) -> Chains:
+        sized = {at for at, size in enumerate(self.rms) if size is not None}
+        return Chains(self.graph, sized, train=self.train)
+
+    @cached_property
+    def theory(self) -> Theory:
+        shapes = {name: one.shape for name, one in self.values.items()}
+        sizes = {name: (one.mean, one.rms) for name, one in self.values.items()}
+        return Theory(self.chains, self.rms, shapes, sizes)
+
+    def size(self, unit: int) -> float | None:
+        """The RMS of a unit's output; None where it is not finite."""
+        return _finite(self.rms[self.chains.units[unit].output])
+
+    def gradient(self, unit: int) -> float | None:
+        """The norm of the gradient at a unit's output; None where it is not finite."""
+        place = self.chains.units[unit]
+        found = self.gradients[place.output]
+        return _finite(self.gradients[place.node] if found is None else found)
+
+    def module(self, unit: int) -> str:
+        """The path of the module that a unit's weight works in."""
+        return self.nodes[self.chains.units[unit].node].module
+
+    def is_zero(self, name: str) -> bool:
+        """Whether all values of a parameter are zero."""
+        return name in self.values and self.values[name].rms == 0
+
+    def moves(self, name: str) -> bool:
+        """Whether a parameter gets a gradient."""
+        found = self.weight_gradients.get(name)
+        return found is not None and found.norm > 0
+
+    def matched(self, unit: int) -> str:
+        """The initializer that a unit's weight looks like."""
+        place = self.chains.units[unit]
+        values, use = self.values.get(place.name), self.nodes[place.node].param
+        if values is None or use is None:
+            return "unknown"
+        both = fans_of(use, values.shape)
+        return matched(values, *both)
+
+    def fits(self, unit: int) -> bool:
+        """Whether a unit's weight has the size that the activation before it asks for."""
+        place = self.chains.units[unit]
+        values, use = self.values.get(place.name), self.nodes[place.node].param
+        if values is None or use is None or not place.parents or use.fans is not None:
+            return False
+        label = self.activation(place.parents[0])
+        return fits(label, values.std, values.shape, replace(use.axes, blocks=()))
+
+    def advice(self, path: Sequence[int]) -> str:
+        """What to write for the layers of a path."""
+        return write(self.activation(path[0]), all(self.fits(one) for one in path[1:]))
+
+    def activation(self, unit: int) -> str:
+        """The name of the first function that a unit's output goes through; "" for none."""
+        return self._activations.get(unit, "")
+
+    @cached_property
+    def _activations(self) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for at, node in enumerate(self.nodes):
+            if node.op != "pointwise" or len(set(node.inputs)) != 1 or _is_affine(node):
+                continue
+            owner = self.chains.owners[at]
+            if owner is not None:
+                found.setdefault(owner, self._name(at, node))
+        return found
+
+    def _name(self, at: int, node: Node) -> str:
+        own = any(self.nodes[one].op == "mul" for one in self.chains.structure.users[at])
+        gated = own and not self.chains.gates(at)
+        return "silu" if gated and node.label == "sigmoid" else node.label
+
+    def note(self, text: str) -> None:
+        """Keep a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    @cached_property
+    def shut(self) -> dict[int, str]:
+        """Units that pass nothing on: "dead" or "saturated", on nearly every input."""
+        found: dict[int, str] = {}
+        for what, shares in (("saturated", self.flat), ("dead", self.silent)):
+            for at, share in shares.items():
+                owner = self.chains.owners[at]
+                if owner is not None and share > _NEARLY_ALL and not self.chains.gates(at):
+                    found[owner] = what
+        return found
+
+    @cached_property
+    def openers(self) -> tuple[int, ...]:
+        """Nodes of zero weights and scales that get a gradient: what is behind them opens later."""
+        return tuple(
+            at
+            for at, node in enumerate(self.nodes)
+            if node.param is not None
+            and node.op in ("linear", "scale")
+            and self.is_zero(node.param.name)
+            and self.moves(node.param.name)
+        )
+
+    def closed_by(self, position: int) -> str:
+        """The zero parameter that keeps gradients from a node until it has moved; "" for none."""
+        above = self.chains.structure.above
+        for one in self.openers:
+            param = self.nodes[one].param
+            if above[one] >> position & 1 and param is not None:
+                return param.name
+        return ""
+
+
+def measured(seen: Sequence[Any], **facts: Any) -> Measurement:
+    """One measurement of the observations of several draws.
+
+    Geometric means of sizes and gradients, means of shares; values are those of the first draw,
+    or of the first one that has a value that is not finite.
+    """
+    first = seen[0]
+    if any(_signature(one) != _signature(first) for one in seen):
+        raise FaninError(
+            "the factory made different models in different draws: their operations do not agree. "
+            "It must make one architecture, whatever the random state."
+        )
+    values = {
+        name: next((one.values[name] for one in seen if not one.values[name].finite), mine)
+        for name, mine in first.values.items()
+    }
+    return Measurement(
+        nodes=first.nodes,
+        outputs=first.outputs,
+        rms=_together([one.rms for one in seen]),
+        gradients=_together([one.gradients for one in seen]),
+        looks=_looks([one.looks for one in seen]),
+        silent=_means([one.silent for one in seen]),
+        flat=_means([one.flat for one in seen]),
+        values=values,
+        weight_gradients=first.weight_gradients,
+        frozen=first.frozen,
+        draws=len(seen),
+        **facts,
+    )
+
+
+def _signature(seen: Any) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    return [(node.op, node.inputs, node.shape) for node in seen.nodes]
+
+
+def _together(several: Sequence[Numbers]) -> Numbers:
+    if len(several) == 1:
+        return several[0]
+    return [_geometric(numbers) for numbers in zip(*several, strict=True)]
+
+
+def _geometric(numbers: Sequence[float | None]) -> float | None:
+    known = [one for one in numbers if one is not None]
+    if not known:
+        return None
+    bad = [one for one in known if not math.isfinite(one)]
+    if bad:
+        return bad[0]
+    if min(known) == 0:
+        return 0.0
+    return math.exp(sum(map(math.log, known)) / len(known))
+
+
+def _looks(several: Sequence[Mapping[int, Any]]) -> Mapping[int, Any]:
+    """The first draw's, with the mean cosine of all."""
+    if len(several) == 1:
+        return several[0]
+    found = {}
+    for at, look in several[0].items():
+        known = [one[at].cosine for one in several if at in one and one[at].cosine is not None]
+        found[at] = replace(look, cosine=sum(known) / len(known) if known else None)
+    return found
+
+
+def _means(several: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    return {at: sum(one.get(at, 0.0) for one in several) / len(several) for at in several[0]}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _is_affine(node: Node) -> bool:
+    """Whether a function only scales and shifts."""
+    if node.fn is None:
+        return True
+    points = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    with np.errstate(all="ignore"):
+        values = np.asarray(node.fn(*[points] * len(node.inputs)), float)
+    if values.shape != points.shape:
+        return True
+    steps = np.diff(values)
+    return bool(np.allclose(steps, steps[0], rtol=1e-6, atol=1e-12))

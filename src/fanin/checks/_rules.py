@@ -1,0 +1,311 @@
+"""Rules: the sixteen checks, what they measure and why, with the limits that are in force."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fanin.checks._limits import LIMITS as L
+from fanin.errors import FaninError, suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One check. `warning` and `error` say when a finding is one; "" where it never is."""
+
+    id: str
+    name: str
+    summary: str
+    measured: str
+    warning: str
+    error: str
+    reason: str
+    allowed: str  # what it passes over without a word; "" where there is nothing of the kind
+    remedy: str
+    source: str
+
+    @property
+    def explanation(self) -> str:
+        """The whole rule, in paragraphs."""
+        limits = [f"{level}: {text}" for level, text in self._levels() if text]
+        paragraphs = [
+            f"{self.id} {self.name}: {self.summary}",
+            f"Measured: {self.measured}",
+            "\n".join(f"Reported as {one}." for one in limits) if limits else "",
+            f"Reason: {self.reason}",
+            f"Allowed: {self.allowed}" if self.allowed else "",
+            f"Remedy: {self.remedy}",
+            f"Source: {self.source}",
+        ]
+        return "\n\n".join(one for one in paragraphs if one)
+
+    def _levels(self) -> tuple[tuple[str, str], ...]:
+        return ("warning", self.warning), ("error", self.error)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}"
+
+
+_RULES = (
+    Rule(
+        "F01",
+        "non-finite",
+        "a parameter, an output or a gradient is infinite or not a number",
+        "Every parameter, the output of every operation and the gradient of every output. Only the "
+        "producer is named: the first operation whose inputs were finite.",
+        "",
+        "any value is infinite or NaN",
+        "One such value makes the loss NaN and the first step destroys all weights.",
+        "",
+        "Draw weights at the scale that keeps the signal: he_normal() before ReLU, lecun_normal() "
+        "for SELU, glorot_normal() for tanh.",
+        "Arithmetic.",
+    ),
+    Rule(
+        "F02",
+        "forward-scale",
+        "the signal vanishes or explodes on its way through a chain of layers",
+        "The RMS of the last hidden layer's output over that of the first, in each chain of layers "
+        "between normalizations; branches of residual networks are chains of their own.",
+        f"the ratio is beyond {L.forward_warning:g}, either way",
+        f"the ratio is beyond {L.forward_error:g}, or the output underflows or overflows its dtype",
+        "Signals of unlike size get gradients of unlike size, and no learning rate fits all "
+        "layers. Networks of 22 ReLU layers at Xavier scale, 2**-11 = 4.9e-4, trained late; of 30 "
+        "layers, 2**-15 = 3.1e-5, not at all. Where the measured ratio lies inside the "
+        "finite-width band around theory (F04), theory is judged instead.",
+        "A readout of any size; the last layer of a residual branch at zero.",
+        "Give each layer the gain of the activation before it: he_normal() after ReLU, "
+        "glorot_normal() for tanh; or fanin.initialize(model, inputs=x).",
+        "He et al. 2015, section 2.2 and figures 2 and 3.",
+    ),
+    Rule(
+        "F03",
+        "backward-scale",
+        "the gradient vanishes or explodes on its way back through a chain or residual stream",
+        "The norm per sample of the loss's gradient with respect to the layers' outputs, at the "
+        "first layer over the last one of a chain, and along each residual stream. Never that of "
+        "parameters: with Xavier's scale their gradients are alike over layers while the "
+        "back-propagated one falls tenfold.",
+        f"the ratio is beyond {L.backward_warning:g} (e**3), either way",
+        f"the ratio is beyond {L.backward_error:g}, or the gradient is exactly 0 upstream",
+        "Networks train to a depth of about 6 correlation lengths, where squared norms have "
+        "changed by e**6. Where the ratio lies inside the finite-width band around theory (F04), "
+        "theory is judged instead.",
+        "Gradients that are 0 behind a weight that starts at zero and gets a gradient itself: a "
+        "readout, the last layer of a branch, LoRA's B. Pooling and the choice of tokens end a "
+        "chain.",
+        "The backward gain of the activation with fan_out: he_normal(mode='fan_out') for ReLU; "
+        "normalization or residual connections for networks that are too deep for either.",
+        "Glorot & Bengio 2010, equation 14; Schoenholz et al. 2017, section 5.",
+    ),
+    Rule(
+        "F04",
+        "finite-width",
+        "one draw of so narrow a network says too little about its scale",
+        "beta, the sum of 1/width over the layers of a chain. ln RMS lies within "
+        f"{L.band_mean:g} beta + sqrt({L.band_spread:g} beta / draws) of theory (two standard "
+        "deviations, for ReLU and Gaussian weights).",
+        "",
+        "",
+        "Inside that band a ratio beyond a limit may be chance, so F02 and F03 give no verdict of "
+        "their own there: theory is judged, and a note asks for more draws.",
+        "",
+        "Ask for more: fanin.check(factory, inputs, draws=10). The band shrinks as 1/sqrt(draws).",
+        "Hanin & Rolnick 2018, theorem 5.",
+    ),
+    Rule(
+        "F05",
+        "saturation",
+        "an activation works where it is flat",
+        "The share of values of a bounded activation (tanh, sigmoid, softsign, hardtanh) where "
+        f"its slope is below {_percent(L.flat)} of the largest: abs(tanh) > 0.975, a sigmoid "
+        "outside 0.0127 to 0.987. Sigmoids that only gate another signal are left out.",
+        f"more than {_percent(L.saturated_warning)} are there",
+        f"more than {_percent(L.saturated_error)} are there",
+        "A saturated unit passes no gradient. Sound initializers leave at most 15 % there, N(0, 1) "
+        "weights over 83 % at width 256.",
+        "Gates.",
+        "Smaller weights: glorot_normal() or lecun_normal(), and inputs of variance 1.",
+        "Glorot & Bengio 2010, section 3.",
+    ),
+    Rule(
+        "F06",
+        "deep-sigmoid",
+        "sigmoid is used as the activation of a deep network",
+        "The number of hidden layers with a sigmoid in one chain.",
+        f"{L.sigmoids_warning} or more",
+        "",
+        "At Xavier's scale each such layer multiplies the gradient by 0.21 even where nothing "
+        "saturates, and the positive mean drives the top layer to 0.",
+        "Gates, and a sigmoid at the output.",
+        "tanh or ReLU in its place, with glorot_normal() or he_normal(); or a "
+        "normalization in front of each sigmoid.",
+        "Glorot & Bengio 2010, section 3.1 and table 1.",
+    ),
+    Rule(
+        "F07",
+        "dead-units",
+        "units are zero on every input",
+        "The share of a layer's units whose rectified output is 0 for all inputs of the batch (at "
+        "all positions, for convolutions), beside the share that is to be expected: where inputs "
+        "have become alike, a unit of mean 0 is silent on all of them as often as on one.",
+        f"it is more than {_percent(L.dead_warning)} of the layer above the expected share",
+        f"it is more than {_percent(L.dead_error)} of the layer, or all of it",
+        "A unit that never fires gets no gradient and stays dead. One that fires with rate p looks "
+        f"dead on B inputs with chance (1 - p)**B, so the finding says where B < {L.dead_batch}.",
+        "",
+        "zeros for the bias, and inputs of mean 0; a wider layer where it is narrow, "
+        "or leaky_relu.",
+        "Lu et al. 2019.",
+    ),
+    Rule(
+        "F08",
+        "symmetry",
+        "units of a layer are the same and stay so",
+        "The distinct rows of the weight and of the loss's gradient with respect to it, to a "
+        f"relative {L.same:g}. Two units are the same where both agree.",
+        "any two units are the same",
+        "all units of a layer are the same",
+        "Units with equal weights and equal gradients never part: the layer is as wide as it has "
+        "distinct units.",
+        "Norms, biases, layers of one unit, tables, weights that start at zero but whose "
+        "gradients differ.",
+        "A random initializer: glorot_uniform(), he_normal() for ReLU.",
+        "Goodfellow et al. 2016, section 8.4.",
+    ),
+    Rule(
+        "F09",
+        "same-values",
+        "two layers hold the same random numbers",
+        "The values of every pair of weights that are not tied, up to a factor; the smaller one "
+        "against the start of the larger.",
+        "",
+        "two weights hold the same random-looking numbers",
+        "One seed or one generator was used for several layers. Layers that should be independent "
+        "are copies, which theory excludes.",
+        "Tied weights, structured values (identity, ranges, tables), frozen copies.",
+        "One seed per layer: fanin.initialize(model, seed=0) gives every parameter its own stream.",
+        "Independence is assumed by He et al. 2015, section 2.2.",
+    ),
+    Rule(
+        "F10",
+        "zero-weight",
+        "a weight is zero and gets no gradient",
+        "Weights of which all values are zero, and the norm of the loss's gradient with respect to "
+        "them.",
+        "its own gradient is zero too",
+        "two such weights are in series",
+        "Of two zero weights in series neither ever gets a gradient.",
+        "A zero weight whose own gradient is not zero: a readout, the last layer of a residual "
+        "branch, LoRA's B. Scales of normalizations.",
+        "A random initializer for all but one of them: glorot_uniform(), he_normal() for ReLU.",
+        "Zhang et al. 2019 (Fixup), section 3.",
+    ),
+    Rule(
+        "F11",
+        "initial-loss",
+        "the loss at the start is not that of a network that knows nothing",
+        "Cross-entropy less ln C, C the number of classes. Only with targets.",
+        f"it is above {L.loss_warning:g}",
+        f"it is above {L.loss_error:g}, or below -{L.loss_leak:g}",
+        "Logits of variance s**2 cost about s**2/2 more than ln C. A large start costs the first "
+        "epochs, which only shrink the readout. A loss far below ln C means that the labels leak "
+        "or that it is another loss.",
+        "Losses other than cross-entropy. It does not hold for classes of unlike frequency.",
+        "A smaller readout: zeros(), or normal(std=0.01).",
+        "Arithmetic; C = 10: logit variance 2 costs 0.8, 10 costs 3.0.",
+    ),
+    Rule(
+        "F12",
+        "gain",
+        "a weight's variance does not fit the activation before it",
+        "n E[W**2] E[x**2] over the variance of the layer before, n the fan-in and x what feeds "
+        "the weight, as a factor on the standard deviation; and the same for gradients, with f' in "
+        "place of x. The one that is nearer to 1 counts, for no weight can keep both for tanh.",
+        f"the factor is beyond {L.gain_warning:g}, either way",
+        f"the factor is beyond {L.gain_error:g} in as many layers as take the signal beyond "
+        f"{L.forward_warning:g}",
+        f"A factor g a layer is g**depth at the end. Beyond {L.gain_note:g} it is a note, with the "
+        "depth at which F02 would trip.",
+        "The first weight of a chain, readouts, gates and residual branches, where sizes do not "
+        "add up; weights that have the size which the remedy would give them.",
+        "The gain of the activation: he_normal() after ReLU, glorot_normal().",
+        "He et al. 2015, equations 9 and 13.",
+    ),
+    Rule(
+        "F13",
+        "input-scale",
+        "the inputs are not centred or not of variance 1",
+        "Mean and standard deviation of the floating-point inputs that feed a weight.",
+        f"abs(mean) is above {L.input_mean:g} std, or std is outside {L.input_low:g} to "
+        f"{L.input_high:g}",
+        "the input is constant",
+        "All theory of initialization starts from inputs of mean 0 and variance 1.",
+        "Integers and masks.",
+        "Standardize the data: (x - x.mean()) / x.std().",
+        "Mishkin & Matas 2016, section 3; LeCun et al. 1998, section 4.3.",
+    ),
+    Rule(
+        "F14",
+        "collapse",
+        "different inputs become the same on their way through the network",
+        "(1 - c_last) / (1 - c_raw), where c is the mean cosine of different inputs, in the raw "
+        "data and at the output of the last hidden layer of a chain. A chain behind a "
+        "normalization or inside a residual branch is compared with its own first layer.",
+        f"it is below {L.collapse_warning:g}",
+        f"it is below {L.collapse_error:g}",
+        "In the ordered phase all inputs tend to one direction, and the readout cannot tell them "
+        "apart.",
+        "Batches of one input.",
+        "Weights on the critical line: fanin.gains.critical_weight_variance(activation, "
+        "bias_variance) / fan_in, and zeros for the bias.",
+        "Poole et al. 2016; Schoenholz et al. 2017.",
+    ),
+    Rule(
+        "F15",
+        "stream-growth",
+        "a residual stream without normalization grows from block to block",
+        "The variance at the end of each residual stream over that at its start, where no branch "
+        "is normalized.",
+        f"it grows more than {L.stream_warning:g} times",
+        f"it grows more than {L.stream_error:g} times",
+        "With He's scale each block doubles the variance, 2**N after N blocks.",
+        "Streams whose branches are normalized: they grow linearly.",
+        "zeros() for the last layer of each branch, or fanin.initialize(model, recipe='fixup').",
+        "Zhang et al. 2019 (Fixup), section 2.",
+    ),
+    Rule(
+        "F16",
+        "narrow",
+        "the network is so narrow for its depth that every draw is another network",
+        "beta, the sum of 1/width over the hidden layers of a chain.",
+        f"beta is above {L.beta_warning:g}",
+        f"beta is above {L.beta_error:g}",
+        "The squared length of a signal spreads by e**(5 beta) between draws: at 0.5 a factor of "
+        "12. One draw says little about the next.",
+        "Residual networks and normalized ones.",
+        "Wider layers, or normalization; check with draws=10 before judging an initializer.",
+        "Hanin & Rolnick 2018, theorem 5.",
+    ),
+)
+
+RULES: dict[str, Rule] = {rule.id: rule for rule in _RULES}
+
+
+def chosen(
+    select: str | Iterable[str] | None, ignore: str | Iterable[str] | None
+) -> frozenset[str]:
+    """The ids of the rules to apply: all, or `select`, less `ignore`; ids or names."""
+    wanted = frozenset(RULES) if select is None else _ids(select, "select")
+    return wanted - (frozenset() if ignore is None else _ids(ignore, "ignore"))
+
+
+def _ids(given: str | Iterable[str], what: str) -> frozenset[str]:
+    names = {rule.name: rule.id for rule in RULES.values()}
+    found = set()
+    for one in given.split(",") if isinstance(given, str) else given:
+        word = str(one).strip()
+        identity = names.get(word.lower(), word.upper())
+        if identity not in RULES:
+            raise FaninError(f"{what}: unknown rule {word!r}{suggestion(word, [*RULES, *names])}")
+        found.add(identity)
+    return frozenset(found)

@@ -1,0 +1,71 @@
+"""Streams: residual sums, each followed from its start through all its additions."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from fanin.recipes import Node, Structure
+from fanin.recipes._structure import Residual
+
+_ON_STREAM = ("view", "dropout", "pointwise", "normalize", "scale", "shift")
+
+
+def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
+    """For every residual stream: the node that made what it starts with, then its additions.
+
+    A stream goes on through normalizations and functions of it alone. An addition inside of a
+    branch is of a stream of its own.
+    """
+    stream_of: dict[int, int] = {}  # of an addition: where its stream starts
+    members: dict[int, list[int]] = {}
+    for position, residual in structure.residuals.items():
+        start = residual.stream
+        if not residual.shortcut:
+            while start not in stream_of and (source := _behind(nodes[start])) is not None:
+                start = source
+        key = stream_of[position] = stream_of.get(start, start)
+        members.setdefault(key, []).append(position)
+    found = []
+    for group in members.values():
+        inside = 0
+        for position in group:
+            inside |= own_nodes(structure, structure.residuals[position])
+        main = [one for one in group if not inside >> one & 1]
+        for several in (main, *([one] for one in group if one not in main)):
+            first = structure.residuals[several[0]].stream
+            found.append([unmoved(nodes, first), *several])
+    return found
+
+
+def own_nodes(structure: Structure, residual: Residual) -> int:
+    """The nodes of a branch, as a bit mask."""
+    above = structure.above
+    inside = above[residual.branch] | 1 << residual.branch
+    return inside & ~(above[residual.stream] | 1 << residual.stream)
+
+
+def _behind(node: Node) -> int | None:
+    """The node that a stream comes from, if it goes on through this one."""
+    if node.op == "view" and node.label in ("slice", "select"):
+        return None
+    return node.inputs[0] if node.op in _ON_STREAM and len(set(node.inputs)) == 1 else None
+
+
+def stream_nodes(nodes: Sequence[Node], structure: Structure) -> Iterator[int]:
+    """The sums, and the operands that are streams, also before they were only moved."""
+    for residual in structure.residuals.values():
+        yield residual.node
+        position = residual.stream
+        yield position
+        while nodes[position].op in ("view", "dropout") and nodes[position].inputs:
+            position = nodes[position].inputs[0]
+            yield position
+
+
+def unmoved(nodes: Sequence[Node], position: int) -> int:
+    """The node whose elements a node shows in other places, where it shows them all."""
+    while nodes[position].op == "view" and nodes[position].inputs:
+        source = nodes[position].inputs[0]
+        if math.prod(nodes[source].shape) != math.prod(nodes[position].shape):
+            break
+        position = source
+    return position

@@ -1,0 +1,129 @@
+"""Symmetry: F08 equal units, F09 equal numbers in different layers, F10 weights that stay zero."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fanin.checks._finding import Finding
+from fanin.checks._measurement import Measurement
+from fanin.checks._remedy import initializer_for
+
+_COMPARED = 32  # values, from the start
+_ALIKE = 1e-2  # relative: more than rounding to 16 bits does, and never chance
+
+
+def symmetry(m: Measurement) -> Iterator[Finding]:
+    """F08: units whose weights and gradients agree."""
+    for at, name in _weights(m):
+        values, gradient = m.values[name], m.weight_gradients.get(name)
+        if values.units is None or values.units < 2 or values.rms == 0:
+            continue  # of zeros F10 speaks
+        if gradient is None or gradient.pairs is None or gradient.pairs == values.units:
+            continue
+        one = gradient.pairs == 1
+        yield Finding(
+            "F08",
+            "error" if one else "warning",
+            m.module(at),
+            f"{gradient.pairs} different of {values.units} units, in weights and gradients",
+            f"{values.units}",
+            "one" if one else "any two alike",
+            f"Equal units get equal gradients and never part. {name} looks like {m.matched(at)}.",
+            f"{_behind(m, at)} for {name}: random values break the symmetry.",
+            float(gradient.pairs),
+        )
+
+
+def _behind(m: Measurement, unit: int) -> str:
+    """The initializer for the activation before a weight, or behind it where that is the first."""
+    parents = m.chains.units[unit].parents
+    label = m.activation(parents[0] if parents else unit)
+    found = initializer_for(label)
+    return "glorot_uniform()" if found in ("glorot_normal()", "lecun_normal()") else found
+
+
+def _weights(m: Measurement) -> Iterator[tuple[int, str]]:
+    """Every weight at its first use."""
+    seen: set[str] = set()
+    for at, unit in enumerate(m.chains.units):
+        if unit.name not in seen and unit.name in m.values:
+            seen.add(unit.name)
+            yield at, unit.name
+
+
+def same_values(m: Measurement) -> Iterator[Finding]:
+    """F09: one finding for each set of weights with the same numbers."""
+    names, starts = [], []
+    for name, values in m.values.items():
+        if len(values.shape) < 2 or name in m.frozen or len(values.start) < _COMPARED:
+            continue
+        some = np.array(values.start[:_COMPARED])
+        if _looks_random(some):
+            names.append(name)
+            starts.append(some / np.linalg.norm(some))
+    if len(names) < 2:
+        return
+    matrix = np.array(starts)
+    alike = np.abs(matrix @ matrix.T) > 1 - _ALIKE**2
+    seen: set[int] = set()
+    for one in range(len(names)):
+        others = [int(at) for at in np.flatnonzero(alike[one]) if at > one and at not in seen]
+        if one in seen or not others:
+            continue
+        seen.update(others)
+        listed = ", ".join(names[at] for at in others[:3])
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        yield Finding(
+            "F09",
+            "error",
+            names[one],
+            f"the same numbers, up to a factor, as {listed}{more}",
+            "independent numbers",
+            "any two weights",
+            "One seed, or one generator's state, was used for several layers; they are not tied.",
+            "One stream per parameter: fanin.initialize(model, seed=0, inputs=x), or seed once, "
+            "before the first layer.",
+            float(len(others) + 1),
+        )
+
+
+def _looks_random(some: np.ndarray) -> bool:
+    """Nearly all different, and up and down: no table, no range, no structure of few values."""
+    if not np.isfinite(some).all() or not some.any():
+        return False
+    steps = np.sign(np.diff(some))
+    turns = int((steps[1:] * steps[:-1] < 0).sum())
+    return len(np.unique(np.abs(some))) >= 0.9 * len(some) and turns >= len(some) // 3
+
+
+def zero_weights(m: Measurement) -> Iterator[Finding]:
+    """F10: weights that are zero and get no gradient."""
+    for at, name in _weights(m):
+        if not m.is_zero(name) or m.moves(name) or m.values[name].units is None:
+            continue
+        if not m.weight_gradients:
+            continue
+        partner = _in_series(m, at)
+        if not partner and m.closed_by(m.chains.units[at].node):
+            continue  # a zero weight further on moves first, then this one
+        yield Finding(
+            "F10",
+            "error" if partner else "warning",
+            m.module(at),
+            f"{name} is zero and so is its gradient",
+            "a gradient",
+            "two in series" if partner else "a zero weight without a gradient",
+            f"{partner} is zero too, next to it in the chain: neither can move the other's units "
+            "apart."
+            if partner
+            else "Nothing moves this weight from zero: what feeds it is zero, or what follows is.",
+            f"{_behind(m, at)} for {name}; at most one weight in a row may start at zeros().",
+            0.0,
+        )
+
+
+def _in_series(m: Measurement, unit: int) -> str:
+    """Another zero weight right before or behind in the chain; "" for none."""
+    units = m.chains.units
+    beside = [*units[unit].parents, *(at for at, one in enumerate(units) if unit in one.parents)]
+    return next((units[one].name for one in beside if m.is_zero(units[one].name)), "")

@@ -1,0 +1,180 @@
+"""Theory: what the weights' own variances and the activations let one expect along a chain."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fanin.checks._chains import Chains
+from fanin.recipes import Graph, Node
+from fanin.recipes._propagate import fan_in_of
+from fanin.recipes._signal import MASS, Signal, Z, added, gaussian, multiplied, pointwise, scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A weight behind another one: factors on standard deviations.
+
+    `forward` is the RMS of its output over that of the output before it, `backward` the norm of
+    the gradient at that earlier output over the one at its own.
+    """
+
+    forward: float
+    backward: float
+
+
+class Theory:
+    """Second moments along chains, each from the RMS measured where it begins (He et al. 2015).
+
+    A weight's output has second moment n E[W**2] E[x**2]; a gradient's squared norm grows by
+    n E[W**2] E[f'**2] on its way back, n the fan-in. None where neither is known: behind weights
+    that the model computes from others, say.
+    """
+
+    def __init__(
+        self,
+        chains: Chains,
+        rms: Sequence[float | None],
+        shapes: Mapping[str, tuple[int, ...]],
+        sizes: Mapping[str, tuple[float, float]],
+    ) -> None:
+        """`sizes` are mean and RMS of the parameters by name."""
+        self._chains, self._rms = chains, rms
+        self._shapes, self._sizes = shapes, sizes
+        self._graph: Graph = chains.graph
+        self._units = {unit.node: at for at, unit in enumerate(chains.units)}
+        self._starts = {unit.output for unit in chains.units if not unit.parents}
+        self._signals: list[Signal | None] = []
+        self.links: dict[int, Link] = {}  # by unit
+        with np.errstate(all="ignore"):
+            for position, node in enumerate(self._graph.nodes):
+                self._signals.append(self._signal(position, node))
+
+    def expected(self, unit: int) -> float | None:
+        """The RMS of a unit's output."""
+        signal = self._signals[self._chains.units[unit].output]
+        return None if signal is None else math.sqrt(signal.second)
+
+    def forward(self, path: Sequence[int]) -> float | None:
+        """The RMS of the last output of a path over that of the first."""
+        return self._product(path, lambda link: link.forward)
+
+    def backward(self, path: Sequence[int]) -> float | None:
+        """The gradient's norm at the first output of a path over that at the last."""
+        return self._product(path, lambda link: link.backward)
+
+    def _product(self, path: Sequence[int], factor: Callable[[Link], float]) -> float | None:
+        if any(one not in self.links for one in path[1:]):
+            return None
+        return math.prod(factor(self.links[one]) for one in path[1:])
+
+    def _signal(self, position: int, node: Node) -> Signal | None:
+        if position in self._starts:
+            size = self._rms[position]
+            known = size is not None and math.isfinite(size)
+            return gaussian(size**2, position) if known and size is not None else None
+        if self._chains.ends_at(position):
+            return None
+        inputs = [self._signals[one] for one in node.inputs]
+        step = _STEPS.get(node.op)
+        return None if step is None or not inputs else step(self, position, node, inputs)
+
+    def second_of(self, name: str) -> float | None:
+        """The mean square of a weight's values."""
+        size = self._sizes.get(name)
+        return None if size is None or not math.isfinite(size[1]) else size[1] ** 2
+
+    def linear(self, position: int, node: Node, fed: Signal | None) -> Signal | None:
+        """The output of a weight, and the link to the one before it."""
+        use = node.param
+        unit = self._chains.units[self._units[position]] if position in self._units else None
+        if use is None or unit is None or not unit.parents or fed is None or use.through:
+            return None
+        second = self.second_of(use.name)
+        if second is None:
+            return None
+        gain = fan_in_of(use, self._shapes[use.name]) * second
+        self._link(self._units[position], gain, fed)
+        return gaussian(gain * fed.second, position)
+
+    def _link(self, unit: int, gain: float, fed: Signal) -> None:
+        parents = self._chains.units[unit].parents
+        if len(parents) != 1:
+            return
+        before = self._signals[self._chains.units[parents[0]].output]
+        if before is None or before.base != fed.base or before.second <= 0:
+            return
+        spread = math.sqrt(max(before.second - before.mean**2, 0.0))
+        if spread == 0:
+            return
+        slopes = np.gradient(fed.values, Z) / spread
+        backward = math.sqrt(gain * float(MASS @ slopes**2))
+        self.links[unit] = Link(math.sqrt(gain * fed.second / before.second), backward)
+
+    def shift(self, position: int, node: Node, signal: Signal | None) -> Signal | None:
+        """The output after a bias, which has a mean of its own."""
+        size = self._sizes.get(node.param.name) if node.param else None
+        if signal is None or size is None or not math.isfinite(size[1]):
+            return None
+        bias = gaussian(size[1] ** 2, -position - 1, mean=size[0])
+        made = added(signal, bias, position) if size[1] > 0 else signal
+        return replace(made, base=position)
+
+    def scale(self, node: Node, signal: Signal | None) -> Signal | None:
+        """The output after a scale."""
+        size = self._sizes.get(node.param.name) if node.param else None
+        return None if signal is None or size is None else scaled(signal, size[1])
+
+    def normalize(self, position: int, node: Node, signal: Signal | None) -> Signal | None:
+        """Batch normalization in eval mode: what its running statistics were seen to do."""
+        after, before = self._rms[position], self._rms[node.inputs[0]]
+        if signal is None or not after or not before:
+            return None
+        return scaled(signal, after / before)
+
+
+_Step = Callable[[Theory, int, Node, list[Signal | None]], Signal | None]
+
+
+def _dropout(
+    theory: Theory, position: int, node: Node, inputs: list[Signal | None]
+) -> Signal | None:
+    """What is kept is divided by its share."""
+    rate = node.amount or 0.0
+    return None if inputs[0] is None or rate >= 1 else scaled(inputs[0], (1 - rate) ** -0.5)
+
+
+def _pointwise(
+    theory: Theory, position: int, node: Node, inputs: list[Signal | None]
+) -> Signal | None:
+    known = [one for one in inputs if one is not None]
+    if len(known) < len(inputs) or node.fn is None:
+        return None
+    made = pointwise(node.fn, known, position)
+    return made if np.isfinite(made.values).all() else None
+
+
+def _mul(theory: Theory, position: int, node: Node, inputs: list[Signal | None]) -> Signal | None:
+    a, b = inputs[0], inputs[-1]
+    return None if a is None or b is None else multiplied(a, b, position)
+
+
+def _add(theory: Theory, position: int, node: Node, inputs: list[Signal | None]) -> Signal | None:
+    a, b = inputs[0], inputs[-1]
+    if a is None or b is None:
+        return None
+    return added(a, scaled(b, -1.0) if node.label == "sub" else b, position)
+
+
+_STEPS: dict[str, _Step] = {
+    "linear": lambda theory, at, node, inputs: theory.linear(at, node, inputs[0]),
+    "shift": lambda theory, at, node, inputs: theory.shift(at, node, inputs[0]),
+    "scale": lambda theory, at, node, inputs: theory.scale(node, inputs[0]),
+    "normalize": lambda theory, at, node, inputs: theory.normalize(at, node, inputs[0]),
+    "view": lambda theory, at, node, inputs: inputs[0],
+    "dropout": _dropout,
+    "pointwise": _pointwise,
+    "mul": _mul,
+    "add": _add,
+}

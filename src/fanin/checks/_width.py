@@ -1,0 +1,63 @@
+"""Width: how far chance may take a narrow network from theory, and what averages do to it."""
+
+import math
+from collections.abc import Sequence
+
+from fanin.checks._chains import Chains, width
+from fanin.checks._limits import LIMITS
+from fanin.recipes import Node
+
+
+def band(beta: float, draws: int = 1) -> float:
+    """How far ln RMS may be from theory by chance, two standard deviations: Hanin & Rolnick 2018.
+
+    `beta` is the sum of 1/width; the mean of several draws spreads less.
+    """
+    return LIMITS.band_mean * beta + math.sqrt(LIMITS.band_spread * beta / draws)
+
+
+def path_beta(chains: Chains, path: Sequence[int]) -> float:
+    """The sum of 1/width over the units of a path."""
+    return sum(1 / chains.units[one].width for one in path)
+
+
+def finite_width(nodes: Sequence[Node], train: bool) -> list[float]:
+    """The band of every node, along its path since the last normalization.
+
+    Batch normalization is none in eval mode.
+    """
+    betas: list[float] = []
+    for node in nodes:
+        beta = max((betas[source] for source in _carried(node, nodes)), default=0.0)
+        if node.op == "linear":
+            beta += 1 / width(node)
+        if node.op == "normalize" and (train or node.over == "features"):
+            beta = 0.0
+        betas.append(beta)
+    return [band(beta) for beta in betas]
+
+
+def averaged_over(nodes: Sequence[Node], train: bool) -> list[float]:
+    """For every node, over how many positions attention or a mean averaged what feeds it."""
+    counts: list[float] = []
+    for node in nodes:
+        count = max((counts[source] for source in _carried(node, nodes)), default=1.0)
+        if node.op in ("matmul", "mean"):
+            count *= node.amount or 1.0
+        elif node.op == "attention":
+            count *= nodes[node.inputs[1]].shape[-2]
+        elif node.op == "softmax" or (
+            node.op == "normalize" and (train or node.over == "features")
+        ):
+            count = 1.0
+        counts.append(count)
+    return counts
+
+
+def _carried(node: Node, nodes: Sequence[Node]) -> tuple[int, ...]:
+    """The inputs, without what only gates or weighs the others: its noise is bounded."""
+    if node.op == "attention":
+        return node.inputs[2:3]
+    if node.op == "mul" and len({math.prod(nodes[one].shape) for one in node.inputs}) > 1:
+        return (max(node.inputs, key=lambda one: math.prod(nodes[one].shape)),)
+    return node.inputs

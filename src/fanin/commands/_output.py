@@ -1,0 +1,46 @@
+"""Output: a report on stdout, or in a file that is whole or not there."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from fanin._replacing import replacing
+from fanin.errors import FaninError
+
+
+def check_writable(name: str) -> None:
+    """Raise for what cannot be written as a file, before the work starts."""
+    path = Path(name)
+    try:
+        # A device such as /dev/null would be replaced by a file.
+        if not path.name or (path.exists() and not path.is_file()):
+            raise OSError(None, "it is not a file")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except (OSError, ValueError) as error:
+        raise _unwritable(name, error) from error
+
+
+def write(text: str, name: str) -> None:
+    """Write a file whole, as UTF-8."""
+    try:
+        with replacing([Path(name)]) as (temporary,):
+            temporary.write_text(text, "utf-8", "backslashreplace")
+    except OSError as error:
+        raise _unwritable(name, error) from error
+
+
+def show(text: str) -> None:
+    """Print to stdout; characters that its encoding lacks are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def tell(text: str) -> None:
+    """Print a line of progress to stderr."""
+    print(f"fanin check: {text}", file=sys.stderr)
+
+
+def _unwritable(name: str, error: Exception) -> FaninError:
+    reason = getattr(error, "strerror", None) or error
+    return FaninError(f"cannot write {name!r} ({reason}). Name a file in a folder that exists.")

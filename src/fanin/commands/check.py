@@ -1,0 +1,181 @@
+"""`fanin check`: will this network train? Findings on stdout, progress on stderr."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
+from typing import Any
+
+from fanin._imported import imported
+from fanin.checks import RULES, SEVERITIES
+from fanin.checks._baseline import Baseline
+from fanin.checks._rules import chosen
+from fanin.commands import _output
+from fanin.commands._checkup import checkup
+from fanin.commands.formats import FORMATS, Subject, renderer
+from fanin.errors import FaninError
+
+
+def add(commands: Any) -> None:
+    """Add the parser of `fanin check`."""
+    parser = commands.add_parser(
+        "check",
+        help="say whether a network will train, and what to fix",
+        description="Run a PyTorch model forward and backward once, and say layer by layer whether "
+        "signal and gradient vanish, explode, saturate, die or are symmetric, and what to write "
+        "instead. Exit status: 0 clean, 1 findings, 2 wrong use or nothing checked.",
+    )
+    parser.add_argument(
+        "factory",
+        nargs="?",
+        metavar="FACTORY",
+        help="package.module:factory, a function or class that returns a model; with --data it may "
+        "take outputs (or classes), the number of classes",
+    )
+    _add_inputs(parser.add_argument_group("what the model runs on"))
+    _add_model(parser.add_argument_group("the model"))
+    _add_report(parser.add_argument_group("what is reported"))
+    parser.set_defaults(run=_run)
+
+
+def _add_inputs(group: Any) -> None:
+    source = group.add_mutually_exclusive_group()
+    source.add_argument(
+        "--input",
+        "--shape",
+        dest="input",
+        action="append",
+        metavar="INPUT",
+        help="the shape of one input without the batch, such as 3,224,224: Gaussian numbers of "
+        "variance 1; 128:tokens=32000: 128 token ids below 32000; or package.module:make_inputs. "
+        "Again for each further argument of the model",
+    )
+    source.add_argument(
+        "--data",
+        metavar="DATA",
+        help="images (1, 28, 28) with labels: mnist, digits, fashion or an .npz file; then the "
+        "initial loss is judged, too",
+    )
+    group.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="inputs in the batch (default: 4 to 256, for about a million numbers)",
+    )
+
+
+def _add_model(group: Any) -> None:
+    for flag, kind, default, text in (
+        ("--draws", int, 1, "construct the model N times, from seed, seed + 1, ... (default 1)"),
+        ("--seed", int, 0, "seed of weights and inputs, 0 to 2**64 - 1 (default 0)"),
+        ("--recipe", str, None, "initialize by this recipe first, such as auto"),
+        ("--initializer", str, None, "or by this initializer, such as he_normal"),
+    ):
+        metavar = "N" if kind is int else flag.removeprefix("--").upper()
+        group.add_argument(flag, type=kind, default=default, metavar=metavar, help=text)
+    mode = group.add_mutually_exclusive_group()
+    text = "put the model into {} mode (default: as the factory returns it)"
+    for name in ("train", "eval"):
+        mode.add_argument(
+            f"--{name}", dest="mode", action="store_const", const=name, help=text.format(name)
+        )
+
+
+def _add_report(group: Any) -> None:
+    group.add_argument("--select", metavar="IDS", help="rules to apply, such as F02,F03")
+    group.add_argument("--ignore", metavar="IDS", help="rules to leave out")
+    group.add_argument(
+        "--fail-level",
+        choices=SEVERITIES,
+        default="error",
+        help="the mildest findings that give exit status 1 (default error)",
+    )
+    group.add_argument(
+        "--format", choices=FORMATS, default="text", help="of the report (default text)"
+    )
+    group.add_argument("-o", "--output", metavar="FILE", help="write the report there")
+    group.add_argument(
+        "--baseline", metavar="FILE", help="do not report the findings that this file records"
+    )
+    group.add_argument(
+        "--write-baseline",
+        metavar="FILE",
+        help="record the findings in this file, report them and exit with status 0",
+    )
+    group.add_argument("--explain", metavar="ID", help="print what a rule measures, and why")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.explain is not None:
+        explained = sorted(chosen(arguments.explain, None))
+        _output.show("\n\n".join(RULES[rule].explanation for rule in explained) + "\n")
+        return 0
+    with _users_code():
+        subject = _subject(arguments)
+    for path in (arguments.output, arguments.write_baseline):
+        if path is not None:
+            _output.check_writable(path)
+    render = renderer(arguments.format)  # now, as its libraries may be missing
+    known = None if arguments.baseline is None else Baseline.load(arguments.baseline)
+    with _users_code():
+        found = checkup(arguments, subject.rules)
+    if arguments.write_baseline is not None:
+        recorded = Baseline.of(found)
+        recorded.save(arguments.write_baseline)
+        _output.tell(f"recorded {len(recorded.known)} findings in {arguments.write_baseline}")
+    if known is not None:
+        for rule, layer in known.gone(found):
+            if rule in subject.rules:
+                where = layer or "the model"
+                _output.tell(f"the baseline knows {rule} at {where}, which is no longer found")
+        found = known.remaining(found)
+    text = render(found, subject)
+    if arguments.output is None:
+        _output.show(text)
+    else:
+        _output.write(text, arguments.output)
+        _output.tell(f"wrote {arguments.output}: {found.verdict}")
+    return int(arguments.write_baseline is None and not found.ok(arguments.fail_level))
+
+
+@contextmanager
+def _users_code() -> Iterator[None]:
+    """What the user's modules print is no finding, and their sys.exit(0) is no pass."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as stop:
+        raise FaninError(
+            f"nothing checked: the factory or its module called sys.exit({stop.code!r}). Put what "
+            "a script does under if __name__ == '__main__'."
+        ) from stop
+
+
+def _subject(arguments: argparse.Namespace) -> Subject:
+    if not arguments.factory:
+        raise FaninError("nothing to check: name a factory, package.module:factory.")
+    if arguments.data is None and not arguments.input:
+        raise FaninError(
+            "nothing to run the model on: give --input 3,224,224, say, or --data digits."
+        )
+    wanted = chosen(arguments.select, arguments.ignore)
+    if not wanted:
+        raise FaninError("nothing checked: --ignore leaves no rule of those selected.")
+    # Reports name the rules that were judged.
+    rules = tuple(sorted(wanted if arguments.data else wanted - {"F11"}))
+    if not rules:
+        raise FaninError("nothing checked: F11 compares the loss with labels; give --data digits.")
+    file, line = _written(arguments.factory)
+    return Subject(arguments.factory, rules, arguments.fail_level, file, line)
+
+
+def _written(text: str) -> tuple[str, int]:
+    """File and line of a factory, where it is written below the working folder."""
+    found: Any = inspect.unwrap(imported(text, "factory"))
+    with suppress(TypeError, OSError, ValueError):
+        path = Path(inspect.getsourcefile(found) or "").resolve()
+        line = inspect.getsourcelines(found)[1]
+        return path.relative_to(Path.cwd().resolve()).as_posix(), max(line, 1)
+    return "", 1

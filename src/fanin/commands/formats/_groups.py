@@ -1,0 +1,26 @@
+"""Groups: findings that say the same of several layers, told once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fanin.checks import Finding
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of one rule with one severity, reason and remedy."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> Finding:
+        """The one that speaks for all."""
+        return self.findings[0]
+
+
+def groups(findings: Iterable[Finding]) -> list[Group]:
+    """The findings by what they say, in the order of their first appearance."""
+    found: dict[object, list[Finding]] = {}
+    for one in findings:
+        found.setdefault((one.id, one.severity, one.why, one.fix), []).append(one)
+    return [Group(tuple(ones)) for ones in found.values()]

@@ -1,0 +1,73 @@
+"""A checkup as GitHub's markdown, for a comment on a change."""
+
+import re
+
+from fanin.checks import Checkup, Finding
+from fanin.commands.formats._groups import Group, groups
+from fanin.commands.formats._subject import Subject, place, title
+
+LONGEST = 60_000  # characters; GitHub refuses comments of more than 65,536
+# What markdown reads as its own; an underscore within a word is none of it.
+_MARKUP = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)")
+_PLACES = 5  # layers that a row names
+
+
+def render(checkup: Checkup, subject: Subject) -> str:
+    """Verdict, a table of the findings, their remedies; the layers folded, where they fit."""
+    found = groups(checkup.findings)
+    parts = [f"### fanin check {_code(subject.name)}", _text(checkup.verdict)]
+    if found:
+        parts += [_table(found), "\n".join(map(_remedy, found))]
+    if checkup.notes:
+        parts.append("\n".join(f"- {_text(note)}" for note in checkup.notes))
+    text = "\n\n".join(parts)
+    whole = f"{text}\n\n{_folded('Layers', checkup.table)}\n"
+    if len(whole) <= LONGEST:
+        return whole
+    kept = text if len(text) <= LONGEST else text[:LONGEST].rpartition("\n")[0]
+    return f"{kept}\n\nThe whole is too long for a comment; --format html has it.\n"
+
+
+def _table(found: list[Group]) -> str:
+    lines = ["| | rule | where | measured | expected | limit |", f"|{' --- |' * 6}"]
+    for group in found:
+        one = group.first
+        said = (one.measured, one.expected, one.limit)
+        cells = (one.severity, _text(title(one)), _where(group), *map(_text, said))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _where(group: Group) -> str:
+    """The first layers, of which the numbers beside them speak for the first one."""
+    names = [_code(one.layer) if one.layer else place(one) for one in group.findings]
+    more = f" and {len(names) - _PLACES} more" if len(names) > _PLACES else ""
+    return ", ".join(names[:_PLACES]) + more
+
+
+def _remedy(group: Group) -> str:
+    one: Finding = group.first
+    return f"- **{one.id}** {_text(one.why)} **Fix:** {_text(one.fix)}"
+
+
+def _folded(summary: str, text: str) -> str:
+    fence = "`" * max(3, _longest_run(text) + 1)  # so that no name ends the block
+    block = f"{fence}text\n{text.rstrip()}\n{fence}"
+    return f"<details><summary>{summary}</summary>\n\n{block}\n\n</details>"
+
+
+def _code(name: str) -> str:
+    """A name as code, whatever is in it; a pipe would end a table's cell even there."""
+    ticks = "`" * (_longest_run(name) + 1)
+    space = " " if "`" in name else ""
+    flat = " ".join(name.split()).replace("|", "\\|")
+    return f"{ticks}{space}{flat}{space}{ticks}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
+def _text(text: str) -> str:
+    """Text as it is, in one line: nothing in it is taken for markdown or HTML."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))

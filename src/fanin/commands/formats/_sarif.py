@@ -1,0 +1,78 @@
+"""A checkup as SARIF 2.1.0, for code scanning.
+
+Layers are logical locations. GitHub shows only results that have a physical one, too: the line
+where the factory is written.
+"""
+
+import hashlib
+import json
+import math
+from typing import Any
+from urllib.parse import quote
+
+import fanin
+from fanin.checks import RULES, Checkup, Finding, Rule
+from fanin.commands.formats._subject import Subject, place
+
+_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+
+
+def render(checkup: Checkup, subject: Subject) -> str:
+    """One run with one result for every finding."""
+    rules = [RULES[id] for id in subject.rules]
+    driver = {"name": "fanin", "version": fanin.__version__, "rules": list(map(_rule, rules))}
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [{"executionSuccessful": True}],
+        "results": [_result(finding, subject) for finding in checkup.findings],
+        "properties": {"verdict": checkup.verdict, "notes": list(checkup.notes)},
+    }
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, indent=2, allow_nan=False) + "\n"
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "name": "".join(word.capitalize() for word in rule.name.split("-")),
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.summary},
+        "help": {"text": rule.explanation, "markdown": rule.explanation},
+    }
+
+
+def _result(finding: Finding, subject: Subject) -> dict[str, Any]:
+    name = f"{subject.name}.{finding.layer}" if finding.layer else subject.name
+    logical = {"name": place(finding), "fullyQualifiedName": name, "kind": "member"}
+    location: dict[str, Any] = {"logicalLocations": [logical]}
+    if subject.file:
+        location["physicalLocation"] = {
+            "artifactLocation": {"uri": quote(subject.file)},
+            "region": {"startLine": subject.line},
+        }
+    # All results have the same line: without this GitHub would take them for one.
+    fingerprint = hashlib.sha256(f"{finding.id}\0{name}".encode("utf-8", "replace")).hexdigest()
+    return {
+        "ruleId": finding.id,
+        "ruleIndex": subject.rules.index(finding.id),
+        "level": finding.severity,
+        "message": {
+            "text": f"{place(finding)}: {finding.measured}. {finding.why} Fix: {finding.fix}"
+        },
+        "locations": [location],
+        "partialFingerprints": {"faninFinding/v1": fingerprint},
+        "properties": {
+            "measured": finding.measured,
+            "expected": finding.expected,
+            "limit": finding.limit,
+            "value": _number(finding.value),
+            "fix": finding.fix,
+        },
+    }
+
+
+def _number(value: float | None) -> float | str | None:
+    """The number, or its name where JSON has none for it."""
+    return value if value is None or math.isfinite(value) else str(value)

@@ -1,0 +1,127 @@
+"""Objective: what a run is differentiated for: a loss with targets, or a random projection."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from fanin.errors import FaninError
+from fanin.frameworks.torch._trace import tensors_of
+
+Loss = Callable[..., Any]
+
+
+class Objective:
+    """The loss of an output; called once, it knows how many classes there were.
+
+    Without targets and loss it is a random projection of all outputs, with integer targets
+    cross-entropy, with real ones the mean squared error. A loss that is given is called with the
+    output and, where there are any, the targets.
+    """
+
+    def __init__(self, targets: Any = None, loss: Loss | None = None, seed: int = 0) -> None:
+        if loss is not None and not callable(loss):
+            raise FaninError(f"loss is {loss!r}; it is a function of (output, targets).")
+        if targets is not None and loss is None and not isinstance(targets, Tensor):
+            raise FaninError(
+                f"targets has type {type(targets).__name__}; without loss= it is a tensor. Pass "
+                "loss=, a function of (output, targets)."
+            )
+        self.targets = targets
+        self.loss = loss
+        self.seed = seed
+        self.classes: int | None = None  # of a cross-entropy
+
+    @property
+    def name(self) -> str:
+        """What kind of loss it is."""
+        if self.loss is not None:
+            return "cross-entropy" if _is_cross_entropy(self.loss) else "given"
+        if self.targets is None:
+            return "random projection"
+        return "mean squared error" if self.targets.is_floating_point() else "cross-entropy"
+
+    def __call__(self, output: Any) -> Tensor:
+        """A number that can be differentiated."""
+        if self.loss is not None:
+            value = self.loss(output, self.targets) if self.targets is not None else None
+            return self._checked(self.loss(output) if value is None else value, output)
+        if self.targets is None:
+            return projected(output, self.seed)
+        found = _prediction(output)
+        if self.targets.is_floating_point():
+            return self._squared(found)
+        logits = _classes_second(found, self.targets)
+        self.classes = logits.shape[1]
+        return F.cross_entropy(logits.float(), self.targets)
+
+    def _squared(self, found: Tensor) -> Tensor:
+        if found.shape != self.targets.shape:
+            raise FaninError(
+                f"targets has shape {tuple(self.targets.shape)}, the output {tuple(found.shape)}; "
+                "the mean squared error wants the same. Pass loss=, or integer targets for "
+                "cross-entropy."
+            )
+        return F.mse_loss(found.float(), self.targets.float())
+
+    def _checked(self, value: Any, output: Any) -> Tensor:
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+            what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            raise FaninError(
+                f"loss gave {what}; it gives one number, a tensor that depends on the output."
+            )
+        if self.name == "cross-entropy":
+            found = _prediction(output)
+            self.classes = found.shape[1] if found.dim() > 1 else None
+        return value.reshape(())
+
+
+def projected(output: Any, seed: int = 0) -> Tensor:
+    """A random projection of all outputs, as a loss."""
+    generator = torch.Generator().manual_seed(seed)
+    parts = [
+        (one * torch.randn(one.shape, generator=generator).to(one.device, one.dtype)).sum()
+        for one in tensors_of(output)
+        if one.is_floating_point() and one.requires_grad
+    ]
+    if not parts:
+        raise FaninError(
+            "no output depends on a parameter, so there is no gradient to look at. Pass a model "
+            "whose parameters are used, outside of torch.no_grad()."
+        )
+    return torch.stack([one.float() if one.dtype.itemsize < 4 else one for one in parts]).sum()
+
+
+def _is_cross_entropy(loss: Loss) -> bool:
+    return isinstance(loss, nn.CrossEntropyLoss) or loss is F.cross_entropy
+
+
+def _prediction(output: Any) -> Tensor:
+    """The output that a loss is of: `logits` where there are any, else the first real tensor."""
+    named = output.get("logits") if isinstance(output, Mapping) else None
+    named = getattr(output, "logits", None) if named is None else named
+    found = [one for one in tensors_of(output) if one.is_floating_point()]
+    if isinstance(named, Tensor):
+        return named
+    if not found:
+        raise FaninError(
+            f"the model returned {type(output).__name__}, in which there is no tensor of real "
+            "numbers for the targets. Pass loss=, a function of (output, targets)."
+        )
+    return found[0]
+
+
+def _classes_second(logits: Tensor, targets: Tensor) -> Tensor:
+    """Logits with the classes as torch wants them, behind the batch."""
+    shape, wanted = tuple(logits.shape), tuple(targets.shape)
+    if len(shape) == len(wanted) + 1 and len(shape) > 1:
+        if (shape[0], *shape[2:]) == wanted and shape[1] > 1:
+            return logits
+        if shape[:-1] == wanted and shape[-1] > 1:
+            return logits.movedim(-1, 1)
+    raise FaninError(
+        f"targets has shape {wanted}, the output {shape}; cross-entropy wants one integer for each "
+        "row of at least two logits. Pass loss=, a function of (output, targets)."
+    )

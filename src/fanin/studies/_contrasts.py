@@ -1,0 +1,125 @@
+"""Planned contrasts of the article's CNN: differences of accuracy, and what they say of claims.
+
+What confirms and what refutes a claim is in `_better`, `_far` and `_differs`; it was fixed before
+any of it was measured.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from fanin.lab import statistics
+from fanin.lab.statistics import Difference
+from fanin.studies._cnn import ADVICE, BASE, EXCHANGED, RULES, SHAPES
+from fanin.studies._study import Claim
+
+ARTICLE = "the NumPy article"
+MARGIN, FAR = 0.01, 0.05  # of accuracy: less is no better; what "far" means
+
+Scores = Mapping[str, Sequence[float]]  # by row, one for every seed
+
+
+def contrasts(scores: Scores) -> dict[str, Difference]:
+    """The planned contrasts by name, their p-values corrected by Holm for all of them."""
+
+    def mean(rows: Sequence[str]) -> list[float]:
+        return [float(np.mean(seeds)) for seeds in zip(*(scores[r] for r in rows), strict=True)]
+
+    def rule(name: str) -> list[float]:
+        return mean([f"{name}, {shaped}" for shaped in SHAPES])
+
+    sides = {
+        "normal - uniform": tuple(mean([f"{r}, {shaped}" for r in RULES]) for shaped in SHAPES),
+        "exchanged - advised": (list(scores[EXCHANGED]), list(scores[ADVICE])),
+        "LeCun - Glorot": (rule("LeCun"), rule("Glorot")),
+        "LeCun - He": (rule("LeCun"), rule("He")),
+    }
+    for row in scores:
+        if row != BASE:
+            sides[f"{row} - {BASE}"] = (list(scores[row]), list(scores[BASE]))
+    raw = [
+        statistics.difference((name, one), (name, two), len(sides))
+        for name, (one, two) in sides.items()
+    ]
+    return dict(zip(sides, statistics.holm(raw), strict=True))
+
+
+def _better(one: Difference) -> bool | None:
+    """Better: found, above 0. Not better: found, below 0, or surely less than a point above."""
+    if one.found:
+        return one.interval.mean > 0
+    return False if one.interval.high < MARGIN else None
+
+
+def _far(one: Difference) -> bool | None:
+    """Far better: found, and surely by five points. Not: surely by less."""
+    if one.found and one.interval.low > FAR:
+        return True
+    return False if one.interval.high < FAR else None
+
+
+def _differs(one: Difference) -> bool | None:
+    """Differs: found. Does not: surely within a point of 0."""
+    if one.found:
+        return True
+    return False if one.interval.low > -MARGIN and one.interval.high < MARGIN else None
+
+
+def _all(verdicts: Sequence[bool | None]) -> bool | None:
+    return False if False in verdicts else None if None in verdicts else True
+
+
+POINT = f"{100 * MARGIN:g} point"
+BETTER = (
+    "Holds where the test finds it; refuted where it finds the opposite, or the interval ends "
+    f"below {POINT}."
+)
+CLAIMS: Sequence[tuple[str, tuple[str, ...], Callable[[Difference], bool | None], str]] = (
+    ("normal draws are better than uniform ones", ("normal - uniform",), _better, BETTER),
+    (
+        "it matters whether Glorot stands first and He behind a ReLU, as advised, or the reverse",
+        ("exchanged - advised",),
+        _differs,
+        "Holds where the test finds a difference, in either direction; refuted where the interval "
+        f"is within {POINT} of 0.",
+    ),
+    ("LeCun is best", ("LeCun - Glorot", "LeCun - He"), _better, BETTER),
+)
+
+
+def _said(one: Difference) -> str:
+    """`LeCun - He: +0.31 points (-0.20 to 0.80), p 0.41`."""
+    mean, low, high = (
+        f"{100 * value:+.2f}" for value in (one.interval.mean, one.interval.low, one.interval.high)
+    )
+    return f"{one.first}: {mean} points ({low} to {high}), p {one.p_holm:.2g}"
+
+
+def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
+    made = []
+    for statement, names, judge, rule in CLAIMS:
+        chosen = [found[name] for name in names]
+        made.append(
+            Claim(
+                f"{where}: {statement}",
+                ARTICLE,
+                f"{'; '.join(map(_said, chosen))}.",
+                _all([judge(one) for one in chosen]),
+                rule,
+                {one.first: one.interval.mean for one in chosen},
+            )
+        )
+    against = [one for name, one in found.items() if name.endswith(BASE)]
+    lowest = min(against, key=lambda one: one.interval.low)
+    made.append(
+        Claim(
+            f"{where}: all are far better than {BASE}",
+            ARTICLE,
+            f"The least of {len(against)}: {_said(lowest)}.",
+            _all([_far(one) for one in against]),
+            f"Holds where every row is found better, its interval beyond {100 * FAR:g} points; "
+            "refuted where one's interval ends below that.",
+            {one.first: one.interval.mean for one in against},
+        )
+    )
+    return made

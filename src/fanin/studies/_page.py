@@ -1,0 +1,132 @@
+"""A result as a Markdown page with its pictures, and as JSON."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fanin.lab.files import write_files
+from fanin.studies._study import Claim, Result, Table
+
+
+def write_page(result: Result, folder: Path) -> list[Path]:
+    """Write NAME.md and NAME-FIGURE.svg into a folder, all or none; return their paths."""
+    name = result.study.name
+    pictures = {f"{name}-{one.name}.svg": one.draw() for one in result.findings.figures}
+    return write_files(folder, {f"{name}.md": markdown(result)} | pictures)
+
+
+def write_json(result: Result, folder: Path) -> list[Path]:
+    """Write result.json into a folder; return its path in a list."""
+    return write_files(folder, {"result.json": json_text(result)})
+
+
+def json_text(result: Result) -> str:
+    """All of a result as JSON. Only `run` differs between two runs of the same study.
+
+    What was measured in seconds is in `run`, claims and tables on it too.
+    """
+    study, findings = result.study, result.findings
+
+    def taken(timed_ones: bool) -> dict[str, Any]:
+        return {
+            "claims": [
+                dataclasses.asdict(one) | {"verdict": one.verdict}
+                for one in findings.claims
+                if one.timed == timed_ones
+            ],
+            "tables": [
+                dataclasses.asdict(one) for one in findings.tables if one.timed == timed_ones
+            ],
+            "measured": {
+                name: value
+                for name, value in result.measured.items()
+                if (name in result.timed) == timed_ones
+            },
+        }
+
+    content = {
+        "study": study.name,
+        "title": study.title,
+        "question": study.question,
+        "source": study.source,
+        "scale": result.scale,
+        "command": result.command,
+        "conditions": list(findings.conditions),
+        "versions": result.versions,
+        **taken(False),
+        "run": {**result.run, **taken(True)},
+    }
+    return json.dumps(content, indent=1, allow_nan=False, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's."""
+    return value.item()
+
+
+def markdown(result: Result) -> str:
+    """The study's page."""
+    study, findings = result.study, result.findings
+    lasting = [one for one in findings.claims if not one.timed]
+    timed = [one for one in findings.claims if one.timed]
+    blocks = [
+        f"# {study.title}",
+        study.question,
+        f"Source: {study.source}",
+        f"Made by `{result.command}`; do not edit this page by hand.",
+        "## What holds",
+        _claims(lasting),
+    ]
+    for table in findings.tables:
+        if not table.timed:
+            blocks += _table(table)
+    for one in findings.figures:
+        picture = f"![{one.title}]({study.name}-{one.name}.svg)"
+        blocks += [f"## {one.title}", picture, *([one.caption] if one.caption else [])]
+    if timed or any(table.timed for table in findings.tables):
+        blocks += ["## Times", _machine(result)]
+        blocks += [_claims(timed)] if timed else []
+        for table in findings.tables:
+            if table.timed:
+                blocks += _table(table)
+    blocks += ["## Conditions", _conditions(result)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _machine(result: Result) -> str:
+    run = result.run
+    return (
+        f"These depend on the machine ({run['processor']}, {run['cpus']} CPUs) and on what else "
+        f"it did (load average before a part: at most {run['load']:g}); all above does not."
+    )
+
+
+def _conditions(result: Result) -> str:
+    made_with = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    lines = [*result.findings.conditions, f"Versions: {made_with}.", f"Scale: {result.scale}."]
+    times = (result.run[name] for name in ("cpu_seconds", "seconds"))
+    lines.append("Time: {:.0f} s of one CPU, {:.0f} s by the clock.".format(*times))
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _claims(claims: Sequence[Claim]) -> str:
+    rows = [
+        (f"{one.statement} ({one.source})", f"{one.measured} {one.why}".strip(), one.verdict)
+        for one in claims
+    ]
+    return _grid(("claim", "measured", "verdict"), rows, numbers=False)
+
+
+def _table(table: Table) -> list[str]:
+    note = [table.note] if table.note else []
+    return [f"### {table.title}", _grid(table.columns, table.rows, numbers=True), *note]
+
+
+def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rule = ["---", *("---:" if numbers else "---" for _ in columns[1:])]
+    return "\n".join([line(columns), line(rule), *map(line, rows)])

@@ -1,0 +1,92 @@
+"""Row 23: what the first loss says of the logits."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fanin import initializers
+from fanin.studies._study import Part
+from fanin.studies.classics._chain import normal
+from fanin.studies.classics._row import Family, Row, near, part, within
+
+# Logit variance: the loss above ln C for ten classes, and what may be off: half a unit.
+EXCESS = {
+    0.5: (0.22, 0.005),
+    1.0: (0.43, 0.005),
+    2.0: (0.80, 0.005),
+    4.0: (1.46, 0.005),
+    10.0: (3.0, 0.05),
+}
+CLASSES = (10, 100, 1000)
+FEATURES = 256
+
+
+def excess(classes: int, variance: float, heads: int, inputs: int) -> list[float]:
+    """The cross-entropy above ln C of linear heads on N(0, 1) features, by head.
+
+    It is averaged over all labels, which is what random ones come to.
+    """
+    rule = initializers.get(f"variance_scaling({variance!r}, 'fan_in', 'normal')")
+    made = []
+    for seed in range(heads):
+        head = rule((classes, FEATURES), seed=seed, name="head.weight")
+        logits = normal((inputs, FEATURES), 1.0, seed) @ head.T
+        top = logits.max(axis=1)
+        sums = np.exp(logits - top[:, None]).sum(axis=1)
+        losses = top + np.log(sums) - logits.mean(axis=1)
+        made.append(float(losses.mean(dtype=np.float64)) - math.log(classes))
+    return made
+
+
+def measure(heads: int, inputs: int) -> dict[str, Any]:
+    """By number of classes and logit variance; a tenth of the heads for more than ten classes."""
+    counts = {classes: heads if classes == CLASSES[0] else heads // 10 for classes in CLASSES}
+    return {
+        str(classes): {str(s2): excess(classes, s2, count, inputs) for s2 in EXCESS}
+        for classes, count in counts.items()
+    }
+
+
+def parts(quick: bool) -> list[Part]:
+    """The part of row 23."""
+    return [part("logits", measure, heads=400 if quick else 4000, inputs=250)]
+
+
+def rows(found: Mapping[str, Any]) -> list[Row]:
+    """Row 23."""
+    measured = found["logits"]
+
+    def how(classes: int) -> str:
+        return f"{len(measured[str(classes)]['1.0'])} linear heads on N(0, 1) features."
+
+    return [
+        Row(
+            23,
+            "For ten classes the first cross-entropy lies 0.22, 0.43, 0.80, 1.46, 3.0 above ln C "
+            "at logit variances 0.5, 1, 2, 4, 10",
+            "fanin's list of claims, by simulation",
+            how(10),
+            [
+                within(f"C = 10, variance {s2:g}", published, measured["10"][str(s2)], allowed)
+                for s2, (published, allowed) in EXCESS.items()
+            ],
+        ),
+        *(
+            Row(
+                23,
+                f"For {classes} classes it lies about half the logit variance above ln C",
+                "fanin's list of claims",
+                how(classes),
+                [
+                    near(f"C = {classes}, variance {s2:g}", s2 / 2, measured[str(classes)][str(s2)])
+                    for s2 in EXCESS
+                ],
+            )
+            for classes in CLASSES[1:]
+        ),
+    ]
+
+
+LOGITS = Family(parts, rows)

@@ -1,0 +1,188 @@
+"""MNIST: what an article says of initializations from a two-layer CNN, on many seeds.
+
+Every claim is a contrast of test accuracies, paired by seed: see `_contrasts`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from statistics import median
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from fanin.lab import sources, statistics
+from fanin.lab.drawing import INK
+from fanin.lab.statistics import Difference, Interval, mean_interval
+from fanin.studies._cnn import BASE, Convention, Training, trained
+from fanin.studies._contrasts import ARTICLE, Scores, claims, contrasts
+from fanin.studies._drawing import PALETTE, panels
+from fanin.studies._study import Advance, Claim, Figure, Findings, Part, Scale, Study, Table
+
+TRAININGS: Mapping[Scale, Training] = {
+    "quick": Training(train=20, test=20, epochs=1),
+    "full": Training(train=600, test=600, epochs=3),
+}
+BLOCKS: Mapping[Scale, Sequence[int]] = {"quick": [2], "full": [7, 7]}  # seeds trained together
+DATA: Mapping[Scale, Sequence[str]] = {"quick": ["digits"], "full": ["mnist", "fashion"]}
+TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "digits": "scikit-learn's digits"}
+FANS: Mapping[Convention, str] = {"torch": "torch's fans", "article": "the article's fans"}
+
+
+def _installed(data: str) -> bool:
+    return data != "fashion" or sources.FASHION_FOLDER.is_dir()
+
+
+def _parts(scale: Scale) -> list[Part]:
+    training = TRAININGS[scale]
+    parts = []
+    for data in filter(_installed, DATA[scale]):
+        for convention in FANS:
+            first = 0
+            for seeds in BLOCKS[scale]:
+                settings = {
+                    "data": data,
+                    "convention": convention,
+                    "first_seed": first,
+                    "seeds": seeds,
+                }
+                parts.append(
+                    Part(
+                        _name(data, convention, first),
+                        settings | asdict(training),
+                        partial(_measure, training, settings),
+                    )
+                )
+                first += seeds
+    return parts
+
+
+def _measure(training: Training, settings: Mapping[str, Any], advance: Advance) -> dict[str, Any]:
+    return trained(training=training, **settings)
+
+
+def _name(data: str, convention: str, first_seed: int) -> str:
+    return f"{data}, {convention}, from seed {first_seed}"
+
+
+def _joined(
+    found: Mapping[str, Any], data: str, convention: str
+) -> dict[str, dict[str, list[Any]]]:
+    """All seeds of one data set under one convention, by row; the base is the one of torch's."""
+    joined: dict[str, dict[str, list[Any]]] = {}
+    for part, measured in found.items():
+        for row, values in measured.items():
+            if part.startswith(f"{data}, {'torch' if row == BASE else convention}, "):
+                into = joined.setdefault(row, {what: [] for what in values})
+                for what, seeds in values.items():
+                    into[what] += seeds
+    return joined
+
+
+def _tables(where: str, joined: Mapping[str, Any], found: Mapping[str, Difference]) -> list[Table]:
+    rows = []
+    for name, seeds in joined.items():
+        reached = [step for step in seeds["steps"] if step is not None]
+        count = len(seeds["steps"])
+        steps = f"{median(reached):.0f} ({len(reached)} of {count})" if reached else "never"
+        score = _percent(mean_interval(seeds["accuracy"]))
+        rows.append((name, score, steps, f"{sum(seeds['failed'])} of {count}"))
+    differences = [
+        (
+            name,
+            f"{100 * one.interval.mean:+.2f}",
+            f"{100 * one.interval.low:+.2f} to {100 * one.interval.high:+.2f}",
+            f"{one.p_holm:.2g}",
+            "yes" if one.found else "no",
+        )
+        for name, one in found.items()
+    ]
+    return [
+        Table(
+            where,
+            ("weights", "accuracy, % (95 % interval)", "steps to loss 0.5", "failed"),
+            rows,
+        ),
+        Table(
+            f"{where}: planned contrasts",
+            ("contrast", "points", "95 % interval", "p (Holm)", "found"),
+            differences,
+        ),
+    ]
+
+
+def _percent(one: Interval) -> str:
+    return f"{100 * one.mean:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+
+
+def _figure(all_scores: Mapping[str, Scores]) -> Figure:
+    """Mean accuracies with intervals, a panel for each data set and convention."""
+
+    def draw(axes: Sequence[Axes]) -> None:
+        for one, (where, scores) in zip(axes, all_scores.items(), strict=True):
+            for line, values in enumerate(scores.values()):
+                interval = mean_interval(values)
+                # One line with gaps: as dots the file would be three times as large.
+                ticks = [(100 * v, y) for v in values for y in (-line - 0.3, -line + 0.3, math.nan)]
+                one.plot(*zip(*ticks, strict=True), color=PALETTE[0], lw=0.8, alpha=0.6)
+                one.plot([100 * interval.low, 100 * interval.high], [-line] * 2, color=INK, lw=2)
+                one.plot(100 * interval.mean, -line, "|", color=INK, ms=9, mew=2)
+            first = where == next(iter(all_scores))
+            one.set_yticks([-n for n in range(len(scores))], list(scores) if first else [])
+            one.set(xlabel="test accuracy, %")
+            one.set_title(where, fontsize=9)
+
+    return Figure(
+        "accuracy",
+        "Test accuracy by initialization, every seed",
+        lambda: panels("Test accuracy of every seed", len(all_scores), draw, (2.8, 3.0)),
+        "A thin line is a seed; the thick one is the mean's 95 % interval.",
+    )
+
+
+def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
+    told: list[Claim] = []
+    tables: list[Table] = []
+    every: dict[str, Scores] = {}
+    data_sets = [data for data in DATA[scale] if any(part.startswith(f"{data},") for part in found)]
+    for data in data_sets:
+        for convention, fans in FANS.items():
+            where = f"{TITLES[data]}, {fans}"
+            joined = _joined(found, data, convention)
+            every[where] = {row: seeds["accuracy"] for row, seeds in joined.items()}
+            differences = contrasts(every[where])
+            told += claims(where, differences)
+            tables += _tables(where, joined, differences)
+    return Findings(told, tables, [_figure(every)], _conditions(scale, data_sets))
+
+
+def _conditions(scale: Scale, data_sets: Sequence[str]) -> list[str]:
+    t = TRAININGS[scale]
+    seeds = sum(BLOCKS[scale])
+    names = [TITLES[data] for data in data_sets]
+    missing = [TITLES[data] for data in DATA[scale] if data not in data_sets]
+    return [
+        f"{' and '.join(names)}: {t.train} training and {t.test} test images, {t.epochs} epochs of "
+        f"one image a step, Adam at 0.001, seeds 0 to {seeds - 1}; a seed fixes the split, the "
+        "order and the weights of all rows.",
+        *(f"Without {name}, which is not installed here." for name in missing),
+        "Network: 16 filters 8 x 8, ReLU, 8 filters 4 x 4 with stride 2, ReLU, 10 outputs; biases "
+        "zero.",
+        "The article's fans of a convolution are the elements of its whole kernel and of its "
+        "output map; those of torch are what one output sums and one input reaches.",
+        f"Differences are paired by seed: sign-flip test with Holm's correction for the "
+        f"contrasts of a table, at {statistics.ALPHA:g}; bootstrap intervals of 95 %. Normal and "
+        "uniform are means over three rules, a rule is the mean of both; the others are single "
+        "rows, mixed ones normal.",
+    ]
+
+
+STUDY = Study(
+    name="mnist",
+    title="The article's CNN on MNIST",
+    question="Which initialization is best for a small CNN, and are the differences real?",
+    source=f"{ARTICLE} on weight initialization with a two-layer CNN",
+    parts=_parts,
+    conclude=_conclude,
+)

@@ -1,0 +1,75 @@
+"""Random numbers: what draws cost, and two ways from uniform words to normal values."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from fanin.studies._study import Findings, Part, Scale, Study
+from fanin.studies.rng import _network
+from fanin.studies.rng._claims import cheaper, ends, exact, loop, normal_law, training
+from fanin.studies.rng._interleaved import interleaved
+from fanin.studies.rng._measure import matrix, transform_times, transforms
+from fanin.studies.rng._setup import SIZES, WIDTHS
+from fanin.studies.rng._tables import conditions, matrix_table, time_tables, transform_table
+
+
+def _parts(scale: Scale) -> list[Part]:
+    size = SIZES[scale]
+    widths = list(size.widths)
+    cuda = torch.cuda.is_available()
+    inputs, epochs = (WIDTHS[0], 10) if cuda else (size.cpu_inputs, 1)
+    device = "cuda" if cuda else "cpu"
+    rounds = {"rounds": size.rounds}
+    return [
+        Part("transforms", {"words": size.words}, partial(transforms, size.words)),
+        Part("matrix", rounds, partial(matrix, size.rounds), steps=2 * size.rounds + 2, timed=True),
+        Part(
+            "transform times",
+            rounds | {"words": size.words // 8},
+            partial(transform_times, size.rounds, size.words // 8),
+            steps=size.rounds + 1,
+            timed=True,
+        ),
+        Part(
+            "network",
+            rounds | {"widths": widths},
+            lambda advance: interleaved(_network.contenders(widths), size.rounds, advance),
+            steps=size.rounds + 1,
+            timed=True,
+        ),
+        Part(
+            "training",
+            {"widths": widths, "inputs": inputs, "epochs": epochs, "device": device},
+            lambda advance: _network.train(widths, inputs, epochs, device),
+            timed=True,
+        ),
+    ]
+
+
+def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
+    size = SIZES[scale]
+    return Findings(
+        [
+            *(normal_law(found, name, size) for name in ("Box-Muller", "inversion")),
+            ends(found),
+            exact(found),
+            loop(found, size),
+            cheaper(found),
+            training(found),
+        ],
+        [transform_table(found, size), matrix_table(found), *time_tables(found, size)],
+        conditions=conditions(size),
+    )
+
+
+STUDY = Study(
+    "rng",
+    "Random numbers: what draws cost",
+    "How long does it take to draw a matrix and a large network, and is Box-Muller or inversion "
+    "the better way to normal values?",
+    "D. Djuric, Deep Learning from Scratch to GPU, part 13: Initializing Weights (2019).",
+    _parts,
+    _conclude,
+)

@@ -1,0 +1,127 @@
+"""What is said of random draws, and what was measured."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from scipy import stats
+
+from fanin.studies._study import Claim
+from fanin.studies.rng._setup import (
+    ARTICLE,
+    BOX_MULLER,
+    GENERATOR_MS,
+    INVERSION,
+    LOOP_MS,
+    SIDE,
+    TAILS,
+    TRAINING_MS,
+    WIDTHS,
+    Size,
+    loop_ms,
+)
+
+SEEN = 2.33e-7  # the largest relative error in docs/streams.md, over 10**7 words
+SLACK = 1.05  # other words may be a little worse
+SURE = 0.001  # a faultless generator fails one such test in a thousand
+
+
+def normal_law(found: Mapping[str, Any], name: str, size: Size) -> Claim:
+    """Values of a transform pass as normal."""
+    one = found["transforms"][name]
+    shares = [math.erfc(tail / math.sqrt(2)) for tail in TAILS]
+    tails = [
+        float(stats.binomtest(count, size.words, share).pvalue)
+        for count, share in zip(one["beyond"], shares, strict=True)
+    ]
+    ps = [one["ks"], *tails]
+    return Claim(
+        f"{name} gives the normal law",
+        "its definition",
+        f"Kolmogorov-Smirnov p = {one['ks']:.2g}; counts beyond {', '.join(map(str, TAILS))} "
+        f"sigma: p = {', '.join(f'{p:.2g}' for p in tails)}.",
+        min(ps) > SURE / len(ps),
+        f"Refuted if a p-value is below {SURE:g} / {len(ps)}.",
+        {"ks": one["ks"], "tails": tails},
+    )
+
+
+def ends(found: Mapping[str, Any]) -> Claim:
+    """Where a float32 Box-Muller ends."""
+    end = math.sqrt(48 * math.log(2))
+    values = {name: found["transforms"][name]["largest"] for name in ("Box-Muller", "inversion")}
+    return Claim(
+        "From float32 uniforms of 24 bits, as torch's, Box-Muller ends at sqrt(48 ln 2), before "
+        "inversion of the whole word",
+        "the formula: -2 ln(2**-24)",
+        f"The largest values that the words allow are {values['Box-Muller']:.4f} and "
+        f"{values['inversion']:.4f} (inversion); sqrt(48 ln 2) = {end:.4f}.",
+        abs(values["Box-Muller"] / end - 1) < 1e-6 and values["inversion"] > end,
+        figures=values,
+    )
+
+
+def exact(found: Mapping[str, Any]) -> Claim:
+    """How exact the stream's inversion is."""
+    error = found["transforms"]["inversion"]["relative_error"]
+    other = found["transforms"]["Box-Muller"]["error"]
+    unlike = found["transforms"]["unlike_the_stream"]
+    return Claim(
+        f"The stream's inversion is exact to {SEEN:g} of every value, near 0 too",
+        "docs/streams.md",
+        f"Largest error in float32: {error:.3g} of the value. Box-Muller's is {other:.2g}, however "
+        f"small the value. {unlike} values differ from those of the stream.",
+        error <= SLACK * SEEN and unlike == 0,
+        f"Holds within {100 * (SLACK - 1):.0f} %: those were other words.",
+        figures={"relative": error, "box_muller": other},
+    )
+
+
+def loop(found: Mapping[str, Any], size: Size) -> Claim:
+    """A loop over values against a generator of arrays."""
+    times = found["network"]
+    ratio = loop_ms(found, size) / times["fanin"]
+    return Claim(
+        f"A generator that fills arrays beats a loop over values by {LOOP_MS / GENERATOR_MS:.0f} "
+        f"times ({LOOP_MS} ms to {GENERATOR_MS} ms) on this network",
+        ARTICLE,
+        f"Python's loop would take {loop_ms(found, size):.0f} ms, scaled from {SIDE**2} values; "
+        f"fanin takes {times['fanin']:.0f} ms, {ratio:.0f} times less.",
+        ratio >= LOOP_MS / GENERATOR_MS,
+        "Other languages and machines: only the ratio can be compared.",
+        {"ratio": ratio},
+        timed=True,
+    )
+
+
+def cheaper(found: Mapping[str, Any]) -> Claim:
+    """Which transform costs more."""
+    times = found["transform times"]
+    return Claim(
+        "Inversion costs more than Box-Muller, in float64 of NumPy and SciPy",
+        "often said",
+        f"On the same words {times[INVERSION]:.1f} ms against {times[BOX_MULLER]:.1f} ms.",
+        times[INVERSION] > times[BOX_MULLER],
+        figures={"ratio": times[INVERSION] / times[BOX_MULLER]},
+        timed=True,
+    )
+
+
+def training(found: Mapping[str, Any]) -> Claim:
+    """The article's time to train."""
+    one = found["training"]
+    on_gpu = one["device"] != "CPU"
+    return Claim(
+        f"10 epochs of SGD on {WIDTHS[0]} inputs take {TRAINING_MS} ms on a GPU, or less",
+        ARTICLE,
+        f"{one['device']}: {_epochs(one['epochs'])} on {one['inputs']} inputs: "
+        f"{one['train_ms']:.0f} ms, after {one['initialize_ms']:.0f} ms to initialize.",
+        one["train_ms"] <= TRAINING_MS if on_gpu else None,
+        "" if on_gpu else "There was no CUDA device, so it was not measured.",
+        {"train_ms": one["train_ms"]},
+        timed=True,
+    )
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"

@@ -1,0 +1,50 @@
+"""What is measured, how much of it, and the article's figures."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fanin.studies._study import Scale
+from fanin.studies.rng import _network
+
+ARTICLE = "Djuric 2019, part 13"
+LOOP_MS, GENERATOR_MS, TRAINING_MS = 14344, 209, 2310  # the article's, on its machine and GPU
+WIDTHS = (10_000, 5_000, 1_000, 10)
+SIDE = 100  # the matrix has 10,000 elements
+REPEATS = 20  # draws of the matrix in a timed call: one is too short for the clock
+SEED = 0
+TAILS = (3.0, 4.0, 4.5)
+BOX_MULLER, INVERSION = "Box-Muller, float64", "inversion, float64, SciPy"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured at a scale."""
+
+    rounds: int
+    words: int
+    widths: tuple[int, ...]
+    cpu_inputs: int
+
+
+SIZES: Mapping[Scale, Size] = {
+    "quick": Size(2, 2**16, (1000, 500, 100, 10), 20),
+    "full": Size(9, 2**23, WIDTHS, 200),
+}
+
+
+def expected(size: Size) -> list[float]:
+    """How many of the values a normal law puts beyond each bound."""
+    return [size.words * math.erfc(tail / math.sqrt(2)) for tail in TAILS]
+
+
+def values_of(size: Size) -> int:
+    """How many weights the network has."""
+    return sum(rows * columns for rows, columns in _network.shapes(size.widths).values())
+
+
+def loop_ms(found: Mapping[str, Any], size: Size) -> float:
+    """What Python's random.gauss would take for the network."""
+    per_matrix: float = found["matrix"]["Gaussian"]["Python's random"]
+    return per_matrix * values_of(size) / SIDE**2

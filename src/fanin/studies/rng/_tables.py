@@ -1,0 +1,97 @@
+"""The measurements as tables and as a figure; the conditions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fanin.streams import backend
+from fanin.studies._study import Table
+from fanin.studies.rng import _network
+from fanin.studies.rng._setup import (
+    GENERATOR_MS,
+    LOOP_MS,
+    REPEATS,
+    SEED,
+    SIDE,
+    TAILS,
+    Size,
+    expected,
+    loop_ms,
+    values_of,
+)
+
+
+def transform_table(found: Mapping[str, Any], size: Size) -> Table:
+    """Errors, ends and tails of both transforms."""
+    rows = []
+    for name, one in found["transforms"].items():
+        if name == "unlike_the_stream":
+            continue
+        relative = f"{one['relative_error']:.1e}" if name == "inversion" else "-"
+        cells = f"{one['largest']:.4f}", f"{one['error']:.1e}", relative
+        rows.append((name, *cells, f"{one['ks']:.2g}", *map(str, one["beyond"])))
+    by_law = [f"{count:.1f}" for count in expected(size)]
+    return Table(
+        f"Two transforms of the same {size.words} words, in float32",
+        (
+            "transform",
+            "largest possible",
+            "error",
+            "relative",
+            "KS p",
+            *(f"beyond {tail:g}" for tail in TAILS),
+        ),
+        [*rows, ("expected", "-", "-", "-", "-", *by_law)],
+        "Errors are the arithmetic's, the largest: against float64 on the same uniform numbers; "
+        "relative to the value, which has no bound for Box-Muller.",
+    )
+
+
+def matrix_table(found: Mapping[str, Any]) -> Table:
+    """Times for the matrix."""
+    kinds = found["matrix"]
+    return Table(
+        f"A matrix of {SIDE**2} values, one thread: microseconds",
+        ("who", *kinds),
+        [(who, *(f"{1000 * kinds[kind][who]:.1f}" for kind in kinds)) for who in kinds["uniform"]],
+        "Medians of calls by turns. Arrays in float32; Python's is a list of floats.",
+        timed=True,
+    )
+
+
+def time_tables(found: Mapping[str, Any], size: Size) -> list[Table]:
+    """Times of the transforms, and for the whole network."""
+    transforms, network = found["transform times"], found["network"]
+    scaled = ("Python's random, scaled", f"{loop_ms(found, size):.0f}")
+    return [
+        Table(
+            f"From {size.words // 8} words to normal values: milliseconds",
+            ("transform", "ms"),
+            [(name, f"{value:.2f}") for name, value in transforms.items()],
+            "The definition computes every fused multiply-add in several operations of NumPy; the "
+            "stream itself is the compiled kernel, where there is one.",
+            timed=True,
+        ),
+        Table(
+            f"All {values_of(size)} weights of {'-'.join(map(str, size.widths))}, normal: "
+            "milliseconds",
+            ("who", "ms"),
+            [*((name, f"{value:.0f}") for name, value in network.items()), scaled],
+            f"The article: {LOOP_MS} ms by a loop, {GENERATOR_MS} ms by a library's generator.",
+            timed=True,
+        ),
+    ]
+
+
+def conditions(size: Size) -> list[str]:
+    """Everything that the figures depend on."""
+    return [
+        f"Seed {SEED}; fanin's back end is {backend()}; torch, NumPy and fanin with one thread.",
+        f"Times are medians of {size.rounds} rounds in which all contenders take turns, after one "
+        f"round that is not counted; a call on the matrix is {REPEATS} draws.",
+        "The transforms take the words of one stream: Box-Muller pairs the first half of them with "
+        "the second, inversion takes each alone.",
+        f"Training: the network {'-'.join(map(str, size.widths))}, tanh then sigmoids, quadratic "
+        f"cost to {_network.TARGET}, SGD at {_network.RATE:g} on all inputs at once, float32.",
+        "The article's times were quoted to us; its code was read in a reader's transcript, which "
+        "has 100 inputs where the text has 10,000.",
+    ]

@@ -1,0 +1,40 @@
+"""Testing: what a project's own tests say of its networks."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fanin.checks import Checkup, Severity, check
+
+
+def assert_healthy(
+    model: Any,
+    inputs: Any = None,
+    targets: Any = None,
+    loss: Callable[[Any, Any], Any] | None = None,
+    *,
+    level: Severity = "error",
+    **options: Any,
+) -> Checkup:
+    """Fail, with all findings in the message, if a network has one of this level or above.
+
+    Args:
+        model, inputs, targets, loss: as of `fanin.check`.
+        level: "note", "warning" or "error".
+        options: further arguments of `fanin.check`, such as `draws=4` or `ignore="F12"`.
+
+    Returns the checkup. Raises AssertionError for findings, and FaninError, as `fanin.check`
+    does, for what cannot be checked.
+
+    >>> import fanin, torch
+    >>> from fanin.testing import assert_healthy
+    >>> wide = torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3)
+    >>> model, inputs = torch.nn.Sequential(*wide), torch.randn(128, 64)
+    >>> _ = fanin.initialize(model, seed=0, inputs=inputs)
+    >>> assert_healthy(model, inputs).ok()
+    True
+    """
+    __tracebackhide__ = True  # pytest then shows the call that failed
+    found = check(model, inputs, targets, loss, **options)
+    if not found.ok(level):
+        raise AssertionError(f"findings of level {level!r} or above\n\n{found}")
+    return found

@@ -1,0 +1,239 @@
+"""The call itself: its arguments and errors, what a checkup says of itself, text and JSON."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+import fanin
+from fanin.checks import RULES, SEVERITIES
+from fanin.errors import FaninError
+
+Batch = tuple[Tensor, Tensor]
+Build = Callable[..., nn.Sequential]
+
+
+def small() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, r"neither is given\. Pass inputs="),
+        ({"inputs": torch.zeros(2, 8), "shape": (8,)}, "both are given"),
+        ({"shape": (8, 0)}, r"shape is \(8, 0\); it is a tuple of positive integers"),
+        ({"shape": (8,), "draws": 0}, "draws is 0; it is an integer >= 1"),
+        ({"shape": (8,), "draws": 4}, "Pass a function that makes it"),
+        ({"shape": (8,), "select": "F17"}, "select: unknown rule 'F17'"),
+        ({"shape": (8,), "ignore": ["forward-scales"]}, "did you mean 'forward-scale'"),
+        ({"inputs": [1.0]}, "inputs is a list"),
+        ({"shape": (8,), "targets": [1, 2]}, "without loss= it is a tensor"),
+        ({"shape": (8,), "loss": "mse"}, "loss is 'mse'; it is a function"),
+        ({"inputs": torch.zeros(0, 8)}, "inputs hold no values"),
+        ({"inputs": torch.zeros(2, 9)}, "the model does not run on these inputs"),
+        ({"inputs": torch.zeros(2, 8), "targets": torch.tensor([1, 2, 0])}, "one integer for each"),
+        (
+            {"inputs": torch.zeros(2, 8), "loss": lambda output: output},
+            r"loss gave shape \(2, 3\); it gives one number",
+        ),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(FaninError, match=message):
+        fanin.check(small(), **arguments)
+
+
+def test_wrong_models() -> None:
+    with pytest.raises(FaninError, match="model has type int; it must be a torch"):
+        fanin.check(3, shape=(8,))
+    with pytest.raises(FaninError, match="the factory returned int"):
+        fanin.check(lambda: 3, shape=(8,))
+    with pytest.raises(FaninError, match=r"0.weight of shape \(3, 8\) has no values to check"):
+        fanin.check(nn.Sequential(nn.Linear(8, 3, device="meta")), shape=(8,))
+    with pytest.raises(FaninError, match="has no shape yet"):
+        fanin.check(nn.Sequential(nn.LazyLinear(3)), shape=(8,))
+    sizes = iter((8, 16))
+    with pytest.raises(FaninError, match="different models in different draws"):
+        fanin.check(lambda: nn.Linear(8, next(sizes)), shape=(8,), draws=2)
+    with pytest.raises(FaninError, match="no output depends on a parameter"):
+        fanin.check(nn.ReLU(), shape=(8,))
+
+
+def test_every_loss_that_there_is() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(32, 8)
+    classes = torch.arange(32) % 3
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "random projection"),
+        ({"targets": classes}, "cross-entropy"),
+        ({"targets": torch.zeros(32, 3)}, "mean squared error"),
+        ({"targets": classes, "loss": F.cross_entropy}, "cross-entropy"),
+        ({"targets": classes, "loss": nn.CrossEntropyLoss()}, "cross-entropy"),
+        ({"loss": lambda output: output.square().mean()}, "given"),
+    ]
+    for arguments, name in cases:
+        checkup = fanin.check(small(), x, **arguments)
+        assert checkup.conditions.loss == name
+        assert checkup.layers[0].gradient
+
+
+@dataclass
+class Output:
+    logits: Tensor
+    states: tuple[Tensor, ...]
+
+
+def test_outputs_and_inputs_of_any_kind() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(50, 16), nn.Linear(16, 50)
+
+        def forward(self, ids: Tensor, mask: Tensor, scale: float = 1.0) -> Output:
+            states = self.table(ids) * mask[..., None] * scale
+            return Output(self.head(states), (states,))
+
+    torch.manual_seed(0)
+    ids = torch.randint(0, 50, (8, 12))
+    inputs = {"ids": ids, "mask": torch.ones(8, 12), "scale": 0.5}
+    checkup = fanin.check(Model(), inputs, ids)
+    assert checkup.conditions.loss == "cross-entropy"
+    assert checkup.conditions.batch == 8
+    assert checkup.ok("warning"), checkup  # the mask is constant, and no input of a weight
+
+
+def test_the_initial_loss(batch: Batch) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    nn.init.normal_(model[2].weight, std=3.0)
+    large = fanin.check(model, *batch, select="initial-loss").findings
+    assert [(one.id, one.severity, one.layer) for one in large] == [("F11", "error", "2")]
+    assert "normal(std=0.01)" in large[0].fix
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    assert fanin.check(model, *batch, select="F11").findings == ()
+    with torch.no_grad():  # a readout that knows the labels
+        model[2].bias[0] = 5.0
+    leak = fanin.check(model, batch[0], torch.zeros(128, dtype=torch.int64), select="F11")
+    assert "labels leak" in leak.findings[0].why
+    assert fanin.check(model, batch[0]).ok()  # without targets it is not judged
+
+
+def test_selection(network: Build, batch: Batch) -> None:
+    model = network(30, 64, nn.ReLU, nn.init.xavier_normal_)
+    every = {one.id for one in fanin.check(model, *batch).findings}
+    assert every >= {"F02", "F03", "F12"}
+    assert {one.id for one in fanin.check(model, *batch, select=["F02", "gain"]).findings} == {
+        "F02",
+        "F12",
+    }
+    assert "F02" not in {one.id for one in fanin.check(model, *batch, ignore="F02").findings}
+
+
+def test_gaussian_inputs() -> None:
+    checkup = fanin.check(small(), shape=(8,))
+    assert checkup.conditions.inputs == "Gaussian, mean 0, variance 1, (256, 8)"
+    assert any("inputs are Gaussian, not data" in one for one in checkup.notes)
+
+
+def test_draws_start_from_the_seed() -> None:
+    one = fanin.check(small, shape=(8,), seed=3)
+    assert one.layers[0].rms == fanin.check(small, shape=(8,), seed=3).layers[0].rms
+    assert one.layers[0].rms != fanin.check(small, shape=(8,), seed=4).layers[0].rms
+    several = fanin.check(small, shape=(8,), draws=3)
+    assert several.conditions.draws == 3
+    assert any("geometric means over 3 draws" in note for note in several.notes)
+
+
+def test_findings_are_sorted_and_complete(network: Build, batch: Batch) -> None:
+    model = network(12, 32, nn.Sigmoid, nn.init.normal_)
+    checkup = fanin.check(model, *batch)
+    order = [(-SEVERITIES.index(one.severity), one.id) for one in checkup.findings]
+    assert order == sorted(order)
+    for one in checkup.findings:
+        assert one.id in RULES
+        assert all((one.measured, one.expected, one.limit, one.why, one.fix)), one
+    assert not checkup.ok()
+    assert not checkup.ok("note")
+    with pytest.raises(FaninError, match="level is 'fatal'; allowed are note, warning, error"):
+        checkup.ok("fatal")  # type: ignore[arg-type]
+    worst = checkup.findings[0]
+    assert checkup.verdict == (
+        f"This network will probably not train as it is: {worst.id} at {worst.layer}."
+    )
+
+
+def test_json_is_plain_and_stable(network: Build, batch: Batch) -> None:
+    model = network(60, 64, nn.ReLU, lambda w: nn.init.normal_(w, std=2.0))
+    text = fanin.check(model, *batch).to_json()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    whole = json.loads(text, parse_constant=refuse)
+    assert set(whole) == {"verdict", "findings", "layers", "notes", "conditions", "limits"}
+    assert "inf" in {one["rms"] for one in whole["layers"]}
+    assert text == fanin.check(model, *batch).to_json()
+
+
+def test_nothing_checked_is_no_pass() -> None:
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.size = nn.Parameter(torch.ones(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.size
+
+    checkup = fanin.check(Scale(), shape=(8,))
+    assert checkup.verdict == "Nothing was checked: the run used no weight."
+    assert checkup.table == ""
+
+
+def test_printed_in_100_columns(network: Build, batch: Batch) -> None:
+    checkup = fanin.check(network(30, 64, nn.ReLU, nn.init.xavier_normal_), *batch)
+    text = str(checkup)
+    assert max(map(len, text.splitlines())) <= 100
+    assert checkup.verdict in text
+    for one in checkup.findings:
+        assert f"{one.id} {one.severity}: {one.layer} ({RULES[one.id].name})" in text
+    assert "fix: he_normal()" in text
+    forward = next(line for line in text.splitlines() if line.startswith("forward"))
+    bars = forward.split()[2]
+    assert len(bars) == 30
+    assert bars[0] > bars[-1]  # falls
+    assert text.count("\n0  ") == 1
+
+
+def test_300_layers_are_shortened(network: Build, batch: Batch) -> None:
+    model = network(300, 16, nn.Tanh, nn.init.orthogonal_)
+    checkup = fanin.check(model, *batch)
+    lines = str(checkup).splitlines()
+    assert len(lines) < 80
+    assert any("layers without a finding of their own ..." in line for line in lines)
+    assert len(checkup.table.splitlines()) == 301
+
+
+def test_the_checks_load_no_framework() -> None:
+    code = (
+        "import sys, fanin; print('fanin.checks' in sys.modules);"
+        "import fanin.checks; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_rules_are_whole_and_named_by_standard_words() -> None:
+    assert list(RULES) == [f"F{number:02}" for number in range(1, 17)]
+    for rule in RULES.values():
+        assert rule.explanation.startswith(f"{rule.id} {rule.name}: ")
+        assert rule.warning or rule.error or rule.id == "F04"
+    assert "beyond 100, either way" in RULES["F02"].explanation

@@ -1,0 +1,126 @@
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import special
+
+from fanin.streams import Stream
+from fanin.studies._run import run
+from fanin.studies.rng import STUDY, _network, _transforms
+from fanin.studies.rng._interleaved import interleaved
+
+Verdict = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def found() -> Mapping[str, Any]:
+    return run(STUDY, "quick").measured
+
+
+def test_inversion_gives_the_streams_own_values() -> None:
+    stream = Stream(7, "w")
+    values = _transforms.inversion(stream.words(10_000))
+    assert np.array_equal(values, stream.normal((10_000,)))
+
+
+def test_box_muller_is_its_formula() -> None:
+    u = np.array([0.1, 0.9, 0.25, 0.5])
+    expected = [
+        np.sqrt(-2 * np.log(0.1)) * np.cos(np.pi / 2),
+        np.sqrt(-2 * np.log(0.9)) * np.cos(np.pi),
+        np.sqrt(-2 * np.log(0.1)) * np.sin(np.pi / 2),
+        np.sqrt(-2 * np.log(0.9)) * np.sin(np.pi),
+    ]
+    np.testing.assert_allclose(_transforms.box_muller(u), expected, atol=1e-15)
+
+
+def test_uniforms_stay_inside_and_keep_their_bits() -> None:
+    ends = np.array([0, 2**32 - 1], np.uint32)
+    assert _transforms.uniforms(ends, np.float32).tolist() == [1.0, 2.0**-24]
+    assert _transforms.uniforms(ends, np.float64).tolist() == [2.0**-33, 1 - 2.0**-33]
+    assert _transforms.quantiles(ends)[0] == special.ndtri(2.0**-33)
+
+
+def test_the_loss_is_that_of_torchs_modules() -> None:
+    torch.manual_seed(0)
+    widths, images = [12, 8, 6, 3], torch.from_numpy(Stream(0, "inputs").uniform((5, 12)))
+    model = torch.nn.Sequential(*(torch.nn.Linear(a, b) for a, b in itertools.pairwise(widths)))
+    at = [value.detach().clone() for value in model.parameters()]
+    signal = images
+    for layer, activation in zip(model, (torch.tanh, torch.sigmoid, torch.sigmoid), strict=True):
+        signal = activation(layer(signal))
+    expected = float((signal - _network.TARGET).detach().square().mean() / 2)
+    assert float(_network._loss(at, images)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_turns_are_taken_and_the_first_round_is_not_counted() -> None:
+    calls: list[str] = []
+    times = interleaved({name: lambda n=name: calls.append(n) for name in "ab"}, 2, lambda n: None)
+    assert calls == ["a", "b"] * 3
+    assert set(times) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "beginning", ["Box-Muller gives", "inversion gives", "From float32", "The stream's inversion"]
+)
+def test_the_transforms_are_what_they_should_be(
+    found: Mapping[str, Any], verdict: Verdict, beginning: str
+) -> None:
+    assert verdict(STUDY, found, beginning) == "holds"
+
+
+def _tails(found: dict[str, Any]) -> None:
+    found["transforms"]["Box-Muller"]["beyond"][1] = 60
+
+
+def _inexact(found: dict[str, Any]) -> None:
+    found["transforms"]["inversion"]["relative_error"] = 3e-7
+
+
+def _unlike(found: dict[str, Any]) -> None:
+    found["transforms"]["unlike_the_stream"] = 1
+
+
+def _no_end(found: dict[str, Any]) -> None:
+    found["transforms"]["Box-Muller"]["largest"] = 6.5
+
+
+def _slow(found: dict[str, Any]) -> None:
+    found["network"]["fanin"] = found["matrix"]["Gaussian"]["Python's random"]
+
+
+def _dear(found: dict[str, Any]) -> None:
+    found["transform times"]["inversion, float64, SciPy"] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("beginning", "doctor"),
+    [
+        ("Box-Muller gives", _tails),
+        ("The stream's inversion", _inexact),
+        ("The stream's inversion", _unlike),
+        ("From float32", _no_end),
+        ("A generator that fills", _slow),
+        ("Inversion costs", _dear),
+    ],
+)
+def test_a_doctored_measurement_refutes(
+    found: Mapping[str, Any], verdict: Verdict, beginning: str, doctor: Callable[..., None]
+) -> None:
+    assert verdict(STUDY, found, beginning, doctor) == "refuted"
+
+
+def test_the_gpus_time_is_judged_only_on_a_gpu(found: Mapping[str, Any], verdict: Verdict) -> None:
+    def on(device: str, milliseconds: float) -> Callable[[dict[str, Any]], None]:
+        def doctor(found: dict[str, Any]) -> None:
+            found["training"] |= {"device": device, "train_ms": milliseconds}
+
+        return doctor
+
+    beginning = "10 epochs of SGD"
+    assert verdict(STUDY, found, beginning, on("CPU", 1.0)) == "undecided"
+    assert verdict(STUDY, found, beginning, on("a GPU", 2000.0)) == "holds"
+    assert verdict(STUDY, found, beginning, on("a GPU", 3000.0)) == "refuted"
