@@ -141,10 +141,13 @@ class Bottleneck(nn.Module):
         self.a = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.b = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norms = nn.ModuleList([nn.BatchNorm2d(width), nn.BatchNorm2d(width)])
+        self.squeeze, self.excite = nn.Linear(width, 8), nn.Linear(8, width)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = F.relu(self.norms[0](self.a(x)), inplace=True)
-        return F.relu(x + self.norms[1](self.b(inner)))
+        inner = self.norms[1](self.b(inner))
+        gate = torch.sigmoid(self.excite(F.relu(self.squeeze(inner.mean((2, 3))))))
+        return F.relu(x + inner * gate[:, :, None, None])
 
 
 @pytest.mark.parametrize("zero_scale", [False, True])
@@ -153,7 +156,7 @@ def test_a_residual_network_with_batch_normalization(zero_scale: bool) -> None:
     blocks = [Bottleneck(16) for _ in range(6)]
     if zero_scale:
         for block in blocks:
-            nn.init.zeros_(block.norms[1].weight)
+            nn.init.zeros_(block.norms[1].weight)  # then gradients of the gate are 0, too
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
     model = nn.Sequential(stem, *blocks, pool, nn.Linear(16, 10))

@@ -12,6 +12,7 @@ from fanin.checks._chains import Chains
 from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._matched import fans_of, matched
 from fanin.checks._remedy import fits, write
+from fanin.checks._streams import unmoved
 from fanin.checks._theory import Theory
 from fanin.errors import FaninError
 from fanin.recipes import Graph, Node
@@ -155,13 +156,29 @@ class Measurement:
         )
 
     def closed_by(self, position: int) -> str:
-        """The zero parameter that keeps gradients from a node until it has moved; "" for none."""
+        """The zero parameter that keeps gradients from a node until it has moved; "" for none.
+
+        It comes later in the run, or makes the zeros that the node's own signal only gates.
+        """
         above = self.chains.structure.above
+        gated = [zero for at, zero in self._gated_zeros if above[at] >> position & 1]
         for one in self.openers:
+            makes = any((above[zero] | 1 << zero) >> one & 1 for zero in gated)
             param = self.nodes[one].param
-            if above[one] >> position & 1 and param is not None:
+            if param is not None and (makes or above[one] >> position & 1):
                 return param.name
         return ""
+
+    @cached_property
+    def _gated_zeros(self) -> list[tuple[int, int]]:
+        """Products with an operand that is zero throughout: their nodes, and those of the zeros."""
+        return [
+            (at, zero)
+            for at, node in enumerate(self.nodes)
+            if node.op == "mul"
+            for zero in (unmoved(self.nodes, one) for one in node.inputs)
+            if self.rms[zero] == 0
+        ]
 
 
 def measured(seen: Sequence[Any], **facts: Any) -> Measurement:

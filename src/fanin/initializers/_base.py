@@ -16,16 +16,15 @@ from fanin.streams import (
     Distribution,
     DTypeLike,
     Index,
-    Region,
     Stream,
     check_out,
     check_shape,
     dtype_name,
     is_complex,
-    region,
     selected,
     write,
 )
+from fanin.streams._address import Region, region
 
 Shape = SupportsIndex | Sequence[SupportsIndex]
 Roles = str | Axes | None

@@ -1,10 +1,8 @@
 """Streams: what the values of a weight are (the contract is in docs/streams.md)."""
 
 from fanin.streams._address import Index as Index
-from fanin.streams._address import Region as Region
 from fanin.streams._address import check_seed as check_seed
 from fanin.streams._address import check_shape as check_shape
-from fanin.streams._address import region as region
 from fanin.streams._address import selected as selected
 from fanin.streams._address import stream_number as stream_number
 from fanin.streams._backends import backend as backend

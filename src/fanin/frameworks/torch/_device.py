@@ -18,7 +18,8 @@ from fanin.frameworks.torch._slot import Slot
 from fanin.initializers import Initializer
 from fanin.initializers._base import Elementwise, Request
 from fanin.initializers._orthogonal import Orthogonal
-from fanin.streams import Normal, region
+from fanin.streams import Normal
+from fanin.streams._address import region
 from fanin.streams._inversion import HostDrawn
 from fanin.streams._triton import Job, draw_many, kernels_draw
 
