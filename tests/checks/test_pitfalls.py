@@ -45,6 +45,16 @@ def test_all_constants(network: Build, batch: Batch) -> None:
     assert "constant(0.01)" in one.why
 
 
+def test_constant_weights_beside_random_biases(batch: Batch) -> None:
+    """What `nn.init.constant_(layer.weight, 0.5)` leaves."""
+    model = nn.Sequential(nn.Linear(batch[0].shape[1], 32), nn.Tanh(), nn.Linear(32, 10))
+    nn.init.constant_(model[0].weight, 0.5)
+    (found,) = (one for one in fanin.check(model, *batch).findings if one.id == "F08")
+    assert (found.severity, found.layer) == ("warning", "0")
+    assert "differ by their biases alone" in found.why
+    assert found.fix.startswith("glorot_uniform()")
+
+
 @pytest.mark.parametrize("activation", [nn.Tanh, nn.Sigmoid])
 def test_weights_of_variance_one_saturate(network: Build, batch: Batch, activation: Any) -> None:
     checkup = fanin.check(network(10, 256, activation, normal), *batch)

@@ -163,7 +163,7 @@ _RULES = (
         "units of a layer are the same and stay so",
         "The distinct rows of the weight and of the loss's gradient with respect to it, to a "
         f"relative {L.same:g}. Two units are the same where both agree.",
-        "any two units are the same",
+        "any two units are the same, or all rows of a hidden weight are and biases alone differ",
         "all units of a layer are the same",
         "Units with equal weights and equal gradients never part: the layer is as wide as it has "
         "distinct units.",

@@ -19,6 +19,8 @@ def symmetry(m: Measurement) -> Iterator[Finding]:
         if values.units is None or values.units < 2 or values.rms == 0:
             continue  # of zeros F10 speaks
         if gradient is None or gradient.pairs is None or gradient.pairs == values.units:
+            if values.rows == 1 and at not in m.chains.heads:
+                yield _told_apart_by_biases(m, at, name, values.units)
             continue
         one = gradient.pairs == 1
         yield Finding(
@@ -32,6 +34,22 @@ def symmetry(m: Measurement) -> Iterator[Finding]:
             f"{_behind(m, at)} for {name}: random values break the symmetry.",
             float(gradient.pairs),
         )
+
+
+def _told_apart_by_biases(m: Measurement, at: int, name: str, units: int) -> Finding:
+    """Equal weights beside different biases: units see one number of the input."""
+    return Finding(
+        "F08",
+        "warning",
+        m.module(at),
+        f"1 different of {units} rows of the weight",
+        f"{units}",
+        "any two alike",
+        f"All units see the same sum of their inputs, and differ by their biases alone. {name} "
+        f"looks like {m.matched(at)}.",
+        f"{_behind(m, at)} for {name}: random values break the symmetry.",
+        1.0,
+    )
 
 
 def _behind(m: Measurement, unit: int) -> str:

@@ -107,22 +107,22 @@ class Call:
     def function(self, active: list[Tensor]) -> Callable[..., Values]:
         """The operation as a function of these arguments on NumPy arrays, the others bound."""
         places = {id(tensor): index for index, tensor in enumerate(active)}
-
-        def plan(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                known = self.number(value)
-                return _Place(places[id(value)]) if id(value) in places else known
-            if isinstance(value, (list, tuple)):
-                return [plan(one) for one in value]
-            return value
-
-        args = [plan(value) for value in self.args]
+        args = [self._bound(value, places) for value in self.args]
         kwargs = {
-            name: plan(value)
+            name: self._bound(value, places)
             for name, value in self.kwargs.items()
             if name not in ("dtype", "layout", "device", "pin_memory", "memory_format")
         }
         return _Function(self.func, args, kwargs)
+
+    # A method: a function that calls itself would be a cycle, and hold tensors until it is found.
+    def _bound(self, value: Any, places: dict[int, int]) -> Any:
+        if isinstance(value, Tensor):
+            known = self.number(value)
+            return _Place(places[id(value)]) if id(value) in places else known
+        if isinstance(value, (list, tuple)):
+            return [self._bound(one, places) for one in value]
+        return value
 
 
 @dataclass(frozen=True, slots=True)
