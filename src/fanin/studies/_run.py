@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from fanin.lab.prepare import versions
 from fanin.lab.progress import progress
 from fanin.lab.stack import one_thread
@@ -22,7 +24,7 @@ def run(
     fresh: bool = False,
     show: bool = False,
 ) -> Result:
-    """Run a study at a scale, in one thread of torch.
+    """Run a study at a scale, in one thread of torch and of NumPy's libraries.
 
     Finished parts are kept below `folder` (None: not at all) and are found there by the next run;
     `fresh` forgets them first. `show` shows progress on stderr.
@@ -38,7 +40,8 @@ def run(
         bar = progress(f"study {study.name}", sum(part.steps for part in parts))
     done: dict[str, Finished] = {}
     resumed = 0
-    with bar as advance, one_thread():
+    # Small products lose time by more threads, and wait where other programs hold the cores.
+    with bar as advance, one_thread(), threadpool_limits(1):
         for part in parts:
             kept = store.load(part)
             resumed += kept is not None

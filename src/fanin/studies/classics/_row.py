@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
 from fanin.lab.statistics import Interval, mean_interval
 from fanin.studies._study import Advance, Claim, Figure, Part
 
@@ -94,16 +92,11 @@ class Family:
 
 
 def part(name: str, measure: Callable[..., Any], steps: int = 0, /, **settings: Any) -> Part:
-    """A part that calls `measure` with the settings; with steps it is told `advance` as well.
-
-    NumPy's products run in one thread, as torch's do in a study: small ones lose time by more,
-    and where other programs hold the cores they wait for each other.
-    """
+    """A part that calls `measure` with the settings; with steps it is told `advance` as well."""
 
     def run(advance: Advance) -> Any:
         told = {"advance": advance} if steps else {}
-        with threadpool_limits(1):
-            return measure(**told, **settings)
+        return measure(**told, **settings)
 
     return Part(name, settings, run, steps or 1)
 
