@@ -2,10 +2,11 @@
 
     python bench/calibration.py [--out FILE] [--only PART-OF-A-NAME]
 
-One thread, about forty minutes. Finished cells are kept in FILE (JSON lines), and the same command
+One thread, less than an hour. Finished cells are kept in FILE (JSON lines), and the same command
 goes on. The networks of all cells of one shape, rates and seeds are trained side by side by the
-lab's stack, and only until each cell trains, or its losses are all infinite or NaN: more steps
-change no answer. `reached` has a row for each rate and in it the step for each seed, 0 for never.
+lab's stack; those of a cell leave it as soon as the cell trains, or its losses are all infinite or
+NaN, for more steps change no answer. `reached` has a row for each rate and in it the step for each
+seed, 0 for not yet; `lowest` has the lowest mean losses.
 Then `python bench/calibration_report.py` compares this with what the check says.
 """
 
@@ -60,11 +61,34 @@ def order(name: str, seed: int) -> Tensor:
     return torch.from_numpy(split(load(name), IMAGES, 1, epochs, seed).order.reshape(-1))
 
 
-def batches(name: str, first: int, count: int, seeds: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def batches(name: str, first: int, count: int, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
     """`count` images from place `first` in each seed's order, (seeds, count, 1, 28, 28); labels."""
     places = torch.stack([order(name, seed)[first : first + count] for seed in seeds])
     data = load(name)
     return torch.from_numpy(data.images)[places], torch.from_numpy(data.labels)[places]
+
+
+class Shrinking(Stack):
+    """A stack that networks can leave."""
+
+    def keep(self, stays: Tensor) -> None:
+        """Go on with these networks alone, of every rate some, each with its optimizer's state."""
+        state, before = self._optimizer.state, self._views
+        rates = [group["lr"] for group in self._optimizer.param_groups]
+        parts = [stays[part] for part in self._slices]
+        ends = list(itertools.accumulate(int(part.sum()) for part in parts))
+        self.parameters = {name: value[stays] for name, value in self.parameters.items()}
+        self.buffers = {name: value[stays] for name, value in self.buffers.items()}
+        self._slices = [slice(*pair) for pair in itertools.pairwise([0, *ends])]
+        self._views = [[value[part] for value in self.parameters.values()] for part in self._slices]
+        self._optimizer = self.method.optimizer(
+            [{"params": views, "lr": rate} for views, rate in zip(self._views, rates, strict=True)]
+        )
+        for part, old, new in zip(parts, before, self._views, strict=True):
+            for one, other in zip(old, new, strict=True):
+                self._optimizer.state[other] = {
+                    key: value[part] if value.ndim else value for key, value in state[one].items()
+                }
 
 
 def train(cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -72,22 +96,34 @@ def train(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     runs = list(itertools.product(RATES, cells, SEEDS))
     started = [build(cell, seed) for _, cell, seed in runs]
     method = Method("cross_entropy", OPTIMIZER)
-    stack = Stack(started, [rate for rate, _, _ in runs], method, "cpu")
-    seeds = tuple(seed for _, _, seed in runs)
+    stack = Shrinking(started, [rate for rate, _, _ in runs], method, "cpu")
+    seeds = np.array([seed for _, _, seed in runs])
     reached = np.zeros(len(runs), int)  # 0: not yet
     lowest = np.full(len(runs), np.inf)
-    losses: deque[Tensor] = deque(maxlen=WINDOW)
+    places = np.arange(len(runs))  # of the networks that are still in the stack
+    losses: deque[Array] = deque(maxlen=WINDOW)
     for step in range(1, STEPS + 1):
-        losses.append(stack.step(*batches(cells[0].data, (step - 1) * BATCH, BATCH, seeds)))
+        batch = batches(cells[0].data, (step - 1) * BATCH, BATCH, seeds[places].tolist())
+        losses.append(stack.step(*batch).numpy())
         if step >= WINDOW:
-            means = torch.stack(tuple(losses)).mean(dim=0).numpy()
-            lowest = np.fmin(lowest, means)
-            reached[(reached == 0) & (means <= TARGET)] = step
-        alive = losses[-1].isfinite().numpy()
-        if all(trains(row.tolist()) or not on.any() for row, on in _by_cell(reached, alive)):
+            means = np.mean(losses, axis=0)
+            lowest[places] = np.fmin(lowest[places], means)
+            reached[places[(reached[places] == 0) & (means <= TARGET)]] = step
+        finite = np.zeros(len(runs), bool)
+        finite[places] = np.isfinite(losses[-1])
+        goes_on = np.array(
+            [on.any() and not trains(row.tolist()) for row, on in _by_cell(reached, finite)]
+        )
+        stays = np.broadcast_to(goes_on[:, None], (len(RATES), len(cells), len(SEEDS))).ravel()
+        stays = stays[places]
+        if not stays.any():
             break
+        if not stays.all():
+            stack.keep(torch.from_numpy(stays))
+            places = places[stays]
+            losses = deque((loss[stays] for loss in losses), maxlen=WINDOW)
     return [
-        {"cell": asdict(cell), "steps": step, "reached": row.tolist(), "lowest": _plain(least)}
+        {"cell": asdict(cell), "reached": row.tolist(), "lowest": _plain(least)}
         for cell, (row, least) in zip(cells, _by_cell(reached, lowest), strict=True)
     ]
 

@@ -19,7 +19,14 @@ from pathlib import Path
 
 ROWS = ("zeros", "he_normal", "glorot_uniform", "lecun_normal")
 SIZES = ["--data", "digits", "--seeds", "3", "--train", "300", "--test", "100", "--epochs", "2"]
-FANIN = "import sys; from fanin.cli import main; sys.exit(main(sys.argv[1:]))"
+# Small stacks, so that trials finish at many moments.
+FANIN = """
+import sys
+from fanin.cli import main
+from fanin.lab import modes
+modes.MODELS_IN_A_STACK = 2
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def command(folder: Path) -> list[str]:

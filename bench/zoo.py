@@ -55,7 +55,10 @@ def _ours(model: nn.Module, inputs: Any) -> dict[str, Any]:
 
 def _bare(model: nn.Module, inputs: Any) -> dict[str, Any]:
     """From the module tree alone; the inputs are for the passes."""
-    plan = fanin.plan(model, unplaced="keep")
+    try:
+        plan = fanin.plan(model)
+    except fanin.FaninError:  # a parameter that nobody places: name all of them
+        plan = fanin.plan(model, unplaced="keep")
     plan.apply(model, SEED)
     return {**judge(model, inputs, None), **_coverage(plan)}
 

@@ -55,11 +55,14 @@ def test_constant_weights_beside_random_biases(batch: Batch) -> None:
     assert found.fix.startswith("glorot_uniform()")
 
 
-@pytest.mark.parametrize("activation", [nn.Tanh, nn.Sigmoid])
-def test_weights_of_variance_one_saturate(network: Build, batch: Batch, activation: Any) -> None:
+@pytest.mark.parametrize(("activation", "severity"), [(nn.Tanh, "error"), (nn.Sigmoid, "warning")])
+def test_weights_of_variance_one_saturate(
+    network: Build, batch: Batch, activation: Any, severity: str
+) -> None:
+    """Sigmoids less than tanh, and in the calibration networks trained from there."""
     checkup = fanin.check(network(10, 256, activation, normal), *batch)
     one = found(checkup, "F05")
-    assert one.severity == "error"
+    assert one.severity == severity
     assert one.value is not None
     assert one.value > 0.6
     assert "glorot_normal() or lecun_normal()" in one.fix

@@ -30,7 +30,7 @@ def saturation(m: Measurement) -> Iterator[Finding]:
         owner = m.chains.owners[at]
         assert owner is not None
         label = m.nodes[at].label
-        error = share > limits.saturated_error
+        error = share > limits.saturated_error and m.worst(owner) == "error"
         more = f", and more than a fifth in {len(found) - 1} other layers" if found[1:] else ""
         yield Finding(
             "F05",
@@ -90,6 +90,7 @@ def dead_units(m: Measurement) -> Iterator[Finding]:
         look = m.looks.get(m.chains.units[owner].output)
         expected = silent_by_chance(None if look is None else look.cosine, m.batch)
         severity = _of_dead(m, share, expected, m.chains.units[owner].width)
+        severity = m.softened(owner, severity)
         if severity is not None:
             chain = groups.setdefault(m.chains.units[owner].chain, [])
             chain.append((share, owner, expected, severity))

@@ -15,6 +15,7 @@ from fanin.checks._width import band, path_beta
 def backward_scale(m: Measurement) -> Iterator[Finding]:
     """F03, and F04 where only chance speaks."""
     yield from _chains(m)
+    yield from _runs(m)
     yield from _streams(m)
 
 
@@ -36,13 +37,14 @@ def _chains(m: Measurement) -> Iterator[Finding]:
         found = judged(first / last, theory, room, limits.backward_warning, limits.backward_error)
         if found.by_chance:
             yield by_chance("F03", m, m.module(units[0]), first / last, theory, room)
-        if found.severity is None:
+        severity = m.softened(units[0], found.severity)
+        if severity is None:
             continue
-        error = found.severity == "error"
+        error = severity == "error"
         factor = (first / last) ** (1 / (len(units) - 1))
         yield Finding(
             "F03",
-            found.severity,
+            severity,
             m.module(units[0]),
             f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
             f"of {len(units) - 1} layers on",
@@ -50,6 +52,32 @@ def _chains(m: Measurement) -> Iterator[Finding]:
             _limit(limits.backward_error if error else limits.backward_warning),
             f"The gradient changes by {number(factor)} a layer on its way back.",
             m.advice(units),
+            first / last,
+        )
+
+
+def _runs(m: Measurement) -> Iterator[Finding]:
+    """Errors alone, from end to end of a run of layers with normalizations between them."""
+    chains, limit = m.chains, m.limits.normalized_error
+    for path in m.runs.paths:
+        units = hidden_part(m, path)
+        if not units or chains.units[units[0]].chain == chains.units[units[-1]].chain:
+            continue
+        first, last = m.gradient(units[0]), m.gradient(units[-1])
+        if not first or not last or ratio(first, last) <= limit:
+            continue
+        factor = (first / last) ** (1 / (len(units) - 1))
+        yield Finding(
+            "F03",
+            m.worst(units[0]),
+            m.module(units[0]),
+            f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
+            f"of {len(units) - 1} layers on, through normalizations",
+            "a ratio near 1",
+            _limit(limit),
+            f"The gradient changes by {number(factor)} a layer on its way back. Normalization "
+            "keeps the signal's scale, not the gradient's.",
+            "Residual connections around every few layers, or fewer layers.",
             first / last,
         )
 
@@ -79,7 +107,7 @@ def _nothing(m: Measurement, unit: int) -> Iterator[Finding]:
         return  # F10 names zeros
     yield Finding(
         "F03",
-        "error",
+        m.worst(unit),
         m.module(unit),
         "gradient exactly 0",
         "more than 0",

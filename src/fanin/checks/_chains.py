@@ -45,12 +45,16 @@ class Unit:
 class Chains:
     """The units of a run, and the paths through them.
 
-    `train` says whether batch normalizations work as such: in eval mode they are none.
+    `train` says whether batch normalizations work as such: in eval mode they are none. `through`
+    lets no normalization end a chain.
     """
 
-    def __init__(self, graph: Graph, sized: Collection[int], *, train: bool) -> None:
+    def __init__(
+        self, graph: Graph, sized: Collection[int], *, train: bool, through: bool = False
+    ) -> None:
         self.graph = graph
         self.train = train
+        self.through = through
         self.structure = Structure(graph)
         self.streams = streams(graph.nodes, self.structure)
         self._sized = sized  # nodes whose output was measured
@@ -68,7 +72,7 @@ class Chains:
     def ends_at(self, position: int) -> bool:
         """Whether no chain goes on through a node."""
         node = self.graph.nodes[position]
-        if node.op == "normalize" and node.over == "batch" and not self.train:
+        if node.op == "normalize" and (self.through or (node.over == "batch" and not self.train)):
             return False
         if node.op == "view" and node.label in ("slice", "select"):
             return True

@@ -90,7 +90,7 @@ def collapse(m: Measurement) -> Iterator[Finding]:
     """F14: whether inputs that differ still do at the end of a chain: one finding, the worst."""
     limits = m.limits
     worst: tuple[float, int] | None = None
-    for path in map(partial(hidden_part, m), m.chains.paths):
+    for path in map(partial(hidden_part, m), (*m.chains.paths, *m.runs.paths)):
         if not path:
             continue
         last, first = _apart(m, m.chains.units[path[-1]].output), _before(m, path)
@@ -102,7 +102,7 @@ def collapse(m: Measurement) -> Iterator[Finding]:
     if worst is None:
         return
     share, at = worst
-    error = share < limits.collapse_error
+    error = share < limits.collapse_error and m.worst(at) == "error"
     yield Finding(
         "F14",
         "error" if error else "warning",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from fanin.checks._finding import Finding, Severity
+from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import write
 from fanin.checks._verdict import judged, level, number
@@ -22,7 +22,7 @@ def forward_scale(m: Measurement) -> Iterator[Finding]:
             continue
         theory, room = m.theory.forward(units), band(path_beta(m.chains, units[:-1]), m.draws)
         found = judged(last / first, theory, room, limits.forward_warning, limits.forward_error)
-        severity: Severity | None = "error" if last < m.tiny else found.severity
+        severity = m.softened(units[-1], "error" if last < m.tiny else found.severity)
         place = m.module(units[-1])
         if found.by_chance:
             yield by_chance("F02", m, place, last / first, theory, room)
@@ -106,7 +106,7 @@ def gain_mismatch(m: Measurement) -> Iterator[Finding]:
             continue
         severity = level(off, limits.gain_warning, limits.gain_error) or "note"
         beyond = sum(one[0] > math.log(limits.gain_error) for one in found)
-        if severity == "error" and off**beyond <= limits.forward_warning:
+        if severity == "error" and off**beyond <= limits.forward_error:
             severity = "warning"
         depth = math.ceil(math.log(limits.forward_error) / size) if size else 0
         before = m.activation(chains.units[at].parents[0])

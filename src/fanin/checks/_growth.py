@@ -47,7 +47,8 @@ def _normalized(m: Measurement, members: Sequence[int]) -> bool:
 
 
 def narrowness(m: Measurement) -> Iterator[Finding]:
-    """F16: beta, outside of residual branches."""
+    """F16: beta, outside of residual branches; and depth alone."""
+    yield from _depth(m)
     limits = m.limits
     seen: set[int] = set()
     for path in m.chains.paths:
@@ -72,3 +73,25 @@ def narrowness(m: Measurement) -> Iterator[Finding]:
             "draws=10) judges the mean of ten.",
             beta,
         )
+
+
+def _depth(m: Measurement) -> Iterator[Finding]:
+    """The longest run of layers, normalized or not, that nothing leads past."""
+    limits, units = m.limits, m.runs.units
+    plain = [path for path in m.runs.paths if all(len(units[one].parents) < 2 for one in path)]
+    longest = max(plain, key=len, default=())
+    severity = level(len(longest), limits.depth_warning, limits.depth_error)
+    if severity is None:
+        return
+    yield Finding(
+        "F16",
+        severity,
+        m.module(longest[-1]),
+        f"{len(longest)} hidden layers one behind another, and no residual connection",
+        f"up to {limits.depth_warning}",
+        f"{limits.depth_error if severity == 'error' else limits.depth_warning}",
+        "At this depth gradients of different inputs have nothing in common, however well the "
+        "weights are scaled.",
+        "Residual connections around every few layers, or fewer layers.",
+        float(len(longest)),
+    )

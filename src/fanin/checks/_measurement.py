@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fanin.checks._chains import Chains
+from fanin.checks._finding import Severity
 from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._matched import fans_of, matched
 from fanin.checks._remedy import fits, write
@@ -53,8 +54,16 @@ class Measurement:
 
     @cached_property
     def chains(self) -> Chains:
-        sized = {at for at, size in enumerate(self.rms) if size is not None}
-        return Chains(self.graph, sized, train=self.train)
+        return Chains(self.graph, self._sized, train=self.train)
+
+    @cached_property
+    def runs(self) -> Chains:
+        """Chains that go on through normalizations. Units have the same numbers as in `chains`."""
+        return Chains(self.graph, self._sized, train=self.train, through=True)
+
+    @cached_property
+    def _sized(self) -> set[int]:
+        return {at for at, size in enumerate(self.rms) if size is not None}
 
     @cached_property
     def theory(self) -> Theory:
@@ -75,6 +84,14 @@ class Measurement:
     def module(self, unit: int) -> str:
         """The path of the module that a unit's weight works in."""
         return self.nodes[self.chains.units[unit].node].module
+
+    def worst(self, unit: int) -> Severity:
+        """A warning inside of a residual branch: the stream leads past what is wrong there."""
+        return "warning" if unit in self.chains.in_branches else "error"
+
+    def softened(self, unit: int, severity: Severity | None) -> Severity | None:
+        """A severity, but none that is worse than this unit can have."""
+        return self.worst(unit) if severity == "error" else severity
 
     def is_zero(self, name: str) -> bool:
         """Whether all values of a parameter are zero."""

@@ -142,6 +142,6 @@ def zero_weights(m: Measurement) -> Iterator[Finding]:
 
 def _in_series(m: Measurement, unit: int) -> str:
     """Another zero weight right before or behind in the chain; "" for none."""
-    units = m.chains.units
+    units = m.runs.units
     beside = [*units[unit].parents, *(at for at, one in enumerate(units) if unit in one.parents)]
     return next((units[one].name for one in beside if m.is_zero(units[one].name)), "")
