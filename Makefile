@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo studies test test-slow test-peers test-zoo test-arm test-sanitizers check format bench bench-gpu proof clean
+.PHONY: help demo studies test test-slow test-peers test-zoo test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,9 @@ bench: $(INSTALLED)  ## Measure the speed of the streams beside torch, NumPy and
 	$(BIN)/python bench/variants.py
 	$(BIN)/python bench/calls.py
 	$(BIN)/python bench/memory.py
+
+bench-lab: $(INSTALLED)  ## Measure fanin compare beside plain torch and NumPy loops
+	$(BIN)/python bench/lab.py
 
 bench-gpu: $(INSTALLED)  ## Count the GPU kernels' instructions; measure them where there is a GPU
 	$(BIN)/python bench/gpu_instructions.py
