@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from fanin.errors import FaninError, suggestion
-from fanin.frameworks.torch._copy import use_huge_pages
 from fanin.frameworks.torch._shards import local_tensor
 
 RECORDS = "_fanin_empty"  # of a module: what empty_weights noted of its parameters, by attribute
@@ -47,7 +46,6 @@ class Vacancy:
     def made(self, empty: Tensor) -> nn.Parameter:
         """A parameter with memory, of no values yet; other marks are kept."""
         local = torch.empty_like(local_tensor(empty), device=self.record.device)
-        use_huge_pages(local)
         made = nn.Parameter(_distributed(local, empty), empty.requires_grad)
         for name, value in vars(empty).items():
             setattr(made, name, value)
