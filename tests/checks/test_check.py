@@ -238,3 +238,14 @@ def test_rules_are_whole_and_named_by_standard_words() -> None:
         assert rule.explanation.startswith(f"{rule.id} {rule.name}: ")
         assert rule.warning or rule.error or rule.id == "F04"
     assert "beyond 100, either way" in RULES["F02"].explanation
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, True])
+def test_a_seed_is_a_number(seed: Any) -> None:
+    with pytest.raises(FaninError, match="seed is"):
+        fanin.check(nn.Linear(3, 2), torch.randn(4, 3), seed=seed)
+
+
+def test_at_least_one_rule_judges() -> None:
+    with pytest.raises(FaninError, match="leave no rule to judge by"):
+        fanin.check(nn.Linear(3, 2), torch.randn(4, 3), select=[])

@@ -1,5 +1,6 @@
 """Pitfalls of initialization, each found under its id, with a remedy that heals it."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -219,3 +220,61 @@ def test_a_network_too_narrow_for_its_depth(network: Build, batch: Batch) -> Non
     one = found(fanin.check(model, *batch), "F16")
     assert (one.severity, one.value) == ("error", pytest.approx(2.9))
     assert "draws=10" in one.fix
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_weights_that_are_all_equal(layer: Any) -> None:
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers, self.head = layer(8, 16, batch_first=True), nn.Linear(16, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.layers(x)[0])
+
+    model, inputs = Tagger(), torch.randn(8, 5, 8)
+    sound = fanin.check(model, inputs)
+    assert sound.ok()
+    assert any("recurrent module is one layer" in note for note in sound.notes)
+    for parameter in model.layers.parameters():
+        nn.init.constant_(parameter, 0.05)
+    found = [one for one in fanin.check(model, inputs).findings if one.id == "F08"]
+    assert [one.severity for one in found] == ["error", "error"]
+    assert {one.layer for one in found} == {"layers"}
+
+
+def test_data_that_are_not_finite(network: Build, batch: Batch) -> None:
+    inputs = batch[0].clone()
+    inputs[3, 5] = float("nan")
+    one = found(fanin.check(network(3, 64, nn.ReLU, normal), inputs), "F01")
+    assert one.fix.startswith("Clean the data")
+
+
+def test_a_copy_that_is_not_trained_is_no_repetition() -> None:
+    class Targets(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+            self.target = copy.deepcopy(self.q)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                wanted = self.target(x)
+            return self.q(x) - wanted
+
+    checkup = fanin.check(Targets(), torch.randn(64, 16))
+    assert not [one for one in checkup.findings if one.id == "F09"]
+
+
+def test_one_number_beside_other_inputs_is_no_constant_input() -> None:
+    class Timed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.space, self.time = nn.Linear(8, 32), nn.Linear(1, 32)
+            self.head = nn.Linear(32, 8)
+
+        def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.relu(self.space(x) + self.time(t)))
+
+    found = fanin.check(Timed(), (torch.randn(64, 8), torch.ones(64, 1))).findings
+    assert not [one for one in found if one.id == "F13"]

@@ -81,7 +81,7 @@ class Baseline:
         """Read a file that `save` wrote."""
         try:
             stored: Any = json.loads(Path(path).read_text("utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "strerror", None) or error
             raise FaninError(
                 f"the baseline {str(path)!r} cannot be read ({reason}). Make it with "

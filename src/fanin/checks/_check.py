@@ -18,6 +18,7 @@ from fanin.checks._measurement import Measurement, measured
 from fanin.checks._rules import chosen
 from fanin.checks._symmetry import same_values, symmetry, zero_weights
 from fanin.errors import FaninError
+from fanin.streams import check_seed
 
 # In the order of the run where they speak of one place.
 _FAMILIES: tuple[Callable[[Measurement], Iterator[Finding]], ...] = (
@@ -53,7 +54,10 @@ def check(
 ) -> Checkup:
     """What `fanin.check` does; there the arguments are explained."""
     rules = chosen(select, ignore)
+    if not rules:
+        raise FaninError("select and ignore leave no rule to judge by; leave one at least.")
     _refuse(model, inputs, shape, draws)
+    check_seed(seed)
     made, conditions = _measured(model, inputs, targets, loss, shape, draws, seed)
     found = [one for family in _FAMILIES for one in family(made) if one.id in rules]
     found.sort(key=lambda one: (-SEVERITIES.index(one.severity), one.id))  # stable
@@ -156,6 +160,12 @@ def _add_notes(made: Measurement, conditions: Conditions, targets: Any) -> None:
         made.note(
             f"{conditions.batch} inputs: a unit that fires on 1 of 100 is silent on all of them "
             f"with probability {0.99**conditions.batch:.2g} (F07)."
+        )
+    recurrent = [node.module for node in made.nodes if node.op == "recurrent"]
+    if recurrent:
+        made.note(
+            f"{', '.join(dict.fromkeys(recurrent))}: a recurrent module is one layer here; of its "
+            "inside, equal and repeated weights alone were judged (F08, F09)."
         )
     if conditions.draws > 1:
         made.note(

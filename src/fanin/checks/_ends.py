@@ -45,14 +45,15 @@ def initial_loss(m: Measurement) -> Iterator[Finding]:
 def input_scale(m: Measurement) -> Iterator[Finding]:
     """F13: mean and standard deviation of what feeds the first weights."""
     limits = m.limits
-    for at, node in enumerate(m.nodes):
-        look, size = m.looks.get(at), m.rms[at]
-        if node.op != "input" or node.label == "integers" or look is None or size is None:
-            continue
-        if not math.isfinite(size) or not _feeds_a_weight(m, at):
+    fed = [at for at, node in enumerate(m.nodes) if node.op == "input" and _feeds_a_weight(m, at)]
+    for at in fed:
+        node, look, size = m.nodes[at], m.looks.get(at), m.rms[at]
+        if node.label == "integers" or look is None or size is None or not math.isfinite(size):
             continue
         std = math.sqrt(max(size**2 - look.mean**2, 0.0))
         constant = std <= 1e-5 * abs(look.mean)
+        if constant and len(fed) > 1:  # one number for all, such as the time of a diffusion step
+            continue
         shifted = abs(look.mean) > limits.input_mean * std
         if not constant and not shifted and limits.input_low <= std <= limits.input_high:
             continue

@@ -21,6 +21,14 @@ def non_finite(m: Measurement) -> Iterator[Finding]:
         )
         return
     node = _first_output(m)
+    if node is not None and m.nodes[node].op == "input":
+        yield _finding(
+            "",
+            f"{m.rms[node]} in the inputs of shape {m.nodes[node].shape}",
+            "What is NaN or infinite in the data makes all that follows so.",
+            "Clean the data: torch.isfinite(x) shows where; weights are not to blame.",
+        )
+        return
     if node is not None:
         owner = m.chains.owners[node]
         yield _finding(

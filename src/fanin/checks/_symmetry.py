@@ -14,6 +14,7 @@ _ALIKE = 1e-2  # relative: more than rounding to 16 bits does, and never chance
 
 def symmetry(m: Measurement) -> Iterator[Finding]:
     """F08: units whose weights and gradients agree."""
+    yield from _recurrent(m)
     for at, name in _weights(m):
         values, gradient = m.values[name], m.weight_gradients.get(name)
         if values.units is None or values.units < 2 or values.rms == 0:
@@ -34,6 +35,27 @@ def symmetry(m: Measurement) -> Iterator[Finding]:
             f"{_behind(m, at)} for {name}: random values break the symmetry.",
             float(gradient.pairs),
         )
+
+
+def _recurrent(m: Measurement) -> Iterator[Finding]:
+    """F08 of recurrent modules, by the values of their weights alone."""
+    for node in m.nodes:
+        for use in node.uses:
+            values = m.values.get(use.name)
+            if values is None or len(values.shape) < 2 or values.rms == 0 or values.rows != 1:
+                continue
+            yield Finding(
+                "F08",
+                "error",
+                node.module,
+                f"1 different of {values.shape[0]} rows of {use.name}",
+                f"{values.shape[0]}",
+                "one",
+                "Units with equal weights in every gate get equal gradients and never part.",
+                f"fanin.initialize(model, inputs=x), or orthogonal() or glorot_uniform() for "
+                f"{use.name}: random values break the symmetry.",
+                1.0,
+            )
 
 
 def _told_apart_by_biases(m: Measurement, at: int, name: str, units: int) -> Finding:
@@ -74,6 +96,8 @@ def same_values(m: Measurement) -> Iterator[Finding]:
     names, starts = [], []
     for name, values in m.values.items():
         if len(values.shape) < 2 or name in m.frozen or len(values.start) < _COMPARED:
+            continue
+        if name not in m.weight_gradients:  # a copy that is not trained: a target network
             continue
         some = np.array(values.start[:_COMPARED])
         if _looks_random(some):

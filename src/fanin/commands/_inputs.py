@@ -82,9 +82,14 @@ def _drawn(shape: tuple[int, ...], tokens: int, seed: int) -> tuple[Any, str]:
     """The tensor of a shape, the batch included, and what it is."""
     from fanin.lab import samples
 
-    if tokens:
-        return samples.tokens(shape, tokens, seed), f"token ids 0 to {tokens - 1}, {shape}"
-    return samples.gaussian(shape, seed), f"Gaussian, mean 0, variance 1, {shape}"
+    try:
+        if tokens:
+            return samples.tokens(shape, tokens, seed), f"token ids 0 to {tokens - 1}, {shape}"
+        return samples.gaussian(shape, seed), f"Gaussian, mean 0, variance 1, {shape}"
+    except MemoryError:
+        raise FaninError(
+            f"inputs of shape {shape} do not fit into memory; use a smaller --batch."
+        ) from None
 
 
 def _called(text: str) -> Any:

@@ -6,4 +6,6 @@ from fanin.commands.formats._subject import Subject
 
 def render(checkup: Checkup, subject: Subject) -> str:
     """The printed checkup."""
-    return f"{subject.name}\n{str(checkup).rstrip()}\n"
+    text = f"{subject.name}\n{str(checkup).rstrip()}\n"
+    # Names are the user's: what would steer a terminal is shown, and does nothing.
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
