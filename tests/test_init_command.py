@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,8 @@ def test_interrupted_in_the_middle_it_leaves_nothing_under_the_final_name(
         [*command, "--out", "model.safetensors", "--initializer", "he_normal"],
         stderr=subprocess.PIPE,
         text=True,
+        # What runs in the background of a shell inherits that Ctrl-C is ignored.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(600):  # until it is in the middle: some MiB of 3 GiB
         temporary = list(folder.glob(".model.safetensors.*.tmp"))
