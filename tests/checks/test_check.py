@@ -249,3 +249,19 @@ def test_a_seed_is_a_number(seed: Any) -> None:
 def test_at_least_one_rule_judges() -> None:
     with pytest.raises(FaninError, match="leave no rule to judge by"):
         fanin.check(nn.Linear(3, 2), torch.randn(4, 3), select=[])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"loss": lambda output: 1 / 0},
+            "the loss fails on this output and these targets: ZeroDiv",
+        ),
+        ({"loss": lambda output: torch.tensor(1.0)}, "loss gave a number without a gradient"),
+        ({"targets": torch.tensor([0, 1, 7, 0])}, "Check targets= and loss="),
+    ],
+)
+def test_a_loss_that_fails_is_told_as_such(options: Any, message: str) -> None:
+    with pytest.raises(FaninError, match=message):
+        fanin.check(nn.Linear(3, 2), torch.randn(4, 3), **options)

@@ -45,6 +45,18 @@ class Objective:
 
     def __call__(self, output: Any) -> Tensor:
         """A number that can be differentiated."""
+        try:
+            return self._value(output)
+        except FaninError:
+            raise
+        except Exception as error:
+            first = str(error).strip().partition("\n")[0][:300].rstrip(".")
+            raise FaninError(
+                f"the loss fails on this output and these targets: {type(error).__name__}: "
+                f"{first}. Check targets= and loss=."
+            ) from error
+
+    def _value(self, output: Any) -> Tensor:
         if self.loss is not None:
             value = self.loss(output, self.targets) if self.targets is not None else None
             return self._checked(self.loss(output) if value is None else value, output)
@@ -67,7 +79,12 @@ class Objective:
         return F.mse_loss(found.float(), self.targets.float())
 
     def _checked(self, value: Any, output: Any) -> Tensor:
-        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+        if isinstance(value, Tensor) and value.numel() == 1 and not value.requires_grad:
+            raise FaninError(
+                "loss gave a number without a gradient; it is computed from the output, by "
+                "operations of torch, outside of torch.no_grad()."
+            )
+        if not isinstance(value, Tensor) or value.numel() != 1:
             what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
             raise FaninError(
                 f"loss gave {what}; it gives one number, a tensor that depends on the output."
