@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -172,18 +171,25 @@ def test_bad_input_is_one_line_and_no_file(
     assert {path.name for path in folder.iterdir()} <= {"init_models.py", "__pycache__"}
 
 
+# What runs in the background of a shell inherits that Ctrl-C is ignored.
+HEARS = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from fanin.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_in_the_middle_it_leaves_nothing_under_the_final_name(
     sign: signal.Signals, folder: Path
 ) -> None:
     Path("model.safetensors").write_text("from before")
-    command = [sys.executable, "-m", "fanin", "init", "init_models:endless"]
+    command = [sys.executable, "-c", HEARS, "init", "init_models:endless"]
     process = subprocess.Popen(
         [*command, "--out", "model.safetensors", "--initializer", "he_normal"],
         stderr=subprocess.PIPE,
         text=True,
-        # What runs in the background of a shell inherits that Ctrl-C is ignored.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(600):  # until it is in the middle: some MiB of 3 GiB
         temporary = list(folder.glob(".model.safetensors.*.tmp"))
