@@ -10,6 +10,7 @@ from fanin._empty import empty_weights as empty_weights
 from fanin._fans import Fans as Fans
 from fanin._fans import fans as fans
 from fanin.errors import FaninError as FaninError
+from fanin.errors import FaninWarning as FaninWarning
 from fanin.gains import gain as gain
 from fanin.plans import Plan as Plan
 from fanin.plans import initialize as initialize

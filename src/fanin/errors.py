@@ -1,4 +1,4 @@
-"""The one exception that every rejected input raises, and what the checks share."""
+"""The one exception that every rejected input raises, the one warning, and what checks share."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,15 @@ class FaninError(ValueError):
     The message names what was wrong (the parameter and its shape where there is one), the
     value received, the values allowed, and the next step. Nothing was changed: the call
     that raised it left models, arrays and files as they were.
+    """
+
+
+class FaninWarning(UserWarning):
+    """Something that fanin did as asked, and that may not be what was meant.
+
+    Values that neither the seed nor the program determines, such as a constant that the
+    constructor drew, or weights that are equal where people want them to differ. The message
+    names the parameter and the next step.
     """
 
 
