@@ -42,7 +42,7 @@ def _snake(name: str) -> str:
 
 
 def _check(text: str, make: Activation) -> None:
-    signal = torch.linspace(-2, 2, 8).reshape(1, 2, 2, 2)
+    signal = torch.linspace(-2, 2, 8, device="cpu").reshape(1, 2, 2, 2)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             shape = make()(signal).shape

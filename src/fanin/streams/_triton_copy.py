@@ -81,7 +81,8 @@ class _Buffers:
         self._there: torch.Tensor | None = None  # where values for strided tensors land first
         try:
             self._memory = [
-                torch.empty(size, dtype=torch.uint8, pin_memory=self._cuda) for _ in range(2)
+                torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=self._cuda)
+                for _ in range(2)
             ]
             if not all(job.tensor.is_contiguous() for job in jobs):
                 self._there = torch.empty(size, dtype=torch.uint8, device=self._device)

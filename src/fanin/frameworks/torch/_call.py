@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Recorder
 from fanin.recipes._graph import Values
@@ -113,13 +114,15 @@ class Call:
             for name, value in self.kwargs.items()
             if name not in ("dtype", "layout", "device", "pin_memory", "memory_format")
         }
-        return _Function(self.func, args, kwargs)
+        return _Function(_out_of_place(self.func), args, kwargs)
 
     # A method: a function that calls itself would be a cycle, and hold tensors until it is found.
     def _bound(self, value: Any, places: dict[int, int]) -> Any:
         if isinstance(value, Tensor):
-            known = self.number(value)
-            return _Place(places[id(value)]) if id(value) in places else known
+            mask = value.dtype == torch.bool
+            if id(value) in places:
+                return _Place(places[id(value)], mask)
+            return _Known(self.number(value), mask)
         if isinstance(value, (list, tuple)):
             return [self._bound(one, places) for one in value]
         return value
@@ -127,7 +130,29 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """Where the tensor of an argument is among the active ones."""
+
     index: int
+    mask: bool
+
+    def tensor(self, arrays: tuple[Values, ...]) -> Tensor:
+        return _tensor(arrays[self.index], self.mask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A tensor of one known value, which broadcasts to whatever the others are."""
+
+    value: float | None
+    mask: bool
+
+    def tensor(self, arrays: tuple[Values, ...]) -> Tensor:
+        return _tensor(self.value, self.mask)
+
+
+def _tensor(values: Any, mask: bool) -> Tensor:
+    made = torch.tensor(np.asarray(values, np.float64), device="cpu")
+    return made != 0 if mask else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +162,21 @@ class _Function:
     kwargs: dict[str, Any]
 
     def __call__(self, *arrays: Values) -> Values:
-        # Copies, because an operation in place writes its argument.
-        tensors = [torch.tensor(np.asarray(array, np.float64)) for array in arrays]
-
         def fill(value: Any) -> Any:
-            if isinstance(value, _Place):
-                return tensors[value.index]
+            if isinstance(value, _Place | _Known):
+                return value.tensor(arrays)
             return [fill(one) for one in value] if isinstance(value, list) else value
 
-        arguments = self.func._schema.arguments
-        args = [
-            torch.tensor(value, dtype=torch.float64)
-            if isinstance(value, float) and str(one.type) == "Tensor"
-            else fill(value)
-            for one, value in zip(arguments, self.args, strict=False)
-        ]
+        args = [fill(value) for value in self.args]
         kwargs = {name: fill(value) for name, value in self.kwargs.items()}
-        with torch.no_grad():
+        with _disable_current_modes(), torch.no_grad():
             result: Values = self.func(*args, **kwargs).to(torch.float64).numpy()
         return result
+
+
+def _out_of_place(func: Any) -> Any:
+    """The same function without writing: a result may be larger than a constant that it starts."""
+    if not func._schema.is_mutable:
+        return func
+    name = func.overloadpacket.__name__.removesuffix("_")
+    return getattr(getattr(torch.ops, func.namespace), name, func)

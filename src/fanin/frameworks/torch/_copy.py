@@ -21,6 +21,6 @@ def as_numpy(tensor: Tensor) -> Array:
 def copy_from_host(target: Tensor, draw: Callable[[Array], object]) -> None:
     """Let `draw` fill host memory of the target's shape, and copy it to the target's device."""
     pinned = target.device.type == "cuda"
-    host = torch.empty(target.shape, dtype=target.dtype, pin_memory=pinned)
+    host = torch.empty(target.shape, dtype=target.dtype, device="cpu", pin_memory=pinned)
     draw(as_numpy(host))
     target.copy_(host)

@@ -19,8 +19,8 @@ def fake_like(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
     shape = tuple(tensor.shape)
     with mode, torch.no_grad():
         if tensor.layout is not torch.strided:
-            return torch.empty(shape, dtype=tensor.dtype)
-        return torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype)
+            return torch.empty(shape, dtype=tensor.dtype, device="cpu")
+        return torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
 
 
 @contextmanager

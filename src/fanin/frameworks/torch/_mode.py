@@ -170,7 +170,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name not in FACTORIES:
             return self.known(tensor)
         with _disable_current_modes():
-            return torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+            return torch.zeros((), dtype=tensor.dtype, device="cpu").expand(tensor.shape)
 
     def _record(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, value: Any

@@ -209,7 +209,9 @@ def _picked_neighbours(call: Call) -> Entry | None:
         return None
     dim = next(i for i, one in enumerate(call["indices"]) if one is not None)
     start = int(known[0]) % call.first.shape[dim]
-    if not torch.equal(known % call.first.shape[dim], torch.arange(start, start + len(known))):
+    if not torch.equal(
+        known % call.first.shape[dim], torch.arange(start, start + len(known), device="cpu")
+    ):
         return None
     return _narrow(call, call.first, dim, start, call.out)
 

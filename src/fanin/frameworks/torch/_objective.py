@@ -97,9 +97,14 @@ class Objective:
 
 def projected(output: Any, seed: int = 0) -> Tensor:
     """A random projection of all outputs, as a loss."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
+
+    def like(one: Tensor) -> Tensor:
+        drawn = torch.randn(one.shape, generator=generator, device="cpu")
+        return drawn.to(one.device, one.dtype)
+
     parts = [
-        (one * torch.randn(one.shape, generator=generator).to(one.device, one.dtype)).sum()
+        (one * like(one)).sum()
         for one in tensors_of(output)
         if one.is_floating_point() and one.requires_grad
     ]

@@ -58,7 +58,7 @@ class PackingMode(TorchFunctionMode):
 
     def _constant(self, values: list[int]) -> Tensor:
         with _disable_current_modes():
-            real = torch.tensor(values, dtype=torch.int64)
+            real = torch.tensor(values, dtype=torch.int64, device="cpu")
         return self._mode.adopt(real)
 
 

@@ -102,7 +102,7 @@ class Slot:
         return whole or isinstance(initializer, Elementwise)
 
     def _whole(self, initializer: Initializer, seed: int, axes: Axes | None) -> Tensor:
-        values = torch.empty(self.param.shape, dtype=self.tensor.dtype)
+        values = torch.empty(self.param.shape, dtype=self.tensor.dtype, device="cpu")
         self.draw(initializer, seed, axes, None, as_numpy(values))
         return values
 
@@ -120,7 +120,7 @@ class Slot:
             for tile in tiles(tuple(view.shape)):
                 place = inside(box, tile)
                 if whole is None:
-                    drawn = torch.empty(view[tile].shape, dtype=view.dtype)
+                    drawn = torch.empty(view[tile].shape, dtype=view.dtype, device="cpu")
                     self.draw(initializer, seed, axes, place, as_numpy(drawn))
                 else:
                     drawn = whole[place]

@@ -95,8 +95,8 @@ def gaussian_inputs(model: nn.Module, shape: tuple[int, ...], seed: int) -> Tens
     count = min(max(_ELEMENTS // max(size, 1), _FEWEST), _MOST)
     real = [one for one in model.parameters() if one.is_floating_point()]
     dtype, device = (real[0].dtype, real[0].device) if real else (torch.float32, "cpu")
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn((count, *shape), generator=generator).to(device, dtype)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn((count, *shape), generator=generator, device="cpu").to(device, dtype)
 
 
 def facts(model: nn.Module) -> dict[str, Any]:

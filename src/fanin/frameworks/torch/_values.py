@@ -101,7 +101,7 @@ def groups(rows: Tensor, same: float, *, exactly: bool = True) -> Tensor | None:
     order = keys[:, 0].argsort()
     room = 4 * same * float(keys.square().mean().sqrt()) * math.sqrt(rows.shape[1])
     near = ((keys[order][1:] - keys[order][:-1]).abs() <= room).all(1)
-    joined = torch.zeros(len(rows), dtype=torch.bool)
+    joined = torch.zeros(len(rows), dtype=torch.bool, device="cpu")
     joined[1:] = near.cpu()
     places = near.nonzero().flatten() + 1
     step = max(_CHUNK // max(rows.shape[1], 1), 1)
@@ -117,8 +117,10 @@ def groups(rows: Tensor, same: float, *, exactly: bool = True) -> Tensor | None:
 
 def _keys(rows: Tensor) -> Tensor:
     """Two numbers for every row, the same for equal rows: few others come near in both."""
-    generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(rows.shape[1], 2, generator=generator, dtype=torch.float64)
+    generator = torch.Generator("cpu").manual_seed(0)
+    directions = torch.randn(
+        (rows.shape[1], 2), generator=generator, dtype=torch.float64, device="cpu"
+    )
     directions = (directions / directions.norm(dim=0)).to(rows.device, torch.float32)
     step = max(_CHUNK // max(rows.shape[1], 1), 1)
     parts = torch.split(rows, step) if rows.dtype != torch.float32 else [rows]

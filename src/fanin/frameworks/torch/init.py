@@ -158,7 +158,8 @@ def zeros_(tensor: Tensor, *, seed: int | None = None, name: str | None = None) 
 
 def eye_(tensor: Tensor, *, seed: int | None = None, name: str | None = None) -> Tensor:
     """The identity, of a matrix: torch's own; seed and name change nothing."""
-    return torch.nn.init.eye_(tensor)
+    with tensor.device:  # torch makes it on the default device otherwise
+        return torch.nn.init.eye_(tensor)
 
 
 def dirac_(
