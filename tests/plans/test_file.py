@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 import fanin
@@ -70,3 +71,29 @@ def test_a_parameter_with_two_rows_is_refused(tmp_path: Path) -> None:
     path.write_text(text + text[text.index("[[parameter]]") :])
     with pytest.raises(FaninError, match=r"is not a plan: parameter 0\.weight has 2 rows; leave"):
         Plan.load(path)
+
+
+@pytest.mark.parametrize("seed", [1, 7, 2**64 - 1])
+def test_a_loaded_plan_draws_with_its_own_seed(seed: int, tmp_path: Path) -> None:
+    """The file is all that a second machine needs: apply and verify take the seed from it."""
+    first, second, other = (nn.Sequential(nn.Linear(4, 8), nn.ReLU()) for _ in range(3))
+    saved = fanin.initialize(first, seed).save(tmp_path / "plan.toml")
+    loaded = Plan.load(saved)
+    applied = loaded.apply(second)
+    assert applied.seed == seed
+    assert torch.equal(first[0].weight, second[0].weight)
+    loaded.verify(second)
+    applied.verify(first)
+    assert loaded.apply(other, seed=0).seed == 0
+    assert not torch.equal(first[0].weight, other[0].weight)
+    with pytest.raises(FaninError, match=f"than seed {seed} of this plan draws"):
+        loaded.verify(other)
+
+
+def test_a_plan_that_was_never_applied_draws_with_seed_0() -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    plan = fanin.plan(model)
+    assert plan.seed is None
+    assert plan.apply(model).seed == 0
+    plan.verify(model)
+    plan.verify(model, seed=0)

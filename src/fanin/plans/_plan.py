@@ -20,8 +20,9 @@ from fanin.streams import check_seed
 class Plan:
     """One row for every parameter of a model, in its order; prints as a table.
 
-    `recipe` made it. `seed` is the one that it was applied with, None before. `notes` say what
-    a reader must know, such as that the model was not run.
+    `recipe` made it. `seed` is the one that it was applied with, None before; `apply` and
+    `verify` draw with it unless told otherwise. `notes` say what a reader must know, such as that
+    the model was not run.
     """
 
     recipe: str
@@ -41,7 +42,7 @@ class Plan:
     def apply(
         self,
         model: Any,
-        seed: int = 0,
+        seed: int | None = None,
         *,
         rename: Mapping[str, str] | None = None,
         shards: Mapping[str, Any] | None = None,
@@ -54,6 +55,7 @@ class Plan:
         parameters (a stage of a pipeline).
 
         Args:
+            seed: by default the plan's own, which its file holds too; 0 where it has none.
             rename: canonical names by the model's own.
             shards: (global shape, index) by name, of local tensors that are no DTensors.
             device: where weights that have no memory yet are made.
@@ -62,7 +64,7 @@ class Plan:
         Raises FaninError, with the model untouched, where names or shapes differ, or anything
         cannot be written.
         """
-        check_seed(seed)
+        seed = self._seed(seed)
         slots = adapter_for(model).slots(model, rename=rename, shards=shards, device=device)
         return self._write(model, slots, seed, device, buffers)
 
@@ -114,12 +116,11 @@ class Plan:
     ) -> None:
         """Draw every weight again and compare bit by bit; FaninError names what differs.
 
-        `seed` is by default the one that the plan was applied with; `rename` and `shards` are
-        those of `apply`.
+        `seed`, `rename` and `shards` are those of `apply`: without a seed it is the plan's own,
+        0 where it has none.
         """
-        seed = self.seed if seed is None else check_seed(seed)
-        if seed is None:
-            raise FaninError("seed is None and this plan was never applied; say which seed.")
+        unsaid = seed is None and self.seed is None
+        seed = self._seed(seed)
         slots = adapter_for(model).slots(model, rename=rename, shards=shards)
         changed = [
             row.name
@@ -131,9 +132,10 @@ class Plan:
             )
         ]
         if changed:
+            hint = " This plan was never applied: say which seed." if unsaid else ""
             raise FaninError(
                 f"{listed(changed)} {'holds' if len(changed) == 1 else 'hold'} other values than "
-                f"seed {seed} of this plan draws: trained, loaded or drawn otherwise."
+                f"seed {seed} of this plan draws: trained, loaded or drawn otherwise.{hint}"
             )
 
     def diff(self, other: "Plan | Any") -> tuple[str, ...]:
@@ -159,6 +161,10 @@ class Plan:
     def load(cls, path: str | PathLike[str]) -> "Plan":
         """Read a plan that `save` wrote; FaninError says what is wrong with the file."""
         return cls(*_file.read(path))
+
+    def _seed(self, given: int | None) -> int:
+        """The seed to draw with: the one given, else the plan's own, else 0."""
+        return check_seed(given) if given is not None else self.seed or 0
 
     def _pairs(self, found: Iterable[Any]) -> list[tuple[Any, Row]]:
         """Every slot with its row; FaninError where the model is not the one planned."""
