@@ -96,7 +96,8 @@ def test_exploding_weights_name_the_producer_alone(network: Build, batch: Batch)
     found_here = [one for one in checkup.findings if one.id == "F01"]
     # RMS grows by sqrt(128) a layer, and float32 ends at 3.4e38: about 37 layers.
     assert [one.layer for one in found_here] == ["72"]
-    assert "inf" in found_here[0].measured
+    # inf, or NaN where the processor's product sums inf and -inf.
+    assert "overflow" in found_here[0].measured
     assert "he_normal()" in found_here[0].fix
     assert found(checkup, "F02").severity == "error"
 

@@ -116,7 +116,9 @@ def _measured(
         train=facts["mode"] != "eval",
         batch=count,
         tiny=adapter.smallest_normal(one),
-        loss=None if classes is None else sum(found.loss for found in seen) / draws,
+        loss=None
+        if objective.name == "random projection"
+        else sum(found.loss for found in seen) / draws,
         classes=classes,
     )
     return made, conditions

@@ -43,8 +43,8 @@ class Measurement:
     batch: int
     draws: int
     tiny: float  # the smallest number that the model's type holds in full
-    loss: float | None = None  # a cross-entropy of the targets
-    classes: int | None = None
+    loss: float | None = None  # None of a random projection
+    classes: int | None = None  # of a cross-entropy
     limits: Limits = LIMITS
     notes: list[str] = field(default_factory=list)
 

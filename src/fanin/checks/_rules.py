@@ -53,9 +53,10 @@ _RULES = (
         "Every parameter, the output of every operation and the gradient of every output. Only the "
         "producer is named: the first operation whose inputs were finite.",
         "",
-        "any value is infinite or NaN",
+        "a value that is infinite or NaN is a parameter's, or reaches the output, a gradient or "
+        "the loss",
         "One such value makes the loss NaN and the first step destroys all weights.",
-        "",
+        "Infinity that a softmax, logsumexp, maximum or mask consumes, and masked outputs.",
         "Draw weights at the scale that keeps the signal: he_normal() before ReLU, lecun_normal() "
         "for SELU, glorot_normal() for tanh.",
         "Arithmetic.",

@@ -41,6 +41,9 @@ Op = Literal[
 # What an activation passes as it is.
 CARRIERS = ("view", "dropout")
 
+# Labels of nodes that may put a constant, or what others made, among an activation's elements.
+WRITTEN = ("mask", "write", "where", "constant_pad_nd")
+
 
 @dataclass(frozen=True, slots=True)
 class Use:

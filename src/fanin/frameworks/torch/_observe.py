@@ -33,6 +33,7 @@ from fanin.frameworks.torch._trace import eager, running_paths, tensors_of
 from fanin.frameworks.torch._values import Values, WeightGradient, watched
 from fanin.frameworks.torch._weights import whole
 from fanin.recipes import Node
+from fanin.recipes._graph import WRITTEN
 
 # What keeps the place of the units of a layer.
 _FOLLOWS = ("shift", "scale", "normalize", "pointwise", "dropout", "add", "mul")
@@ -260,7 +261,8 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         self._versions[at] = tensor._version
         node = self.recorder.nodes[at]
         self._follow(at, node)
-        if not tensor.numel() or (node.op == "view" and node.inputs):
+        moves = node.op == "view" and node.inputs and node.label not in WRITTEN
+        if not tensor.numel() or moves:
             return
         self.rms[at] = rms(tensor)
         if self._detail is None:
