@@ -268,7 +268,7 @@ def test_a_guess_without_inputs_is_noted_and_gives_way_to_keep() -> None:
             self.core = nn.Parameter(torch.randn(2, 3, 4))
 
     guessed, kept = fanin.plan(Bare()), fanin.plan(Bare(), unplaced="keep")
-    assert guessed.notes[-1] == "guessed, for the model was not run: core"
+    assert guessed.notes[-1] == "guessed, for no run showed their use: core"
     assert str(guessed["core"].initializer) == "normal(0.0, 0.02)"
     assert kept["core"].initializer is None
     assert not any("guessed" in note for note in kept.notes)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import fanin
+from fanin import FaninError
 from fanin.initializers import constant, normal, ones, zeros
 from fanin.plans import Plan
 from fanin.recipes._auto import BRANCH, RAW_BRANCH
@@ -177,3 +178,74 @@ def test_outputs_are_as_planned_in_real_passes(
             assert row.output is not None
             error = math.log(x.square().mean().item() / row.output) / 2
             assert abs(error) < 1.25 * beta + math.sqrt(5 * beta)
+
+
+class Quantizer(nn.Module):
+    """z to the nearest of the rows of a table, straight through."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.inside, self.outside = nn.Linear(4, 4), nn.Linear(4, 3)
+        self.codes, self.way = nn.Embedding(8, 4), way
+
+    def forward(self, x: Tensor) -> Tensor:
+        z, codes = self.inside(x), self.codes.weight
+        if self.way == "cdist":
+            chosen = codes[torch.cdist(z, codes).argmin(1)]
+        elif self.way == "differences":
+            chosen = self.codes(((z[:, None] - codes) ** 2).sum(-1).argmin(1))
+        else:
+            nearest = ((codes**2).sum(1) - 2 * z @ codes.t()).argmin(1)
+            ones = torch.zeros(len(z), 8).scatter_(1, nearest[:, None], 1)
+            one_hot = ones if self.way == "scatter" else F.one_hot(nearest, 8).float()
+            chosen = self.codes(nearest) if self.way == "rows" else one_hot @ codes
+        return self.outside(z + (chosen - z).detach())
+
+
+@pytest.mark.parametrize("way", ["rows", "scatter", "one_hot", "cdist", "differences"])
+def test_a_codebook_is_a_table_and_no_head(way: str) -> None:
+    plan = fanin.plan(Quantizer(way), torch.zeros(5, 4))
+    assert (plan["codes.weight"].role, plan["codes.weight"].initializer) == ("table", normal())
+    # z + (q - z) is q: rows of second moment 1.
+    assert scale(plan, "outside.weight") == pytest.approx(1.0)
+
+
+def test_the_scale_of_a_branch_that_carries_nothing_has_a_size() -> None:
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("codes", torch.zeros(4, 8))
+            self.up, self.mix = nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)
+            self.scale = nn.Parameter(0.01 * torch.ones(8))
+
+        def forward(self, i: Tensor) -> Tensor:
+            x = self.up(F.embedding(i, self.codes))
+            return x + self.scale * self.mix(x)
+
+    row = fanin.plan(Branch(), torch.arange(4))["scale"]
+    assert row.role == "scale"
+    assert row.initializer is not None
+
+
+def test_an_override_that_does_not_fit_names_its_parameter() -> None:
+    with pytest.raises(FaninError, match=r"1\.weight of shape \(8,\).*no fan-in"):
+        fanin.plan(
+            nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8)),
+            torch.zeros(1, 8),
+            overrides={"1.weight": "he_normal"},
+        )
+
+
+def test_an_unused_parameter_is_guessed_with_and_without_inputs() -> None:
+    class Unused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query, self.segments = nn.Linear(8, 8), nn.Parameter(torch.randn(2, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.query(x)
+
+    for inputs in (None, torch.zeros(1, 8)):
+        plan = fanin.plan(Unused(), inputs)
+        assert plan["segments"].initializer == normal(std=0.02)
+        assert any("segments" in note for note in plan.notes)

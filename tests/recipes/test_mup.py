@@ -95,3 +95,9 @@ def test_what_it_cannot_place_is_said(zoo: Any) -> None:
     tied = mup(base={"words.weight": (5, 2)})
     with pytest.raises(FaninError, match=r"words\.weight of shape \(5, 4\) is also head\.weight"):
         plan(Tied(4), recipe=tied)
+
+
+def test_an_override_keeps_the_learning_rate(zoo: Any) -> None:
+    base = dict(zoo.models["mlp"](8).named_parameters())
+    rows = plan(zoo.models["mlp"](32), recipe=mup(base=base), overrides={"4.weight": "zeros"})
+    assert (str(rows["4.weight"].initializer), rows["4.weight"].lr) == ("zeros()", 1 / 4)

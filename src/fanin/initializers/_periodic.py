@@ -24,8 +24,8 @@ def siren(omega: float = 30.0) -> VarianceScaling:
     0.002946278254943948
     """
     number = as_number(omega)
-    if not (math.isfinite(number) and number > 0):
-        raise FaninError(f"omega of siren is {omega!r}; it must be a finite number > 0.")
+    if not 1e-100 <= number <= 1e100:  # its square is a number, too
+        raise FaninError(f"omega of siren is {omega!r}; it must be from 1e-100 to 1e100.")
     return VarianceScaling(2.0 / number**2, "fan_in", "uniform")
 
 

@@ -103,7 +103,7 @@ def _planned(
         )
     guessed = [row.name for row in rows if row.why.startswith(GUESS)]
     if guessed:
-        notes.append(f"guessed, for the model was not run: {', '.join(guessed)}")
+        notes.append(f"guessed, for no run showed their use: {', '.join(guessed)}")
     return Plan(chosen.name, tuple(rows), tuple(notes))
 
 
@@ -166,7 +166,8 @@ def _decided(
     if param.name in given:
         axes = choice.axes if choice else None
         role = choice.role if choice else param.kind
-        return Choice(given[param.name], role, "as the override says", axes)
+        lr = choice.lr if choice else 1.0  # of the parametrization, whatever the values
+        return Choice(given[param.name], role, "as the override says", axes, lr=lr)
     if trains and not param.trainable and slot.has_value:
         return Choice(None, choice.role if choice else param.kind, "frozen, so kept as it is")
     guess = choice is not None and choice.why.startswith(GUESS)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Mapping
 
 from fanin.axes import Axes
+from fanin.errors import FaninError
 from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node, Use
@@ -57,10 +58,7 @@ class _Auto:
         run = self._run()
         if self._fit_tied(run):
             run = self._run()
-        made = {
-            name: self._choice(name, self.graph.nodes[positions[0]], run)
-            for name, positions in self.uses.items()
-        }
+        made = {name: self._choice(name, self._main(name), run) for name in self.uses}
         made |= self._recurrent(run)
         return {name: choice for name, choice in made.items() if choice is not None}
 
@@ -87,9 +85,11 @@ class _Auto:
     def _fit_tied(self, run: Propagation) -> bool:
         """Tables that are also heads, sized for what feeds the head in this run."""
         changed = False
-        for name, positions in self.uses.items():
-            heads = [one for one in positions if self.graph.nodes[one].op == "linear"]
+        for name in self.uses:
+            heads = self._uses_as(name, "linear")
             if name in self.fixed or name not in run.variances or not heads:
+                continue
+            if self._is_codebook(name):
                 continue
             fed = run.signals[self.graph.nodes[heads[0]].inputs[0]]
             if fed is None or fed.second <= 0 or self.params[name].kind == "shift":
@@ -143,12 +143,13 @@ class _Auto:
         tied = {
             self.params[name].shape[-1]: math.sqrt(HEAD / self.params[name].shape[-1])
             for name, found in ops.items()
-            if {"lookup", "linear"} <= found
+            if {"lookup", "linear"} <= found and not self._is_codebook(name)
         }
+        ends = {end for end in self.shares if self.graph.nodes[end].op == "scale"}
         for name, positions in self.uses.items():
             if name in self.fixed:
                 self.sizes[name] = self._rms(name)
-            elif not self.shares.keys() & positions:  # else as large as the branch is to be
+            elif not ends & set(positions):  # else as large as the branch is to be
                 size = self._size(name, ops[name], tied)
                 if size is not None:
                     self.sizes[name] = size
@@ -174,6 +175,16 @@ class _Auto:
             return 1.0 if made is None else abs(made)
         return None
 
+    def _is_codebook(self, name: str) -> bool:
+        """Whether products with a table decide which of its rows are looked up."""
+        chosen = 0
+        for position in self._uses_as(name, "lookup"):
+            chosen |= self.structure.above[position]
+        return all(chosen >> one & 1 for one in self._uses_as(name, "linear"))
+
+    def _uses_as(self, name: str, *ops: str) -> list[int]:
+        return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]
+
     def _follows_norm(self, position: int) -> bool:
         (source,) = self.graph.nodes[position].inputs
         return self.graph.nodes[source].op == "normalize"
@@ -196,16 +207,25 @@ class _Auto:
         kept = self.params[name].kept
         if name not in self.given and kept is not None:
             return kept
-        return self.given[name].std(self.params[name].shape, self._axes(name))
+        shape = self.params[name].shape
+        try:
+            return self.given[name].std(shape, self._axes(name))
+        except FaninError as error:
+            raise FaninError(f"{name} of shape {shape} cannot be drawn so: {error}") from None
 
     def _axes(self, name: str) -> Axes:
         use = self.graph.nodes[self.uses[name][0]].param
         assert use is not None
         return use.axes
 
-    def _choice(self, name: str, node: Node, run: Propagation) -> Choice | None:
+    def _main(self, name: str) -> int:
+        """The use that says what a parameter is."""
+        rows, products = self._uses_as(name, "lookup"), self._uses_as(name, "linear")
+        return (*rows, *products, *self.uses[name])[0]
+
+    def _choice(self, name: str, position: int, run: Propagation) -> Choice | None:
+        node = self.graph.nodes[position]
         assert node.param is not None
-        position = self.uses[name][0]
         reason = self.reasons.get(position, "")
         param = self.params[name]
         match node.op:
@@ -218,7 +238,8 @@ class _Auto:
                 role = _role(node.param.axes, param.shape)
                 return Choice(normal(std=run.sizes[name]), role, "given", node.param.axes)
             case "linear" | "lookup":
-                return self._drawn(run, name, "table", tied=name in run.variances)
+                tied = name in run.variances and not self._is_codebook(name)
+                return self._drawn(run, name, "table", tied)
             case "parameter":
                 return self._drawn(run, name, "token")
             case "scale":

@@ -103,9 +103,12 @@ class Graph:
         """The node whose elements a view shows; None for anything else.
 
         Of a slice of a concatenation that is the part of its shape; a concatenation with
-        nothing, as with an empty cache, shows what it was given.
+        nothing, as with an empty cache, shows what it was given; x + (q - x), by which a
+        gradient passes a quantizer, is q.
         """
         node = self.nodes[position]
+        if node.op == "add":
+            return self._restored(node)
         if node.op == "concat":
             parts = [one for one in node.inputs if 0 not in self.nodes[one].shape]
             return parts[0] if len(parts) == 1 else None
@@ -117,6 +120,19 @@ class Graph:
             if len(parts) == 1:
                 return parts[0]
         return node.inputs[0]
+
+    def _restored(self, node: Node) -> int | None:
+        """q of x + (q - x), and of x - (x - q)."""
+        for stream, other in (node.inputs, node.inputs[::-1]):
+            difference = self.nodes[other]
+            if difference.op != "add" or difference.label != "sub":
+                continue
+            left, right = difference.inputs
+            if node.label != "sub" and right == stream:
+                return left
+            if node.label == "sub" and (left, stream) == (stream, node.inputs[0]):
+                return right
+        return None
 
     def behind(self, position: int, ops: Collection[str] = CARRIERS) -> int:
         """The node that an activation comes from, operations of these kinds left out."""

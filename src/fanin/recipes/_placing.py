@@ -50,14 +50,13 @@ def _is_constant(param: Param) -> bool:
 def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     """The rule of the kind; the reason says where a run might have shown more."""
     choice = by_kind(param)
-    if choice is None and not ran and param.kind == "other" and len(param.shape) >= 2:
-        why = f"{GUESS}: small values; the model was not run"
-        return Choice(normal(std=_SMALL), "table", why)
-    if choice is None and not ran and param.kind == "other":
-        return Choice(None, "constant of the layer", f"{GUESS}: kept; the model was not run")
+    why = "the run did not use it" if ran else "the model was not run"
+    if choice is None and not used and param.kind == "other":
+        if len(param.shape) >= 2:
+            return Choice(normal(std=_SMALL), "table", f"{GUESS}: small values; {why}")
+        return Choice(None, "constant of the layer", f"{GUESS}: kept; {why}")
     if choice is None or used or param.kind in ("bias", "shift", "scale"):
         return choice
-    why = "the run did not use it" if ran else "the model was not run"
     return replace(choice, why=f"{choice.why}; {why}")
 
 

@@ -196,14 +196,16 @@ def _spectral(run: Propagation, position: int, use: Use, fed: Signal) -> Signal:
 
 def _scale(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     signal = inputs[0]
-    if signal is None:
-        return None
     source = run.graph.nodes[node.inputs[0]]
     if source.param is not None and "weight_norm" in source.param.through:
         return signal  # the norms of a weight are part of its size
-    if position in run.shares and node.param is not None and signal.second > 0:
-        size = float(f"{(run.target(position) / signal.second) ** 0.5:.9g}")
+    if position in run.shares and node.param is not None:
+        # A branch that carries nothing yet, or nothing that is known, counts as one of size one.
+        second = signal.second if signal is not None and signal.second > 0 else 1.0
+        size = float(f"{(run.target(position) / second) ** 0.5:.9g}")
         run.sizes.setdefault(node.param.name, size)
+    if signal is None:
+        return None
     return scaled(signal, run.size(node, 1.0))
 
 
@@ -247,6 +249,9 @@ def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
 
 
 def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    shown = run.graph.shown(position)
+    if shown is not None:
+        return run.signals[shown]
     a, b = inputs
     if a is None or b is None:  # a mask, or a buffer of unknown size
         return a or b

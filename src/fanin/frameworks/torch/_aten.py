@@ -56,7 +56,8 @@ def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[
     real = out.is_floating_point() or out.is_complex()
     active = any(isinstance(one, Activation) for one in entries)
     if not real and call.name not in ("split", "unbind", "split_with_sizes"):
-        return call.view("integers") if active else Constant()
+        label = _moves.ONE_HOT if _is_one_hot(call) else "integers"
+        return call.view(label) if active else Constant()
     handler = _TABLE.get(call.name)
     if handler is not None:
         return handler(call)
@@ -71,6 +72,17 @@ def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[
         if isinstance(call.entry(one), Weight):
             call.activation(one)  # it is used, whatever for
     return call.view(call.name if call.name in _moves.PLAIN_VIEWS else f"unknown: {call.name}")
+
+
+def _is_one_hot(call: Call) -> bool:
+    """Whether integers are compared with all those that they may be: how torch makes one-hots."""
+    if call.name != "eq" or not isinstance(call["other"], torch.Tensor):
+        return False
+    entries = [call.entry(call["self"]), call.entry(call["other"])]
+    known = [one.value for one in entries if isinstance(one, Constant) and one.value is not None]
+    classes = known[0].reshape(-1) if known else torch.zeros(0)
+    size = call.shape[-1] if call.shape else 0
+    return len(classes) == size > 1 and torch.equal(classes, torch.arange(size))
 
 
 def _side(call: Call, out: torch.Tensor, first: Entry) -> Entry:

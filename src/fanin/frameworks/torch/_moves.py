@@ -21,6 +21,9 @@ from fanin.frameworks.torch._views import (
 from fanin.frameworks.torch._weights import Weight, use
 
 
+ONE_HOT = "one_hot"  # the label of ones at computed positions, which pick rows of a table
+
+
 def _order(call: Call) -> list[int]:
     rank = call.first.dim()
     if call.name in ("permute", "permute_copy"):
@@ -237,6 +240,11 @@ def write(call: Call) -> Entry:
     names = ("self", "src", "source", "values", "value")
     tensors = [call[name] for name in names if isinstance(call.get(name), Tensor)]
     real = [one for one in tensors if not isinstance(call.entry(one), Constant)]
+    chosen = call.get("index")
+    if not real and call.name == "scatter" and isinstance(chosen, Tensor):
+        entry = call.entry(chosen)
+        if isinstance(entry, Activation):  # a constant written at positions that were computed
+            return call.recorder.emit("view", [entry], call.shape, label=ONE_HOT)
     if call.name == "copy" or not real:
         return same_as(call, call.get("src") if call.name == "copy" else call.first)
     if len(real) == 1:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fanin.frameworks.torch._call import Call
 from fanin.frameworks.torch._elementwise import plus
-from fanin.frameworks.torch._moves import look_up
+from fanin.frameworks.torch._moves import ONE_HOT, look_up
 from fanin.frameworks.torch._record import Activation, Entry
 from fanin.frameworks.torch._weights import Weight
 from fanin.recipes._graph import Op
@@ -44,11 +44,14 @@ def _product(
             label=call.name,
         )
     tensor = b if source is a else a
+    picks = call.activation(source)
+    if source is a and _is_one_hot(call, picks):
+        return look_up(call, tensor, weight, [roles.index("in")], [picks])
     reached = math.prod(
         size for size, role in zip(tensor.shape, roles, strict=False) if role == "out"
     )
     return call.recorder.linear(
-        call.activation(source),
+        picks,
         weight,
         roles,
         shape,
@@ -56,6 +59,13 @@ def _product(
         fans=(int(terms), int(reached)),
         label=call.name,
     )
+
+
+def _is_one_hot(call: Call, source: Activation) -> bool:
+    node = call.recorder.nodes[source.node]
+    while node.op == "view" and node.inputs and node.label != ONE_HOT:
+        node = call.recorder.nodes[node.inputs[0]]
+    return node.label == ONE_HOT
 
 
 def product(call: Call) -> Entry:
