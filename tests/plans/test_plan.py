@@ -164,7 +164,7 @@ def test_a_parameter_that_no_rule_places_is_an_error_or_kept() -> None:
     with pytest.raises(
         FaninError, match=r"odd has shape \(2, 3, 5, 7\) in a Odd, .*unplaced='keep'"
     ):
-        fanin.initialize(built, 0, torch.zeros(1, 4))
+        fanin.initialize(built, 0, initializer="he_normal")
     assert all(torch.equal(before[name], tensor) for name, tensor in values(built).items())
     plan = fanin.initialize(built, 0, torch.zeros(1, 4), unplaced="keep")
     assert plan["odd"].initializer is None

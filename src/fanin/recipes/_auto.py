@@ -211,7 +211,7 @@ class _Auto:
         try:
             return self.given[name].std(shape, self._axes(name))
         except FaninError as error:
-            raise FaninError(f"{name} of shape {shape} cannot be drawn so: {error}") from None
+            raise FaninError(f"{name} ({self.given[name]}): {error}") from None
 
     def _axes(self, name: str) -> Axes:
         use = self.graph.nodes[self.uses[name][0]].param

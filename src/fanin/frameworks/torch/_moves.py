@@ -20,7 +20,6 @@ from fanin.frameworks.torch._views import (
 )
 from fanin.frameworks.torch._weights import Weight, use
 
-
 ONE_HOT = "one_hot"  # the label of ones at computed positions, which pick rows of a table
 
 
