@@ -228,7 +228,9 @@ def test_the_scale_of_a_branch_that_carries_nothing_has_a_size() -> None:
 
 
 def test_an_override_that_does_not_fit_names_its_parameter() -> None:
-    with pytest.raises(FaninError, match=r"1\.weight \(he_normal\(\)\): shape \(8,\) has no fan-in"):
+    with pytest.raises(
+        FaninError, match=r"1\.weight \(he_normal\(\)\): shape \(8,\) has no fan-in"
+    ):
         fanin.plan(
             nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8)),
             torch.zeros(1, 8),

@@ -1,6 +1,5 @@
 """Initializers of networks of sines: SIREN, and random Fourier features."""
 
-
 from fanin.errors import FaninError, as_number
 from fanin.initializers._base import Initializer
 from fanin.initializers._entry import Entry
