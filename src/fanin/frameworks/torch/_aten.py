@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from fanin.frameworks.torch import _elementwise, _moves, _products, _reductions
+from fanin.frameworks.torch import _elementwise, _masks, _moves, _products, _reductions
 from fanin.frameworks.torch._call import Call, flat_tensors
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Noise
 from fanin.frameworks.torch._weights import Weight
@@ -19,7 +19,7 @@ _NOISE = {
 }
 
 # Functions element by element that torch does not mark as such.
-_POINTWISE = ("_prelu_kernel", "hardswish", "rrelu_with_noise", "rrelu_with_noise_functional")
+_POINTWISE = ("_prelu_kernel", "hardswish")
 
 # Of another tensor they take the shape and no values.
 FACTORIES = frozenset(
@@ -45,17 +45,29 @@ def translate(call: Call) -> list[Entry]:
     known = not any(isinstance(one, (Activation, Weight)) for one in entries)
     if known or call.name in FACTORIES:
         return [Constant(noise=_noise(call)) for _ in outs]
+    key = call.key()
+    before = call.recorder.made.get(key) if key is not None else None
+    if before is not None and _shows(call):
+        return before
     found = _first(call, outs[0], entries)
     made = found if isinstance(found, list) else [found]
     made += [_side(call, out, made[0]) for out in outs[len(made) :]]
+    _note_masks(call, made)
     _note_integers(call, entries, made)
+    call.recorder.note_twins(key, made)
     return made
+
+
+def _shows(call: Call) -> bool:
+    """Whether an operation only shows elements of what it got: the same again is the same."""
+    return call.name in _moves.VIEWS or call.name in _moves.PLAIN_VIEWS
 
 
 def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[Entry]:
     real = out.is_floating_point() or out.is_complex()
     active = any(isinstance(one, Activation) for one in entries)
-    if not real and call.name not in ("split", "unbind", "split_with_sizes"):
+    counts = _masks.compares(call) or (_masks.follows(call) and is_known(call.func))
+    if not real and not counts and call.name not in ("split", "unbind", "split_with_sizes"):
         label = _moves.ONE_HOT if _is_one_hot(call) else "integers"
         return call.view(label) if active else Constant()
     handler = _TABLE.get(call.name)
@@ -93,6 +105,19 @@ def _side(call: Call, out: torch.Tensor, first: Entry) -> Entry:
     return Constant()
 
 
+def _note_masks(call: Call, made: list[Entry]) -> None:
+    """What shows elements of masks, or counts them, is one."""
+    if not _masks.follows(call):
+        return
+    moved = call.name in _moves.TABLE or call.name in _moves.PLAIN_VIEWS
+    masks = call.recorder.masks
+    for out, entry in zip(flat_tensors(call.out), made, strict=False):
+        if not isinstance(entry, Activation) or entry.node in masks:
+            continue
+        if moved or not out.is_floating_point():
+            _masks.remember_view(call.recorder, entry.node)
+
+
 def _note_integers(call: Call, entries: list[Entry], made: list[Entry]) -> None:
     """What follows from integers and masks alone scales nothing."""
     nodes = call.recorder.integers
@@ -101,8 +126,10 @@ def _note_integers(call: Call, entries: list[Entry], made: list[Entry]) -> None:
         return
     integral = bool(active) and all(one.node in nodes for one in active)
     for out, entry in zip(flat_tensors(call.out), made, strict=False):
-        if isinstance(entry, Activation) and (
-            integral or not (out.is_floating_point() or out.is_complex())
+        if (
+            isinstance(entry, Activation)
+            and entry.node not in call.recorder.masks
+            and (integral or not (out.is_floating_point() or out.is_complex()))
         ):
             nodes.add(entry.node)
 

@@ -1,6 +1,6 @@
 """Call: one operation as it ran, its arguments by name."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +89,27 @@ class Call:
         """A dimension argument, counted from the front."""
         rank = self.first.dim() if of is None else of
         return int(self[name]) % max(rank, 1)
+
+    def key(self) -> Hashable:
+        """The operation and its arguments by value; None where a value is not known."""
+        unknown = any(
+            isinstance(self.entry(one), Constant) and self.number(one) is None
+            for one in self.inputs()
+        )
+        if unknown or torch.Tag.nondeterministic_seeded in self.func.tags:
+            return None
+        return self.func, self._by_value([self.args, sorted(self.kwargs.items())])
+
+    def _by_value(self, value: Any) -> Hashable:
+        if isinstance(value, (list, tuple)):
+            return tuple(self._by_value(one) for one in value)
+        if not isinstance(value, Tensor):
+            return repr(value)
+        entry = self.entry(value)
+        shape = tuple(value.shape)
+        if isinstance(entry, Activation):
+            return (self.recorder.twin(entry.node), shape)
+        return (self.number(value) if isinstance(entry, Constant) else entry, shape)
 
     def number(self, value: Any) -> float | None:
         """The number that an argument stands for: a scalar, or a constant of one value."""

@@ -1,17 +1,25 @@
 """Elementwise: sums, products and functions of one or more tensors, element by element."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from fanin.frameworks.torch._call import Call
-from fanin.frameworks.torch._record import Activation, Constant, Entry, Noise, mean_square
+from fanin.frameworks.torch._masks import REMOVES, compares, follows, inlined, is_mask, removes
+from fanin.frameworks.torch._masks import remember as remember_mask
+from fanin.frameworks.torch._record import (
+    Activation,
+    Constant,
+    Entry,
+    Formula,
+    Noise,
+    mean_square,
+)
 from fanin.frameworks.torch._statistics import centred, normalized, remember
 from fanin.frameworks.torch._weights import Weight
-
-# Beyond this an added constant is a mask: it removes what it is added to.
-_MASK = -1e4
 
 
 def _as_constant(call: Call, entry: Entry) -> Constant | None:
@@ -98,6 +106,8 @@ def plus(
     """An activation plus a parameter, a constant or another activation."""
     entry = call.entry(other)
     recorder = call.recorder
+    if removes(call, other):
+        return recorder.follow(value, recorder.emit("view", [value], shape, label="mask"))
     if isinstance(entry, Weight):
         return recorder.elementwise("shift", value, entry, shape, label)
     constant = _as_constant(call, entry)
@@ -105,7 +115,7 @@ def plus(
         return recorder.emit("add", [value, call.activation(other)], shape, label=label)
     known = constant.value
     if known is not None and known.numel() and not known.is_complex():
-        if float(known.min()) <= _MASK or constant.name == "mask":
+        if float(known.min()) <= REMOVES or constant.name == "mask":
             return recorder.follow(value, recorder.emit("view", [value], shape, label="mask"))
         if not known.any():
             return value if recorder.nodes[value.node].shape == tuple(shape) else call.view()
@@ -134,6 +144,8 @@ def multiply(call: Call) -> Entry:
     if number == 1 and tuple(first.shape) == call.shape:
         return value
     if number is not None:
+        return pointwise(call)
+    if is_mask(call, first) or is_mask(call, second):
         return pointwise(call)
     if not divides:
         return _times(call, value, second)
@@ -220,6 +232,22 @@ def _of_weights(call: Call, first: Tensor, second: Any) -> Entry:
     return entry.through(_label(call))
 
 
+def random_leaky(call: Call) -> Entry:
+    """rrelu: slopes below zero are drawn in training, and their mean else."""
+    low, high = (float(call[name]) for name in ("lower", "upper"))
+    mean_square = (low * low + low * high + high * high) / 3
+    slope = math.sqrt(mean_square) if call["training"] else (low + high) / 2
+    source = call.activation(call["self"])
+    made = call.recorder.emit(
+        "pointwise",
+        [source],
+        call.shape,
+        fn=lambda x: np.where(x < 0, slope * x, x),
+        label="rrelu",
+    )
+    return call.recorder.follow(source, made)
+
+
 def fused(call: Call) -> Entry:
     """addcmul and lerp, which are a product and a sum in one."""
     recorder, shape = call.recorder, call.shape
@@ -250,10 +278,11 @@ def pointwise(call: Call) -> Entry:
         assert isinstance(weight, Weight)
         return weight.through(_label(call))
     active = [one for one in call.inputs() if one in _Identity(real) or call.number(one) is None]
-    sources = [call.activation(one) for one in active]
-    made = recorder.emit(
-        "pointwise", sources, call.shape, fn=call.function(active), label=_label(call)
-    )
+    given = [call.activation(one) for one in active]
+    sources, fn = inlined(recorder, given, call.function(active))
+    made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=_label(call))
+    if compares(call) or follows(call):
+        remember_mask(recorder, made.node, Formula(tuple(one.node for one in sources), fn))
     if len(sources) == 1:
         recorder.follow(sources[0], made)
         remember(call, sources[0], made)
@@ -286,6 +315,7 @@ def _label(call: Call) -> str:
 TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
     **dict.fromkeys(("add", "sub", "rsub", "subtract"), add),
     **dict.fromkeys(("mul", "div", "multiply", "divide", "true_divide"), multiply),
+    **dict.fromkeys(("rrelu_with_noise", "rrelu_with_noise_functional", "rrelu"), random_leaky),
     **dict.fromkeys(("addcmul", "lerp"), fused),
     **dict.fromkeys(("native_dropout", "_fused_dropout"), native_dropout),
 }

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fanin.frameworks.torch._call import Call
+from fanin.frameworks.torch._masks import fills_far_below, is_mask, picked_by_mask, written_by_mask
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Layout
 from fanin.frameworks.torch._views import (
     Dims,
@@ -78,7 +79,7 @@ def same(call: Call) -> Entry:
     """A cast or a copy."""
     entry = call.entry(call.first)
     gains_reals = call.out.is_floating_point() and not call.first.is_floating_point()
-    if isinstance(entry, Activation) and gains_reals:
+    if isinstance(entry, Activation) and gains_reals and not is_mask(call, call.first):
         return call.view("cast")
     return entry
 
@@ -246,6 +247,9 @@ def write(call: Call) -> Entry:
             return call.recorder.emit("view", [entry], call.shape, label=ONE_HOT)
     if call.name == "copy" or not real:
         return same_as(call, call.get("src") if call.name == "copy" else call.first)
+    picked = written_by_mask(call)
+    if picked is not None:
+        return picked
     if len(real) == 1:
         return call.recorder.emit("view", [call.activation(real[0])], call.shape, label="write")
     sources = [call.activation(one) for one in real]
@@ -264,6 +268,11 @@ def same_as(call: Call, tensor: Tensor) -> Entry:
 
 def either(call: Call) -> Entry:
     """where and masked_fill: a mask picks one of two."""
+    mask = call.get("condition") if call.name == "where" else call["mask"]
+    names = ("self", "other") if call.name == "where" else ("value", "self")
+    there, elsewhere = (call.get(name) for name in names)
+    if is_mask(call, mask) and not any(fills_far_below(call, one) for one in (there, elsewhere)):
+        return picked_by_mask(call, mask, there, elsewhere)
     tensors = [call.get(name) for name in ("self", "other", "value")]
     real = [
         one
@@ -298,6 +307,10 @@ TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
     ),
     **dict.fromkeys(("where", "masked_fill"), either),
 }
+
+# What shows elements of its argument.
+VIEWS = frozenset((*_VIEWS, "select", "slice", "narrow", "split", "split_with_sizes", "chunk"))
+VIEWS |= {"unsafe_split", "unsafe_chunk", "unbind"}
 
 # Views by hand-over: their label is their name, nothing of their axes is followed.
 PLAIN_VIEWS = frozenset(

@@ -1,7 +1,7 @@
 """Recorder: the nodes seen so far, and what each tensor of the run is."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,6 +75,14 @@ class Piece:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A tensor as a function of the nodes `sources`, element by element."""
+
+    sources: tuple[int, ...]
+    fn: Callable[..., Values]
+
+
 class Recorder:
     """Collects nodes; knows every tensor of the run by its identity."""
 
@@ -87,7 +95,11 @@ class Recorder:
         self.squares: dict[int, int] = {}  # node of x**2 -> node of x
         self.centred: dict[int, int] = {}  # node of x - mean(x) -> node of x
         self.integers: set[int] = set()  # nodes made of integers and masks alone
+        self.masks: dict[int, Formula] = {}  # nodes made of comparisons of activations alone
+        self.removing: set[int] = set()  # masks that hold numbers far below zero
         self.parametric: set[int] = set()  # nodes that depend on no input
+        self.made: dict[Hashable, list[Entry]] = {}  # what an operation made of its arguments
+        self.twins: dict[int, int] = {}  # node -> the first node that has the same values
         self.layouts: dict[int, Layout] = {}
         self.pieces: dict[int, list[Piece]] = {}
         self._entries: dict[int, tuple[Tensor, Entry]] = {}  # the tensor keeps its id taken
@@ -205,6 +217,18 @@ class Recorder:
         if len(made) == 1:
             return made[0]
         return self.emit("concat", made, whole, label="cat")
+
+    def twin(self, node: int) -> int:
+        """The first node that was computed in the same way from the same values."""
+        return self.twins.get(node, node)
+
+    def note_twins(self, key: Hashable, made: list["Entry"]) -> None:
+        """Notes what an operation made of its arguments, and that it made it before."""
+        if key is None:
+            return
+        for new, old in zip(made, self.made.setdefault(key, made), strict=True):
+            if isinstance(new, Activation) and isinstance(old, Activation) and new != old:
+                self.twins[new.node] = self.twin(old.node)
 
     def follow(self, before: Activation, after: Activation) -> Activation:
         """`after` has its features where `before` has them."""
