@@ -1,6 +1,5 @@
 """Pitfalls of initialization, each found under its id, with a remedy that heals it."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -140,19 +139,6 @@ def test_a_large_negative_bias_kills_a_layer(network: Build, batch: Batch, layer
     assert f"zeros() for the bias of {layer}" in backward.fix
 
 
-def test_one_seed_for_several_layers(batch: Batch) -> None:
-    layers = []
-    for out in (64, 32, 10):
-        line = nn.Linear(32 if layers and out == 10 else 64, out)
-        torch.manual_seed(0)
-        nn.init.kaiming_normal_(line.weight)
-        layers += [line, nn.ReLU()]
-    one = found(fanin.check(nn.Sequential(*layers[:-1]), *batch), "F09")
-    assert (one.severity, one.layer) == ("error", "0.weight")
-    assert "2.weight, 4.weight" in one.measured
-    assert "fanin.initialize(model, seed=0" in one.fix
-
-
 def test_two_zero_weights_in_series_in_a_branch(batch: Batch) -> None:
     class Block(nn.Module):
         def __init__(self) -> None:
@@ -249,22 +235,6 @@ def test_data_that_are_not_finite(network: Build, batch: Batch) -> None:
     inputs[3, 5] = float("nan")
     one = found(fanin.check(network(3, 64, nn.ReLU, normal), inputs), "F01")
     assert one.fix.startswith("Clean the data")
-
-
-def test_a_copy_that_is_not_trained_is_no_repetition() -> None:
-    class Targets(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.q = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
-            self.target = copy.deepcopy(self.q)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                wanted = self.target(x)
-            return self.q(x) - wanted
-
-    checkup = fanin.check(Targets(), torch.randn(64, 16))
-    assert not [one for one in checkup.findings if one.id == "F09"]
 
 
 def test_one_number_beside_other_inputs_is_no_constant_input() -> None:

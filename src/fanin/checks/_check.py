@@ -7,6 +7,7 @@ from typing import Any
 from fanin.checks._activity import dead_units, deep_sigmoid, saturation
 from fanin.checks._backward import backward_scale
 from fanin.checks._checkup import Checkup, Conditions
+from fanin.checks._copies import same_values
 from fanin.checks._ends import collapse, initial_loss, input_scale
 from fanin.checks._finding import SEVERITIES, Finding
 from fanin.checks._finite import non_finite
@@ -16,7 +17,7 @@ from fanin.checks._layers import layers
 from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement, measured
 from fanin.checks._rules import chosen
-from fanin.checks._symmetry import same_values, symmetry, zero_weights
+from fanin.checks._symmetry import symmetry, zero_weights
 from fanin.errors import FaninError
 from fanin.streams import check_seed
 

@@ -183,12 +183,15 @@ _RULES = (
         "same-values",
         "two layers hold the same random numbers",
         "The values of every pair of weights that are not tied, up to a factor; the smaller one "
-        "against the start of the larger.",
+        "against the start of the larger. Copies that work side by side are a note.",
+        "two weights hold the same random-looking numbers, and one works behind the other, or both "
+        "get the same gradient",
         "",
-        "two weights hold the same random-looking numbers",
-        "One seed or one generator was used for several layers. Layers that should be independent "
-        "are copies, which theory excludes.",
-        "Tied weights, structured values (identity, ranges, tables), frozen copies.",
+        "One seed or one generator was used for several layers, or one was copied. Layers that "
+        "should be independent are not, which theory excludes; networks train from there all the "
+        "same.",
+        "Tied weights, structured values (identity, ranges, tables), frozen copies and those that "
+        "the loss does not reach.",
         "One seed per layer: fanin.initialize(model, seed=0) gives every parameter its own stream.",
         "Independence is assumed by He et al. 2015, section 2.2.",
     ),

@@ -1,15 +1,10 @@
-"""Symmetry: F08 equal units, F09 equal numbers in different layers, F10 weights that stay zero."""
+"""Symmetry: F08 equal units, F10 weights that stay zero."""
 
 from collections.abc import Iterator
-
-import numpy as np
 
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
-
-_COMPARED = 32  # values, from the start
-_ALIKE = 1e-2  # relative: more than rounding to 16 bits does, and never chance
 
 
 def symmetry(m: Measurement) -> Iterator[Finding]:
@@ -89,53 +84,6 @@ def _weights(m: Measurement) -> Iterator[tuple[int, str]]:
         if unit.name not in seen and unit.name in m.values:
             seen.add(unit.name)
             yield at, unit.name
-
-
-def same_values(m: Measurement) -> Iterator[Finding]:
-    """F09: one finding for each set of weights with the same numbers."""
-    names, starts = [], []
-    for name, values in m.values.items():
-        if len(values.shape) < 2 or name in m.frozen or len(values.start) < _COMPARED:
-            continue
-        if name not in m.weight_gradients:  # a copy that is not trained: a target network
-            continue
-        some = np.array(values.start[:_COMPARED])
-        if _looks_random(some):
-            names.append(name)
-            starts.append(some / np.linalg.norm(some))
-    if len(names) < 2:
-        return
-    matrix = np.array(starts)
-    alike = np.abs(matrix @ matrix.T) > 1 - _ALIKE**2
-    seen: set[int] = set()
-    for one in range(len(names)):
-        others = [int(at) for at in np.flatnonzero(alike[one]) if at > one and at not in seen]
-        if one in seen or not others:
-            continue
-        seen.update(others)
-        listed = ", ".join(names[at] for at in others[:3])
-        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        yield Finding(
-            "F09",
-            "error",
-            names[one],
-            f"the same numbers, up to a factor, as {listed}{more}",
-            "independent numbers",
-            "any two weights",
-            "One seed, or one generator's state, was used for several layers; they are not tied.",
-            "One stream per parameter: fanin.initialize(model, seed=0, inputs=x), or seed once, "
-            "before the first layer.",
-            float(len(others) + 1),
-        )
-
-
-def _looks_random(some: np.ndarray) -> bool:
-    """Nearly all different, and up and down: no table, no range, no structure of few values."""
-    if not np.isfinite(some).all() or not some.any():
-        return False
-    steps = np.sign(np.diff(some))
-    turns = int((steps[1:] * steps[:-1] < 0).sum())
-    return len(np.unique(np.abs(some))) >= 0.9 * len(some) and turns >= len(some) // 3
 
 
 def zero_weights(m: Measurement) -> Iterator[Finding]:

@@ -1,0 +1,114 @@
+"""Copies: F09, weights that hold the same random numbers."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from fanin.checks._finding import Finding, Severity
+from fanin.checks._measurement import Measurement
+
+_COMPARED = 32  # values, from the start
+_ALIKE = 1e-2  # relative: more than rounding to 16 bits does, and never chance
+_LISTED = 3
+
+
+def same_values(m: Measurement) -> Iterator[Finding]:
+    """F09: one finding for each set of weights with the same numbers, or of modules with them."""
+    modules: dict[tuple[str, ...], list[list[str]]] = {}
+    for names in _sets(m):
+        modules.setdefault(_without_common_end(names), []).append(names)
+    for places, several in modules.items():
+        worst = max(several, key=lambda names: _severity(m, names)[0] == "warning")
+        severity, why = _severity(m, worst)
+        shown: Sequence[str] = places if len(several) > 1 else several[0]
+        listed = ", ".join(shown[1 : 1 + _LISTED])
+        more = f" and {len(shown) - 1 - _LISTED} more" if len(shown) > 1 + _LISTED else ""
+        weights = f", in {len(several)} weights" if len(several) > 1 else ""
+        yield Finding(
+            "F09",
+            severity,
+            shown[0],
+            f"the same numbers, up to a factor, as {listed}{more}{weights}",
+            "independent numbers",
+            "any two weights",
+            why,
+            "One stream per parameter: fanin.initialize(model, seed=0, inputs=x), or seed once, "
+            "before the first layer.",
+            float(len(shown)),
+        )
+
+
+def _sets(m: Measurement) -> Iterator[list[str]]:
+    """Trained weights with the same random numbers, up to a factor, in the order of the model."""
+    names, starts = [], []
+    for name, values in m.values.items():
+        if len(values.shape) < 2 or name in m.frozen or len(values.start) < _COMPARED:
+            continue
+        if name not in m.weight_gradients:  # a copy that is not trained: a target network
+            continue
+        some = np.array(values.start[:_COMPARED])
+        if _looks_random(some):
+            names.append(name)
+            starts.append(some / np.linalg.norm(some))
+    if len(names) < 2:
+        return
+    matrix = np.array(starts)
+    alike = np.abs(matrix @ matrix.T) > 1 - _ALIKE**2
+    seen: set[int] = set()
+    for one in range(len(names)):
+        others = [int(at) for at in np.flatnonzero(alike[one]) if at > one and at not in seen]
+        if one not in seen and others:
+            seen.update(others)
+            yield [names[one], *(names[at] for at in others)]
+
+
+def _looks_random(some: np.ndarray) -> bool:
+    """Nearly all different, and up and down: no table, no range, no structure of few values."""
+    if not np.isfinite(some).all() or not some.any():
+        return False
+    steps = np.sign(np.diff(some))
+    turns = int((steps[1:] * steps[:-1] < 0).sum())
+    return len(np.unique(np.abs(some))) >= 0.9 * len(some) and turns >= len(some) // 3
+
+
+def _without_common_end(names: Sequence[str]) -> tuple[str, ...]:
+    """Where the names differ: the modules of which these weights are the same part."""
+    parts = [name.split(".") for name in names]
+    while min(map(len, parts)) > 1 and len({one[-1] for one in parts}) == 1:
+        parts = [one[:-1] for one in parts]
+    return tuple(".".join(one) for one in parts)
+
+
+def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
+    """A warning for copies that work one behind another, or never part; else a note."""
+    used = [_uses(m, name) for name in names]
+    above = m.chains.structure.above
+    if any(
+        above[late] >> early & 1
+        for one, first in enumerate(used)
+        for other, second in enumerate(used)
+        if one != other
+        for early in first
+        for late in second
+    ):
+        return "warning", (
+            "One seed, one generator's state or one module that was copied made several layers "
+            "that work one behind another; theory takes them for independent."
+        )
+    gradients = [m.weight_gradients[name].norm for name in names]
+    if min(gradients) > 0 and math.isclose(max(gradients), min(gradients), rel_tol=1e-5):
+        return "warning", "These copies get equal gradients: they stay copies, and do one's work."
+    return "note", (
+        "They work side by side, so nothing is wrong with the signal; they start as one and the "
+        "same function, which an ensemble is made to avoid."
+    )
+
+
+def _uses(m: Measurement, name: str) -> list[int]:
+    """The nodes that use a parameter."""
+    return [
+        at
+        for at, node in enumerate(m.nodes)
+        if any(use.name == name for use in (*((node.param,) if node.param else ()), *node.uses))
+    ]
