@@ -1,6 +1,7 @@
 """What all tests share: reproducible property tests, and every back end in turn."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -9,12 +10,33 @@ from hypothesis import settings
 
 from fanin.streams import backends, use_backend
 
-# TensorFlow, which Keras takes by default, is not installed; Keras writes its settings at import.
+# TensorFlow, which Keras takes by default, is not installed.
 os.environ.setdefault("KERAS_BACKEND", "torch")
-os.environ.setdefault("KERAS_HOME", tempfile.mkdtemp(prefix="fanin-tests-keras-"))
 
 settings.register_profile("fanin", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("fanin")
+
+
+# Whatever tests, the libraries that they run and their processes put into the temporary directory
+# (Keras its settings, torch what it compiled) lies in one folder, which goes with the run.
+# Processes of xdist inherit it. `--basetemp FOLDER` keeps the tests' own files.
+_INHERITED = "FANIN_TESTS_TEMPORARY"
+_folder = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _INHERITED not in os.environ:
+        config.stash[_folder] = tempfile.mkdtemp(prefix="fanin-tests-")
+        os.environ[_INHERITED] = os.environ["TMPDIR"] = config.stash[_folder]
+    tempfile.tempdir = os.environ[_INHERITED]
+    os.environ["KERAS_HOME"] = os.environ[_INHERITED]
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.environ[_INHERITED]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    folder = config.stash.get(_folder, None)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=backends())
