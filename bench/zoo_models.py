@@ -76,7 +76,7 @@ TIMM: dict[str, int] = {
 _BATCHES = {"levit_128s": 8, "resnest14d": 8, "rexnet_100": 8}
 
 # transformers model types with what makes them small; the class is the one that Auto* finds.
-_TEXT = {
+TEXT = {
     "hidden_size": 160,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
@@ -87,16 +87,16 @@ _TEXT = {
 _GPT = {"n_embd": 128, "n_layer": 4, "n_head": 4, "vocab_size": 1000, "n_positions": 128}
 _KEYS = {"num_key_value_heads": 2, "head_dim": 32}
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "albert": ("MaskedLM", {**_TEXT, "embedding_size": 64}),
-    "bert": ("MaskedLM", _TEXT),
-    "roberta": ("MaskedLM", _TEXT),
-    "electra": ("MaskedLM", {**_TEXT, "embedding_size": 64}),
+    "albert": ("MaskedLM", {**TEXT, "embedding_size": 64}),
+    "bert": ("MaskedLM", TEXT),
+    "roberta": ("MaskedLM", TEXT),
+    "electra": ("MaskedLM", {**TEXT, "embedding_size": 64}),
     "distilbert": (
         "MaskedLM",
         {"dim": 128, "n_layers": 4, "n_heads": 4, "hidden_dim": 256, "vocab_size": 1000},
     ),
-    "deberta-v2": ("MaskedLM", {**_TEXT, "relative_attention": True, "position_buckets": 32}),
-    "modernbert": ("MaskedLM", {**_TEXT, "pad_token_id": 0}),
+    "deberta-v2": ("MaskedLM", {**TEXT, "relative_attention": True, "position_buckets": 32}),
+    "modernbert": ("MaskedLM", {**TEXT, "pad_token_id": 0}),
     "gpt2": ("CausalLM", _GPT),
     "gpt_neo": (
         "CausalLM",
@@ -109,23 +109,23 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
             "max_position_embeddings": 160,
         },
     ),
-    "gpt_neox": ("CausalLM", _TEXT),
+    "gpt_neox": ("CausalLM", TEXT),
     "gptj": ("CausalLM", {**_GPT, "rotary_dim": 16}),
     "bloom": ("CausalLM", {"hidden_size": 128, "n_layer": 4, "n_head": 4, "vocab_size": 1000}),
     "opt": (
         "CausalLM",
-        {**_TEXT, "ffn_dim": 256, "word_embed_proj_dim": 128},
+        {**TEXT, "ffn_dim": 256, "word_embed_proj_dim": 128},
     ),
-    "llama": ("CausalLM", {**_TEXT, "num_key_value_heads": 2}),
-    "mistral": ("CausalLM", {**_TEXT, **_KEYS}),
-    "mixtral": ("CausalLM", {**_TEXT, **_KEYS, "num_local_experts": 4}),
-    "qwen2": ("CausalLM", {**_TEXT, "num_key_value_heads": 2}),
-    "qwen3": ("CausalLM", {**_TEXT, **_KEYS}),
-    "gemma2": ("CausalLM", {**_TEXT, **_KEYS, "query_pre_attn_scalar": 32}),
-    "phi": ("CausalLM", _TEXT),
-    "falcon": ("CausalLM", _TEXT),
-    "olmo2": ("CausalLM", _TEXT),
-    "stablelm": ("CausalLM", {**_TEXT, "num_key_value_heads": 4}),
+    "llama": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
+    "mistral": ("CausalLM", {**TEXT, **_KEYS}),
+    "mixtral": ("CausalLM", {**TEXT, **_KEYS, "num_local_experts": 4}),
+    "qwen2": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
+    "qwen3": ("CausalLM", {**TEXT, **_KEYS}),
+    "gemma2": ("CausalLM", {**TEXT, **_KEYS, "query_pre_attn_scalar": 32}),
+    "phi": ("CausalLM", TEXT),
+    "falcon": ("CausalLM", TEXT),
+    "olmo2": ("CausalLM", TEXT),
+    "stablelm": ("CausalLM", {**TEXT, "num_key_value_heads": 4}),
     "mamba": ("CausalLM", {"hidden_size": 128, "num_hidden_layers": 4, "vocab_size": 1000}),
     "rwkv": (
         "CausalLM",
@@ -156,8 +156,8 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
             "max_position_embeddings": 160,
         },
     ),
-    "vit": ("ImageClassification", {**_TEXT, "image_size": 64}),
-    "dinov2": ("ImageClassification", {**_TEXT, "image_size": 70, "patch_size": 14}),
+    "vit": ("ImageClassification", {**TEXT, "image_size": 64}),
+    "dinov2": ("ImageClassification", {**TEXT, "image_size": 70, "patch_size": 14}),
     "convnext": (
         "ImageClassification",
         {"depths": [2, 2, 2, 2], "hidden_sizes": [32, 64, 96, 128]},
@@ -171,16 +171,19 @@ def timm_model(name: str) -> Built:
     """A factory, and inputs of unit variance."""
     import timm
 
-    shape = (_BATCHES.get(name, 2), 3, TIMM[name], TIMM[name])
-    return lambda: timm.create_model(name), torch.randn(shape)
+    return lambda: timm.create_model(name), noise(_BATCHES.get(name, 2), 3, TIMM[name], TIMM[name])
 
 
-def transformers_model(name: str, batch: int = 2) -> Built:
+def noise(*shape: int) -> torch.Tensor:
+    """Inputs of unit variance."""
+    return torch.randn(shape)
+
+
+def of_transformers(name: str, task: str, options: dict[str, Any], batch: int = 2) -> Built:
     """A factory, and random tokens or pixels."""
     import transformers
 
     transformers.logging.set_verbosity_error()
-    task, options = TRANSFORMERS[name]
     config = transformers.AutoConfig.for_model(name, **options)
     auto = getattr(transformers, f"AutoModelFor{task}")
     if task == "ImageClassification":
@@ -199,7 +202,7 @@ def build(name: str) -> Built:
     import torchvision_ops  # noqa: F401
 
     _, slash, kind = name.rpartition("/")
-    return transformers_model(kind) if slash else timm_model(name)
+    return of_transformers(kind, *TRANSFORMERS[kind]) if slash else timm_model(name)
 
 
 NAMES = (*TIMM, *(f"transformers/{name}" for name in TRANSFORMERS))
