@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torchvision_ops  # noqa: F401
+import zoo_fresh
 import zoo_models
+import zoo_swept
 import zoo_table
 from torch import nn
 from zoo_judge import SEED, judge
@@ -29,10 +32,21 @@ from zoo_judge import SEED, judge
 import fanin
 
 
+# The lists, and the heading of each in docs/zoo.md.
+LISTS = {"plan": zoo_models, "swept": zoo_swept, "fresh": zoo_fresh}
+NAMES = tuple(name for models in LISTS.values() for name in models.NAMES)
+
+
+def build(name: str) -> zoo_models.Built:
+    """A factory of the model of this name, and inputs."""
+    models = next(one for one in LISTS.values() if name in one.NAMES)
+    return models.build(name)
+
+
 def measure(name: str, peers: bool = False) -> dict[str, Any]:
     """All that is measured of one model; each initialization is of a model built anew."""
     torch.manual_seed(SEED)
-    factory, inputs = zoo_models.build(name)
+    factory, inputs = build(name)
     model, one = factory(), {"model": name}
     one["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     one["auto"] = _ours(model, inputs)
@@ -95,6 +109,8 @@ def _attempt(what: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]
 
 
 def _printed(one: dict[str, Any], spent: float) -> str:
+    if "error" in one:
+        return f"{one['model']:32} FAIL {one['error']}"
     auto = one["auto"]
     low, high = auto["ratios"] or (math.nan, math.nan)
     lines = [
@@ -132,21 +148,25 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     done = _finished(arguments.out)
-    for name in arguments.names or zoo_models.NAMES:
+    for name in arguments.names or NAMES:
         if name in done and not arguments.again:
             continue
         start = time.perf_counter()
         try:
             one = measure(name, arguments.peers)
         except Exception as error:  # the others are to be measured all the same
-            print(f"{name:32} FAIL {type(error).__name__}: {error}", flush=True)
-            continue
+            one = {"model": name, "error": f"{type(error).__name__}: {error}"[:200]}
         done[name] = done.get(name, {}) | one
+        if "error" not in one:
+            done[name].pop("error", None)
         with arguments.out.open("a") as file:
             file.write(json.dumps(done[name]) + "\n")
         print(_printed(one, time.perf_counter() - start), flush=True)
     if arguments.docs:
-        zoo_table.write([done[name] for name in zoo_models.NAMES if name in done])
+        lists = LISTS.items()
+        zoo_table.write(
+            {key: [done[one] for one in models.NAMES if one in done] for key, models in lists}
+        )
 
 
 if __name__ == "__main__":

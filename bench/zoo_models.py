@@ -199,8 +199,6 @@ def of_transformers(name: str, task: str, options: dict[str, Any], batch: int = 
 
 def build(name: str) -> Built:
     """The model of a row: timm's by its name, transformers' by "transformers/" and its type."""
-    import torchvision_ops  # noqa: F401
-
     _, slash, kind = name.rpartition("/")
     return of_transformers(kind, *TRANSFORMERS[kind]) if slash else timm_model(name)
 

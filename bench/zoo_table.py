@@ -1,19 +1,29 @@
 """Write what bench/zoo.py measured into docs/zoo.md, between its marks."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import zoo_known
+from zoo_judge import SPAN
 
+_HEAD = (
+    "model | parameters | plan, s | apply, s | weights | RMS / plan | outside | streams "
+    "| chains | without inputs: RMS"
+)
 PAGE = Path(__file__).parents[1] / "docs" / "zoo.md"
 Found = dict[str, Any]
 
 
-def write(done: Sequence[Found]) -> None:
+def write(lists: Mapping[str, Sequence[Found]]) -> None:
+    """Each list's table of plans; sums and peers of the list "plan" alone."""
     text = PAGE.read_text("utf-8")
-    for name, table in tables(done).items():
+    made = tables(lists["plan"])
+    for name, done in lists.items():
+        made[name] = _table(_HEAD, map(_beside_plan, done))
+        made[f"{name} share"] = _share(done) + "\n"
+    for name, table in made.items():
         before, opening, rest = text.partition(f"<!-- {name} -->\n")
         _, closing, after = rest.partition(f"<!-- /{name} -->\n")
         if not opening or not closing:
@@ -26,11 +36,6 @@ def tables(done: Sequence[Found]) -> dict[str, str]:
     """The tables of the page in Markdown, by the name in their marks."""
     return {
         "sums": "\n".join(_sums(done)) + "\n",
-        "plan": _table(
-            "model | parameters | plan, s | apply, s | weights | RMS / plan | outside | streams "
-            "| chains | without inputs: RMS",
-            map(_beside_plan, done),
-        ),
         "peers": _table(
             "model | drawn: AnyInit | s: auto | AnyInit | RMS: auto | AnyInit | own "
             "| gradients: auto | AnyInit | own",
@@ -45,7 +50,25 @@ def _table(head: str, rows: Iterator[Sequence[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
 
 
+def passes(one: Found) -> bool:
+    """Whether a model is planned and as planned: all placed, finite, inside, no steep gradient."""
+    if "error" in one:
+        return False
+    auto, bare = one["auto"], one["bare"]
+    placed = not auto["unplaced"] and not bare["unplaced"]
+    finite = auto["finite"] and bare["finite"]
+    return placed and finite and not auto["outside"] and _worst(auto) <= SPAN
+
+
+def _share(done: Sequence[Found]) -> str:
+    good = sum(map(passes, done))
+    failing = ", ".join(_name(one) for one in done if not passes(one))
+    return f"{good} of {len(done)} models pass" + (f"; not: {failing}." if failing else ".")
+
+
 def _beside_plan(one: Found) -> list[str]:
+    if "error" in one:
+        return [_name(one), f"failed: {one['error']}", *[""] * (_HEAD.count("|") - 1)]
     auto = one["auto"]
     return [
         _name(one),
@@ -82,7 +105,7 @@ def _beside_peers(one: Found) -> list[str]:
 def _exceptions(done: Sequence[Found]) -> Iterator[Found]:
     for one in done:
         auto = one["auto"]
-        if auto["outside"] or _worst(auto) > 20 or one["model"] in zoo_known.SPANS:
+        if auto["outside"] or _worst(auto) > SPAN or one["model"] in zoo_known.SPANS:
             yield one
 
 
@@ -117,7 +140,7 @@ def _summary(found: Sequence[Found]) -> str:
     ran = [one for one in found if "error" not in one]
     endless = sum(not one["finite"] for one in ran)
     wide = sum(_rms(one)[1] / max(_rms(one)[0], 1e-300) > 1e4 for one in ran if one["finite"])
-    steep = sum(_worst(one) > 20 for one in ran)
+    steep = sum(_worst(one) > SPAN for one in ran)
     words = [
         f"{len(found) - len(ran)} failed",
         f"{endless} not finite",
