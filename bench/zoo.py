@@ -31,7 +31,6 @@ from zoo_judge import SEED, judge
 
 import fanin
 
-
 # The lists, and the heading of each in docs/zoo.md.
 LISTS = {"plan": zoo_models, "swept": zoo_swept, "fresh": zoo_fresh}
 NAMES = tuple(name for models in LISTS.values() for name in models.NAMES)

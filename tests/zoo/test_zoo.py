@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-zoo, judge, known, models = map(
-    importlib.import_module, ("zoo", "zoo_judge", "zoo_known", "zoo_models")
+zoo, judge, known, models, swept = map(
+    importlib.import_module, ("zoo", "zoo_judge", "zoo_known", "zoo_models", "zoo_swept")
 )
 
 pytestmark = [
@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=models.NAMES)
+@pytest.fixture(scope="module", params=(*models.NAMES, *swept.NAMES))
 def measured(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Everything that bench/zoo.py measures of a model, without its peers."""
     import torch
@@ -62,4 +62,4 @@ def test_gradients_neither_vanish_nor_explode(measured: dict[str, Any]) -> None:
 def test_the_list_is_as_long_as_promised() -> None:
     assert len(models.TIMM) >= 40
     assert len(models.TRANSFORMERS) >= 20
-    assert known.OUTSIDE.keys() | known.SPANS.keys() <= set(models.NAMES)
+    assert known.OUTSIDE.keys() | known.SPANS.keys() <= {*models.NAMES, *swept.NAMES}
