@@ -143,3 +143,70 @@ POINTWISE: dict[str, Idiom] = {
 def test_functions_element_by_element(name: str) -> None:
     planned, measured = planned_and_measured(POINTWISE[name])
     assert planned == pytest.approx(measured, rel=0.1)
+
+
+def centre(x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True)
+
+
+def mean_square(x: Tensor) -> Tensor:
+    return x.pow(2).mean(-1, keepdim=True)
+
+
+def by_var_mean(x: Tensor) -> Tensor:
+    variance, mean = torch.var_mean(x, -1, keepdim=True)
+    return (x - mean) / torch.sqrt(variance + 1e-5)
+
+
+def by_moments(x: Tensor) -> Tensor:
+    mean = x.mean(-1, keepdim=True)
+    return (x - mean) * torch.rsqrt((x * x).mean(-1, keepdim=True) - mean * mean + 1e-5)
+
+
+def of_groups(x: Tensor) -> Tensor:
+    parts = x.view(*x.shape[:-1], 8, -1)
+    deviation = (parts.var(-1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+    return (centre(parts) / deviation).view(x.shape)
+
+
+def squashed(x: Tensor) -> Tensor:
+    size = x.pow(2).sum(-1, keepdim=True)
+    return size / (1 + size) * x / size.sqrt()
+
+
+NORMS: dict[str, Idiom] = {
+    "mean taken away twice": lambda x: centre(x) * torch.rsqrt(mean_square(centre(x)) + 1e-5),
+    "and over its root": lambda x: centre(x) / torch.sqrt(mean_square(centre(x)) + 1e-5),
+    "square as a product": lambda x: (
+        centre(x) / torch.sqrt((centre(x) * centre(x)).mean(-1, keepdim=True) + 1e-5)
+    ),
+    "std": lambda x: centre(x) / (x.std(-1, keepdim=True) + 1e-6),
+    "var": lambda x: centre(x) * x.var(-1, keepdim=True, unbiased=False).clamp(min=1e-6).rsqrt(),
+    "unsqueezed": lambda x: (x - x.mean(-1).unsqueeze(-1)) / x.std(-1)[..., None],
+    "div_": lambda x: centre(x).div_(x.std(-1, keepdim=True) + 1e-5),
+    "var_mean": by_var_mean,
+    "mean of squares less square": by_moments,
+    "groups": of_groups,
+    "batch": lambda x: (x - x.mean(0)) / x.std(0),
+    "rms by norm": lambda x: x / (x.norm(dim=-1, keepdim=True) * x.shape[-1] ** -0.5 + 1e-6),
+    "rms by norm, scaled before": lambda x: 16 * x / x.norm(dim=-1, keepdim=True),
+    "normalize": lambda x: F.normalize(x, dim=-1) * x.shape[-1] ** 0.5,
+    "rms of size": lambda x: x / x.abs().pow(2).mean(-1, keepdim=True).sqrt(),
+    "rms by a sum": lambda x: x / torch.sqrt((x * x).sum(-1, keepdim=True) / WIDTH + 1e-6),
+    "rms by an inverse": lambda x: x * (1 / torch.sqrt(mean_square(x) + 1e-6)),
+    "mean size": lambda x: x / x.abs().mean(-1, keepdim=True),
+    "sum of sizes": lambda x: F.normalize(x, p=1, dim=-1) * WIDTH,
+    "between least and largest": lambda x: (
+        (x - x.amin(-1, keepdim=True)) / (x.amax(-1, keepdim=True) - x.amin(-1, keepdim=True))
+    ),
+    "over its deviation": lambda x: x / x.std(-1, keepdim=True),
+    "over the deviation of all": lambda x: x / x.std(),
+    "only centred": centre,
+    "squashed": squashed,
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_by_hand(name: str) -> None:
+    planned, measured = planned_and_measured(lambda h: NORMS[name](5 * F.relu(h) + 1))
+    assert planned == pytest.approx(measured, rel=0.1)

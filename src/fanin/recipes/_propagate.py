@@ -11,6 +11,7 @@ from fanin.recipes._graph import Graph, Node, Use
 from fanin.recipes._signal import (
     Signal,
     added,
+    centred,
     concatenated,
     gaussian,
     largest,
@@ -257,6 +258,8 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return a or b
     if a.averaging or b.averaging:  # averages of averages
         return a if a.averaging else b
+    if node.label == "centre":
+        return centred(a, positions=node.over == "batch")
     decays = [_is_decay(run.graph, source) for source in node.inputs]
     if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
         return b if decays[0] else a
@@ -291,7 +294,9 @@ def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
     if signal is None:
         return None
     if node.over == "features":
-        return normalized(signal, centred="rms" not in node.label)
+        by_deviation = node.label == "over_std"
+        centre = "rms" not in node.label and not by_deviation
+        return normalized(signal, centred=centre, by_deviation=by_deviation)
     # Batch normalization is the identity in eval mode; in train mode it makes any size one, so
     # that a plan for eval mode holds there as well.
     return signal

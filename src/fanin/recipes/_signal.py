@@ -23,6 +23,8 @@ _MASS: Values = np.tile(_NODE_WEIGHTS * 0.125, len(_EDGES) - 1) * np.exp(-Z * Z 
 MASS: Values = _MASS / _MASS.sum()
 _PROBABILITY: Values = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in Z])
 
+_NEARLY_ALL = 0.99  # of the mass: a function that is known there is known
+
 
 @lru_cache
 def _hermite(count: int) -> tuple[Values, Values]:
@@ -89,12 +91,20 @@ def pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) ->
     with np.errstate(all="ignore"):
         if len({signal.base for signal in inputs}) == 1:
             values = np.asarray(fn(*(signal.values for signal in inputs)), float)
-            made = replace(inputs[0], values=np.broadcast_to(values, Z.shape))
+            made = replace(inputs[0], values=_within_domain(np.broadcast_to(values, Z.shape)))
         else:
             made = _of_independent(fn, inputs, node)
     if not np.isfinite(made.values).all():
         return gaussian(max(signal.second for signal in inputs), node)
     return made
+
+
+def _within_domain(values: Values) -> Values:
+    """Values that are no numbers, where a normal hardly ever is, as the nearest ones."""
+    finite = np.isfinite(values)
+    if finite.all() or MASS[finite].sum() < _NEARLY_ALL:
+        return values
+    return np.interp(Z, Z[finite], values[finite])
 
 
 def _of_independent(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) -> Signal:
@@ -158,13 +168,26 @@ def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> 
     return _mixture(values, mass, node, correlation)
 
 
-def normalized(signal: Signal, *, centred: bool) -> Signal:
-    """Divided by its standard deviation after its mean was taken away, or by its RMS."""
+def normalized(signal: Signal, *, centred: bool, by_deviation: bool = False) -> Signal:
+    """Divided by its standard deviation after its mean was taken away, or by its RMS.
+
+    `by_deviation` divides by the standard deviation where the mean stays.
+    """
     values = signal.values - signal.mean if centred else signal.values
-    second = float(MASS @ values**2)
-    if second == 0:
+    second = float(MASS @ values**2) - (signal.mean**2 if by_deviation else 0.0)
+    if second <= 0:
         return signal
     return replace(signal, values=values / math.sqrt(second), averaged=False)
+
+
+def centred(signal: Signal, *, positions: bool) -> Signal:
+    """Without its mean over features, or without what its positions share."""
+    values = signal.values - signal.mean
+    if not positions:
+        return replace(signal, values=values)
+    spread = signal.second - signal.mean**2
+    rest = max(signal.second - signal.shared, 0.0) / spread if spread > 0 else 0.0
+    return replace(signal, values=values * math.sqrt(rest), correlation=0.0)
 
 
 def pooled(signal: Signal, count: float, node: int) -> Signal:

@@ -18,7 +18,7 @@ from fanin.frameworks.torch._record import (
     Noise,
     mean_square,
 )
-from fanin.frameworks.torch._statistics import centred, normalized, remember
+from fanin.frameworks.torch._statistics import difference, normalized, remember, squared
 from fanin.frameworks.torch._weights import Weight
 
 
@@ -68,7 +68,7 @@ def add(call: Call) -> Entry:
     if call.name == "rsub":
         a, b, negative = b, a, True
     alpha = call.number(call.get("alpha"))
-    deviation = centred(call, a, b) if negative else None
+    deviation = difference(call, a, b) if negative else None
     if deviation is not None:
         return deviation
     first, second = _swap_if_constant(call, a, b)
@@ -159,9 +159,11 @@ def _times(call: Call, value: Activation, other: Tensor) -> Activation:
     constant = _as_constant(call, entry)
     if constant is None or value.node in recorder.integers:
         factor = call.activation(other)
+        if recorder.twin(value.node) == recorder.twin(factor.node):
+            factor = value
         made = recorder.emit("mul", [value, factor], call.shape)
         if value == factor:
-            recorder.squares[made.node] = value.node
+            squared(call, value, made)
         return made
     if constant.noise is not None and constant.noise.kind == "bernoulli":
         return _dropped(call, value, constant.noise)

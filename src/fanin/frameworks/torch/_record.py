@@ -53,7 +53,7 @@ class Statistic:
     source: int
     power: float = 1.0
     factor: float = 1.0
-    over_batch: bool = False
+    positions: bool = False  # over positions or samples, of every feature on its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ class Recorder:
         self.statistics: dict[int, Statistic] = {}
         self.squares: dict[int, int] = {}  # node of x**2 -> node of x
         self.centred: dict[int, int] = {}  # node of x - mean(x) -> node of x
+        self.multiples: dict[int, tuple[int, float]] = {}  # node of k x -> node of x, k
         self.integers: set[int] = set()  # nodes made of integers and masks alone
         self.masks: dict[int, Formula] = {}  # nodes made of comparisons of activations alone
         self.removing: set[int] = set()  # masks that hold numbers far below zero

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from fanin.frameworks.torch._call import Call
@@ -82,9 +83,18 @@ def _follow_statistic(
     source = call.entry(call.first)
     if isinstance(made, Activation) and isinstance(source, Activation):
         call.recorder.statistics[made.node] = Statistic(
-            what, source.node, power, factor, over_batch=0 in dims and len(dims) < call.first.dim()
+            what, source.node, power, factor, positions=_features(call, source.node) not in dims
         )
     return made
+
+
+def _features(call: Call, node: int) -> int:
+    """The axis of features: the layer's that made them, else where torch puts them."""
+    layout, rank = call.recorder.layouts.get(node), call.first.dim()
+    for dim, atoms in enumerate(layout.dims if layout else ()):
+        if layout and any(atom.axis == layout.features for atom in atoms):
+            return dim
+    return 1 if rank >= 4 else rank - 1
 
 
 def mean(call: Call) -> Entry:
@@ -110,9 +120,7 @@ def _maybe_square(call: Call, made: Entry, dims: Sequence[int], factor: float) -
     _follow_statistic(call, made, dims, what, 1.0, factor)
     if squared is not None:
         known = call.recorder.statistics[made.node]
-        call.recorder.statistics[made.node] = Statistic(
-            what, squared, 1.0, factor, known.over_batch
-        )
+        call.recorder.statistics[made.node] = Statistic(what, squared, 1.0, factor, known.positions)
     return made
 
 
@@ -142,7 +150,13 @@ def vector_norm(call: Call) -> Entry:
 def largest(call: Call) -> Entry:
     """Maxima and minima over dimensions."""
     count, _ = _count(call, call.get("dim"))
-    return _reduced(call, "max", count)
+    if call.name not in ("min", "amin") or isinstance(call.entry(call.first), Weight):
+        return _reduced(call, "max", count)
+    source = call.activation(call.first)  # the largest of the negatives, negative
+    recorder, shape = call.recorder, call.first.shape
+    negatives = recorder.emit("pointwise", [source], shape, fn=np.negative, label="neg")
+    made = recorder.emit("max", [negatives], call.shape, amount=count, label=call.name)
+    return recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")
 
 
 def window(call: Call) -> Entry:
