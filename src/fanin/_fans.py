@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple, SupportsIndex, get_args
 
 from fanin.axes import Axes, equal_blocks, parse_axes
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.streams import check_shape
 
 Convention = Literal["fanin", "torch", "jax", "keras", "article"]
@@ -72,7 +72,7 @@ def fans(
     sizes = check_shape(shape)
     if convention not in get_args(Convention):
         allowed = ", ".join(get_args(Convention))
-        raise FaninError(f"convention is {convention!r}; allowed are {allowed}.")
+        raise FaninError(f"convention is {shown(convention)}; allowed are {allowed}.")
     if not isinstance(axes, Axes):
         axes = Axes(parse_axes(axes, sizes).roles, groups, bool(transposed), stride)
         axes = equal_blocks(blocks, axes, sizes) if blocks != 1 else axes
@@ -82,7 +82,9 @@ def fans(
     if convention == "article":
         return _article(sizes, axes, spatial_out)
     if spatial_out is not None:
-        raise FaninError(f"spatial_out is read by convention 'article'; this is {convention!r}.")
+        raise FaninError(
+            f"spatial_out is read by convention 'article'; this is {shown(convention)}."
+        )
     return _of_operation(sizes, axes) if convention == "fanin" else _of_shape(sizes, convention)
 
 

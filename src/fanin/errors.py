@@ -1,6 +1,8 @@
 """The one exception that every rejected input raises, the one warning, and what checks share."""
 
 import math
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,12 +25,56 @@ class FaninWarning(UserWarning):
     """
 
 
+_LISTED = 8  # names that an error lists
+_LONGEST = 160  # characters of a value that an error quotes
+
+
+def warn(message: str) -> None:
+    """A FaninWarning at the line outside this package that led here."""
+    depth, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fanin."):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(message, FaninWarning, stacklevel=depth)
+
+
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """How an error about an unknown word goes on: the nearest known word, or all of them."""
+    """How an error about an unknown word goes on: the nearest known one, or the eight nearest."""
     import difflib  # only a mistake needs it
 
+    word = word[:100]
     near = difflib.get_close_matches(word, known, n=1)
-    return f": did you mean {near[0]!r}?" if near else f". Known are {', '.join(known)}."
+    if near:
+        return f": did you mean {near[0]!r}?"
+    nearest = ", ".join(difflib.get_close_matches(word, known, n=_LISTED, cutoff=0.0))
+    few = len(known) <= _LISTED
+    return f". Known are {nearest}." if few else f". Of {len(known)} known, nearest: {nearest}."
+
+
+def shown(value: object) -> str:
+    """A value as an error quotes it, in one line: of arrays type, shape and dtype."""
+    import reprlib
+
+    class Brief(reprlib.Repr):
+        def repr_instance(self, x: Any, level: int) -> str:
+            """Of whatever Python has no literal for."""
+            kind = type(x)
+            array = hasattr(x, "shape") and hasattr(x, "dtype") and not isinstance(x, type)
+            if not array or (kind.__module__ == "numpy" and kind.__name__ != "ndarray"):
+                return " ".join(super().repr_instance(x, level).split())
+            dtype = str(x.dtype).removeprefix("torch.")
+            return f"<{kind.__name__} of shape {tuple(x.shape)}, {dtype}>"
+
+    brief = Brief()
+    brief.maxstring = brief.maxother = 80
+    text = brief.repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def an(noun: str) -> str:
+    """The name of a class with its article: an AC, a ResNet, an ndarray."""
+    spelled = noun[:2].isupper() or noun[:2] == "nd"  # letter by letter
+    vowel = noun[:1].upper() in ("AEFHILMNORSX" if spelled else "AEIOU")
+    return f"{'an' if vowel else 'a'} {noun}"
 
 
 def as_number(value: Any) -> float:

@@ -18,7 +18,7 @@ from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement, measured
 from fanin.checks._rules import chosen
 from fanin.checks._symmetry import symmetry, zero_weights
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.streams import check_seed
 
 # In the order of the run where they speak of one place.
@@ -76,9 +76,11 @@ def _refuse(model: Any, inputs: Any, shape: Any, draws: Any) -> None:
     if shape is not None and not (
         isinstance(shape, tuple) and all(isinstance(one, int) and one > 0 for one in shape)
     ):
-        raise FaninError(f"shape is {shape!r}; it is a tuple of positive integers: (3, 224, 224).")
+        raise FaninError(
+            f"shape is {shown(shape)}; it is a tuple of positive integers: (3, 224, 224)."
+        )
     if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
-        raise FaninError(f"draws is {draws!r}; it is an integer >= 1.")
+        raise FaninError(f"draws is {shown(draws)}; it is an integer >= 1.")
 
 
 def _measured(

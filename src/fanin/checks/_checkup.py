@@ -9,7 +9,7 @@ from typing import Any, get_args
 from fanin.checks._finding import SEVERITIES, Finding, Severity
 from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._report import report, table
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,9 @@ class Checkup:
     def ok(self, level: Severity = "error") -> bool:
         """Whether no finding is as severe as `level`: "note", "warning" or "error"."""
         if level not in SEVERITIES:
-            raise FaninError(f"level is {level!r}; allowed are {', '.join(get_args(Severity))}.")
+            raise FaninError(
+                f"level is {shown(level)}; allowed are {', '.join(get_args(Severity))}."
+            )
         severe = SEVERITIES[SEVERITIES.index(level) :]
         return not any(one.severity in severe for one in self.findings)
 

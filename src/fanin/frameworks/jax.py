@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fanin import initializers
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.frameworks._layout import Roles, parse_kernel_axes
 from fanin.initializers import Initializer
 from fanin.streams import Array, Stream, check_seed, check_shape
@@ -81,7 +81,7 @@ def _words(key: Any) -> jax.Array:
     try:
         words = jax.random.key_data(key)
     except TypeError:
-        raise FaninError(f"key is {key!r}; give a jax.random.key, or a seed.") from None
+        raise FaninError(f"key is {shown(key)}; give a jax.random.key, or a seed.") from None
     if words.ndim != 1:
         raise FaninError(f"key has shape {words.shape[:-1]}; give one key, or use jax.vmap.")
     return words

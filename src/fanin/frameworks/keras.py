@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from fanin import initializers
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.frameworks._layout import parse_kernel_axes
 from fanin.initializers import Initializer
 from fanin.streams import Stream, check_shape
@@ -24,7 +24,7 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
         groups: int = 1,
     ) -> None:
         if axes is not None and not isinstance(axes, str):
-            raise FaninError(f"axes is {axes!r}; give roles as text, such as 'kh kw in out'.")
+            raise FaninError(f"axes is {shown(axes)}; give roles as text, such as 'kh kw in out'.")
         self.init = initializers.get(init)
         self.stream = Stream(seed, name)
         self.axes = axes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fanin._expression import parse_expression
-from fanin.errors import FaninError, as_number, suggestion
+from fanin.errors import FaninError, as_number, shown, suggestion
 from fanin.gains import _callables
 from fanin.gains._table import MIXING, REFUSED, ROWS
 from fanin.streams import Array
@@ -61,7 +61,9 @@ def as_activation(f: ActivationLike) -> Activation:
             f"activation is the class {f.__name__}; give an instance, such as {f.__name__}()."
         )
     if not callable(f):
-        raise FaninError(f"activation is {f!r}; give a name, such as {_EXAMPLE}, or a function.")
+        raise FaninError(
+            f"activation is {shown(f)}; give a name, such as {_EXAMPLE}, or a function."
+        )
     name = _name_of(f)
     _refuse(name, MIXING)
     return Activation(name, *_callables.adapt(f, name))
@@ -82,11 +84,11 @@ def _named(text: str) -> Activation:
     try:
         bound = inspect.signature(row.function).bind(None, *positional, **keywords)
     except (TypeError, ValueError) as error:
-        raise FaninError(f"activation {text!r} cannot be made: {error}.") from None
+        raise FaninError(f"activation {shown(text)} cannot be made: {error}.") from None
     given = list(bound.arguments.values())[1:]
     values = [as_number(value) for value in given]
     if not np.isfinite(values).all():
-        raise FaninError(f"activation {text!r} cannot be made: parameters are finite numbers.")
+        raise FaninError(f"activation {shown(text)} cannot be made: parameters are finite numbers.")
     parameters = dict(zip(list(bound.arguments)[1:], values, strict=True))
     return Activation(
         f"{row.name}({', '.join(map(repr, values))})" if values else row.name,

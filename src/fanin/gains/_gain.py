@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 from typing import Literal, get_args
 
-from fanin.errors import FaninError, as_number
+from fanin.errors import FaninError, as_number, shown
 from fanin.gains._activation import Activation, ActivationLike, as_activation
 from fanin.gains._moments import Normal, second_moment, slope_moment
 from fanin.gains._torch_table import torch_gain
@@ -51,7 +51,7 @@ def gain(
         ("convention", convention, get_args(Convention)),
     ):
         if value not in allowed:
-            raise FaninError(f"{what} is {value!r}; allowed are {', '.join(allowed)}.")
+            raise FaninError(f"{what} is {shown(value)}; allowed are {', '.join(allowed)}.")
     law = _law(variance, mean)
     if convention == "torch":
         if law != Normal(0.0, 1.0):
@@ -80,7 +80,7 @@ def compute_gain(f: Activation, direction: Direction, law: Normal) -> float:
 def _law(variance: float, mean: float) -> Normal:
     values = as_number(variance), as_number(mean)
     if not (math.isfinite(values[0]) and values[0] > 0):
-        raise FaninError(f"variance is {variance!r}; it must be a finite number > 0.")
+        raise FaninError(f"variance is {shown(variance)}; it must be a finite number > 0.")
     if not math.isfinite(values[1]):
-        raise FaninError(f"mean is {mean!r}; it must be a finite number.")
+        raise FaninError(f"mean is {shown(mean)}; it must be a finite number.")
     return Normal(values[1], math.sqrt(values[0]))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fanin.errors import FaninError, as_number
+from fanin.errors import FaninError, as_number, shown
 from fanin.gains._activation import Activation
 from fanin.gains._correlation import Edges, covariance, covariance_slope
 from fanin.gains._moments import Normal, second_moment, second_moment_growth, slope_moment
@@ -94,5 +94,5 @@ def check_variance(value: float, what: str, zero_allowed: bool) -> float:
     number = as_number(value)
     if not (math.isfinite(number) and (number > 0 or (zero_allowed and number == 0))):
         allowed = ">= 0" if zero_allowed else "> 0"
-        raise FaninError(f"{what} is {value!r}; it must be a finite number {allowed}.")
+        raise FaninError(f"{what} is {shown(value)}; it must be a finite number {allowed}.")
     return number

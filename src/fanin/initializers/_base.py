@@ -95,6 +95,11 @@ class Initializer(ABC):
         """How far a value may be from itself on another machine; 0 for the same bits."""
         return 0.0
 
+    @property
+    def seeded(self) -> bool:
+        """Whether the seed decides the values; False where they are computed or given."""
+        return True
+
     @abstractmethod
     def _draw(self, request: Request) -> Array: ...
 

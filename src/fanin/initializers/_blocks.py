@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fanin.axes import Axes
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.initializers import _parts
 from fanin.initializers._base import Elementwise, expression
 from fanin.initializers._constant import constant, zeros
@@ -26,18 +26,23 @@ class Blocks(Elementwise):
         for one in self.initializers:
             if not isinstance(one, Elementwise) or isinstance(one, Blocks):
                 raise FaninError(
-                    f"blocks has {one!r}; it takes initializers that draw each value by itself, "
-                    "such as he_normal() and zeros()."
+                    f"blocks has {shown(one)}; it takes initializers that draw each value by "
+                    "itself, such as he_normal() and zeros()."
                 )
         if self.sizes is not None:
             sizes = self.sizes if isinstance(self.sizes, Sequence) else ()
             whole = all(type(size) is int and size >= 1 for size in sizes)
             if not whole or len(sizes) != len(self.initializers):
                 raise FaninError(
-                    f"sizes of blocks is {self.sizes!r}; give {len(self.initializers)} integers "
-                    ">= 1, one for each initializer."
+                    f"sizes of blocks is {shown(self.sizes)}; give {len(self.initializers)} "
+                    "integers >= 1, one for each initializer."
                 )
             object.__setattr__(self, "sizes", tuple(sizes))
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the seed decides one of the blocks."""
+        return any(one.seeded for one in self.initializers)
 
     def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
         raise FaninError(f"{self!r} has a distribution for each block; ask its initializers.")

@@ -23,6 +23,11 @@ class Constant(Elementwise):
 
     drawn: streams.Constant
 
+    @property
+    def seeded(self) -> bool:
+        """No seed decides a constant."""
+        return False
+
     def _distribution(self, shape: tuple[int, ...], axes: Axes) -> streams.Constant:
         return self.drawn
 
@@ -45,6 +50,11 @@ class Given(Initializer):
     def values(self) -> Array:
         """The values, read-only."""
         return np.frombuffer(self.data, np.float64).reshape(self.shape)
+
+    @property
+    def seeded(self) -> bool:
+        """No seed decides what is given."""
+        return False
 
     def _check(self, shape: tuple[int, ...]) -> None:
         if shape != self.shape:

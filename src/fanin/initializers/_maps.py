@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from fanin.axes import Axes, parse_axes
-from fanin.errors import FaninError, as_number
+from fanin.errors import FaninError, as_number, shown
 from fanin.initializers._base import Request, Whole, expression
 from fanin.initializers._parts import blocks, cells, from_cells, to_cells
 from fanin.initializers._random import normal
@@ -91,7 +91,7 @@ class Maps(Whole):
         gain = as_number(self.gain)
         if not (math.isfinite(gain) and gain > 0):
             raise FaninError(
-                f"gain of {self.called} is {self.gain!r}; it must be a finite number > 0."
+                f"gain of {self.called} is {shown(self.gain)}; it must be a finite number > 0."
             )
         object.__setattr__(self, "gain", gain)
 

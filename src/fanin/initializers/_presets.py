@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from fanin import gains
-from fanin.errors import FaninError, as_number
+from fanin.errors import FaninError, as_number, shown
 from fanin.initializers._entry import Entry
 from fanin.initializers._scaling import (
     NAMED,
@@ -74,7 +74,7 @@ class Preset(NamedTuple):
 
 def _squared(gain: float, given: object) -> float:
     if not (math.isfinite(gain) and gain > 0):
-        raise FaninError(f"gain is {given!r}; it must be a finite number > 0.")
+        raise FaninError(f"gain is {shown(given)}; it must be a finite number > 0.")
     return gain * gain
 
 

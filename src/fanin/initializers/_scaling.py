@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from fanin import streams
 from fanin._fans import Fans, fans
 from fanin.axes import Axes
-from fanin.errors import FaninError, as_number
+from fanin.errors import FaninError, as_number, shown
 from fanin.initializers._base import Elementwise, expression
 from fanin.initializers._entry import Entry
 from fanin.initializers._parts import Part, parts
@@ -39,7 +39,7 @@ class VarianceScaling(Elementwise):
         scale = as_number(self.scale)
         if not (math.isfinite(scale) and scale > 0):
             raise FaninError(
-                f"scale of variance_scaling is {self.scale!r}; it must be a finite number > 0."
+                f"scale of variance_scaling is {shown(self.scale)}; it must be a finite number > 0."
             )
         object.__setattr__(self, "scale", scale)
         for what, value, allowed in (
@@ -50,7 +50,7 @@ class VarianceScaling(Elementwise):
         ):
             if value not in allowed:
                 raise FaninError(
-                    f"{what} of variance_scaling is {value!r}; allowed are "
+                    f"{what} of variance_scaling is {shown(value)}; allowed are "
                     f"{', '.join(map(str, allowed))}."
                 )
         object.__setattr__(self, "bounds", self._checked_bounds())
@@ -58,8 +58,8 @@ class VarianceScaling(Elementwise):
     def _checked_bounds(self) -> Bounds:
         if not isinstance(self.bounds, tuple | list) or len(self.bounds) != 2:
             raise FaninError(
-                f"bounds of variance_scaling is {self.bounds!r}; give (lower, upper) in units of "
-                "the std before truncation."
+                f"bounds of variance_scaling is {shown(self.bounds)}; give (lower, upper) in units "
+                "of the std before truncation."
             )
         cut = streams.TruncatedNormal(0.0, 1.0, *self.bounds)
         bounds = cut.lower, cut.upper

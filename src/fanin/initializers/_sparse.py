@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fanin.axes import Axes
-from fanin.errors import FaninError, as_number
+from fanin.errors import FaninError, as_number, shown
 from fanin.initializers._base import Request, Whole, expression
 from fanin.initializers._entry import Entry
 from fanin.initializers._maps import change_maps, check_maps, gaussian, mean_over_maps
@@ -27,12 +27,12 @@ class Sparse(Whole):
         sparsity, std = as_number(self.sparsity), as_number(self.std_of_others)
         if not 0 <= sparsity <= 1:
             raise FaninError(
-                f"sparsity of sparse is {self.sparsity!r}; it is the fraction of zeros in a "
+                f"sparsity of sparse is {shown(self.sparsity)}; it is the fraction of zeros in a "
                 "column, in [0, 1]."
             )
         if not (math.isfinite(std) and std > 0):
             raise FaninError(
-                f"std of sparse is {self.std_of_others!r}; it must be a finite number > 0."
+                f"std of sparse is {shown(self.std_of_others)}; it must be a finite number > 0."
             )
         object.__setattr__(self, "sparsity", sparsity)
         object.__setattr__(self, "std_of_others", std)

@@ -19,6 +19,11 @@ from fanin.streams import Array
 class Structured(Maps):
     """The same matrix in every map, at the centre tap where there are kernel axes."""
 
+    @property
+    def seeded(self) -> bool:
+        """No seed decides a matrix that is computed."""
+        return False
+
     @abstractmethod
     def _matrix(self, outputs: int, inputs: int) -> Array:
         """The matrix (out, in), for gain 1."""

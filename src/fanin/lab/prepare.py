@@ -93,6 +93,7 @@ def initialized(specs: Sequence[Spec]) -> list[nn.Module]:
             plan = start.plan(model, spec.seed, images)
             if start.reusable and all(row.initializer is not None for row in plan.rows):
                 plans[spec.start] = plan
-        plan.apply(model, spec.seed)
+        with starts.paired():
+            plan.apply(model, spec.seed)
         built.append(model)
     return built

@@ -1,7 +1,9 @@
 """A start is one row of a comparison: a name, and how it initializes a model for a seed."""
 
 import hashlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,14 @@ from fanin import initializers, recipes
 from fanin.errors import FaninError, suggestion
 
 PREFIX = "recipe:"  # tells a recipe from an initializer of the same name
+
+
+@contextmanager
+def paired() -> Iterator[None]:
+    """Models of one seed start from the same numbers here, so that they can be compared."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* the same numbers as another", fanin.FaninWarning)
+        yield
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,8 @@ class Start:
 
     def initialize(self, model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
         """Fill the model's parameters in place; returns the applied plan."""
-        return self.plan(model, seed, images).apply(model, seed)
+        with paired():
+            return self.plan(model, seed, images).apply(model, seed)
 
 
 def find(name: str) -> Start:

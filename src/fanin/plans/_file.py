@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from fanin._replacing import replacing
-from fanin.axes import Axes
-from fanin.errors import FaninError
-from fanin.initializers import get
+from fanin.axes import Axes, parse_axes
+from fanin.errors import FaninError, shown
+from fanin.initializers import Initializer, get
+from fanin.plans import _fields as kinds
+from fanin.plans._fields import Fields, lines_of
 from fanin.plans._row import Row
+from fanin.streams import check_shape
 
 _FORMAT = 1  # of the file
 _STREAM = 1  # version of the streams that the values come from
 
-Contents = tuple[str, tuple[Row, ...], tuple[str, ...], int | None]
+Contents = tuple[str, tuple[Row, ...], tuple[str, ...], int | None, str]
 
 
 def write(
@@ -25,6 +28,7 @@ def write(
     rows: Iterable[Row],
     notes: Iterable[str],
     seed: int | None,
+    prefix: str,
     path: str | os.PathLike[str],
 ) -> Path:
     """Write by a temporary name in the same folder, then rename."""
@@ -33,6 +37,8 @@ def write(
     head["notes"] = list(notes)
     if seed is not None:
         head["seed"] = str(seed)  # TOML's integers end at 2**63
+    if prefix:
+        head["prefix"] = prefix
     text = "\n".join(_lines(head, rows)) + "\n"
     try:
         with replacing([path]) as (temporary,):
@@ -46,9 +52,11 @@ def _checked(path: str | os.PathLike[str]) -> Path:
     try:
         found = Path(path)
     except TypeError:
-        raise FaninError(f"path is {path!r}; give the name of a file, as text or a Path.") from None
+        raise FaninError(
+            f"path is {shown(path)}; give the name of a file, as text or a Path."
+        ) from None
     if "\0" in str(found):
-        raise FaninError(f"path is {path!r}; the name of a file holds no NUL.")
+        raise FaninError(f"path is {shown(path)}; the name of a file holds no NUL.")
     return found
 
 
@@ -86,6 +94,7 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "kept": (row.kept, None),
         "lr": (row.lr, 1.0),
         "averaged": (row.averaged, False),
+        "zero_row": (row.zero_row, None),
     }
     return fields | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -94,50 +103,91 @@ def read(path: str | os.PathLike[str]) -> Contents:
     """The contents of a file that `write` wrote."""
     path = _checked(path)
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        data = tomllib.loads(text)
     except OSError as error:
         raise FaninError(f"cannot read the plan {str(path)!r}: {error.strerror}.") from None
-    except ValueError as error:  # also what is no UTF-8
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8
         raise FaninError(f"{str(path)!r} is not a plan: {error}.") from None
     for key, known in (("format", _FORMAT), ("stream", _STREAM)):
-        if data.get(key) != known:
+        if type(data.get(key)) is not int or data[key] != known:
             raise FaninError(
-                f"{str(path)!r} has {key} {data.get(key)!r}; this fanin reads {key} {known}."
+                f"{str(path)!r} has {key} {shown(data.get(key))}; this fanin reads {key} {known}."
             )
     try:
-        rows = tuple(_row_from_dict(fields) for fields in data.get("parameter", []))
-        for name, count in Counter(row.name for row in rows).items():
-            if count > 1:
-                raise FaninError(f"parameter {name} has {count} rows; leave one.")
-        seed = int(data["seed"]) if "seed" in data else None
-        return str(data["recipe"]), rows, tuple(map(str, data.get("notes", []))), seed
+        return _contents(data, lines_of(text))
     except FaninError as error:
         raise FaninError(f"{str(path)!r} is not a plan: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise FaninError(f"{str(path)!r} is not a plan: {error!r}.") from None
 
 
-def _row_from_dict(fields: dict[str, Any]) -> Row:
-    stride = fields.get("stride", 1)
-    axes = Axes(
-        tuple(fields["axes"].split()),
-        fields.get("groups", 1),
-        fields.get("transposed", False),
-        tuple(stride) if isinstance(stride, list) else stride,
-        tuple(fields.get("blocks", ())),
+def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
+    del data["format"], data["stream"]  # known to be ours
+    head = Fields(data, "the head of the file", lines[0])
+    tables = head.take("parameter", kinds.TABLES, ())
+    recipe, notes = head.take("recipe", kinds.TEXT), head.take("notes", kinds.TEXTS, ())
+    seed, prefix = head.take("seed", kinds.SEED, None), head.take("prefix", kinds.NAME, "")
+    head.finish()
+    known = lines[1:] if len(lines) == len(tables) + 1 else [{} for _ in tables]
+    rows = tuple(
+        _row_from(Fields(values, f"parameter {_called(values, number)}", places))
+        for number, (values, places) in enumerate(zip(tables, known, strict=True), 1)
     )
-    spec = fields["initializer"]
-    return Row(
-        name=fields["name"],
-        shape=tuple(map(int, fields["shape"])),
-        dtype=fields["dtype"],
-        role=fields["role"],
-        initializer=None if spec == "kept" else get(spec),
-        axes=axes,
-        why=fields["why"],
-        aliases=tuple(fields.get("aliases", ())),
-        output=fields.get("output"),
-        kept=fields.get("kept"),
-        lr=float(fields.get("lr", 1.0)),
-        averaged=bool(fields.get("averaged", False)),
+    for name, count in Counter(row.name for row in rows).items():
+        if count > 1:
+            raise FaninError(f"parameter {name} has {count} rows; leave one.")
+    return recipe, rows, notes, seed, prefix
+
+
+def _called(values: dict[str, Any], number: int) -> str:
+    name = values.get("name")
+    return name[:100] if type(name) is str else f"number {number}"
+
+
+def _row_from(fields: Fields) -> Row:
+    take = fields.take
+    row = Row(
+        name=take("name", kinds.NAME),
+        shape=take("shape", kinds.SIZES),
+        dtype=take("dtype", kinds.DTYPE),
+        role=take("role", kinds.TEXT),
+        initializer=_initializer(fields),
+        axes=_axes(fields),
+        why=take("why", kinds.TEXT),
+        aliases=take("aliases", kinds.NAMES, ()),
+        output=take("output", kinds.NUMBER, None),
+        kept=take("kept", kinds.HASH, None),
+        lr=take("lr", kinds.NUMBER, 1.0),
+        averaged=take("averaged", kinds.FLAG, False),
+        zero_row=take("zero_row", kinds.INDEX, None),
     )
+    fields.finish()
+    try:  # what `apply` would meet later
+        parse_axes(row.axes, check_shape(row.shape))
+        _ = row.std
+    except FaninError as error:
+        raise fields.error("initializer", str(error)) from None
+    if row.zero_row is not None and row.zero_row >= (*row.shape, 0)[0]:
+        raise fields.error("zero_row", f"zero_row is {row.zero_row}; shape is {row.shape}.")
+    return row
+
+
+def _initializer(fields: Fields) -> Initializer | None:
+    spec = fields.take("initializer", kinds.TEXT)
+    try:
+        return None if spec == "kept" else get(spec)
+    except FaninError as error:
+        raise fields.error("initializer", str(error)) from None
+
+
+def _axes(fields: Fields) -> Axes:
+    roles = fields.take("axes", kinds.TEXT)
+    try:
+        return Axes(
+            tuple(roles.split()),
+            fields.take("groups", kinds.COUNT, 1),
+            fields.take("transposed", kinds.FLAG, False),
+            fields.take("stride", kinds.STRIDE, 1),
+            fields.take("blocks", kinds.COUNTS, ()),
+        )
+    except FaninError as error:
+        raise fields.error("axes", str(error)) from None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, an, shown, warn
 from fanin.frameworks import adapter_for
 from fanin.initializers import Initializer
 from fanin.param import Param
@@ -15,6 +15,7 @@ from fanin.plans._row import Row
 from fanin.recipes import GUESS, Choice, Recipe, find, given_by_name, lsuv, single
 from fanin.streams import check_seed
 
+_PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
 _UNSEEDED = ": its values are the constructor's, not the seed's"
 
 Overrides = Mapping[str, str | Initializer]
@@ -29,6 +30,7 @@ def plan(
     overrides: Overrides | None = None,
     unplaced: str = "error",
     rename: Mapping[str, str] | None = None,
+    prefix: str = "",
 ) -> Plan:
     """Which initializer every parameter of a model gets, and why; nothing is written.
 
@@ -45,10 +47,12 @@ def plan(
             parameter's name wins over patterns; of patterns the last match counts.
         unplaced: "error", or "keep" for parameters that no rule places.
         rename: canonical names by the model's own, where only the user knows them.
+        prefix: stands before every name when values are drawn, "critic1" say: models of equal
+            names get other values of the same seed. The plan keeps it.
 
     Raises FaninError that names the parameter, its shape and what to do.
     """
-    slots = adapter_for(model).slots(model, rename=rename)
+    slots = adapter_for(model).slots(model, rename=rename, prefix=prefix)
     return _planned(model, slots, 0, inputs, recipe, initializer, overrides, unplaced, rename)
 
 
@@ -65,31 +69,35 @@ def _planned(
 ) -> Plan:
     """The plan of a model whose slots are `found`."""
     if unplaced not in ("error", "keep"):
-        raise FaninError(f"unplaced is {unplaced!r}; allowed are 'error' and 'keep'.")
+        raise FaninError(f"unplaced is {shown(unplaced)}; allowed are 'error' and 'keep'.")
     if initializer is not None and recipe != "auto":
         raise FaninError("recipe and initializer are both given; give one of them.")
     adapter = adapter_for(model)
     slots = {slot.param.name: slot for slot in found}
+    prefix = next((slot.prefix for slot in slots.values()), "")
     if inputs is not None:
         _refuse_sharded(slots.values())
     if initializer is not None:
         chosen = single(initializer)
     elif recipe == "lsuv":  # the one that looks at values: it draws, and measures on the inputs
         if inputs is None:
-            raise FaninError("recipe lsuv measures on a batch of data: pass inputs=.")
-        chosen = lsuv(adapter.TorchProbe(model, inputs, seed, rename))
+            raise FaninError(f"recipe lsuv measures on a batch of data: {_PASS_INPUTS}.")
+        chosen = lsuv(adapter.TorchProbe(model, inputs, seed, rename, prefix))
     else:
         chosen = find(recipe)
     trains = any(slot.param.trainable for slot in slots.values())
     params = {name: _known(slot, trains) for name, slot in slots.items()}
-    given = given_by_name(params, overrides)
+    aliases = {alias: name for name, param in params.items() for alias in param.aliases}
+    given = given_by_name(params, overrides, aliases)
     graph = None if inputs is None else adapter.trace(model, inputs, rename)
     if graph is None and chosen.needs_graph:
-        raise FaninError(f"recipe {chosen.name} needs a run of the model: pass inputs=.")
+        raise FaninError(f"recipe {chosen.name} needs a run of the model: {_PASS_INPUTS}.")
     choices = chosen.choose(params, graph, given)
     rows = [_row(slot, _decided(slot, choices, given, unplaced, trains)) for slot in slots.values()]
     notes = []
-    if graph is None and initializer is None:
+    if not rows:
+        notes.append("the model has no parameters, so there is nothing to draw.")
+    elif graph is None and initializer is None:
         notes.append(
             "made without inputs: the module tree decides; residual branches, attention and "
             "what feeds a weight were not seen."
@@ -103,8 +111,8 @@ def _planned(
         )
     guessed = [row.name for row in rows if row.why.startswith(GUESS)]
     if guessed:
-        notes.append(f"guessed, for no run showed their use: {', '.join(guessed)}")
-    return Plan(chosen.name, tuple(rows), tuple(notes))
+        notes.append(f"guessed, for no run showed their use: {listed(guessed)}")
+    return Plan(chosen.name, tuple(rows), tuple(notes), prefix=prefix)
 
 
 def initialize(
@@ -120,18 +128,39 @@ def initialize(
     shards: Mapping[str, Any] | None = None,
     device: Any = None,
     buffers: Mapping[str, Any] | None = None,
+    prefix: str = "",
 ) -> Plan:
     """Give every parameter of a model its values, in place; returns the applied plan.
 
     A value depends on nothing but `seed`, the parameter's name and the element's index: the
     same bits on every machine and under every sharding. The arguments are those of
-    `fanin.plan`; the last three are those of `Plan.apply`. Raises FaninError, with the
-    model untouched, for whatever it cannot place or write.
+    `fanin.plan`; `shards`, `device` and `buffers` are those of `Plan.apply`. Raises FaninError,
+    with the model untouched, for whatever it cannot place or write, and warns as `Plan.apply`
+    does, and where the model has no parameters at all.
     """
-    check_seed(seed)
-    slots = adapter_for(model).slots(model, rename=rename, shards=shards, device=device)
+    _check_seed(seed)
+    slots = adapter_for(model).slots(
+        model, rename=rename, shards=shards, device=device, prefix=prefix
+    )
     made = _planned(model, slots, seed, inputs, recipe, initializer, overrides, unplaced, rename)
+    if not made.rows:
+        warn(
+            f"{type(model).__name__} has no parameters, so nothing was drawn. Of a quantized or "
+            "packed model, initialize the one that it was made from."
+        )
     return made._write(model, slots, seed, device, buffers)
+
+
+def _check_seed(seed: Any) -> None:
+    """A model's inputs come third here, and second in `plan` and in other libraries."""
+    try:
+        check_seed(seed)
+    except FaninError as error:
+        if isinstance(seed, tuple | list | Mapping) or hasattr(seed, "shape"):
+            raise FaninError(
+                f"{error} The inputs come third: fanin.initialize(model, 0, inputs), or inputs=."
+            ) from None
+        raise
 
 
 def _known(slot: Any, trains: bool) -> Param:
@@ -177,7 +206,7 @@ def _decided(
         return Choice(None, param.kind, "no rule places it; kept, as unplaced='keep' asks")
     advice = ", or unplaced='keep'" if unplaced == "error" else "; it has no value to keep"
     raise FaninError(
-        f"{param.name} has shape {param.shape} in a {param.owner}, for which there is no rule. "
+        f"{param.name} has shape {param.shape} in {an(param.owner)}, for which there is no rule. "
         f"Pass overrides={{{param.name!r}: 'normal(std=0.02)'}}, say{advice}."
     )
 
@@ -208,4 +237,5 @@ def _row(slot: Any, choice: Choice) -> Row:
         kept=kept,
         lr=choice.lr,
         averaged=choice.averaged,
+        zero_row=slot.padding_row,
     )

@@ -1,12 +1,12 @@
 """Plan: which initializer each parameter gets, and why: shown, saved, applied, proved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown, suggestion, warn
 from fanin.frameworks import adapter_for
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audited
@@ -16,19 +16,31 @@ from fanin.plans._table import table
 from fanin.streams import check_seed
 
 
+class UnknownName(FaninError, KeyError):  # noqa: N818
+    """A FaninError that is a KeyError too, as a mapping's is."""
+
+    __str__ = FaninError.__str__
+
+
 @dataclass(frozen=True)
-class Plan:
+class Plan(Mapping[str, Row]):
     """One row for every parameter of a model, in its order; prints as a table.
 
     `recipe` made it. `seed` is the one that it was applied with, None before; `apply` and
-    `verify` draw with it unless told otherwise. `notes` say what a reader must know, such as that
-    the model was not run.
+    `verify` draw with it unless told otherwise. So it is with `prefix`, which stands before every
+    name when values are drawn, and tells models apart whose names are equal. `notes` say what a
+    reader must know, such as that the model was not run.
+
+    A plan reads as a dict of rows by name: `plan["0.weight"]`, `"0.weight" in plan`, `len(plan)`,
+    `for name in plan`, `plan.items()`; `rows` has the rows alone. The other names of a tied
+    parameter find its row, too.
     """
 
     recipe: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    prefix: str = ""
 
     def __str__(self) -> str:
         return table(self)
@@ -37,7 +49,14 @@ class Plan:
         for row in self.rows:
             if name == row.name or name in row.aliases:
                 return row
-        raise FaninError(f"the plan has no parameter {name!r}; its names are those of its rows.")
+        hint = suggestion(str(name), [*self]) if self.rows else "; it has none."
+        raise UnknownName(f"the plan has no parameter {shown(name)}{hint}")
+
+    def __iter__(self) -> Iterator[str]:
+        return (row.name for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def apply(
         self,
@@ -48,6 +67,7 @@ class Plan:
         shards: Mapping[str, Any] | None = None,
         device: Any = None,
         buffers: Mapping[str, Any] | None = None,
+        prefix: str | None = None,
     ) -> "Plan":
         """Write every weight of a model that this plan was made for; returns the applied plan.
 
@@ -60,12 +80,17 @@ class Plan:
             shards: (global shape, index) by name, of local tensors that are no DTensors.
             device: where weights that have no memory yet are made.
             buffers: values by name, of buffers that were built on the meta device.
+            prefix: as of `fanin.plan`; by default the plan's own.
 
         Raises FaninError, with the model untouched, where names or shapes differ, or anything
-        cannot be written.
+        cannot be written. Warns, with a FaninWarning, where another parameter of this process
+        that lives, and was not written since, was drawn from the same seed, name and shape.
         """
         seed = self._seed(seed)
-        slots = adapter_for(model).slots(model, rename=rename, shards=shards, device=device)
+        before = self.prefix if prefix is None else prefix
+        slots = adapter_for(model).slots(
+            model, rename=rename, shards=shards, device=device, prefix=before
+        )
         return self._write(model, slots, seed, device, buffers)
 
     def _write(
@@ -78,6 +103,10 @@ class Plan:
     ) -> "Plan":
         """`apply` to slots that are known already."""
         pairs = self._pairs(slots)
+        adapter, items = (
+            adapter_for(model),
+            [(slot, row.initializer, row.axes) for slot, row in pairs],
+        )
         for slot, row in pairs:  # all that can fail, before the first write
             slot.rehearse(row.initializer, seed, row.axes)
             if row.initializer is None and not _as_kept(slot, row):
@@ -85,11 +114,14 @@ class Plan:
                     f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
                     "those that the plan was made with. Plan this model again."
                 )
-        adapter_for(model).fill_buffers(model, device, buffers)
-        adapter_for(model).write_all(
-            [(slot, row.initializer, row.axes) for slot, row in pairs], seed
-        )
-        return replace(self, seed=seed)
+        same = adapter.twins(items, seed)
+        adapter.fill_buffers(model, device, buffers)
+        adapter.write_all(items, seed)
+        adapter.remember(items, seed)
+        if same:
+            _warn_of_twins(same, seed)
+        prefix = pairs[0][0].prefix if pairs else self.prefix
+        return replace(self, seed=seed, prefix=prefix)
 
     def audit(
         self,
@@ -113,15 +145,17 @@ class Plan:
         *,
         rename: Mapping[str, str] | None = None,
         shards: Mapping[str, Any] | None = None,
+        prefix: str | None = None,
     ) -> None:
         """Draw every weight again and compare bit by bit; FaninError names what differs.
 
-        `seed`, `rename` and `shards` are those of `apply`: without a seed it is the plan's own,
-        0 where it has none.
+        `seed`, `rename`, `shards` and `prefix` are those of `apply`: without a seed it is the
+        plan's own, 0 where it has none.
         """
         unsaid = seed is None and self.seed is None
         seed = self._seed(seed)
-        slots = adapter_for(model).slots(model, rename=rename, shards=shards)
+        before = self.prefix if prefix is None else prefix
+        slots = adapter_for(model).slots(model, rename=rename, shards=shards, prefix=before)
         changed = [
             row.name
             for slot, row in self._pairs(slots)
@@ -155,7 +189,7 @@ class Plan:
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the plan as TOML, by a temporary name that is renamed at the end."""
-        return _file.write(self.recipe, self.rows, self.notes, self.seed, path)
+        return _file.write(self.recipe, self.rows, self.notes, self.seed, self.prefix, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Plan":
@@ -184,6 +218,16 @@ class Plan:
                     "Plan this model again, from its global shapes."
                 )
         return [(slot, rows[slot.param.name]) for slot in slots]
+
+
+def _warn_of_twins(names: Sequence[str], seed: int) -> None:
+    warn(
+        f"{listed(names)} {'gets' if len(names) == 1 else 'get'} the same numbers as another "
+        f"parameter of this process: the same seed {seed}, name and shape. Networks that are to "
+        "differ, such as twin critics, an ensemble or layers that are initialized one by one, need "
+        "a prefix='critic1' each, or a seed each; or initialize the module that holds them all. To "
+        "make two equal, copy one: b.load_state_dict(a.state_dict())."
+    )
 
 
 def _as_kept(slot: Any, row: Row) -> bool:

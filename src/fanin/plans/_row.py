@@ -16,7 +16,8 @@ class Row:
     were there to look at. `axes` are the roles that the operation gives to its axes. `output` is
     the second moment that the recipe gives to the operation's output, None where it says none.
     `lr` is the factor of the learning rate that the recipe asks for. `averaged`: the input is
-    an average over T positions, and the output's RMS 1/sqrt(T) to 1 of the given one.
+    an average over T positions, and the output's RMS 1/sqrt(T) to 1 of the given one. `zero_row`
+    is the row of a table that stays zero, as it stands for no word.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Row:
     kept: str | None = None
     lr: float = 1.0
     averaged: bool = False
+    zero_row: int | None = None
 
     @property
     def std(self) -> float | None:
@@ -59,7 +61,7 @@ class Row:
     def draws_as(self, other: "Row") -> bool:
         """Whether both draw the same values."""
         mine, theirs = (
-            (row.name, row.shape, row.dtype, row.initializer, row.axes, row.kept)
+            (row.name, row.shape, row.dtype, row.initializer, row.axes, row.kept, row.zero_row)
             for row in (self, other)
         )
         return mine == theirs

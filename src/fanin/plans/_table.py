@@ -16,7 +16,8 @@ _HEADER = ("parameter", "shape", "role", "initializer", "std", "fan_in", "fan_ou
 def table(plan: "Plan") -> str:
     """The plan as aligned text."""
     seed = "" if plan.seed is None else f", applied with seed {plan.seed}"
-    title = f"plan: recipe {plan.recipe}, {len(plan.rows)} parameters{seed}"
+    under = f", names drawn under {plan.prefix!r}" if plan.prefix else ""
+    title = f"plan: recipe {plan.recipe}, {len(plan.rows)} parameters{seed}{under}"
     lines = [title, *(f"note: {note}" for note in plan.notes), ""]
     return "\n".join([*lines, *aligned([_HEADER, *map(_cells, _grouped(plan.rows))])])
 

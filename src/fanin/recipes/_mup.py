@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.initializers import variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
@@ -37,7 +37,7 @@ def mup(base: Mapping[str, Any]) -> Recipe:
     Source: Yang et al. 2021, table 3. Weight normalization is not treated there.
     """
     if not isinstance(base, Mapping):
-        raise FaninError(f"base of mup is {base!r}; it maps parameter names to shapes.")
+        raise FaninError(f"base of mup is {shown(base)}; it maps parameter names to shapes.")
     shapes = {
         name: tuple(one.shape if hasattr(one, "shape") else one) for name, one in base.items()
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fanin.errors import FaninError, suggestion
+from fanin.errors import FaninError, shown, suggestion
 from fanin.param import Param
 from fanin.recipes._auto import AUTO
 from fanin.recipes._choice import Choice
@@ -57,9 +57,9 @@ def find(recipe: str | Recipe) -> Recipe:
         needs = f"needs {_MADE[name]}" if name in _MADE else "is to be called: pass what it returns"
         raise FaninError(f"recipe is the function {name} itself, which {needs}.")
     if not isinstance(recipe, str):
-        raise FaninError(f"recipe is {recipe!r}; give a name or a Recipe.")
+        raise FaninError(f"recipe is {shown(recipe)}; give a name or a Recipe.")
     if recipe in _MADE:
-        raise FaninError(f"recipe {recipe!r} needs {_MADE[recipe]}.")
+        raise FaninError(f"recipe {shown(recipe)} needs {_MADE[recipe]}.")
     if recipe not in RECIPES:
-        raise FaninError(f"unknown recipe {recipe!r}{suggestion(recipe, names())}")
+        raise FaninError(f"unknown recipe {shown(recipe)}{suggestion(recipe, names())}")
     return RECIPES[recipe]

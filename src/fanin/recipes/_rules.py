@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown, suggestion
 from fanin.initializers import Initializer, constant, get, ones, zeros
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph
@@ -11,36 +11,56 @@ from fanin.recipes._recipe import Given, Params, Recipe
 
 
 def given_by_name(
-    names: Iterable[str], overrides: Mapping[str, str | Initializer] | None
+    names: Iterable[str],
+    overrides: Mapping[str, str | Initializer] | None,
+    aliases: Mapping[str, str] | None = None,
 ) -> dict[str, Initializer]:
     """The initializers that the user fixed, by parameter name.
 
     `overrides` maps a parameter's name or a glob pattern to an initializer. A key that is a
     parameter's name is that name alone and wins over patterns; of patterns the last match
-    counts. A key that matches nothing is an error.
+    counts. A key that matches nothing is an error. `aliases` has the names by the other ones
+    that tied parameters have; those count as well.
     """
     if overrides is None:
         return {}
     if not isinstance(overrides, Mapping):
-        raise FaninError(f"overrides is {overrides!r}; it maps names or patterns to initializers.")
+        raise FaninError(
+            f"overrides is {shown(overrides)}; it maps names or patterns to initializers."
+        )
     for key in overrides:
         if not isinstance(key, str):
             raise FaninError(
-                f"overrides has the key {key!r}; keys are names of parameters or patterns, as "
+                f"overrides has the key {shown(key)}; keys are names of parameters or patterns, as "
                 "text, such as '0.weight' or '*.bias'."
             )
-    specs = {key: get(spec) for key, spec in overrides.items()}
-    known = list(names)
+    known, others = list(names), aliases or {}
+    own = set(known)
+    specs = {
+        key if key in own else others.get(key, key): _made(key, spec)
+        for key, spec in overrides.items()
+    }
     exact = {name: specs[name] for name in known if name in specs}
     found: dict[str, Initializer] = {}
     unused: list[str] = []
     for pattern in (key for key in specs if key not in exact):
         matched = [name for name in known if fnmatchcase(name, pattern)]
+        matched += [others[name] for name in others if fnmatchcase(name, pattern)]
         found.update(dict.fromkeys(matched, specs[pattern]))
         unused += [] if matched else [pattern]
     if unused:
-        raise FaninError(f"overrides names {', '.join(unused)}: the model has no such parameter.")
+        hint = suggestion(unused[0], known) if known else "."
+        raise FaninError(
+            f"overrides names {', '.join(unused[:8])}: the model has no such parameter{hint}"
+        )
     return found | exact
+
+
+def _made(key: str, spec: str | Initializer) -> Initializer:
+    try:
+        return get(spec)
+    except FaninError as error:
+        raise FaninError(f"overrides[{key!r}]: {error}") from None
 
 
 def single(initializer: str | Initializer) -> Recipe:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import EllipsisType
 from typing import NamedTuple, SupportsIndex
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 
 try:  # hashlib's own, without loading OpenSSL beside it
     from _blake2 import blake2b
@@ -28,7 +28,20 @@ def check_seed(seed: SupportsIndex) -> int:
         else:
             if 0 <= value < 2**64:
                 return value
-    raise FaninError(f"seed is {seed!r}; a seed is an integer in [0, 2**64).")
+    raise FaninError(
+        f"seed is {shown(seed)}; a seed is an integer in [0, 2**64).{_seed_hint(seed)}"
+    )
+
+
+def _seed_hint(seed: object) -> str:
+    """What to write instead of what other libraries take for a seed."""
+    if seed is None:
+        return " Say which, such as seed=0: no global state decides."
+    if hasattr(seed, "initial_seed"):  # torch's generators
+        return " Of a generator pass generator.initial_seed()."
+    if hasattr(seed, "bit_generator"):  # NumPy's
+        return " Of a generator pass int(generator.integers(2**63))."
+    return ""
 
 
 def stream_number(name: str, label: str = "") -> int:
@@ -45,7 +58,7 @@ def stream_number(name: str, label: str = "") -> int:
             digest = blake2b(data, digest_size=8, person=_PERSON).digest()
             return int.from_bytes(digest, "little")
     raise FaninError(
-        f"name is {name!r}; a name is a non-empty string without NUL or lone surrogates."
+        f"name is {shown(name)}; a name is a non-empty string without NUL or lone surrogates."
     )
 
 
@@ -58,7 +71,7 @@ def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ..
             result = (operator.index(shape),)  # type: ignore[arg-type]
         except TypeError:
             raise FaninError(
-                f"shape is {shape!r}; a shape is an integer or integers >= 0."
+                f"shape is {shown(shape)}; a shape is an integer or integers >= 0."
             ) from None
     if min(result, default=0) < 0:
         raise FaninError(f"shape is {result}; every size must be >= 0.")
@@ -92,7 +105,7 @@ def region(
     if index is None and order is None:
         return Region(0, shape, None)
     if order is not None and sorted(order) != list(range(len(shape))):
-        raise FaninError(f"order is {order!r}; it lists every axis of shape {shape} once.")
+        raise FaninError(f"order is {shown(order)}; it lists every axis of shape {shape} once.")
     strides = [0] * len(shape)
     stride = 1
     for axis in reversed(range(len(shape)) if order is None else order):
@@ -129,8 +142,8 @@ def _expand(index: Index, shape: tuple[int, ...]) -> list[int | slice]:
     named = len(items) - len(dots)
     if len(dots) > 1 or named > len(shape):
         raise FaninError(
-            f"index {index!r} does not fit shape {shape}: give at most {len(shape)} integers or "
-            "slices and one '...'."
+            f"index {shown(index)} does not fit shape {shape}: give at most {len(shape)} integers "
+            "or slices and one '...'."
         )
     gap = dots[0] if dots else len(items)
     filled = [*items[:gap], *[slice(None)] * (len(shape) - named), *items[gap + 1 :]]
@@ -142,13 +155,15 @@ def _check_item(item: object, axis: int, shape: tuple[int, ...]) -> int | slice:
         try:
             item.indices(shape[axis])
         except (TypeError, ValueError) as error:
-            raise FaninError(f"index {item!r} of axis {axis} is not a slice: {error}.") from None
+            raise FaninError(
+                f"index {shown(item)} of axis {axis} is not a slice: {error}."
+            ) from None
         return item
     try:
         position = operator.index(item if type(item) is not bool else None)  # type: ignore[arg-type]
     except TypeError:
         raise FaninError(
-            f"index {item!r} of axis {axis} is not an integer or a slice; masks and arrays of "
+            f"index {shown(item)} of axis {axis} is not an integer or a slice; masks and arrays of "
             "positions are not addresses."
         ) from None
     if -shape[axis] <= position < shape[axis]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, an, shown
 from fanin.streams._arithmetic import bfloat16_bits
 
 Array = npt.NDArray[Any]
@@ -22,14 +22,14 @@ _LARGEST |= {"complex64": _LARGEST["float32"], "complex128": _LARGEST["float64"]
 def dtype_name(dtype: DTypeLike, out: Array | None, allowed: tuple[str, ...] = REAL) -> str:
     """One of the allowed names of dtypes: as asked, else out's, else float32."""
     if out is not None and not isinstance(out, np.ndarray):
-        raise FaninError(f"out is a {type(out).__name__}; it must be a NumPy array.")
+        raise FaninError(f"out is {an(type(out).__name__)}; it must be a NumPy array.")
     if dtype is None:
         dtype = "float32" if out is None else out.dtype
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or _numpy_name(dtype)
     if name in allowed:
         return str(name)
     hint = " (say which 16-bit float the uint16 buffer holds)" if name == "uint16" else ""
-    raise FaninError(f"dtype is {dtype!r}; allowed are {', '.join(allowed)}{hint}.")
+    raise FaninError(f"dtype is {shown(dtype)}; allowed are {', '.join(allowed)}{hint}.")
 
 
 def is_complex(dtype: DTypeLike, out: Array | None) -> bool:

@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.streams._address import Index, check_seed, check_shape, region, stream_number
 from fanin.streams._backends import check_threads, current_fill
 from fanin.streams._distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
@@ -60,7 +60,9 @@ class Stream:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", check_seed(self.seed))
         if type(self.version) is not int or self.version != 1:
-            raise FaninError(f"stream version is {self.version!r}; this fanin knows version 1.")
+            raise FaninError(
+                f"stream version is {shown(self.version)}; this fanin knows version 1."
+            )
         object.__setattr__(self, "_number", stream_number(self.name))
 
     def _numbers(self, encoding: str) -> tuple[int, int]:
@@ -73,7 +75,9 @@ class Stream:
         try:
             start = operator.index(start)
         except TypeError:
-            raise FaninError(f"start is {start!r}; it must be an integer in [0, 2**64).") from None
+            raise FaninError(
+                f"start is {shown(start)}; it must be an integer in [0, 2**64)."
+            ) from None
         if not 0 <= start <= 2**64 - count:
             raise FaninError(f"start is {start} for {count} words; addresses are in [0, 2**64).")
         out = np.empty(count, np.uint32)

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from fanin.lab.prepare import versions
 from fanin.lab.progress import progress
 from fanin.lab.stack import one_thread
+from fanin.lab.starts import paired
 from fanin.studies._parts import Finished, Parts
 from fanin.studies._study import Advance, Part, Result, Scale, Study
 
@@ -41,7 +42,7 @@ def run(
     done: dict[str, Finished] = {}
     resumed = 0
     # Small products lose time by more threads, and wait where other programs hold the cores.
-    with bar as advance, one_thread(), threadpool_limits(1):
+    with bar as advance, one_thread(), threadpool_limits(1), paired():
         for part in parts:
             kept = store.load(part)
             resumed += kept is not None

@@ -22,4 +22,6 @@ from fanin.frameworks.torch._subject import refuse_empty as refuse_empty
 from fanin.frameworks.torch._subject import smallest_normal as smallest_normal
 from fanin.frameworks.torch._trace import tensors_of as tensors_of
 from fanin.frameworks.torch._trace import trace as trace
+from fanin.frameworks.torch._twins import remember as remember
+from fanin.frameworks.torch._twins import twins as twins
 from fanin.frameworks.torch._vacancy import fill_buffers as fill_buffers

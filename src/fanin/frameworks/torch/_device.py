@@ -107,12 +107,12 @@ def _jobs(item: Item, made: Tensor, seed: int) -> Iterable[Job]:
         request = replace(_request(item, seed), index=box)
         for draw in item.initializer.draws(request):
             target = view[draw.where]
-            yield Job(target, draw.distribution, seed, item.slot.param.name, draw.region)
+            yield Job(target, draw.distribution, seed, item.slot.stream, draw.region)
 
 
 def _request(item: Item, seed: int) -> Request:
     param = item.slot.param
-    return Request(param.shape, item.axes, seed, param.name, param.dtype, None, None, None)
+    return Request(param.shape, item.axes, seed, item.slot.stream, param.dtype, None, None, None)
 
 
 def _maps_of(item: Item) -> tuple[int, int, int] | None:
@@ -140,7 +140,7 @@ def _draw_orthogonal(item: Item, made: Tensor, seed: int) -> None:
     assert maps is not None
     wide = made.dtype if made.dtype == torch.float64 else torch.float32
     drawn = torch.empty(param.shape, dtype=wide, device=item.device)
-    draw_many([Job(drawn, Normal(0.0, 1.0), seed, param.name, region(param.shape))])
+    draw_many([Job(drawn, Normal(0.0, 1.0), seed, item.slot.stream, region(param.shape))])
     matrices = drawn.reshape(maps)
     tall = maps[1] >= maps[2]
     found = orthonormal(matrices if tall else matrices.mT, initializer.gain)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_leaves
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, an, shown
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -23,15 +23,13 @@ def call_arguments(inputs: Any) -> Arguments:
     elif isinstance(inputs, Mapping):
         kwargs = dict(inputs)
     else:
-        kind = type(inputs).__name__
-        article = "an" if kind[0] in "aeiouAEIOU" or kind == "ndarray" else "a"
         raise FaninError(
-            f"inputs is {article} {kind}; it is a tensor, a tuple (positional) or a dict "
-            f"(keywords). {_next_step(inputs)}"
+            f"inputs is {an(type(inputs).__name__)}; it is a tensor, a tuple (positional) or a "
+            f"dict (keywords). {_next_step(inputs)}"
         )
     for name in kwargs:
         if not isinstance(name, str):
-            raise FaninError(f"inputs has the key {name!r}; its keys are names of arguments.")
+            raise FaninError(f"inputs has the key {shown(name)}; its keys are names of arguments.")
     for one in tensors_in((args, kwargs)):
         if one.is_nested:
             raise FaninError(
@@ -48,6 +46,12 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 def _next_step(inputs: Any) -> str:
     if isinstance(inputs, list):
+        several = len(inputs) > 1 and all(isinstance(one, Tensor) for one in inputs)
+        if several:
+            return (
+                "Of a batch of a DataLoader pass what the model is called with: inputs=batch[0], "
+                "say, or tuple(batch) if it takes all."
+            )
         return "A model that takes a list gets it as a tuple of one: ([...],)."
     if type(inputs).__module__ == "numpy":
         return "Pass torch.from_numpy(inputs)."

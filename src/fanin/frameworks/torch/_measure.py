@@ -34,7 +34,12 @@ class TorchProbe:
     """
 
     def __init__(
-        self, model: nn.Module, inputs: Any, seed: int = 0, rename: Mapping[str, str] | None = None
+        self,
+        model: nn.Module,
+        inputs: Any,
+        seed: int = 0,
+        rename: Mapping[str, str] | None = None,
+        prefix: str = "",
     ) -> None:
         while (attribute := wrapped(model)) is not None:
             model = model.get_submodule(attribute)
@@ -49,9 +54,12 @@ class TorchProbe:
         self.copies = {name: tensor.detach().clone() for name, tensor in held}
         self.slots = {
             slot.param.name: Slot(
-                slot.param, self.copies[own[id(tensors[slot.param.name])]], slot.padding_row
+                slot.param,
+                self.copies[own[id(tensors[slot.param.name])]],
+                slot.padding_row,
+                prefix=slot.prefix,
             )
-            for slot in slots(model, rename=rename)
+            for slot in slots(model, rename=rename, prefix=prefix)
         }
 
     def write(self, name: str, initializer: Initializer, axes: Axes | None) -> None:

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.parametrize import ParametrizationList
 
-from fanin.errors import FaninError, suggestion
+from fanin.errors import FaninError, shown, suggestion
 from fanin.streams import stream_number
 
 TABLES = (nn.Embedding, nn.EmbeddingBag)
+_MOST_PATHS = 64  # of one module: modules that hold each other twice, in depth, have no end of them
 
 # Wrappers that a program has only if it imported their module: (module, class, attribute).
 _OPTIONAL_WRAPPERS = (
@@ -57,6 +58,24 @@ def module_paths(model: nn.Module) -> dict[nn.Module, str]:
     return paths
 
 
+def _all_paths(model: nn.Module) -> dict[nn.Module, list[str]]:
+    """As `module_paths`, with every path of a module that is registered more than once."""
+    paths: dict[nn.Module, list[str]] = {}
+
+    def walk(module: nn.Module, path: str, above: tuple[nn.Module, ...]) -> None:
+        known = paths.setdefault(module, [])
+        if path in known or module in above or len(known) >= _MOST_PATHS:
+            return
+        known.append(path)
+        inner = wrapped(module)
+        for name, child in module._modules.items():
+            if child is not None:
+                walk(child, path if name == inner else _join(path, name), (*above, module))
+
+    walk(model, "", ())
+    return paths
+
+
 class Place(NamedTuple):
     """One place where a parameter is registered: its canonical name there, module, attribute."""
 
@@ -76,8 +95,9 @@ def canonical_names(
     Path parts are joined with dots. Wrappers are left out by their class: DataParallel,
     DistributedDataParallel, FullyShardedDataParallel, AveragedModel, compiled modules,
     CheckpointWrapper, parametrizations. A tied parameter goes under its embedding's name, else
-    under the first registered. `rename` maps a name found so to the one wanted. Raises
-    FaninError if two parameters come to one name, or `rename` has a name that is not there.
+    under the first registered; so does one of a module that is registered twice. `rename` maps a
+    name found so to the one wanted. Raises FaninError if two parameters come to one name, or
+    `rename` has a name that is not there.
     """
     return {name: tensor for name, (tensor, _) in canonical_places(model, rename).items()}
 
@@ -88,17 +108,25 @@ def canonical_places(
     """The parameters of `canonical_names` with all their places; the one that names it is first."""
     tensors: dict[int, nn.Parameter] = {}
     places: dict[int, list[Place]] = {}
-    for module, path in module_paths(model).items():
+    for module, paths in _all_paths(model).items():
         for attribute, tensor in module._parameters.items():
             if tensor is not None:
-                place = Place(_parameter_name(path, attribute, module), module, attribute)
-                places.setdefault(id(tensor), []).append(place)
+                places.setdefault(id(tensor), []).extend(
+                    Place(_parameter_name(path, attribute, module), module, attribute)
+                    for path in paths
+                )
                 tensors[id(tensor)] = tensor
     found: dict[str, Placed] = {}
     for key, uses in places.items():
         uses.sort(key=lambda place: not isinstance(place.module, TABLES))  # stable
         _put(found, uses[0].name, (tensors[key], uses), "name the modules apart")
-    return _renamed(found, rename or {})
+    return _renamed(found, {} if rename is None else rename)
+
+
+def other_names(places: Mapping[str, Placed]) -> dict[str, str]:
+    """The canonical name by each of the others that a tied parameter has."""
+    found = {place.name: name for name, (_, uses) in places.items() for place in uses if uses[1:]}
+    return {other: name for other, name in found.items() if other not in places}
 
 
 def buffer_names(model: nn.Module) -> dict[str, Tensor]:
@@ -121,6 +149,19 @@ def _parameter_name(path: str, attribute: str, module: nn.Module) -> str:
     return own if attribute == "original" else f"{own}.{attribute}"
 
 
+def checked_prefix(prefix: str) -> str:
+    """What stands before every name, without the dot between them: "" for nothing."""
+    if not isinstance(prefix, str) or prefix:
+        try:
+            stream_number(prefix.removesuffix(".") if isinstance(prefix, str) else prefix)
+        except FaninError:
+            raise FaninError(
+                f"prefix is {shown(prefix)}; it is text that stands before every name, such as "
+                "'critic1'."
+            ) from None
+    return prefix.removesuffix(".")
+
+
 def _put(found: dict[str, Placed], name: str, placed: Placed, hint: str) -> None:
     if name in found:
         raise FaninError(
@@ -132,10 +173,12 @@ def _put(found: dict[str, Placed], name: str, placed: Placed, hint: str) -> None
 
 def _renamed(found: dict[str, Placed], rename: Mapping[str, str]) -> dict[str, Placed]:
     if not isinstance(rename, Mapping):
-        raise FaninError(f"rename is {rename!r}; it maps names found to names wanted.")
+        raise FaninError(f"rename is {shown(rename)}; it maps names found to names wanted.")
+    others = other_names(found)
+    rename = {others.get(name, name): wanted for name, wanted in rename.items()}
     for name, wanted in rename.items():
         if name not in found:
-            raise FaninError(f"rename has {name!r}{suggestion(str(name), list(found))}")
+            raise FaninError(f"rename has {shown(name)}{suggestion(str(name), list(found))}")
         try:
             stream_number(wanted)
         except FaninError as error:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.frameworks.torch._trace import tensors_of
 
 Loss = Callable[..., Any]
@@ -23,7 +23,7 @@ class Objective:
 
     def __init__(self, targets: Any = None, loss: Loss | None = None, seed: int = 0) -> None:
         if loss is not None and not callable(loss):
-            raise FaninError(f"loss is {loss!r}; it is a function of (output, targets).")
+            raise FaninError(f"loss is {shown(loss)}; it is a function of (output, targets).")
         if targets is not None and loss is None and not isinstance(targets, Tensor):
             raise FaninError(
                 f"targets has type {type(targets).__name__}; without loss= it is a tensor. Pass "

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown
 from fanin.frameworks._tiles import Box
 from fanin.streams import check_shape
 
@@ -186,12 +186,12 @@ def shard_given(name: str, tensor: Tensor, given: Any) -> Shard:
         shape = check_shape(shape)
     except (TypeError, ValueError):
         raise FaninError(
-            f"shards[{name!r}] is {given!r}; give (global_shape, index), such as "
+            f"shards[{name!r}] is {shown(given)}; give (global_shape, index), such as "
             "((1024, 64), (slice(0, 256),))."
         ) from None
     if isinstance(index, range):
         if index.step != 1:
-            raise FaninError(f"shards[{name!r}] has the index {index!r}; its step must be 1.")
+            raise FaninError(f"shards[{name!r}] has the index {shown(index)}; its step must be 1.")
         shard = Shard(shape, flat=index)
     else:
         shard = Shard(shape, _given_runs(name, shape, index))
@@ -214,8 +214,8 @@ def _given_runs(name: str, shape: tuple[int, ...], index: Any) -> tuple[Runs, ..
             isinstance(one, slice) and (one.step is None or one.step > 0) for one in slices
         ):
             raise FaninError(
-                f"shards[{name!r}] has the index {index!r} for shape {shape}; give a slice, or a "
-                "list of slices, for each axis, or a range of elements."
+                f"shards[{name!r}] has the index {shown(index)} for shape {shape}; give a slice, "
+                "or a list of slices, for each axis, or a range of elements."
             )
         runs.append(tuple(range(*one.indices(size)) for one in slices))
     return tuple(runs)

@@ -34,6 +34,12 @@ class Slot:
     padding_row: int | None = None  # of a table: stays zero, as torch keeps it
     shard: Shard | None = None  # None: the tensor is whole
     vacancy: Vacancy | None = None  # where an empty one is to be made; None: it has memory
+    prefix: str = ""  # what stands before the name in that of the stream
+
+    @property
+    def stream(self) -> str:
+        """The name that the values come from."""
+        return f"{self.prefix}.{self.param.name}" if self.prefix else self.param.name
 
     @property
     def has_value(self) -> bool:
@@ -171,7 +177,7 @@ class Slot:
             values = initializer(
                 param.shape,
                 seed=seed,
-                name=param.name,
+                name=self.stream,
                 dtype=param.dtype,
                 axes=param.axes if axes is None else axes,
                 index=index,

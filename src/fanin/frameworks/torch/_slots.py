@@ -1,14 +1,22 @@
 """Slots: modules as Params, and values written into their parameters."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from fanin.errors import FaninError, suggestion
+from fanin.errors import FaninError, shown, suggestion
 from fanin.frameworks.torch._modules import Role, roles
-from fanin.frameworks.torch._names import TABLES, Place, Placed, canonical_places
+from fanin.frameworks.torch._names import (
+    TABLES,
+    Place,
+    Placed,
+    canonical_places,
+    checked_prefix,
+    other_names,
+)
 from fanin.frameworks.torch._shards import refuse_flat, shard_given, shard_of
 from fanin.frameworks.torch._slot import Slot
 from fanin.frameworks.torch._vacancy import vacancy
@@ -20,25 +28,28 @@ def slots(
     rename: Mapping[str, str] | None = None,
     shards: Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
+    prefix: str = "",
 ) -> list[Slot]:
     """Every parameter of the model, once, in the model's order, by its canonical name.
 
     `rename` maps a canonical name to the one wanted. `shards` tells of plain tensors that are
     parts, by name: (global_shape, index). `device` is where parameters on the meta device will
-    be made.
+    be made. `prefix` stands before every name in that of its stream.
     """
     refuse_flat(model)
     known = roles(model)
     if shards is not None and not isinstance(shards, Mapping):
-        raise FaninError(f"shards is {shards!r}; it maps names to (global shape, index).")
-    given = dict(shards or {})
+        raise FaninError(f"shards is {shown(shards)}; it maps names to (global shape, index).")
     places = canonical_places(model, rename)
+    others = other_names(places)
+    given = {others.get(name, name): part for name, part in (shards or {}).items()}
     for name in given:
         if name not in places:
-            raise FaninError(f"shards has {name!r}{suggestion(name, list(places))}")
+            raise FaninError(f"shards has {name!r}{suggestion(str(name), list(places))}")
     _refuse_shared_memory(places)
+    before = checked_prefix(prefix)
     return [
-        _slot(name, tensor, homes, known.get(id(tensor)), given, device)
+        replace(_slot(name, tensor, homes, known.get(id(tensor)), given, device), prefix=before)
         for name, (tensor, homes) in places.items()
     ]
 
@@ -78,7 +89,7 @@ def _slot(
     if role is None:
         raise FaninError(f"{name} has no shape yet; run the model once on an example first.")
     shard = shard_given(name, tensor, shards[name]) if name in shards else shard_of(name, tensor)
-    homes = tuple((place.module, place.attribute) for place in places)
+    homes = tuple(dict.fromkeys((place.module, place.attribute) for place in places))
     param = Param(
         name=name,
         shape=tuple(tensor.shape) if shard is None else shard.shape,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.axes import Axes
-from fanin.errors import FaninError
+from fanin.errors import FaninError, an
 from fanin.frameworks.torch._slot import Slot, row_major, stored_bytes
 from fanin.initializers import Initializer
 
@@ -38,7 +38,9 @@ def stored(
     same: dict[str, str] = {}
     for key, value in model.state_dict(keep_vars=True).items():
         if not isinstance(value, Tensor):
-            raise FaninError(f"{key} of the model's state is a {type(value).__name__}, no tensor.")
+            raise FaninError(
+                f"{key} of the model's state is {an(type(value).__name__)}, no tensor."
+            )
         if id(value) in first:
             same[key] = first[id(value)]
             continue
@@ -75,5 +77,5 @@ def build_empty(factory: Callable[[], Any]) -> nn.Module:
     with empty_weights(), torch.no_grad():
         model = factory()
     if not isinstance(model, nn.Module):
-        raise FaninError(f"the factory made a {type(model).__name__}; it must make a Module.")
+        raise FaninError(f"the factory made {an(type(model).__name__)}; it must make a Module.")
     return model

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from fanin.errors import FaninError, suggestion
+from fanin.errors import FaninError, shown, suggestion
 from fanin.frameworks.torch._shards import local_tensor
 
 RECORDS = "_fanin_empty"  # of a module: what empty_weights noted of its parameters, by attribute
@@ -108,7 +108,7 @@ def _device(device: str | torch.device) -> torch.device:
         return torch.device(device)
     except (RuntimeError, TypeError):
         raise FaninError(
-            f"device is {device!r}; give one that torch knows, such as 'cpu'."
+            f"device is {shown(device)}; give one that torch knows, such as 'cpu'."
         ) from None
 
 
@@ -154,7 +154,7 @@ def fill_buffers(
 
 def _refuse_unknown(model: nn.Module, values: Mapping[str, Tensor]) -> None:
     if not isinstance(values, Mapping):
-        raise FaninError(f"buffers is {values!r}; it maps names of buffers to tensors.")
+        raise FaninError(f"buffers is {shown(values)}; it maps names of buffers to tensors.")
     known = [name for name, _ in model.named_buffers(remove_duplicate=False)]
     for name in values:
         if name not in known:

@@ -2,7 +2,8 @@
 
 Each function has torch's parameters and defaults, writes in place and returns the tensor, and
 takes `seed` and `name` besides. The values are those of `fanin.initializers` under this seed and
-name. Without a name it is "weight". Without a seed, one is drawn from `generator`, else from
+name. Without a name it is "weight"; a second tensor of one seed, name and shape gets the numbers
+of the first, and a FaninWarning says so. Without a seed, one is drawn from `generator`, else from
 torch's default CPU generator: torch.manual_seed governs, and each call differs.
 
 Errors are FaninErrors that are RuntimeErrors too, for torch raises a ValueError for a wrong rank
@@ -23,9 +24,10 @@ from torch.nn.init import calculate_gain as calculate_gain
 from fanin import initializers
 from fanin._fans import fans
 from fanin.axes import parse_axes
-from fanin.errors import FaninError
+from fanin.errors import FaninError, shown, warn
 from fanin.frameworks.torch._shards import shard_of
 from fanin.frameworks.torch._slot import Slot
+from fanin.frameworks.torch._twins import remember, twins
 from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.streams import check_seed
@@ -48,7 +50,7 @@ def _fill(
     """Draw the initializer that `make` gives into the tensor."""
     try:
         if seed is not None and generator is not None:
-            raise FaninError(f"seed is {seed!r} and a generator is given; give one of them.")
+            raise FaninError(f"seed is {shown(seed)} and a generator is given; give one of them.")
         initializer = make(*arguments)
         if tensor.is_meta:
             return tensor
@@ -66,7 +68,16 @@ def _fill(
             )
         slot.rehearse(initializer, 0 if seed is None else check_seed(seed))
         if tensor.numel():
-            slot.write(initializer, _seed_from(generator) if seed is None else seed)
+            item = (slot, initializer, None)
+            same = seed is not None and twins([item], seed)
+            drawn = _seed_from(generator) if seed is None else seed
+            slot.write(initializer, drawn)
+            remember([item], drawn)
+            if same:
+                warn(
+                    f"{param.name!r} of shape {param.shape} gets the same numbers as another "
+                    f"tensor: the same seed {seed}, name and shape. Give each its own name=."
+                )
         return tensor
     except FaninError as error:
         raise InitError(str(error)) from None
@@ -274,7 +285,7 @@ def _uniform(low: float, high: float) -> Initializer:
 def _cut(mean: float, std: float, a: float, b: float) -> Initializer:
     """A truncated normal with bounds that are values."""
     if not std > 0:
-        raise FaninError(f"std of trunc_normal_ is {std!r}; it must be > 0.")
+        raise FaninError(f"std of trunc_normal_ is {shown(std)}; it must be > 0.")
     if a == b:
         return initializers.constant(a)
     lower, upper = _in_units(a, mean, std, 1), _in_units(b, mean, std, -1)
@@ -300,7 +311,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
         return None
     if mode.lower() not in ("fan_in", "fan_out"):
-        raise InitError(f"mode is {mode!r}; allowed are fan_in, fan_out.")
+        raise InitError(f"mode is {shown(mode)}; allowed are fan_in, fan_out.")
     both = fans(tuple(tensor.shape), convention="torch")
     fan = both.fan_in if mode.lower() == "fan_in" else both.fan_out
     gain = calculate_gain(nonlinearity, a)  # type: ignore[arg-type]
