@@ -251,3 +251,38 @@ def test_an_unused_parameter_is_guessed_with_and_without_inputs() -> None:
         plan = fanin.plan(Unused(), inputs)
         assert plan["segments"].initializer == normal(std=0.02)
         assert any("segments" in note for note in plan.notes)
+
+
+class Parallel(nn.Module):
+    """Branches side by side, which all read the stream as it was."""
+
+    def __init__(self, join: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.norm, self.join = nn.LayerNorm(16), join
+        self.one, self.two, self.three = (nn.Linear(16, 16) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = (self.one, self.two, self.three)
+        return self.join(x, *(layer(self.norm(x)) for layer in layers))
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda x, f, g, h: x + f + g + h,
+        lambda x, f, g, h: f + g + h + x,
+        lambda x, f, g, h: x + (f + (g + h)),
+        lambda x, f, g, h: f + x + g + h,
+        lambda x, f, g, h: sum([x, f, g, h]),
+        lambda x, f, g, h: x + torch.stack([f, g, h]).sum(0),
+        lambda x, f, g, h: torch.stack([x, f, g, h], -1).sum(-1),
+        lambda x, f, g, h: x.clone().add_(f).add_(g).add_(h),
+        lambda x, f, g, h: x + F.dropout(f, 0.1) + F.dropout(g, 0.1) + F.dropout(h, 0.1),
+    ],
+)
+def test_parallel_branches_share_the_stream_too(join: Callable[..., Tensor]) -> None:
+    model = nn.Sequential(nn.Linear(16, 16), Parallel(join), Parallel(join), nn.LayerNorm(16))
+    plan = fanin.plan(model, torch.zeros(1, 16))
+    for block in (1, 2):
+        for name in ("one", "two", "three"):
+            assert scale(plan, f"{block}.{name}.weight") == pytest.approx(BRANCH / 6)

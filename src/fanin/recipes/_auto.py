@@ -123,11 +123,19 @@ class _Auto:
         for residual in self.structure.residuals.values():
             chain = self.structure.chains[residual.node]
             size = BRANCH if self.structure.reads_normalized(residual) else RAW_BRANCH
+            terms = self.structure.terms(residual)
+            size /= max(sum(any(map(self._adds, group)) for group in terms), 1)
             for end in self.structure.ends(residual):
                 # Branches of one weight add up as one, those of different weights as their squares.
                 again = max(self._ends_again(end), 1)
                 self.shares[end] = Share(size / (chain.length * again), chain.start)
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
+
+    def _adds(self, end: int) -> bool:
+        """Whether the parameter at an end is more than the half of an update that starts at 0."""
+        node = self.graph.nodes[end]
+        kind = self.params[node.param.name].kind if node.param else None
+        return not (node.op == "linear" and kind == "shift")
 
     def _ends_again(self, end: int) -> int:
         """How many times the parameter at the end of a branch is used."""

@@ -1,6 +1,6 @@
 """Structure: residual streams, attention logits and heads, found in a Graph; no names are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +25,7 @@ class Residual:
     stream: int
     branch: int
     shortcut: bool  # the stream comes through a weight of its own: a chain begins here
+    read: int  # what the branch reads of the stream, before branches beside it were added
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,16 @@ class Structure:
     def residuals(self) -> dict[int, Residual]:
         """Every addition of a branch to a stream, by its node."""
         finders = {"add": self._residual, "shift": self._residual_of_parameter}
-        found = (
-            finders[node.op](position)
-            for position, node in enumerate(self.graph.nodes)
-            if node.op in finders
-        )
-        return {residual.node: residual for residual in found if residual}
+        found: dict[int, Residual] = {}
+        for position, node in enumerate(self.graph.nodes):
+            residual = finders[node.op](position, found) if node.op in finders else None
+            if residual is not None:
+                found[position] = residual
+        return found
 
-    def _residual_of_parameter(self, position: int) -> Residual | None:
+    def _residual_of_parameter(
+        self, position: int, found: Mapping[int, Residual]
+    ) -> Residual | None:
         """A branch added to a parameter that is its stream: a class token of its own."""
         node = self.graph.nodes[position]
         (branch,) = node.inputs
@@ -100,29 +103,53 @@ class Structure:
             same = one.op == "parameter" and one.param is not None and one.param.name == name
             # Of three axes and more: a decay rate is no stream.
             if same and len(one.shape) >= 3 and self.above[branch] >> source & 1:
-                return Residual(position, source, branch, shortcut=False)
+                return Residual(position, source, branch, shortcut=False, read=source)
         return None
 
-    def _residual(self, position: int) -> Residual | None:
+    def _residual(self, position: int, found: Mapping[int, Residual]) -> Residual | None:
         a, b = self.graph.nodes[position].inputs
         if a == b or self.feeds_softmax(position):
             return None
         for stream, branch in ((a, b), (b, a)):
             inside = self.above[branch] | 1 << branch
-            if any(inside >> one & 1 for one in self._back(stream, _KEPT)):
-                own = inside & ~(self.above[stream] | 1 << stream)
-                if own & self._weights or self._starts_with_norm(stream, own):
-                    return Residual(position, stream, branch, shortcut=False)
-                return None
+            for read in self._before_branches(stream, found):
+                if any(inside >> one & 1 for one in self._back(read, _KEPT)):
+                    own = inside & ~(self.above[read] | 1 << read)
+                    if own & self._weights or self._starts_with_norm(read, own):
+                        return Residual(position, stream, branch, shortcut=False, read=read)
+                    return None
         if self.graph.nodes[a].shape != self.graph.nodes[b].shape:
             return None
-        if not self.above[a] & self.above[b] & self._weights:
+        if not self.above[a] & self.above[b] & self._weights or self._joins_a_stream(position):
             return None
         mine, other = (self._weights_beyond(*pair) for pair in ((a, b), (b, a)))
         if not mine or not other or mine == other:
             return None
         stream, branch = (a, b) if mine < other else (b, a)
-        return Residual(position, stream, branch, shortcut=True)
+        return Residual(position, stream, branch, shortcut=True, read=stream)
+
+    def _before_branches(self, stream: int, found: Mapping[int, Residual]) -> Iterator[int]:
+        """The stream, and what it was before the branches that were added to it last."""
+        while True:
+            yield stream
+            *_, end = self._back(stream, _KEPT)
+            if end not in found or found[end].shortcut:
+                return
+            stream = found[end].stream
+
+    def _joins_a_stream(self, position: int) -> bool:
+        """Whether a sum of branches is added to what all of them read."""
+        inside = self.above[position]
+        while len(self.users[position]) == 1:
+            (user,) = self.users[position]
+            node = self.graph.nodes[user]
+            if node.op == "add":
+                other = next((one for one in node.inputs if one != position), position)
+                return any(inside >> one & 1 for one in self._back(other, _KEPT))
+            if node.op not in _KEPT or self._second_input(node):
+                return False
+            position = user
+        return False
 
     def _starts_with_norm(self, stream: int, own: int) -> bool:
         """Whether a branch without weights is one all the same: a pool behind a norm, say."""
@@ -194,7 +221,7 @@ class Structure:
     def _inside(self, residual: Residual) -> int:
         """The nodes of a branch, as a bit mask."""
         inside = self.above[residual.branch] | 1 << residual.branch
-        return inside & ~(self.above[residual.stream] | 1 << residual.stream)
+        return inside & ~(self.above[residual.read] | 1 << residual.read)
 
     def reads_normalized(self, residual: Residual) -> bool:
         """Whether a branch normalizes what it reads of the stream, before its first weight."""
@@ -208,6 +235,24 @@ class Structure:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
         inside = self._inside(residual)
         return [node for node in dict.fromkeys(self._ends(residual.branch)) if inside >> node & 1]
+
+    def terms(self, residual: Residual) -> list[list[int]]:
+        """The ends of a branch, by the terms that are summed into it."""
+        ends = set(self.ends(residual))
+        groups = [[end for end in group if end in ends] for group in self._terms(residual.branch)]
+        return [group for group in groups if group]
+
+    def _terms(self, position: int) -> Iterator[list[int]]:
+        node = self.graph.nodes[position]
+        if node.op == "add":
+            for source in node.inputs:
+                yield from self._terms(source)
+            return
+        passed = node.op in (*CARRIERS, "shift", "pointwise") and node.inputs
+        if passed and not self._second_input(node):
+            yield from self._terms(node.inputs[0])
+        else:
+            yield list(self._ends(position))
 
     def _ends(self, position: int) -> Iterator[int]:
         node = self.graph.nodes[position]

@@ -183,7 +183,10 @@ def join(call: Call) -> Entry:
             weights = [one.viewed(lambda dims: (*dims[:dim], (), *dims[dim:])) for one in weights]
         return Weight(tuple(part for one in weights for part in one.parts))
     sources = [call.activation(one) for one in tensors]
-    return call.recorder.emit("concat", sources, call.shape, label=call.name)
+    made = call.recorder.emit("concat", sources, call.shape, label=call.name)
+    if call.name == "stack":
+        call.recorder.stacks[made.node] = call.dim(of=len(call.shape)), sources
+    return made
 
 
 def index(call: Call) -> Entry:

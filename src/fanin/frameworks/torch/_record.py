@@ -101,6 +101,7 @@ class Recorder:
         self.parametric: set[int] = set()  # nodes that depend on no input
         self.made: dict[Hashable, list[Entry]] = {}  # what an operation made of its arguments
         self.twins: dict[int, int] = {}  # node -> the first node that has the same values
+        self.stacks: dict[int, tuple[int, list[Activation]]] = {}  # node -> new dimension, parts
         self.layouts: dict[int, Layout] = {}
         self.pieces: dict[int, list[Piece]] = {}
         self._entries: dict[int, tuple[Tensor, Entry]] = {}  # the tensor keeps its id taken

@@ -73,7 +73,28 @@ def _reduced(call: Call, op: Op, amount: float, label: str = "") -> Entry:
     if amount == 1 and op in ("mean", "sum", "max"):
         return call.view("squeeze")
     source = call.activation(call.first)
+    dim, parts = call.recorder.stacks.get(source.node, (None, []))
+    if len(parts) > 1 and _count(call, call.get("dim"))[1] == [dim]:
+        return _of_stack(call, op, parts)
     return call.recorder.emit(op, [source], call.shape, amount=amount, label=label or call.name)
+
+
+def _of_stack(call: Call, op: Op, parts: list[Activation]) -> Activation:
+    """A reduction over the very dimension along which its parts were stacked."""
+    recorder, shape = call.recorder, call.shape
+    made = parts[0]
+    for part in parts[1:]:
+        if op == "max":
+            sources = [made, part]
+            made = recorder.emit("pointwise", sources, shape, fn=np.maximum, label="maximum")
+        else:
+            made = recorder.emit("add", [made, part], shape)
+    if op != "mean":
+        return made
+    share = 1 / len(parts)
+    return recorder.emit(
+        "pointwise", [made], shape, fn=lambda x: x * share, label=f"mul {share:.6g}"
+    )
 
 
 def _follow_statistic(
