@@ -9,9 +9,10 @@ from collections.abc import Collection, Mapping
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
+from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node, Use
+from fanin.recipes._made import heard, same
 from fanin.recipes._propagate import Propagation, Share, Weight
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
@@ -37,9 +38,11 @@ AUTO: Recipe = Recipe(
 
 class _Auto:
     def __init__(self, params: Params, graph: Graph, given: Given) -> None:
-        self.params, self.graph, self.given = params, graph, given
+        counts = heard(params, graph)
+        self.params, self.graph, self.given = counts.params, graph, given
         kept = {name for name, param in params.items() if param.kept is not None}
-        self.fixed = kept | given.keys()
+        self.stay = counts.stay - kept - given.keys()
+        self.fixed = kept | self.stay | given.keys()
         self.structure = Structure(graph)
         self.uses: dict[str, list[int]] = {}
         for position, node in enumerate(graph.nodes):
@@ -79,7 +82,13 @@ class _Auto:
         variances = self._variances()
         shapes = {name: param.shape for name, param in self.params.items()}
         return Propagation(
-            self.graph, shapes, self.targets, self.shares, dict(self.sizes), variances
+            self.graph,
+            shapes,
+            self.targets,
+            self.shares,
+            dict(self.sizes),
+            variances,
+            {name: self.params[name].made or 0.0 for name in self.stay},
         ).run()
 
     def _fit_tied(self, run: Propagation) -> bool:
@@ -179,8 +188,7 @@ class _Auto:
                 return 0.0
             return tied.get(param.shape[-1], TABLE)
         if "scale" in ops:
-            made = 1.0 if self._follows_norm(position) else param.made
-            return 1.0 if made is None else abs(made)
+            return 1.0 if param.made is None else abs(param.made)
         return None
 
     def _is_codebook(self, name: str) -> bool:
@@ -192,10 +200,6 @@ class _Auto:
 
     def _uses_as(self, name: str, *ops: str) -> list[int]:
         return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]
-
-    def _follows_norm(self, position: int) -> bool:
-        (source,) = self.graph.nodes[position].inputs
-        return self.graph.nodes[source].op == "normalize"
 
     def _is_table(self, name: str) -> bool:
         return sum(size > 1 for size in self.params[name].shape) > 1
@@ -213,6 +217,8 @@ class _Auto:
 
     def _rms(self, name: str) -> float:
         kept = self.params[name].kept
+        if name in self.stay:
+            return abs(self.params[name].made or 0.0)
         if name not in self.given and kept is not None:
             return kept
         shape = self.params[name].shape
@@ -255,7 +261,7 @@ class _Auto:
                 why = reason or "the identity"
                 if node.param.through == ("add 1",):  # multiplies by one more than itself
                     size -= 1
-                return Choice(_same(size), "scale", why)
+                return Choice(same(size), "scale", why)
             case "shift" if self._is_table(name):
                 return self._drawn(run, name, "position table")
             case "shift":
@@ -283,10 +289,6 @@ class _Auto:
             drawn = normal(std=math.sqrt(scale / use.fans[0]))
         role = _role(use.axes, self.params[use.name].shape)
         return Choice(drawn, role, why, use.axes, weight.target, averaged=weight.averaged)
-
-
-def _same(value: float) -> Initializer:
-    return {0.0: zeros(), 1.0: ones()}.get(value) or constant(value)
 
 
 def _before(graph: Graph, node: Node) -> str:

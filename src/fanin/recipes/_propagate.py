@@ -58,7 +58,7 @@ class Propagation:
     `targets` are the second moments that the outputs of `linear` nodes are to have, 1 where
     nothing is said; `shares` say it of the ends of residual branches. `sizes` are the RMS values
     of tables, tokens, scales and shifts by name. `variances` are those of weights that are
-    given; the others are found and kept in `weights`.
+    given; the others are found and kept in `weights`. `biases` are constants that are added.
     """
 
     graph: Graph
@@ -67,6 +67,7 @@ class Propagation:
     shares: Mapping[int, Share] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
     variances: Mapping[str, float] = field(default_factory=dict)
+    biases: Mapping[str, float] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     signals: list[Signal | None] = field(default_factory=list)
     asked: dict[str, list[float]] = field(default_factory=dict)  # scales, by every use of a weight
@@ -214,6 +215,8 @@ def _shift(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signa
     size = run.size(node, 0.0)
     if inputs[0] is None or size == 0:
         return inputs[0]
+    if node.param is not None and node.param.name in run.biases:
+        return replace(inputs[0], values=inputs[0].values + run.biases[node.param.name])
     return added(inputs[0], gaussian(size**2, -position - 1), position)
 
 
