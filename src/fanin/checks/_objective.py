@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 
+_OF_VALUES = ("F01", "F09", "F13", "F17", "F18")  # what is right however gradients go
 _SHOWN = 3
 _UNWATCHED = ("view", "softmax", "matmul", "attention", "normalize", "linear")
 
@@ -16,46 +17,64 @@ def untrained(m: Measurement) -> Iterator[Finding]:
     if m.values and not names:
         yield _all_frozen(m)
         return
-    stuck = [name for name in names if name in m.used and name not in m.weight_gradients]
     groups: dict[tuple[int, int] | None, list[str]] = {}
-    for name in stuck:
+    for name in m.stuck:
         groups.setdefault(_cut(m, name), []).append(name)
     everything = not m.weight_gradients and not m.outside
     for edge, group in groups.items():
-        if edge is None and not everything:
+        if edge is None and not everything and _inputs_reach_outputs(m):
             m.note(
-                f"{_listed(group)}: the run used {_it(group)}, and what the loss depends on does "
-                f"not: without a gradient {_it(group)} will not learn (F17)."
+                f"{_listed(group)}: used by the run, but the loss does not depend on what came of "
+                "it, so no gradient comes back (F17)."
             )
         else:
             yield _without_gradient(m, edge, group, everything)
 
 
+def _inputs_reach_outputs(m: Measurement) -> bool:
+    """Whether what the model returned depends on its inputs, as far as operations show."""
+    above = m.chains.structure.above
+    reached = {one for out in m.outputs for one in (out, *_bits(above[out]))}
+    return any(m.nodes[one].op == "input" for one in reached)
+
+
+def _bits(mask: int) -> Iterator[int]:
+    return (at for at in range(mask.bit_length()) if mask >> at & 1)
+
+
+def judges_training(m: Measurement, one: Finding) -> bool:
+    """Whether a finding is not of a layer without gradients, which no weights can help."""
+    if one.id in _OF_VALUES:
+        return True
+    return one.layer not in {name.rpartition(".")[0] for name in m.stuck} - {""}
+
+
 def _unregistered(m: Measurement) -> Iterator[Finding]:
     if not m.outside:
         return
-    known = [f"{one.name} {one.shape}" for one in m.outside if one.name]
-    shapes = known or [f"a tensor {one.shape}" for one in m.outside]
-    containers = dict.fromkeys(one.container for one in m.outside if one.name)
-    one = m.outside[0]
+    shapes = [f"{one.name or 'a tensor'} {one.shape}" for one in m.outside]
+    containers = {one.container for one in m.outside} & {"list", "tuple", "dict"}
+    one, several = m.outside[0], len(m.outside) > 1
     yield Finding(
         "F17",
         "warning",
         one.name or one.module,
         f"{len(m.outside)} tensors that require gradients are used and are no parameters of the "
-        f"model: {_listed(shapes)}",
+        f"model: {_listed(shapes)}"
+        if several
+        else f"a tensor that requires gradients is used and is no parameter of the model: "
+        f"{shapes[0]}",
         "every weight registered",
         "any",
-        "model.parameters() does not list them, so no optimizer moves them, no checkpoint holds "
-        "them, and they were not judged"
-        + (f". They are held in a {' and a '.join(containers)}." if any(containers) else "."),
-        _registering([*containers]),
+        "What model.parameters() does not list no optimizer moves and no checkpoint holds; it was "
+        "not judged either.",
+        _registering(containers),
         float(len(m.outside)),
     )
 
 
-def _registering(containers: Sequence[str]) -> str:
-    if "list" in containers or "tuple" in containers:
+def _registering(containers: set[str]) -> str:
+    if containers & {"list", "tuple"}:
         return "nn.ModuleList for modules, or nn.ParameterList for tensors, in place of the list."
     if "dict" in containers:
         return "nn.ModuleDict for modules, or nn.ParameterDict for tensors, in place of the dict."
@@ -82,7 +101,7 @@ def _all_frozen(m: Measurement) -> Finding:
 def _without_gradient(
     m: Measurement, edge: tuple[int, int] | None, group: Sequence[str], everything: bool
 ) -> Finding:
-    where = ""
+    where = " before the output"
     if edge is not None:
         before, after = (m.nodes[one] for one in edge)
         ends = [one.module or "the model's own forward" for one in (before, after)]
@@ -91,7 +110,7 @@ def _without_gradient(
     by = (
         "integers (argmax, topk, a comparison or a cast), through which no gradient passes"
         if integers
-        else "torch.no_grad(), .detach(), .data, .item() or numpy"
+        else "torch.no_grad(), .detach(), .data, a comparison, .item() or numpy"
     )
     return Finding(
         "F17",
@@ -126,17 +145,14 @@ def _cut(m: Measurement, name: str) -> tuple[int, int] | None:
         at, last = front.pop(0)
         for user in users[at]:
             node = m.nodes[user]
-            if m.gradients[user] is not None or (node.param and node.param.name in _moved(m)):
+            moved = node.param is not None and node.param.name in m.weight_gradients
+            if moved or m.gradients[user] is not None:
                 return last, user
             if user not in seen:
                 seen.add(user)
                 named = node.label == "integers" or node.op not in _UNWATCHED
                 front.append((user, user if named else last))
     return None
-
-
-def _moved(m: Measurement) -> set[str]:
-    return set(m.weight_gradients)
 
 
 def common_module(names: Sequence[str]) -> str:
@@ -153,7 +169,3 @@ def common_module(names: Sequence[str]) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def _it(names: Sequence[str]) -> str:
-    return "them" if names[1:] else "it"

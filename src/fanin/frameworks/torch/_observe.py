@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
+from fanin.errors import FaninError
 from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._asked import asking
 from fanin.frameworks.torch._aten import is_known
@@ -29,6 +30,7 @@ from fanin.frameworks.torch._look import (
 )
 from fanin.frameworks.torch._mode import RecordingMode, decomposed, known_value
 from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths
+from fanin.frameworks.torch._objective import NO_GRADIENT
 from fanin.frameworks.torch._outside import Outside, outsiders
 from fanin.frameworks.torch._passing import PassingRecorder
 from fanin.frameworks.torch._record import Activation, Constant
@@ -131,7 +133,7 @@ def observe(
             )
         asked: dict[str, int] = {}
         outside = [tensor for _, tensor in mode.outside]
-        if loss is not None and not (detail and leaves and _is_cut(output)):
+        if loss is not None and not (detail and (parameters or outside) and _is_cut(output)):
             made, asked = asking(loss, output, recorder)
             value = _backward(made, [*leaves, *outside])
     count = len(recorder.nodes)
@@ -161,6 +163,8 @@ def _is_cut(output: Any) -> bool:
 
 def _backward(loss: Tensor, leaves: list[Tensor]) -> float:
     """The loss; its leaves keep the gradients that they had."""
+    if not loss.requires_grad:
+        raise FaninError(NO_GRADIENT)
     with ExitStack() as stack:
         for leaf in leaves:
             if leaf.is_leaf:

@@ -1,7 +1,8 @@
-"""Outside: tensors that require gradients, are used by a run, and are no parameters of the model."""
+"""Outside: tensors that a run uses, that require gradients, and that are no parameters."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import isroutine
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def outsiders(model: nn.Module, used: Sequence[tuple[str, Tensor]]) -> tuple[Out
             for place, tensor in _tensors(value, full, 0, set()):
                 if id(tensor) in wanted:
                     places.setdefault(id(tensor), (place, type(value).__name__))
-    found = {}
+    found: dict[int, Outside] = {}
     for module_path, tensor in used:
         name, container = places.get(id(tensor), ("", ""))
         one = Outside(name, tuple(tensor.shape), module_path, container)
@@ -67,5 +68,5 @@ def _parts(value: Any) -> list[tuple[Any, Any]]:
         held: list[tuple[Any, Any]] = [*value._parameters.items(), *value._modules.items()]
         return held + _own_attributes(value)
     foreign = type(value).__module__.partition(".")[0] not in ("builtins", "torch", "numpy")
-    own = hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value)
+    own = hasattr(value, "__dict__") and not isinstance(value, type) and not isroutine(value)
     return list(vars(value).items()) if foreign and own else []

@@ -203,7 +203,10 @@ def _keeper(
 ) -> Callable[[Tensor], None]:
     def keep(tensor: Tensor) -> None:
         gradient, tensor.grad = tensor.grad, None
-        if gradient is None or gradient.layout is not torch.strided:
+        if gradient is None:
+            return
+        if gradient.layout is not torch.strided:
+            found[name] = WeightGradient(norm(gradient.coalesce().values()))
             return
         size = norm(gradient)
         rows = None if axes is None else as_rows(gradient, axes)
