@@ -1,7 +1,7 @@
 """Param: what fanin knows of one parameter of a model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fanin.axes import Axes
@@ -27,7 +27,8 @@ class Param:
     `made` is the one value that the constructor gave to every element, None where elements
     differ or there is no memory to look at. `activation` is the function that the module tree
     puts before a weight, where it shows one. `kept` is the RMS of the values of a parameter
-    that stays as it is, such as a frozen one; None of one that is drawn.
+    that stays as it is, such as a frozen one; None of one that is drawn. `read` gives the values
+    that it has now, where it has any.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Param:
     trainable: bool = True
     activation: Callable[..., Any] | None = None
     kept: float | None = None
+    read: Callable[[], Any] | None = field(default=None, compare=False, repr=False)

@@ -67,8 +67,8 @@ def test_recipes_act_on_what_was_shown(zoo: Any) -> None:
     assert str(made["up"].axes) == "in out"
     assert made["offset"].initializer == zeros()
     assert made["decay"].initializer is None
-    assert made["decay"].why == "acts element by element; kept as made"
-    assert "idle" not in made
+    assert made["decay"].why == "acts through exp, neg, exp; kept as made"
+    assert made["idle"].why == "a guess: small values; the run did not use it"
 
 
 def test_packed_attention_keeps_its_blocks(zoo: Any) -> None:

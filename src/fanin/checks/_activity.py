@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fanin.checks._cause import reviving, smaller
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._measurement import Measurement
-from fanin.checks._remedy import SIGMOIDS, STEPS
+from fanin.checks._remedy import SIGMOIDS, initializer_for
 from fanin.checks._verdict import level
 
 _RARE = 0.01  # the chance at which a whole layer that is dead is no accident
@@ -24,9 +23,7 @@ def saturation(m: Measurement) -> Iterator[Finding]:
     groups: dict[object, list[tuple[float, int]]] = {}
     for at, share in m.flat.items():
         owner = m.chains.owners[at]
-        if owner is None or m.chains.gates(at) or m.nodes[at].label in STEPS:
-            continue
-        if share > limits.saturated_warning:
+        if share > limits.saturated_warning and owner is not None and not m.chains.gates(at):
             groups.setdefault(m.chains.units[owner].chain, []).append((share, at))
     for found in groups.values():
         share, at = max(found, key=lambda one: (one[0], -one[1]))
@@ -44,16 +41,16 @@ def saturation(m: Measurement) -> Iterator[Finding]:
             _percent(limits.saturated_error if error else limits.saturated_warning),
             f"Saturated units pass no gradient: the weights, or the inputs, are too large for "
             f"{label}. They look like {m.matched(owner)}.",
-            _fix_of_saturation(m, owner, label),
+            _fix_of_saturation(label),
             share,
         )
 
 
-def _fix_of_saturation(m: Measurement, owner: int, label: str) -> str:
-    what = smaller(m, owner, label)
-    if label in SIGMOIDS and m.chains.units[owner].depth + 1 >= m.limits.sigmoids_warning:
-        what += " Or tanh or ReLU in place of sigmoid."
-    return what
+def _fix_of_saturation(label: str) -> str:
+    what = f"{initializer_for(label)} or lecun_normal() for the weight, zeros() for its bias"
+    if label in SIGMOIDS:
+        what += "; tanh or ReLU in place of sigmoid where the network is deep"
+    return what + "."
 
 
 def deep_sigmoid(m: Measurement) -> Iterator[Finding]:
@@ -112,7 +109,7 @@ def dead_units(m: Measurement) -> Iterator[Finding]:
             f"about {_percent(expected)}, from how alike the inputs are here",
             _percent(limit),
             _why_dead(m, owner),
-            reviving(m, owner),
+            "zeros() for the bias, and he_normal() for the weight.",
             share,
         )
 

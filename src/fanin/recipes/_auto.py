@@ -5,17 +5,20 @@ read. The sizes of heads, tables and branches below were chosen by training (doc
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.initializers import Initializer, normal, variance_scaling, zeros
+from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
+from fanin.recipes._acting import acts_as, fitted, size_of, stored_as
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph, Node, Use
-from fanin.recipes._made import heard, same
+from fanin.recipes._graph import UNITS, Graph, Node, Use, Values
 from fanin.recipes._propagate import Propagation, Share, Weight
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
+from fanin.recipes._uses import constants
 
 HEAD = 1.0  # second moment of a head's output
 TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
@@ -38,11 +41,11 @@ AUTO: Recipe = Recipe(
 
 class _Auto:
     def __init__(self, params: Params, graph: Graph, given: Given) -> None:
-        counts = heard(params, graph)
-        self.params, self.graph, self.given = counts.params, graph, given
+        self.params, self.graph, self.given = params, graph, given
         kept = {name for name, param in params.items() if param.kept is not None}
-        self.stay = counts.stay - kept - given.keys()
-        self.fixed = kept | self.stay | given.keys()
+        self.fixed = kept | given.keys()
+        self.shapes = {name: param.shape for name, param in params.items()}
+        self.constants = constants(params, graph).keys() - self.fixed
         self.structure = Structure(graph)
         self.uses: dict[str, list[int]] = {}
         for position, node in enumerate(graph.nodes):
@@ -51,6 +54,7 @@ class _Auto:
         self.targets: dict[int, float] = {}
         self.shares: dict[int, Share] = {}
         self.sizes: dict[str, float] = {}
+        self.values = self._known_values()
         self.reasons: dict[int, str] = {}
 
     def choices(self) -> dict[str, Choice]:
@@ -61,7 +65,8 @@ class _Auto:
         run = self._run()
         if self._fit_tied(run):
             run = self._run()
-        made = {name: self._choice(name, self._main(name), run) for name in self.uses}
+        sized = [name for name in self.uses if name not in self.constants]
+        made = {name: self._choice(name, self._main(name), run) for name in sized}
         made |= self._recurrent(run)
         return {name: choice for name, choice in made.items() if choice is not None}
 
@@ -78,17 +83,27 @@ class _Auto:
         """What a weight reads, for the reason."""
         return "state of the layer below" if use.layer else f"input{_before(self.graph, node)}"
 
+    def _known_values(self) -> dict[str, Values]:
+        """The values of parameters that stay as they are."""
+        found: dict[str, Values] = {}
+        for name in (self.constants | self.fixed) - self.given.keys():
+            param = self.params[name]
+            values = param.read() if param.read is not None and name in self.uses else None
+            if values is not None and values.size and np.isfinite(values).all():
+                found[name] = values
+            elif param.made is not None:
+                found[name] = np.asarray(param.made)
+        return found
+
     def _run(self) -> Propagation:
-        variances = self._variances()
-        shapes = {name: param.shape for name, param in self.params.items()}
         return Propagation(
             self.graph,
-            shapes,
+            self.shapes,
             self.targets,
             self.shares,
             dict(self.sizes),
-            variances,
-            {name: self.params[name].made or 0.0 for name in self.stay},
+            self._variances(),
+            self.values,
         ).run()
 
     def _fit_tied(self, run: Propagation) -> bool:
@@ -134,10 +149,10 @@ class _Auto:
             size = BRANCH if self.structure.reads_normalized(residual) else RAW_BRANCH
             terms = self.structure.terms(residual)
             size /= max(sum(any(map(self._adds, group)) for group in terms), 1)
-            for end in self.structure.ends(residual):
+            for end, factor in self._sized_ends(self.structure.ends(residual)):
                 # Branches of one weight add up as one, those of different weights as their squares.
                 again = max(self._ends_again(end), 1)
-                self.shares[end] = Share(size / (chain.length * again), chain.start)
+                self.shares[end] = Share(size / (chain.length * again), chain.start, factor)
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
 
     def _adds(self, end: int) -> bool:
@@ -145,6 +160,22 @@ class _Auto:
         node = self.graph.nodes[end]
         kind = self.params[node.param.name].kind if node.param else None
         return not (node.op == "linear" and kind == "shift")
+
+    def _sized_ends(self, ends: Iterable[int], factor: float = 1.0) -> Iterator[tuple[int, float]]:
+        """The ends of a branch, and the factor of kept scales behind each.
+
+        A weight before a kept scale makes up for one above 1; one below says a small branch.
+        """
+        for end in ends:
+            node = self.graph.nodes[end]
+            if node.op != "scale" or node.param is None or node.param.name not in self.values:
+                yield end, factor
+                continue
+            acting = acts_as(node.param, self.shapes, self.values[node.param.name])
+            size = 1.0 if acting is None else math.sqrt(float(np.mean(acting**2)))
+            yield from self._sized_ends(
+                self.structure.ends_at(node.inputs[0]), factor * max(size, 1.0)
+            )
 
     def _ends_again(self, end: int) -> int:
         """How many times the parameter at the end of a branch is used."""
@@ -166,6 +197,8 @@ class _Auto:
         for name, positions in self.uses.items():
             if name in self.fixed:
                 self.sizes[name] = self._rms(name)
+            elif name in self.constants:
+                continue
             elif not ends & set(positions):  # else as large as the branch is to be
                 size = self._size(name, ops[name], tied)
                 if size is not None:
@@ -186,10 +219,36 @@ class _Auto:
         if "lookup" in ops or table:
             if self.structure.feeds_softmax(position):
                 return 0.0
-            return tied.get(param.shape[-1], TABLE)
+            return self._std(name, tied.get(param.shape[-1], TABLE))
+        if "scale" in ops and self._is_filter(name):
+            return self._std(name, 1.0)
         if "scale" in ops:
-            return 1.0 if param.made is None else abs(param.made)
+            made = None if self._follows_norm(position) else param.made
+            return self._identity(name) if made is None else made
         return None
+
+    def _use(self, name: str) -> Use:
+        use = self.graph.nodes[self._main(name)].param
+        assert use is not None
+        return use
+
+    def _std(self, name: str, size: float) -> float:
+        """The std with which a drawn parameter acts with this RMS, functions of it included."""
+        use = self._use(name)
+
+        def acts(std: float) -> float | None:
+            return size_of(use, self.shapes, std)
+
+        std = fitted(acts, size, size) if use.through else size
+        return size if std is None else float(f"{std:.9g}")
+
+    def _identity(self, name: str) -> float:
+        return stored_as(self._use(name), self.shapes, 1.0)
+
+    def _is_filter(self, name: str) -> bool:
+        """Whether a factor of more than one axis was not made constant: drawn, as weights are."""
+        param, position = self.params[name], self.uses[name][0]
+        return param.made is None and self._is_table(name) and not self._follows_norm(position)
 
     def _is_codebook(self, name: str) -> bool:
         """Whether products with a table decide which of its rows are looked up."""
@@ -201,7 +260,15 @@ class _Auto:
     def _uses_as(self, name: str, *ops: str) -> list[int]:
         return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]
 
+    def _follows_norm(self, position: int) -> bool:
+        (source,) = self.graph.nodes[position].inputs
+        return self.graph.nodes[source].op == "normalize"
+
     def _is_table(self, name: str) -> bool:
+        """Whether a parameter has rows, and is no bias of heads of several units."""
+        nodes = [self.graph.nodes[one] for one in self.uses[name]]
+        if all(node.op == "shift" and node.label == UNITS for node in nodes):
+            return False
         return sum(size > 1 for size in self.params[name].shape) > 1
 
     def _variances(self) -> dict[str, float]:
@@ -217,8 +284,6 @@ class _Auto:
 
     def _rms(self, name: str) -> float:
         kept = self.params[name].kept
-        if name in self.stay:
-            return abs(self.params[name].made or 0.0)
         if name not in self.given and kept is not None:
             return kept
         shape = self.params[name].shape
@@ -257,11 +322,12 @@ class _Auto:
             case "parameter":
                 return self._drawn(run, name, "token")
             case "scale":
+                if self._is_filter(name) and not reason:
+                    return self._drawn(run, name, "elementwise weight")
                 size = run.sizes[name]
-                why = reason or "the identity"
-                if node.param.through == ("add 1",):  # multiplies by one more than itself
-                    size -= 1
-                return Choice(same(size), "scale", why)
+                same = size == self._identity(name)
+                why = "the identity" if same else "the constant that the model was made with"
+                return Choice(_same(size), "scale", self._through(name, reason or why))
             case "shift" if self._is_table(name):
                 return self._drawn(run, name, "position table")
             case "shift":
@@ -273,11 +339,20 @@ class _Auto:
         if size == 0:
             return Choice(zeros(), role, "added to attention logits")
         why = "also the head: its outputs get second moment 1" if tied else f"RMS {size:g}"
+        why = self._through(name, why)
         return Choice(normal(std=size), role, why, axes=self._axes(name))
+
+    def _through(self, name: str, why: str) -> str:
+        through = self._use(name).through
+        return f"{why}; acts through {', '.join(through)}" if through else why
 
     def _weight(self, weight: Weight, use: Use, read: str, reason: str) -> Choice:
         scale = float(f"{weight.scale:.9g}")
         why = f"{read} has second moment {weight.fed:.4g}"
+        if weight.free:
+            why += f"; through {', '.join(use.through)} any size gives the same"
+        elif use.function is not None:
+            why += f"; acts through {', '.join(use.through)}"
         if weight.averaged:
             why += ", an average: output RMS 1/sqrt(T) to 1 of the plan's"
         if weight.uses > 1:
@@ -289,6 +364,10 @@ class _Auto:
             drawn = normal(std=math.sqrt(scale / use.fans[0]))
         role = _role(use.axes, self.params[use.name].shape)
         return Choice(drawn, role, why, use.axes, weight.target, averaged=weight.averaged)
+
+
+def _same(value: float) -> Initializer:
+    return {0.0: zeros(), 1.0: ones()}.get(value) or constant(value)
 
 
 def _before(graph: Graph, node: Node) -> str:

@@ -1,7 +1,7 @@
 """Graph: what a model does with its parameters, as an adapter saw it run; no framework in it."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -38,6 +38,9 @@ Op = Literal[
 ]
 
 
+# The label of a shift that has one element for every unit of the weight before it.
+UNITS = "units"
+
 # What an activation passes as it is.
 CARRIERS = ("view", "dropout")
 
@@ -45,12 +48,27 @@ CARRIERS = ("view", "dropout")
 WRITTEN = ("mask", "write", "where", "constant_pad_nd")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """What parameters go through before they act, on float64 arrays.
+
+    `whole` takes the values of all parameters in `of`, the acting one first, by their names; it
+    gives what the operation sees, of a weight a matrix (outputs, inputs). `each` is the same
+    element by element; None where elements of the result depend on several.
+    """
+
+    of: tuple[str, ...]
+    whole: Callable[[Mapping[str, Values]], Values]
+    each: Callable[[Values], Values] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """One use of a parameter: its canonical name, and its axes' roles as this operation uses them.
 
     `through` names the functions applied to the parameter first, views left out: "exp" for a
-    decay rate that is stored as its logarithm, "weight_norm" for a normalized weight.
+    decay rate that is stored as its logarithm, "weight_norm" for a normalized weight. `function`
+    is what they do, None where that is nothing, or not known.
     """
 
     name: str
@@ -59,6 +77,7 @@ class Use:
     fans: tuple[int, int] | None = None  # (in, out) as executed, where whole axes cannot say it
     period: tuple[int, ...] = ()  # sizes of packed matrices that interleave, per head say
     layer: int | None = None  # of what reads the input of a layer in a stack of recurrent ones
+    function: Function | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fanin._fans import fans
-from fanin.recipes._graph import Graph, Node, Use
+from fanin.recipes._acting import acts_as, fitted, rows, size_of, stored_as
+from fanin.recipes._graph import Graph, Node, Use, Values
 from fanin.recipes._signal import (
     Signal,
     added,
@@ -20,6 +21,7 @@ from fanin.recipes._signal import (
     pointwise,
     pooled,
     scaled,
+    spread,
 )
 
 # The second moment of a recurrent layer's state: layers of torch with gates' inputs of second
@@ -38,17 +40,19 @@ class Weight:
     fed: float  # the second moment of what feeds it
     averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
     uses: int = 1
+    free: bool = False  # whatever its size, its output is the same
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """The end of a residual branch: it adds `part` of the stream's second moment to it.
 
-    `stream` is where the stream begins.
+    `stream` is where the stream begins; `factor` is that of kept scales behind the end.
     """
 
     part: float
     stream: int
+    factor: float = 1.0
 
 
 @dataclass
@@ -57,8 +61,9 @@ class Propagation:
 
     `targets` are the second moments that the outputs of `linear` nodes are to have, 1 where
     nothing is said; `shares` say it of the ends of residual branches. `sizes` are the RMS values
-    of tables, tokens, scales and shifts by name. `variances` are those of weights that are
-    given; the others are found and kept in `weights`. `biases` are constants that are added.
+    of tables, tokens and shifts by name, and the values of scales. `variances` are those of
+    weights that are given; the others are found and kept in `weights`. `values` are those of
+    parameters that stay as they are, where they are known.
     """
 
     graph: Graph
@@ -67,7 +72,7 @@ class Propagation:
     shares: Mapping[int, Share] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
     variances: Mapping[str, float] = field(default_factory=dict)
-    biases: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, Values] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     signals: list[Signal | None] = field(default_factory=list)
     asked: dict[str, list[float]] = field(default_factory=dict)  # scales, by every use of a weight
@@ -92,11 +97,22 @@ class Propagation:
         # A shortcut's weight may come later; its output has second moment one.
         known = share.stream < len(self.signals)
         stream = self.signals[share.stream] if known else None
-        return share.part * (1.0 if stream is None else stream.second)
+        return share.part * (1.0 if stream is None else stream.second) / share.factor**2
 
-    def size(self, node: Node, default: float) -> float:
-        """The RMS of the parameter of a node."""
-        return default if node.param is None else self.sizes.get(node.param.name, default)
+    def acting(self, use: Use) -> Values | None:
+        """The values with which a parameter acts element by element; None if unknown."""
+        values = self.values.get(use.name, self.sizes.get(use.name))
+        return None if values is None else acts_as(use, self.shapes, values)
+
+    def drawn(self, use: Use, position: int) -> Signal | None:
+        """A parameter on its own: its known values, or normal ones of its size."""
+        if use.name in self.values:
+            values = self.acting(use)
+            return None if values is None else spread(values, position)
+        if use.through and use.name not in self.sizes:
+            return None
+        size = size_of(use, self.shapes, self.sizes.get(use.name, 1.0))
+        return None if size is None else gaussian(size**2, position)
 
 
 def fan_in_of(use: Use, shape: tuple[int, ...]) -> float:
@@ -147,9 +163,8 @@ def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
 
 
 def _table(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    if node.param is not None and node.param.through:
-        return None  # a constant of the layer, such as a decay rate
-    return gaussian(run.size(node, 1.0) ** 2, position)
+    assert node.param is not None
+    return run.drawn(node.param, position)
 
 
 def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -159,8 +174,9 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     if fed.averaging:  # attention maps mixed over heads stay averages, of size one
         run.weights.setdefault(use.name, Weight(position, 1.0, None, 1.0, False))
         return fed
-    if "batch_norm" in use.through or "layer_norm" in use.through:
-        return _standardized(run, position, use, fed)
+    made = _function_of_weight(run, position, use, fed) if use.function else None
+    if made is not None:
+        return made
     if "div" in use.through:
         return _spectral(run, position, use, fed)
     target = run.target(position)
@@ -176,48 +192,74 @@ def _linear(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     return gaussian(target, position, fed.share, averaged=fed.averaged)
 
 
-def _standardized(run: Propagation, position: int, use: Use, fed: Signal) -> Signal:
-    """A weight that the model itself centres and divides by its deviation: any size will do.
+def _function_of_weight(run: Propagation, position: int, use: Use, fed: Signal) -> Signal | None:
+    """A weight that acts through a function: the size that it needs, where it has an effect.
 
-    Centred rows take the mean of their input away, with what positions share of it.
+    Centred rows take the mean of their input away; positive ones add it up.
     """
-    run.weights.setdefault(use.name, Weight(position, 1.0, None, fed.second, False))
-    spread = fed.second - fed.mean**2
-    share = (fed.shared - fed.mean**2) / spread if spread > 0 else 0.0
-    return gaussian(spread, position, share)
+    terms = fan_in_of(use, run.shapes[use.name])
+    source = fed if fed.second > 0 else gaussian(1.0, position)
+
+    def second(std: float) -> float | None:
+        found = rows(use, run.shapes, std, terms)
+        return None if found is None else found.second(source)
+
+    target = run.target(position)
+    given = run.variances.get(use.name)
+    size = fitted(second, target, math.sqrt(target / (terms * source.second)))
+    std = math.sqrt(given or 0.0) if given is not None else size or 1 / math.sqrt(terms)
+    made = rows(use, run.shapes, std, terms)
+    if made is None:
+        return None
+    out = made.second(source)
+    if given is None and size is not None:
+        run.asked.setdefault(use.name, []).append(std**2 * terms)
+    weight = Weight(position, 1.0, out, fed.second, fed.averaged, free=size is None)
+    if given is None:
+        run.weights.setdefault(use.name, weight)
+    if fed.second <= 0:
+        return gaussian(0.0, position)
+    mean = fed.mean * made.total
+    return gaussian(out, position, made.shared(fed), mean, averaged=fed.averaged)
 
 
 def _spectral(run: Propagation, position: int, use: Use, fed: Signal) -> Signal:
     """A weight divided by its largest singular value, about std (sqrt(fan_in) + sqrt(out))."""
-    run.weights.setdefault(use.name, Weight(position, 1.0, None, fed.second, False))
     fan_in = fan_in_of(use, run.shapes[use.name])
-    rows = math.prod(run.shapes[use.name]) / fan_in
-    second = fed.second * fan_in / (math.sqrt(fan_in) + math.sqrt(rows)) ** 2
+    outputs = math.prod(run.shapes[use.name]) / fan_in
+    second = fed.second * fan_in / (math.sqrt(fan_in) + math.sqrt(outputs)) ** 2
+    weight = Weight(position, 1.0, second, fed.second, False, free=True)
+    run.weights.setdefault(use.name, weight)
     return gaussian(second, position, fed.share)
 
 
 def _scale(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    signal = inputs[0]
+    signal, use = inputs[0], node.param
+    assert use is not None
     source = run.graph.nodes[node.inputs[0]]
     if source.param is not None and "weight_norm" in source.param.through:
         return signal  # the norms of a weight are part of its size
-    if position in run.shares and node.param is not None:
+    if position in run.shares:
         # A branch that carries nothing yet, or nothing that is known, counts as one of size one.
         second = signal.second if signal is not None and signal.second > 0 else 1.0
-        size = float(f"{(run.target(position) / second) ** 0.5:.9g}")
-        run.sizes.setdefault(node.param.name, size)
-    if signal is None:
-        return None
-    return scaled(signal, run.size(node, 1.0))
+        wanted = math.sqrt(run.target(position) / second)
+        run.sizes.setdefault(use.name, stored_as(use, run.shapes, wanted))
+    values = run.acting(use)
+    if signal is None or values is None:
+        return signal
+    if np.ptp(values) == 0:
+        return scaled(signal, float(values.reshape(-1)[0]))
+    return pointwise(np.multiply, (signal, spread(values, -position - 1)), position)
 
 
 def _shift(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    size = run.size(node, 0.0)
-    if inputs[0] is None or size == 0:
+    use = node.param
+    assert use is not None
+    known = use.name in run.sizes or use.name in run.values
+    other = run.drawn(use, -position - 1) if known else None
+    if inputs[0] is None or other is None or other.second == 0:
         return inputs[0]
-    if node.param is not None and node.param.name in run.biases:
-        return replace(inputs[0], values=inputs[0].values + run.biases[node.param.name])
-    return added(inputs[0], gaussian(size**2, -position - 1), position)
+    return added(inputs[0], other, position)
 
 
 def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

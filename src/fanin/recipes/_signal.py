@@ -82,6 +82,11 @@ def gaussian(
     return Signal(mean + std * Z, base, correlation, averaged=averaged)
 
 
+def spread(values: Values, base: int) -> Signal:
+    """Known values, in any order, as a function of z that rises."""
+    return Signal(np.quantile(values, _PROBABILITY), base)
+
+
 def scaled(signal: Signal, factor: float) -> Signal:
     return signal if factor == 1 else replace(signal, values=signal.values * factor)
 

@@ -234,7 +234,7 @@ class Structure:
     def ends(self, residual: Residual) -> list[int]:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
         inside = self._inside(residual)
-        return [node for node in dict.fromkeys(self._ends(residual.branch)) if inside >> node & 1]
+        return [node for node in dict.fromkeys(self.ends_at(residual.branch)) if inside >> node & 1]
 
     def terms(self, residual: Residual) -> list[list[int]]:
         """The ends of a branch, by the terms that are summed into it."""
@@ -252,9 +252,10 @@ class Structure:
         if passed and not self._second_input(node):
             yield from self._terms(node.inputs[0])
         else:
-            yield list(self._ends(position))
+            yield list(self.ends_at(position))
 
-    def _ends(self, position: int) -> Iterator[int]:
+    def ends_at(self, position: int) -> Iterator[int]:
+        """The nodes whose parameters set the size of an activation."""
         node = self.graph.nodes[position]
         if node.op == "scale" and self._is_weight_norm(node.inputs[0]):
             yield node.inputs[0]
@@ -262,17 +263,17 @@ class Structure:
             yield position
         elif node.op in ("add", "concat"):
             for source in node.inputs:
-                yield from self._ends(source)
+                yield from self.ends_at(source)
         elif node.op == "attention":
-            yield from self._ends(node.inputs[2])
+            yield from self.ends_at(node.inputs[2])
         elif node.op == "matmul":
             averages = [self._averages(source) for source in node.inputs]
             if any(averages):
-                yield from self._ends(node.inputs[averages.index(True) - 1])
+                yield from self.ends_at(node.inputs[averages.index(True) - 1])
         elif node.op == "mul":
-            yield from self._ends(self._carried(node))
+            yield from self.ends_at(self._carried(node))
         elif node.op in (*_PASSED, "shift") and node.inputs:
-            yield from self._ends(node.inputs[0])
+            yield from self.ends_at(node.inputs[0])
 
     def _is_weight_norm(self, position: int) -> bool:
         use = self.graph.nodes[position].param

@@ -6,7 +6,8 @@ from typing import Any
 
 from fanin.axes import Axes
 from fanin.param import Kind, Param
-from fanin.recipes._graph import CARRIERS, Graph, Node
+from fanin.recipes._acting import only_sizes
+from fanin.recipes._graph import CARRIERS, UNITS, Graph, Node
 
 _NEARLY_CARRIED = (*CARRIERS, "pool", "max")
 
@@ -36,17 +37,24 @@ def refined(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param
     }
 
 
-def kept_constants(graph: Graph | None) -> set[str]:
-    """Parameters that act element by element through a function, as a decay rate does."""
-    if graph is None:
-        return set()
-    return {
-        node.param.name
-        for node in graph.nodes
-        if node.param
-        and node.op in ("scale", "shift", "parameter")
-        and node.param.through not in ((), ("add 1",))
-    }
+def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tuple[str, ...]]:
+    """Parameters that act element by element through a function, as a decay rate does, and it.
+
+    What only scales, moves or normalizes a parameter makes no constant of it, nor does any
+    function of rows that are drawn.
+    """
+    shapes = {name: param.shape for name, param in params.items()}
+    found: dict[str, tuple[str, ...]] = {}
+    for node in graph.nodes if graph else ():
+        use = node.param
+        if use is None or node.op not in ("scale", "shift", "parameter") or use.name in found:
+            continue
+        param = params.get(use.name)
+        if param is None or param.kind == "magnitude" or only_sizes(use, shapes):
+            continue
+        if param.made is not None or param.kind != "table":
+            found[use.name] = use.through
+    return found
 
 
 def _refined(param: Param, nodes: list[Node], graph: Graph) -> Param:
@@ -69,7 +77,13 @@ def _refined(param: Param, nodes: list[Node], graph: Graph) -> Param:
             axes=axes if told and not param.axes.blocks else param.axes,
             activation=activation_before(graph, first),
         )
-    return replace(param, kind=_elementwise_kind(param, ops), axes=_no_roles(param))
+    kind = "bias" if _covers_units(nodes) else _elementwise_kind(param, ops)
+    return replace(param, kind=kind, axes=_no_roles(param))
+
+
+def _covers_units(nodes: list[Node]) -> bool:
+    """Whether a parameter has one element for every unit of the weights that it is added to."""
+    return all(node.op == "shift" and node.label == UNITS for node in nodes)
 
 
 def _elementwise_kind(param: Param, ops: Collection[str]) -> Kind:

@@ -6,6 +6,7 @@ import torch
 
 from fanin.frameworks.torch import _elementwise, _masks, _moves, _products, _reductions
 from fanin.frameworks.torch._call import Call, flat_tensors
+from fanin.frameworks.torch._following import followed
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Noise
 from fanin.frameworks.torch._weights import Weight
 
@@ -54,6 +55,7 @@ def translate(call: Call) -> list[Entry]:
     made += [_side(call, out, made[0]) for out in outs[len(made) :]]
     _note_masks(call, made)
     _note_integers(call, entries, made)
+    made = [followed(call, one, index) for index, one in enumerate(made)]
     call.recorder.note_twins(key, made)
     return made
 

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from fanin.frameworks.torch._call import Call
+from fanin.frameworks.torch._following import reciprocal
 from fanin.frameworks.torch._masks import REMOVES, compares, follows, inlined, is_mask, removes
 from fanin.frameworks.torch._masks import remember as remember_mask
 from fanin.frameworks.torch._record import (
@@ -176,7 +177,8 @@ def _times(call: Call, value: Activation, other: Tensor) -> Activation:
 def _over(call: Call, value: Activation, other: Tensor) -> Entry:
     recorder, entry = call.recorder, call.entry(other)
     if isinstance(entry, Weight):
-        return recorder.elementwise("scale", value, entry.through("reciprocal"), call.shape)
+        divisor = reciprocal(entry)
+        return recorder.elementwise("scale", value, divisor, call.shape)
     constant = _as_constant(call, entry)
     if constant is None or value.node in recorder.integers:
         return pointwise(call)

@@ -68,7 +68,7 @@ _VIEWS: dict[str, Callable[[Call], Callable[[Dims], Dims | None]]] = {
 }
 
 # What leaves every element where it is: no node of its own.
-_SAME = (
+SAME = (
     *("alias", "alias_copy", "detach", "detach_copy", "clone", "contiguous", "lift_fresh"),
     *("lift", "_to_copy", "to", "positive", "view_as", "_conj", "resolve_conj", "lift_fresh_copy"),
     *("convert_element_type", "device_put", "fill", "zero"),
@@ -292,7 +292,7 @@ def either(call: Call) -> Entry:
 
 
 TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
-    **dict.fromkeys(_SAME, same),
+    **dict.fromkeys(SAME, same),
     **dict.fromkeys(_VIEWS, view),
     "select": select,
     **dict.fromkeys(("slice", "narrow"), narrow),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fanin.frameworks.torch._views import Dims, stored
 from fanin.frameworks.torch._weights import Part, Weight, plain_use, use
-from fanin.recipes._graph import Node, Op, Use, Values
+from fanin.recipes._graph import UNITS, Node, Op, Use, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +188,26 @@ class Recorder:
         self, op: Op, value: Activation, weight: Weight, shape: Sequence[int], label: str = ""
     ) -> Activation:
         """A scale or a shift by a weight's parameters, one node for each."""
+        if op == "shift" and not label and self._covers_units(value, weight, len(shape)):
+            label = UNITS
         for part in weight.parts:
             made = self.emit(op, [value], shape, param=plain_use(part), label=label)
             value = self.scaled(self.follow(value, made), part)
         return value
+
+    def _covers_units(self, value: Activation, weight: Weight, rank: int) -> bool:
+        """Whether a parameter has one element for every feature that a linear node made."""
+        layout, dims = self.layouts.get(value.node), weight.parts[0].dims
+        if layout is None or dims is None or len(layout.dims) != rank or len(dims) > rank:
+            return False
+        units = 1
+        for mine, theirs in zip(layout.dims[rank - len(dims) :], dims, strict=True):
+            own = math.prod(atom.size for atom in theirs if atom.axis is not None)
+            if own > 1 and any(atom.axis != layout.features for atom in mine):
+                return False
+            units *= own
+        features = self.nodes[layout.linear].shape[layout.features]
+        return len(weight.parts) == 1 and units == features
 
     def linear(
         self,

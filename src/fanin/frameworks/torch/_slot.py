@@ -20,6 +20,8 @@ from fanin.initializers._base import Elementwise
 from fanin.param import Param
 from fanin.streams import Array, check_out
 
+_MOST_READ = 1 << 20  # values of a parameter that a recipe may look at
+
 
 @dataclass(slots=True)
 class Slot:
@@ -145,6 +147,14 @@ class Slot:
         for piece in row_major(self._values()):
             result.update(piece)
         return result.hexdigest()
+
+    def read(self) -> Array | None:
+        """The values as float64; None where there are none, where they are many, or complex."""
+        many = math.prod(self.param.shape) > _MOST_READ or self.tensor.is_complex()
+        if many or self.shard is not None or not self.has_value:
+            return None
+        values: Array = self._values().to("cpu", torch.float64, copy=True).numpy()
+        return values
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""

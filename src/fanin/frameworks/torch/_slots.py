@@ -105,4 +105,6 @@ def _slot(
     module = places[0].module
     table = isinstance(module, TABLES) and places[0].attribute == "weight"
     padding: Any = module.padding_idx if table else None
-    return Slot(param, tensor, padding, shard, vacancy(tensor, homes, device))
+    slot = Slot(param, tensor, padding, shard, vacancy(tensor, homes, device))
+    slot.param = replace(param, read=slot.read)
+    return slot

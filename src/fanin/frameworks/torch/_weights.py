@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fanin.axes import Axes
+from fanin.frameworks.torch._formula import Formula, function, parameter
 from fanin.frameworks.torch._views import Dims, stored
-from fanin.recipes._graph import Use
+from fanin.recipes._graph import Function, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Part:
     through: tuple[str, ...] = ()
     picked: frozenset[int] = frozenset()  # axes of which one position was selected
     scales: tuple["Part", ...] = ()  # other parameters multiplied in
+    formula: Formula | None = None  # the tensor, these others left out; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,22 @@ class Weight:
 
 def whole(name: str, shape: Sequence[int]) -> Weight:
     """A parameter as it is stored."""
-    return Weight((Part(name, tuple(shape), stored(shape)),))
+    sizes = tuple(shape)
+    return Weight((Part(name, sizes, stored(sizes), formula=parameter(name, sizes)),))
 
 
 def plain_use(part: Part) -> Use:
     """The use of a parameter element by element: none of its axes has a role."""
-    return Use(part.name, _axes(["stack"] * len(part.shape)), part.through)
+    axes = _axes(["stack"] * len(part.shape))
+    return Use(part.name, axes, part.through, function=_function(part))
+
+
+def _function(part: Part, roles: Sequence[str] | None = None) -> Function | None:
+    """What a parameter goes through; views and copies alone are nothing."""
+    if not part.through:
+        return None
+    inputs = [dim for dim, role in enumerate(roles or ()) if role in ("in", "kernel")]
+    return function(part.formula, part.name, None if roles is None else inputs)
 
 
 def use(
@@ -87,9 +99,11 @@ def use(
     `fans` are what the operation sums and reaches. They are kept where whole axes cannot say
     it: parts of one axis have different roles, or the axes could not be followed.
     """
+    acts = _function(part, roles)
     if part.dims is None or len(part.dims) != len(roles):
         guess = ["out", "in", *["kernel"] * (len(part.shape) - 2)]
-        return Use(part.name, _axes(guess[: len(part.shape)]), part.through, fans=fans)
+        axes = _axes(guess[: len(part.shape)])
+        return Use(part.name, axes, part.through, fans=fans, function=acts)
     found: dict[int, dict[str, int]] = {axis: {"stack": 1} for axis in part.picked}
     for role, atoms in zip(roles, part.dims, strict=True):
         for atom in atoms:
@@ -110,7 +124,8 @@ def use(
     if isinstance(stride, tuple) and len(stride) != kernels:
         stride = stride[0] if kernels and len(set(stride)) == 1 else 1
     axes = _axes(chosen, groups, transposed, stride)
-    return Use(part.name, axes, part.through, fans=None if whole_axes else fans)
+    beyond = None if whole_axes else fans
+    return Use(part.name, axes, part.through, fans=beyond, function=acts)
 
 
 def _main_role(sizes: dict[str, int] | None) -> str:

@@ -1,0 +1,175 @@
+"""Acting: how large a parameter is where it acts, behind the functions that it goes through."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fanin.recipes._graph import Function, Use, Values
+from fanin.recipes._signal import MASS, Signal, Z
+from fanin.streams import Stream
+
+_FLAT = 0.05  # a power of the size that is less: it has no effect
+_ROUNDS = 8
+_FAILS = (RuntimeError, ValueError, TypeError, IndexError)  # of an operation on float64 values
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Of a weight as it acts, over its outputs: mean sum of squares, squared sum, and sum."""
+
+    squares: float
+    sums: float
+    total: float
+
+    def second(self, fed: Signal) -> float:
+        """The second moment of the output: a mean of the input meets the sum of a row."""
+        level = fed.mean**2
+        return (fed.second - level) * self.squares + level * self.sums
+
+    def shared(self, fed: Signal) -> float:
+        """What positions of the output share, of its second moment."""
+        level, second = fed.mean**2, self.second(fed)
+        if second <= 0:
+            return 0.0
+        return ((fed.shared - level) * self.squares + level * self.sums) / second
+
+
+def rows(use: Use, shapes: Shapes, std: float, terms: float) -> Rows | None:
+    """Of a weight that is drawn from N(0, std**2) and goes through a function."""
+    function = use.function
+    if function is None:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            if function.each is not None:
+                found = _of_equal(function.each(std * Z), terms)
+            else:
+                found = _of_matrix(function.whole(_drawn(function, shapes, std)))
+    except _FAILS:
+        return None
+    return found if math.isfinite(found.squares + found.sums) else None
+
+
+def size_of(use: Use, shapes: Shapes, std: float) -> float | None:
+    """The RMS with which a parameter drawn from N(0, std**2) acts; None if unknown."""
+    if not use.through:
+        return std
+    function = use.function
+    if function is None:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            if function.each is not None:
+                second = float(MASS @ function.each(std * Z) ** 2)
+            else:
+                second = float(np.mean(function.whole(_drawn(function, shapes, std)) ** 2))
+    except _FAILS:
+        return None
+    return math.sqrt(second) if math.isfinite(second) else None
+
+
+def _of_equal(values: Values, terms: float) -> Rows:
+    """Elements that are alike and independent."""
+    mean = float(MASS @ values)
+    if abs(mean) < 1e-9 * float(MASS @ np.abs(values)):
+        mean = 0.0
+    spread = float(MASS @ (values - mean) ** 2)
+    squares = terms * (spread + mean**2)
+    return Rows(squares, terms * spread + (terms * mean) ** 2, terms * mean)
+
+
+def _of_matrix(matrix: Values) -> Rows:
+    squares = float((matrix**2).sum(1).mean())
+    totals = matrix.sum(1)
+    sums = float((totals**2).mean())
+    noise = 6 * math.sqrt(2 / len(matrix))  # of a mean of squares of independent normal sums
+    if 1e-6 * squares < sums < (1 + noise) * squares:
+        return Rows(squares, squares, 0.0)
+    return Rows(squares, sums, float(totals.mean()))
+
+
+def _drawn(function: Function, shapes: Shapes, std: float) -> dict[str, Values]:
+    """Standard normal values times std for what acts, ones for other parameters."""
+    own, *others = function.of
+    values = Stream(0, "acting").normal(shapes[own], dtype="float64")
+    values *= std / max(math.sqrt(float(np.mean(values**2))), 1e-300)
+    return {own: values} | {name: np.ones(shapes[name]) for name in others}
+
+
+def acts_as(use: Use, shapes: Shapes, values: Values | float) -> Values | None:
+    """The values with which a parameter acts that has these, or this one; None if unknown."""
+    function = use.function
+    if function is None:
+        return None if use.through else np.asarray(values, float)
+    own, *others = function.of
+    given = {own: np.broadcast_to(np.asarray(values, float), shapes[own]).copy()}
+    given |= {name: np.ones(shapes[name]) for name in others}
+    try:
+        with np.errstate(all="ignore"):
+            made = function.whole(given)
+    except _FAILS:
+        return None
+    return made if made.size and np.isfinite(made).all() else None
+
+
+def line(use: Use, shapes: Shapes) -> tuple[float, float] | None:
+    """Slope and offset of a function that is a line of every element; None of another one."""
+    found = [acts_as(use, shapes, value) for value in (0.0, 1.0, 2.0, -3.0)]
+    if any(one is None for one in found):
+        return None
+    zero, one, two, other = (float(each.mean()) for each in found if each is not None)
+    alike = all(float(np.ptp(each)) == 0 for each in found if each is not None)
+    slope = one - zero
+    straight = math.isclose(two, zero + 2 * slope, abs_tol=1e-9 * abs(slope))
+    straight &= math.isclose(other, zero - 3 * slope, abs_tol=1e-9 * abs(slope))
+    return (slope, zero) if alike and straight and slope else None
+
+
+def stored_as(use: Use, shapes: Shapes, value: float) -> float:
+    """What a parameter holds that is to act as a value, where its function is a line."""
+    slope, offset = line(use, shapes) or (1.0, 0.0)
+    return float(f"{(value - offset) / slope:.9g}")
+
+
+def only_sizes(use: Use, shapes: Shapes) -> bool:
+    """Whether a function leaves random values random: it scales, moves or normalizes them."""
+    if not use.through:
+        return True
+    function = use.function
+    if function is None:
+        return False
+    try:
+        with np.errstate(all="ignore"):
+            drawn = _drawn(function, shapes, 1.0)
+            own = function.of[0]
+            made = [function.whole(drawn | {own: k * drawn[own]}) for k in (0.0, 1.0, 2.0, -1.0)]
+    except _FAILS:
+        return False
+    up, more, down = (one - made[0] for one in made[1:])
+    size = float(np.abs(up).max(initial=0.0))
+    if not math.isfinite(size) or not size:
+        return False
+    near = 1e-3 * size  # normalizations add an epsilon
+    odd = bool((np.abs(up + down) < near).all())
+    return odd and any(bool((np.abs(more - power * up) < near).all()) for power in (2, 1))
+
+
+def fitted(measured: Callable[[float], float | None], wanted: float, start: float) -> float | None:
+    """The std at which something is as large as wanted; None where no std has it so."""
+    std, value = start, measured(start)
+    for _ in range(_ROUNDS):
+        if value is None or value <= 0:
+            return None
+        if math.isclose(value, wanted, rel_tol=1e-9):
+            return std
+        more = measured(2 * std)
+        if more is None or more <= 0 or abs(power := math.log2(more / value)) < _FLAT:
+            return None
+        std *= min(max((wanted / value) ** (1 / power), 1e-6), 1e6)
+        value = measured(std)
+    close = value is not None and value > 0 and abs(math.log(value / wanted)) < 0.01
+    return std if close else None
