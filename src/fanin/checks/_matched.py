@@ -7,7 +7,7 @@ from typing import Any
 from fanin._fans import fans
 from fanin.initializers import get
 from fanin.recipes._graph import Use
-from fanin.recipes._propagate import fan_in_of
+from fanin.recipes._parameters import fan_in_of
 
 _MARGIN = 0.01  # of a std, beside four standard errors of it
 

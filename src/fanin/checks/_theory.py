@@ -8,7 +8,7 @@ import numpy as np
 
 from fanin.checks._chains import Chains
 from fanin.recipes import Graph, Node
-from fanin.recipes._propagate import fan_in_of
+from fanin.recipes._parameters import fan_in_of
 from fanin.recipes._signal import MASS, Signal, Z, added, gaussian, multiplied, pointwise, scaled
 
 

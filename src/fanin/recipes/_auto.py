@@ -15,7 +15,8 @@ from fanin.initializers import Initializer, constant, normal, ones, variance_sca
 from fanin.recipes._acting import acts_as, fitted, size_of, stored_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import UNITS, Graph, Node, Use, Values
-from fanin.recipes._propagate import Propagation, Share, Weight
+from fanin.recipes._parameters import Share, Weight
+from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Structure
 from fanin.recipes._uses import constants

@@ -1,0 +1,151 @@
+"""Parameters in a propagation: what weights need, and what tables, scales and shifts give."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fanin._fans import fans
+from fanin.recipes._acting import fitted, rows, stored_as
+from fanin.recipes._graph import Node, Use
+from fanin.recipes._signal import Signal, added, gaussian, pointwise, scaled, spread
+
+if TYPE_CHECKING:
+    from fanin.recipes._propagate import Propagation
+
+Inputs = Sequence[Signal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a weight needs: variance `scale` / fan_in gives its first output `target`."""
+
+    node: int
+    scale: float
+    target: float | None  # None: not to be foreseen
+    fed: float  # the second moment of what feeds it
+    averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
+    uses: int = 1
+    free: bool = False  # whatever its size, its output is the same
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The end of a residual branch: it adds `part` of the stream's second moment to it.
+
+    `stream` is where the stream begins; `factor` is that of kept scales behind the end.
+    """
+
+    part: float
+    stream: int
+    factor: float = 1.0
+
+
+def fan_in_of(use: Use, shape: tuple[int, ...]) -> float:
+    """How many products an output of this use of a weight sums."""
+    if use.fans is not None:
+        return use.fans[0]
+    whole = replace(use.axes, blocks=())  # packed blocks share their inputs
+    return max(fans(shape, whole).fan_in, 1e-9)
+
+
+def table(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+    assert node.param is not None
+    return run.drawn(node.param, position)
+
+
+def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+    use = node.param
+    assert use is not None
+    fed = inputs[0] or gaussian(1.0, position)
+    if fed.averaging:  # attention maps mixed over heads stay averages, of size one
+        run.weights.setdefault(use.name, Weight(position, 1.0, None, 1.0, False))
+        return fed
+    made = _function_of_weight(run, position, use, fed) if use.function else None
+    if made is not None:
+        return made
+    if "div" in use.through:
+        return _spectral(run, position, use, fed)
+    target = run.target(position)
+    fan_in = fan_in_of(use, run.shapes[use.name])
+    if use.name in run.variances:
+        target = fan_in * run.variances[use.name] * fed.second
+    elif fed.second > 0:
+        run.asked.setdefault(use.name, []).append(target / fed.second)
+        run.weights.setdefault(use.name, Weight(position, 0.0, target, fed.second, fed.averaged))
+    else:
+        run.weights.setdefault(use.name, Weight(position, target, target, 0.0, fed.averaged))
+        target = 0.0
+    return gaussian(target, position, fed.share, averaged=fed.averaged)
+
+
+def _function_of_weight(run: "Propagation", position: int, use: Use, fed: Signal) -> Signal | None:
+    """A weight that acts through a function: the size that it needs, where it has an effect.
+
+    Centred rows take the mean of their input away; positive ones add it up.
+    """
+    terms = fan_in_of(use, run.shapes[use.name])
+    source = fed if fed.second > 0 else gaussian(1.0, position)
+
+    def second(std: float) -> float | None:
+        found = rows(use, run.shapes, std, terms)
+        return None if found is None else found.second(source)
+
+    target = run.target(position)
+    given = run.variances.get(use.name)
+    size = fitted(second, target, math.sqrt(target / (terms * source.second)))
+    std = math.sqrt(given or 0.0) if given is not None else size or 1 / math.sqrt(terms)
+    made = rows(use, run.shapes, std, terms)
+    if made is None:
+        return None
+    out = made.second(source)
+    if given is None and size is not None:
+        run.asked.setdefault(use.name, []).append(std**2 * terms)
+    weight = Weight(position, 1.0, out, fed.second, fed.averaged, free=size is None)
+    if given is None:
+        run.weights.setdefault(use.name, weight)
+    if fed.second <= 0:
+        return gaussian(0.0, position)
+    mean = fed.mean * made.total
+    return gaussian(out, position, made.shared(fed), mean, averaged=fed.averaged)
+
+
+def _spectral(run: "Propagation", position: int, use: Use, fed: Signal) -> Signal:
+    """A weight divided by its largest singular value, about std (sqrt(fan_in) + sqrt(out))."""
+    fan_in = fan_in_of(use, run.shapes[use.name])
+    outputs = math.prod(run.shapes[use.name]) / fan_in
+    second = fed.second * fan_in / (math.sqrt(fan_in) + math.sqrt(outputs)) ** 2
+    weight = Weight(position, 1.0, second, fed.second, False, free=True)
+    run.weights.setdefault(use.name, weight)
+    return gaussian(second, position, fed.share)
+
+
+def scale(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+    signal, use = inputs[0], node.param
+    assert use is not None
+    source = run.graph.nodes[node.inputs[0]]
+    if source.param is not None and "weight_norm" in source.param.through:
+        return signal  # the norms of a weight are part of its size
+    if position in run.shares:
+        # A branch that carries nothing yet, or nothing that is known, counts as one of size one.
+        second = signal.second if signal is not None and signal.second > 0 else 1.0
+        wanted = math.sqrt(run.target(position) / second)
+        run.sizes.setdefault(use.name, stored_as(use, run.shapes, wanted))
+    values = run.acting(use)
+    if signal is None or values is None:
+        return signal
+    if np.ptp(values) == 0:
+        return scaled(signal, float(values.reshape(-1)[0]))
+    return pointwise(np.multiply, (signal, spread(values, -position - 1)), position)
+
+
+def shift(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+    use = node.param
+    assert use is not None
+    known = use.name in run.sizes or use.name in run.values
+    other = run.drawn(use, -position - 1) if known else None
+    if inputs[0] is None or other is None or other.second == 0:
+        return inputs[0]
+    return added(inputs[0], other, position)
