@@ -6,6 +6,7 @@ read. The sizes of heads, tables and branches below were chosen by training (doc
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from fanin.recipes._graph import UNITS, Graph, Node, Use, Values
 from fanin.recipes._parameters import Share, Weight
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
-from fanin.recipes._structure import Structure
+from fanin.recipes._structure import Residual, Structure
 from fanin.recipes._uses import constants
 
 HEAD = 1.0  # second moment of a head's output
@@ -27,6 +28,7 @@ TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
 # normalize what they read, and those that read the stream as it is.
 BRANCH = 3.0
 RAW_BRANCH = 0.75
+_FITS = 3  # runs at most, after which sizes that depend on each other have settled
 
 
 def _choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
@@ -64,7 +66,9 @@ class _Auto:
         self._branches()
         self._parameters()
         run = self._run()
-        if self._fit_tied(run):
+        for _ in range(_FITS):
+            if not (self._fit_tied(run) | self._fit_sums(run)):
+                break
             run = self._run()
         sized = [name for name in self.uses if name not in self.constants]
         made = {name: self._choice(name, self._main(name), run) for name in sized}
@@ -127,6 +131,23 @@ class _Auto:
             changed |= not math.isclose(size, before, rel_tol=1e-6)
         return changed
 
+    def _fit_sums(self, run: Propagation) -> bool:
+        """Ends of branches that are summed over positions behind them, as over neighbours."""
+        changed = False
+        for residual in self.structure.residuals.values():
+            branch, ends = run.signals[residual.branch], self.structure.ends(residual)
+            if not self.structure.sums_behind_ends(residual) or branch is None:
+                continue
+            for end in ends:
+                if branch.second <= 0 or end not in self.shares or self.shares[end].factor != 1:
+                    continue
+                wanted = run.target(end) / self.shares[end].part * self._part(residual, end)
+                ratio = wanted / branch.second
+                part = self.shares[end].part * ratio
+                self.shares[end] = replace(self.shares[end], part=part)
+                changed |= not math.isclose(ratio, 1.0, rel_tol=1e-3)
+        return changed
+
     def _heads(self) -> None:
         for position in self.structure.heads:
             self.targets[position] = HEAD
@@ -147,14 +168,18 @@ class _Auto:
         """The last weight, or the norm's or layer's scale, of every residual branch."""
         for residual in self.structure.residuals.values():
             chain = self.structure.chains[residual.node]
-            size = BRANCH if self.structure.reads_normalized(residual) else RAW_BRANCH
-            terms = self.structure.terms(residual)
-            size /= max(sum(any(map(self._adds, group)) for group in terms), 1)
             for end, factor in self._sized_ends(self.structure.ends(residual)):
-                # Branches of one weight add up as one, those of different weights as their squares.
-                again = max(self._ends_again(end), 1)
-                self.shares[end] = Share(size / (chain.length * again), chain.start, factor)
+                self.shares[end] = Share(self._part(residual, end), chain.start, factor)
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
+
+    def _part(self, residual: Residual, end: int) -> float:
+        """What the end of a branch is to add to the stream, of what that has."""
+        size = BRANCH if self.structure.reads_normalized(residual) else RAW_BRANCH
+        groups = self.structure.terms(residual)
+        terms = max(sum(any(map(self._adds, group)) for group in groups), 1)
+        # Branches of one weight add up as one, those of different weights as their squares.
+        again = max(self._ends_again(end), 1)
+        return size / (terms * self.structure.chains[residual.node].length * again)
 
     def _adds(self, end: int) -> bool:
         """Whether the parameter at an end is more than the half of an update that starts at 0."""

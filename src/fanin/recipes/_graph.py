@@ -94,6 +94,7 @@ class Node:
     amount: float | None = None
     over: Literal["features", "batch"] = "features"  # of a normalization; batch: identity in eval
     uses: tuple[Use, ...] = ()  # of a recurrent module: all its parameters
+    mean: float = 0.0  # of a buffer
 
     def __str__(self) -> str:
         names = [f"{one.name} [{one.axes}]" for one in (self.param, *self.uses) if one]

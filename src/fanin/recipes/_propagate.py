@@ -20,8 +20,10 @@ from fanin.recipes._signal import (
     normalized,
     pointwise,
     pooled,
+    root_of,
     scaled,
     spread,
+    summed,
 )
 
 # The second moment of a recurrent layer's state: layers of torch with gates' inputs of second
@@ -129,7 +131,7 @@ def _input(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signa
 def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     if node.amount is None or not np.isfinite(node.amount):
         return None
-    return gaussian(node.amount, position)
+    return gaussian(node.amount, position, mean=node.mean)
 
 
 def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -201,7 +203,9 @@ def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return a or b
     if a.averaging != b.averaging:  # weighted by a router's or an attention's averages
         return replace(b if a.averaging else a, weighted=True)
-    return multiplied(a, b, position)
+    constant = [run.graph.nodes[source].op == "buffer" for source in node.inputs]
+    root = root_of(b if constant[0] else a) if any(constant) else None
+    return replace(multiplied(a, b, position), root=root)
 
 
 def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -243,8 +247,7 @@ def _sum(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return signal
     if signal.weighted:
         return replace(signal, weighted=False)
-    second = count * (signal.second + (count - 1) * signal.shared)
-    return gaussian(second, position, signal.share, count * signal.mean)
+    return summed(signal, count, position)
 
 
 def _concat(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

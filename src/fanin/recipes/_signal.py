@@ -42,6 +42,7 @@ class Signal:
     averaging: bool = False  # weights of an average, as a softmax makes them
     weighted: bool = False  # times such weights, and not summed yet
     averaged: bool = False  # an average over T positions: its RMS is 1/sqrt(T) to 1 times this
+    root: int | None = None  # of a sum over positions: the base of what was summed
 
     @cached_property
     def second(self) -> float:
@@ -51,6 +52,11 @@ class Signal:
     @cached_property
     def mean(self) -> float:
         return float(MASS @ self.values)
+
+    @cached_property
+    def slope(self) -> float:
+        """The mean slope of the values over z."""
+        return float(MASS @ (self.values * Z))
 
     @cached_property
     def shared(self) -> float:
@@ -130,6 +136,8 @@ def added(a: Signal, b: Signal, node: int) -> Signal:
     """The sum of two activations."""
     if a.base == b.base:
         return replace(a, values=a.values + b.values)
+    if a.base == b.root or b.base == a.root or (a.root is not None and a.root == b.root):
+        return _added_to_sum(a, b, node)
     if _is_gaussian(a) and _is_gaussian(b):
         second = a.second + b.second + 2 * a.mean * b.mean
         shared = a.shared + b.shared + 2 * a.mean * b.mean
@@ -144,6 +152,17 @@ def added(a: Signal, b: Signal, node: int) -> Signal:
     weight = a.second / (a.second + b.second)
     correlation = weight * a.correlation + (1 - weight) * b.correlation
     return _mixture(sums.ravel(), mass.ravel(), node, correlation)
+
+
+def _added_to_sum(a: Signal, b: Signal, node: int) -> Signal:
+    """An activation and a sum over its positions: what positions share is in both."""
+    sign = math.copysign(1.0, a.mean * b.mean + a.slope * b.slope)
+    both = sign * math.sqrt(a.shared * b.shared)
+    second, shared = a.second + b.second + 2 * both, a.shared + b.shared + 2 * both
+    mean = a.mean + b.mean
+    spread = second - mean**2
+    correlation = (shared - mean**2) / spread if spread > 0 else 0.0
+    return replace(gaussian(second, node, correlation, mean), root=root_of(a))
 
 
 def multiplied(a: Signal, b: Signal, node: int) -> Signal:
@@ -201,7 +220,21 @@ def pooled(signal: Signal, count: float, node: int) -> Signal:
     second = max(signal.second / count + (1 - 1 / count) * signal.shared, mean**2)
     rest = second - mean**2
     correlation = 1.0 if math.isinf(count) or rest <= 0 else spread / rest
-    return gaussian(second, node, correlation, mean)
+    return replace(gaussian(second, node, correlation, mean), root=root_of(signal))
+
+
+def summed(signal: Signal, count: float, node: int) -> Signal:
+    """The sum of `count` positions; two sums share what all their terms share."""
+    mean, shared = count * signal.mean, count**2 * signal.shared
+    second = count * (signal.second - signal.shared) + shared
+    spread = second - mean**2
+    correlation = (shared - mean**2) / spread if spread > 0 else 0.0
+    return replace(gaussian(second, node, correlation, mean), root=root_of(signal))
+
+
+def root_of(signal: Signal) -> int:
+    """The base of what an activation sums, or its own."""
+    return signal.base if signal.root is None else signal.root
 
 
 def largest(signal: Signal, count: float, node: int) -> Signal:
@@ -219,7 +252,8 @@ def largest(signal: Signal, count: float, node: int) -> Signal:
     spread = float(MASS @ top**2) - float(MASS @ top) ** 2
     values = np.interp(z, Z, ordered)
     correlation = shared / (shared + (1 - shared) * spread)
-    return _mixture(values.ravel(), mass.ravel(), node, correlation)
+    made = _mixture(values.ravel(), mass.ravel(), node, correlation)
+    return replace(made, root=root_of(signal))
 
 
 def _is_gaussian(signal: Signal) -> bool:

@@ -64,6 +64,9 @@ class Structure:
             for position, node in enumerate(graph.nodes)
             if node.op in ("linear", "recurrent")
         )
+        self._sums = [
+            at for at, node in enumerate(graph.nodes) if node.op == "sum" and (node.amount or 1) > 1
+        ]
         self._norms = [at for at, node in enumerate(graph.nodes) if node.op == "normalize"]
 
     def _back(self, position: int, ops: tuple[str, ...]) -> Iterator[int]:
@@ -235,6 +238,14 @@ class Structure:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
         inside = self._inside(residual)
         return [node for node in dict.fromkeys(self.ends_at(residual.branch)) if inside >> node & 1]
+
+    def sums_behind_ends(self, residual: Residual) -> bool:
+        """Whether a branch sums over positions behind what sets its size."""
+        inside, ends = self._inside(residual), self.ends(residual)
+        return any(
+            inside >> one & 1 and any(self.above[one] >> end & 1 for end in ends)
+            for one in self._sums
+        )
 
     def terms(self, residual: Residual) -> list[list[int]]:
         """The ends of a branch, by the terms that are summed into it."""

@@ -11,14 +11,7 @@ from fanin.frameworks.torch._call import Call
 from fanin.frameworks.torch._following import reciprocal
 from fanin.frameworks.torch._masks import REMOVES, compares, follows, inlined, is_mask, removes
 from fanin.frameworks.torch._masks import remember as remember_mask
-from fanin.frameworks.torch._record import (
-    Activation,
-    Constant,
-    Entry,
-    Formula,
-    Noise,
-    mean_square,
-)
+from fanin.frameworks.torch._record import Activation, Constant, Entry, Formula, Noise
 from fanin.frameworks.torch._statistics import difference, normalized, remember, squared
 from fanin.frameworks.torch._weights import Weight
 
@@ -170,8 +163,8 @@ def _times(call: Call, value: Activation, other: Tensor) -> Activation:
         return _dropped(call, value, constant.noise)
     if _is_mask(constant):
         return recorder.follow(value, recorder.emit("view", [value], call.shape, label="mask"))
-    made = recorder.emit("mul", [value, call.activation(other)], call.shape)
-    return recorder.follow(value, made)
+    factor = recorder.buffer(constant, other.shape)
+    return recorder.follow(value, recorder.emit("mul", [value, factor], call.shape))
 
 
 def _over(call: Call, value: Activation, other: Tensor) -> Entry:
@@ -184,9 +177,7 @@ def _over(call: Call, value: Activation, other: Tensor) -> Entry:
         return pointwise(call)
     known = constant.value
     inverse = Constant(None if known is None else known.double().reciprocal(), name=constant.name)
-    factor = recorder.emit(
-        "buffer", (), other.shape, label=constant.name, amount=mean_square(inverse)
-    )
+    factor = recorder.buffer(inverse, other.shape)
     return recorder.follow(value, recorder.emit("mul", [value, factor], call.shape))
 
 

@@ -217,9 +217,13 @@ def known_value(tensor: Tensor) -> Tensor | None:
     """A copy of a real tensor's values on the CPU; None where it has none, or very many."""
     if tensor.is_meta or isinstance(tensor, FakeTensor) or tensor.numel() > _KNOWN:
         return None
-    if tensor.layout is not torch.strided or tensor.is_quantized:
+    if tensor.is_quantized:
+        return None
+    sparse = tensor.layout in (torch.sparse_coo, torch.sparse_csr)
+    if tensor.layout is not torch.strided and not sparse:
         return None
     with _disable_current_modes(), torch.no_grad():
+        tensor = tensor.to_dense() if sparse else tensor
         return tensor.detach().to("cpu", copy=True)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from fanin.frameworks.torch._aggregate import aggregate, aggregates
 from fanin.frameworks.torch._call import Call
 from fanin.frameworks.torch._masks import fills_far_below, is_mask, picked_by_mask, written_by_mask
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Layout
@@ -253,11 +254,11 @@ def write(call: Call) -> Entry:
     picked = written_by_mask(call)
     if picked is not None:
         return picked
+    if aggregates(call):
+        return aggregate(call)
     if len(real) == 1:
         return call.recorder.emit("view", [call.activation(real[0])], call.shape, label="write")
     sources = [call.activation(one) for one in real]
-    if call.name in ("index_add", "scatter_add", "scatter_reduce"):
-        return call.recorder.emit("add", sources, call.shape, label=call.name)
     return call.recorder.emit("concat", sources, call.shape, label="write")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from fanin.frameworks.torch._aggregate import is_known, mixing
 from fanin.frameworks.torch._call import Call
 from fanin.frameworks.torch._elementwise import plus
 from fanin.frameworks.torch._moves import ONE_HOT, look_up
@@ -36,7 +37,8 @@ def _product(
         roles, weight, source = _ROLES[kind][0], left, b
         features = max(features - 1, 0)
     if not isinstance(weight, Weight):
-        return call.recorder.emit(
+        mixed = mixing(call, a, b, shape) if is_known(call, a) and not is_known(call, b) else None
+        return mixed or call.recorder.emit(
             "matmul",
             [call.activation(a), call.activation(b)],
             shape,
@@ -216,7 +218,9 @@ def weight_norm(call: Call) -> Entry:
 
 TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
     **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot", "matmul", "_grouped_mm"), product),
-    **dict.fromkeys(("addmm", "_addmm_activation", "baddbmm", "addmv"), product_and_bias),
+    **dict.fromkeys(
+        ("addmm", "_addmm_activation", "_sparse_addmm", "baddbmm", "addmv"), product_and_bias
+    ),
     "linear": dense,
     "_trilinear": bilinear,
     **dict.fromkeys(

@@ -140,6 +140,7 @@ class Recorder:
         amount: float | None = None,
         over_batch: bool = False,
         uses: tuple[Use, ...] = (),
+        mean: float = 0.0,
     ) -> Activation:
         """A new node."""
         self.touched.update(one.name for one in (*uses, *([param] if param else [])))
@@ -154,6 +155,7 @@ class Recorder:
             amount=amount,
             over="batch" if over_batch else "features",
             uses=uses,
+            mean=mean,
         )
         self.nodes.append(node)
         position = len(self.nodes) - 1
@@ -168,7 +170,12 @@ class Recorder:
             return entry
         if isinstance(entry, Weight):
             return self._parameter(entry, tensor.shape)
-        return self.emit("buffer", (), tensor.shape, label=entry.name, amount=mean_square(entry))
+        return self.buffer(entry, tensor.shape)
+
+    def buffer(self, constant: Constant, shape: Sequence[int]) -> Activation:
+        """A constant as a node of its own."""
+        size = mean_square(constant)
+        return self.emit("buffer", (), shape, label=constant.name, amount=size, mean=mean(constant))
 
     def _parameter(self, weight: Weight, shape: Sequence[int]) -> Activation:
         made = [
@@ -269,6 +276,14 @@ class Recorder:
 
     def replace_node(self, position: int, **changes: Any) -> None:
         self.nodes[position] = replace(self.nodes[position], **changes)
+
+
+def mean(constant: Constant) -> float:
+    """Of a constant's values where they are known; 0 else."""
+    value = constant.value
+    if constant.noise is not None or value is None or not value.numel() or value.is_complex():
+        return 0.0
+    return float(value.double().mean())
 
 
 def mean_square(constant: Constant) -> float | None:

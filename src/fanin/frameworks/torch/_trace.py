@@ -151,6 +151,7 @@ def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
             made = mode.recorder.emit("input", (), tensor.shape, label="" if real else "integers")
             if not real:
                 mode.recorder.integers.add(made.node)
+            if not real or _is_adjacency(tensor):
                 made = Activation(made.node, known_value(tensor))
             known[id(tensor)] = fake_like(mode.fakes, tensor)
             mode.recorder.set(known[id(tensor)], made)
@@ -158,6 +159,16 @@ def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
 
     made: Arguments = tree_map_only(Tensor, fake, inputs)
     return made
+
+
+def _is_adjacency(tensor: Tensor) -> bool:
+    """Whether an input says which of its rows are neighbours: it mixes positions, as given."""
+    if tensor.dim() not in (2, 3) or not 1 < tensor.shape[-1] == tensor.shape[-2]:
+        return False
+    known = known_value(tensor)
+    if known is None or known.is_complex() or bool((known < 0).any()):
+        return False
+    return bool((known > 0).any()) and bool((known == 0).any())
 
 
 def _outputs(result: Any, recorder: Recorder) -> list[int]:
