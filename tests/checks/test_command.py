@@ -321,7 +321,7 @@ WRONG: list[tuple[str, str]] = [
     ("check_models:sound --input 64 --seed -1", "seed is -1; a seed is an integer in [0, 2**64)"),
     ("check_models:sound --input 64 --draws 0", "draws is 0"),
     ("check_models:sound --input 64 --select F2", "unknown rule 'F2'"),
-    ("check_models:sound --input 64 --ignore X", "Known are F01, F02"),
+    ("check_models:sound --input 64 --ignore X", "unknown rule 'X'"),
     (
         "check_models:sound --input 64 --select F02 --ignore F02",
         "nothing checked: --ignore leaves no rule of those selected.",

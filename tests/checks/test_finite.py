@@ -171,3 +171,38 @@ def test_a_loss_that_is_not_finite() -> None:
     )
     assert one.layer == ""
     assert "-inf" in one.measured
+
+
+@pytest.mark.parametrize(
+    ("values", "severity"), [((0.0, 3e38, 1e37), "error"), ((0.0, 3e-41, 0.0), "warning")]
+)
+def test_memory_that_was_never_filled(values: tuple[float, ...], severity: str) -> None:
+    class Pool(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line, self.query = nn.Linear(8, 6), nn.Parameter(torch.empty(1, 6))
+            with torch.no_grad():
+                self.query.copy_(torch.tensor([*values, *values])[None])
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = torch.tanh(self.line(x))
+            return (torch.softmax((hidden * self.query).sum(-1), -1)[..., None] * hidden).sum(1)
+
+    (one,) = fanin.check(Pool(), torch.randn(16, 5, 8), select="F01").findings
+    assert (one.severity, one.layer) == (severity, "query")
+    assert "never filled" in one.why
+    assert one.fix.startswith("Fill it: glorot_normal() for query")
+
+
+def test_the_most_negative_number_is_a_mask() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = nn.Linear(8, 6)
+            mask = torch.full((6,), torch.finfo(torch.float32).min).where(torch.eye(6)[0] > 0, 0.0)
+            self.mask = nn.Parameter(mask, requires_grad=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.softmax(self.line(x) + self.mask, -1)
+
+    assert not fanin.check(Masked(), torch.randn(16, 8), select="F01").findings

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fanin.checks._cause import reviving, smaller
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._measurement import Measurement
-from fanin.checks._remedy import SIGMOIDS, initializer_for
+from fanin.checks._remedy import SIGMOIDS, STEPS
+from fanin.checks._streams import unmoved
 from fanin.checks._verdict import level
 
 _RARE = 0.01  # the chance at which a whole layer that is dead is no accident
@@ -23,7 +25,9 @@ def saturation(m: Measurement) -> Iterator[Finding]:
     groups: dict[object, list[tuple[float, int]]] = {}
     for at, share in m.flat.items():
         owner = m.chains.owners[at]
-        if share > limits.saturated_warning and owner is not None and not m.chains.gates(at):
+        if owner is None or m.chains.gates(at) or m.nodes[at].label in STEPS:
+            continue
+        if share > limits.saturated_warning:
             groups.setdefault(m.chains.units[owner].chain, []).append((share, at))
     for found in groups.values():
         share, at = max(found, key=lambda one: (one[0], -one[1]))
@@ -41,38 +45,60 @@ def saturation(m: Measurement) -> Iterator[Finding]:
             _percent(limits.saturated_error if error else limits.saturated_warning),
             f"Saturated units pass no gradient: the weights, or the inputs, are too large for "
             f"{label}. They look like {m.matched(owner)}.",
-            _fix_of_saturation(label),
+            _fix_of_saturation(m, owner, label),
             share,
         )
 
 
-def _fix_of_saturation(label: str) -> str:
-    what = f"{initializer_for(label)} or lecun_normal() for the weight, zeros() for its bias"
-    if label in SIGMOIDS:
-        what += "; tanh or ReLU in place of sigmoid where the network is deep"
-    return what + "."
+def _fix_of_saturation(m: Measurement, owner: int, label: str) -> str:
+    what = smaller(m, owner, label)
+    if label in SIGMOIDS and m.chains.units[owner].depth + 1 >= m.limits.sigmoids_warning:
+        what += " Or tanh or ReLU in place of sigmoid."
+    return what
 
 
 def deep_sigmoid(m: Measurement) -> Iterator[Finding]:
-    """F06: sigmoid as the activation of several hidden layers of one chain."""
-    seen: set[int] = set()
-    for path in m.chains.paths:
-        used = [one for one in path if m.activation(one) in SIGMOIDS]
-        if len(used) < m.limits.sigmoids_warning or m.chains.units[path[0]].chain in seen:
-            continue
-        seen.add(m.chains.units[path[0]].chain)
-        yield Finding(
-            "F06",
-            "warning",
-            m.module(used[0]),
-            f"{len(used)} hidden layers with sigmoid in one chain",
-            f"fewer than {m.limits.sigmoids_warning}",
-            f"{m.limits.sigmoids_warning}",
-            "A sigmoid is 0.25 steep at most, so gradients fall by 0.21 a layer at Xavier's scale.",
-            "tanh with glorot_normal(), or ReLU with he_normal(), in place of sigmoid; or a "
-            "normalization before each sigmoid.",
-            float(len(used)),
-        )
+    """F06: sigmoid as the activation of several hidden layers of one chain: the longest row."""
+    rows = _sigmoids_in_a_row(m)
+    row = max(rows, key=len, default=())
+    if len(row) < m.limits.sigmoids_warning:
+        return
+    owner = m.chains.owners[row[0]]
+    yield Finding(
+        "F06",
+        "warning",
+        m.nodes[row[0]].module if owner is None else m.module(owner),
+        f"{len(row)} hidden layers with sigmoid in one chain",
+        f"fewer than {m.limits.sigmoids_warning}",
+        f"{m.limits.sigmoids_warning}",
+        "A sigmoid is 0.25 steep at most, so gradients fall by 0.21 a layer at Xavier's scale.",
+        "tanh with glorot_normal(), or ReLU with he_normal(), in place of sigmoid; or a "
+        "normalization before each sigmoid.",
+        float(len(row)),
+    )
+
+
+def _sigmoids_in_a_row(m: Measurement) -> list[tuple[int, ...]]:
+    """For every weight, the sigmoids that its input went through, one after another.
+
+    A sum goes on with the longer row of its operands, but a residual one with its stream: the
+    branch is led past. Behind a shortcut with a weight of its own, or a low-rank update, the sum is
+    one layer.
+    """
+    structure, rows, found = m.chains.structure, [], []
+    for at, node in enumerate(m.nodes):
+        residual = structure.residuals.get(at)
+        sources = node.inputs
+        if residual is not None and not residual.shortcut:
+            sources = (residual.stream,)
+        fed: list[tuple[int, ...]] = [] if m.chains.ends_at(at) else [rows[one] for one in sources]
+        row = max(fed, key=len, default=())
+        if node.op == "linear":
+            found.append(row)
+        if node.op == "pointwise" and node.label in SIGMOIDS and not m.chains.gates(at):
+            row = (*row, at)
+        rows.append(row)
+    return found
 
 
 def dead_units(m: Measurement) -> Iterator[Finding]:
@@ -85,8 +111,10 @@ def dead_units(m: Measurement) -> Iterator[Finding]:
         owner = m.chains.owners[at]
         if share <= m.limits.dead_warning or owner is None:
             continue
-        if m.is_zero(m.chains.units[owner].name):
-            continue  # F08 and F10 speak of it
+        unit = m.chains.units[owner]
+        fed = m.rms[unmoved(m.nodes, m.nodes[unit.node].inputs[0])]
+        if m.is_zero(unit.name) or fed == 0 or _scaled_to_zero(m, unit.node, at):
+            continue  # F10 speaks of it, or F07 of what is before
         look = m.looks.get(m.chains.units[owner].output)
         expected = silent_by_chance(None if look is None else look.cosine, m.batch)
         severity = _of_dead(m, share, expected, m.chains.units[owner].width)
@@ -109,9 +137,19 @@ def dead_units(m: Measurement) -> Iterator[Finding]:
             f"about {_percent(expected)}, from how alike the inputs are here",
             _percent(limit),
             _why_dead(m, owner),
-            "zeros() for the bias, and he_normal() for the weight.",
+            reviving(m, owner),
             share,
         )
+
+
+def _scaled_to_zero(m: Measurement, node: int, position: int) -> bool:
+    """Whether a scale that is zero lies between two nodes: the weight of a normalization."""
+    above = m.chains.structure.above
+    between = above[position] & ~above[node]
+    return any(
+        between >> at & 1 and one.op == "scale" and one.param and m.is_zero(one.param.name)
+        for at, one in enumerate(m.nodes)
+    )
 
 
 def _of_dead(m: Measurement, share: float, expected: float, count: int) -> Severity | None:

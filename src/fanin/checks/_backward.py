@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterator
 
+from fanin.checks._cause import reviving, smaller
 from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
 from fanin.checks._forward import by_chance, hidden_part
 from fanin.checks._measurement import Measurement
-from fanin.checks._remedy import initializer_for, write
+from fanin.checks._remedy import STEPS, write
 from fanin.checks._verdict import judged, level, number
 from fanin.checks._width import band, path_beta
 
@@ -98,13 +99,17 @@ def _nothing(m: Measurement, unit: int) -> Iterator[Finding]:
             "then was not judged (F03)."
         )
         return
+    unit_node = m.chains.units[unit].node
     zeros = [
         node.param.name
         for at, node in enumerate(m.nodes)
-        if node.op == "linear"
+        if node.op in ("linear", "scale")
         and node.param is not None
         and m.is_zero(node.param.name)
-        and m.chains.structure.above[at] >> m.chains.units[unit].node & 1
+        and (
+            m.chains.structure.above[at] >> m.chains.units[unit].node & 1
+            or (m.chains.structure.above[unit_node] >> at & 1 and not m.moves(node.param.name))
+        )
     ]
     if zeros or _not_selected(m, m.chains.units[unit].output):
         return  # F10 names zeros
@@ -124,15 +129,18 @@ def _nothing(m: Measurement, unit: int) -> Iterator[Finding]:
 def _opening(m: Measurement, unit: int) -> str:
     """What lets gradients through to a unit: the first layer behind it that passes none on."""
     above, node = m.chains.structure.above, m.chains.units[unit].node
+    for at, one in enumerate(m.nodes):
+        if one.label in STEPS and above[at] >> node & 1 and m.gradients[at]:
+            return (
+                f"A gradient for {one.label}, whose slope is 0: x + ({one.label}(x) - x).detach() "
+                "in its place."
+            )
     for at, what in sorted(m.shut.items()):
         if at == unit or above[m.chains.units[at].node] >> node & 1:
             place = m.module(at) or m.chains.units[at].name
             if what == "dead":
-                return f"zeros() for the bias of {place}, whose units are dead (F07)."
-            return (
-                f"{initializer_for(m.activation(at))} for {place}, which is saturated (F05), and "
-                "zeros() for its bias."
-            )
+                return f"{reviving(m, at)} All units of {place} are dead."
+            return f"{smaller(m, at, m.activation(at))} {place} is saturated."
     return write(m.activation(unit))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from fanin.checks._activity import dead_units, deep_sigmoid, saturation
+from fanin.checks._attention import drowned, sharp_attention
 from fanin.checks._backward import backward_scale
 from fanin.checks._checkup import Checkup, Conditions
 from fanin.checks._copies import same_values
@@ -16,26 +17,35 @@ from fanin.checks._growth import narrowness, stream_growth
 from fanin.checks._layers import layers
 from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement, measured
+from fanin.checks._objective import squashed, target_scale
 from fanin.checks._rules import chosen
-from fanin.checks._symmetry import symmetry, zero_weights
+from fanin.checks._symmetry import symmetry
+from fanin.checks._untrained import judges_training, untrained
+from fanin.checks._zeros import zero_scales, zero_weights
 from fanin.errors import FaninError, shown
 from fanin.streams import check_seed
 
 # In the order of the run where they speak of one place.
 _FAMILIES: tuple[Callable[[Measurement], Iterator[Finding]], ...] = (
     non_finite,
+    untrained,
+    squashed,
     input_scale,
+    target_scale,
     forward_scale,
     backward_scale,
     gain_mismatch,
     saturation,
+    sharp_attention,
     deep_sigmoid,
     dead_units,
     symmetry,
     same_values,
     zero_weights,
+    zero_scales,
     initial_loss,
     collapse,
+    drowned,
     stream_growth,
     narrowness,
 )
@@ -60,7 +70,8 @@ def check(
     _refuse(model, inputs, shape, draws)
     check_seed(seed)
     made, conditions = _measured(model, inputs, targets, loss, shape, draws, seed)
-    found = [one for family in _FAMILIES for one in family(made) if one.id in rules]
+    every = (one for family in _FAMILIES for one in family(made))
+    found = [one for one in every if one.id in rules and judges_training(made, one)]
     found.sort(key=lambda one: (-SEVERITIES.index(one.severity), one.id))  # stable
     _add_notes(made, conditions, targets)
     return Checkup(tuple(found), layers(made), tuple(made.notes), conditions)
@@ -120,9 +131,10 @@ def _measured(
         batch=count,
         tiny=adapter.smallest_normal(one),
         loss=None
-        if objective.name == "random projection"
-        else sum(found.loss for found in seen) / draws,
+        if objective.name == "random projection" or any(one.loss is None for one in seen)
+        else sum(one.loss for one in seen) / draws,
         classes=classes,
+        targets=objective.compared,
     )
     return made, conditions
 

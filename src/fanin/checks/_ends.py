@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from fanin.checks._cause import has_bias, raw_inputs
 from fanin.checks._finding import Finding
 from fanin.checks._forward import hidden_part
 from fanin.checks._measurement import Measurement
+from fanin.checks._remedy import DATA
 from fanin.checks._verdict import number
 
 _PASSED = ("view", "dropout", "pointwise")
@@ -35,11 +37,24 @@ def initial_loss(m: Measurement) -> Iterator[Finding]:
         "trained, or it is another loss."
         if low
         else "The logits are large before anything was learned.",
-        "Check the targets and the loss."
-        if low
-        else "zeros() or normal(std=0.01) for the weight of the readout, zeros() for its bias.",
+        "Check the targets and the loss." if low else _quieter(m, heads[-1] if heads else None),
         excess,
     )
+
+
+def _quieter(m: Measurement, head: int | None) -> str:
+    """What to write for a readout whose logits are too large."""
+    if head is None:
+        return "zeros() or normal(std=0.01) for the weight of the readout."
+    if raw_inputs(m, m.chains.units[head].node) is not None:
+        return DATA
+    name, zeros = m.chains.units[head].name, ", zeros() for its bias" * has_bias(m, head)
+    if any(one.op == "lookup" and one.param and one.param.name == name for one in m.nodes):
+        std = number(m.values[name].shape[-1] ** -0.5)
+        return f"normal(std={std}) for {name}, 1/sqrt(width): it is the embedding too{zeros}."
+    if m.is_zero(name):
+        return f"zeros() for the bias of {m.module(head)}."
+    return f"zeros() or normal(std=0.01) for the weight of the readout, {name}{zeros}."
 
 
 def input_scale(m: Measurement) -> Iterator[Finding]:
@@ -47,15 +62,11 @@ def input_scale(m: Measurement) -> Iterator[Finding]:
     limits = m.limits
     fed = [at for at, node in enumerate(m.nodes) if node.op == "input" and _feeds_a_weight(m, at)]
     for at in fed:
-        node, look, size = m.nodes[at], m.looks.get(at), m.rms[at]
-        if node.label == "integers" or look is None or size is None or not math.isfinite(size):
+        if at not in m.off_scale:
             continue
-        std = math.sqrt(max(size**2 - look.mean**2, 0.0))
+        node, look, std = m.nodes[at], m.looks[at], m.off_scale[at]
         constant = std <= 1e-5 * abs(look.mean)
         if constant and len(fed) > 1:  # one number for all, such as the time of a diffusion step
-            continue
-        shifted = abs(look.mean) > limits.input_mean * std
-        if not constant and not shifted and limits.input_low <= std <= limits.input_high:
             continue
         yield Finding(
             "F13",
@@ -70,7 +81,7 @@ def input_scale(m: Measurement) -> Iterator[Finding]:
             "A constant input tells nothing."
             if constant
             else "Every initializer's scale is made for inputs of mean 0 and variance 1.",
-            "Standardize the data: (x - x.mean()) / x.std(), with the training set's numbers.",
+            DATA,
             std,
         )
 

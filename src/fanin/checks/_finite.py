@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from fanin.checks._cause import bounded
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
@@ -21,6 +22,10 @@ def non_finite(m: Measurement) -> Iterator[Finding]:
     bad = [name for name, values in m.values.items() if not values.finite]
     if bad:
         yield _of_parameters(m, bad)
+        return
+    garbage = list(_never_filled(m))
+    yield from garbage
+    if any(one.severity == "error" for one in garbage):
         return
     spread = _Spread(m)
     node, gradient = spread.producer(), _last_gradient(m)
@@ -43,7 +48,7 @@ def non_finite(m: Measurement) -> Iterator[Finding]:
             f"{m.gradients[gradient]} in the gradient of what {_what(m, gradient)} gives, while "
             "the gradients behind are finite",
             "The first step would write NaN into every weight before it.",
-            _fix(m, m.chains.owners[gradient]),
+            bounded(m, gradient, m.chains.owners[gradient]),
         )
 
 
@@ -52,9 +57,47 @@ def _of_parameters(m: Measurement, bad: list[str]) -> Finding:
     return _finding(
         bad[0],
         f"values that are not finite in {bad[0]}{more}",
-        "Its draw or a former step left NaN or infinity there; all that follows is NaN.",
-        f"Draw it again: {_fix(m, None)}",
+        "Its draw or a former step left NaN or infinity there, or its memory, from torch.empty, "
+        "was never filled; all that follows is NaN.",
+        _filling(m, bad[0]),
     )
+
+
+def _never_filled(m: Measurement) -> Iterator[Finding]:
+    """Numbers that no initializer draws: what was in memory before."""
+    odd = [name for name, values in m.values.items() if values.odd and values.finite]
+    large = [name for name in odd if m.values[name].rms > 1]
+    if not odd:
+        return
+    name = (large or odd)[0]
+    more = f", and such in {len(odd) - 1} more" if odd[1:] else ""
+    examples = ", ".join(f"{one:.3g}" for one in m.values[name].odd)
+    yield Finding(
+        "F01",
+        "error" if large else "warning",
+        name,
+        f"values such as {examples} in {name} of shape {m.values[name].shape}{more}",
+        "numbers that an initializer draws",
+        "beyond 1e15" if large else "nothing but zeros and denormal numbers",
+        "No initializer gives such numbers: this memory, from torch.empty or torch.Tensor, was "
+        "never filled, and holds what was there before.",
+        _filling(m, name),
+        m.values[name].odd[0],
+    )
+
+
+def _filling(m: Measurement, name: str) -> str:
+    """What to fill a parameter with, by what the run does with it."""
+    used = next((one for one in m.nodes if one.param and one.param.name == name), None)
+    op = used.op if used is not None else ""
+    if op == "linear" and used is not None:
+        owners = [at for at, one in enumerate(m.chains.units) if one.name == name]
+        how = initializer_for(m.activation(owners[0])) if owners else "lecun_normal()"
+    elif len(m.values[name].shape) > 1:
+        how = "glorot_normal()"
+    else:
+        how = {"shift": "zeros()", "scale": "ones()"}.get(op, "normal(std=0.02)")
+    return f"Fill it: {how} for {name}; or fanin.initialize(model, inputs=x) for the whole model."
 
 
 def _of_output(m: Measurement, node: int, spread: "_Spread") -> Finding:
@@ -88,7 +131,7 @@ def _of_output(m: Measurement, node: int, spread: "_Spread") -> Finding:
         f"{f'overflow ({size})' if overflow else size} in what {what} gives, while its inputs are "
         "finite",
         "The numbers outgrow their type here; the loss and all gradients are lost.",
-        _fix(m, m.chains.owners[node]),
+        bounded(m, node, m.chains.owners[node]),
     )
 
 
@@ -99,12 +142,6 @@ def _finding(layer: str, measured: str, why: str, fix: str) -> Finding:
 def _what(m: Measurement, position: int) -> str:
     node = m.nodes[position]
     return "the layer" if node.op in ("linear", "shift", "scale") else node.label or node.op
-
-
-def _fix(m: Measurement, owner: int | None) -> str:
-    label = "" if owner is None else m.activation(owner)
-    how = initializer_for(label) if label else "he_normal() before ReLU, lecun_normal() else"
-    return f"{how} for the weights up to here, or fanin.initialize(model, inputs=x)."
 
 
 class _Spread:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from fanin.checks._cause import has_bias
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import write
@@ -122,7 +123,7 @@ def gain_mismatch(m: Measurement) -> Iterator[Finding]:
             f"within a factor {limit:g}",
             f"This weight does not fit {before or 'a layer without activation'}: "
             f"{depth} such layers change the scale by {limits.forward_error:g}.",
-            write(before),
+            write(before, biased=has_bias(m, at)),
             factor,
         )
 

@@ -33,6 +33,10 @@ class Limits:
     saturated_warning: float = 0.20
     saturated_error: float = 0.75
 
+    # The same of attention: the standard deviation of its logits over the keys. Scaled products of
+    # queries and keys of variance 1 have 1, unscaled ones of 64 terms 8.
+    logits_warning: float = 4.0
+
     # F06. At Xavier's scale a sigmoid layer shrinks gradients by 0.21 even where none saturates:
     # three layers lose a factor of 100.
     sigmoids_warning: int = 3
@@ -64,12 +68,17 @@ class Limits:
     input_mean: float = 1.0  # abs mean over std
     input_low: float = 0.1  # std
     input_high: float = 10.0
+    # Of targets, RMS: the output starts near 1, and moves by the learning rate a step.
+    target_high: float = 100.0
 
     # F14, (1 - c_last) / (1 - c_raw). Raw images have a cosine of 0.4 and more, so the difference
     # of the two can never reach a limit; this ratio can. Calibrated: 2.6e-6 trains; sigmoids fail
     # at 4e-8.
     collapse_warning: float = 1e-2
     collapse_error: float = 1e-7
+
+    # The same of tokens: their share in the variance of the sum with positions.
+    tokens_warning: float = 0.05
 
     # F15, last variance over first. He's scale doubles the variance in every block.
     stream_warning: float = 10.0

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from fanin.checks._cause import advice, finite_inputs
 from fanin.checks._chains import Chains
 from fanin.checks._finding import Severity
 from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._matched import fans_of, matched
-from fanin.checks._remedy import fits, write
+from fanin.checks._remedy import fits
 from fanin.checks._streams import unmoved
 from fanin.checks._theory import Theory
 from fanin.errors import FaninError
@@ -39,12 +40,16 @@ class Measurement:
     values: Mapping[str, Any]
     weight_gradients: Mapping[str, Any]
     frozen: frozenset[str]
+    outside: Sequence[Any]  # what requires gradients and is no parameter: the adapter's records
+    spreads: Mapping[int, float]  # of logits, by the softmax or attention that they go into
+    asked: Mapping[str, int]  # by the loss: its operation, and the node that it read
     train: bool
     batch: int
     draws: int
     tiny: float  # the smallest number that the model's type holds in full
     loss: float | None = None  # None of a random projection
     classes: int | None = None  # of a cross-entropy
+    targets: Any = None  # the size of what a loss compares with the outputs
     limits: Limits = LIMITS
     notes: list[str] = field(default_factory=list)
 
@@ -93,6 +98,49 @@ class Measurement:
         """A severity, but none that is worse than this unit can have."""
         return self.worst(unit) if severity == "error" else severity
 
+    @cached_property
+    def off_scale(self) -> dict[int, float]:
+        """Inputs of real numbers that are not near mean 0 and variance 1, and their deviation."""
+        limits, found = self.limits, {}
+        for at, node in enumerate(self.nodes):
+            look = self.looks.get(at)
+            if node.op != "input" or node.label == "integers" or look is None:
+                continue
+            std = finite_inputs(self.rms[at], look.mean)
+            if std is None:
+                continue
+            shifted = abs(look.mean) > limits.input_mean * std
+            wild = shifted or not limits.input_low <= std <= limits.input_high
+            if wild and not self._rescaled(at):
+                found[at] = std
+        return found
+
+    def _rescaled(self, position: int) -> bool:
+        """Whether the model itself brings an input to scale, before anything else."""
+        users, affine, size = self.chains.structure.users, False, None
+        while len(users[position]) == 1:
+            position = users[position][0]
+            node = self.nodes[position]
+            if node.op not in ("view", "pointwise") or len(set(node.inputs)) > 1:
+                break
+            if node.op == "pointwise" and not _is_affine(node):
+                break
+            if node.op == "pointwise":
+                affine, size = True, self.rms[position]
+        return (
+            affine and size is not None and self.limits.input_low <= size <= self.limits.input_high
+        )
+
+    @cached_property
+    def stuck(self) -> tuple[str, ...]:
+        """Parameters that the run used, that are to be trained, and that got no gradient."""
+        used = {one.name for node in self.nodes for one in (node.param, *node.uses) if one}
+        return tuple(
+            name
+            for name in self.values
+            if name in used and name not in self.frozen and name not in self.weight_gradients
+        )
+
     def is_zero(self, name: str) -> bool:
         """Whether all values of a parameter are zero."""
         return name in self.values and self.values[name].rms == 0
@@ -122,7 +170,7 @@ class Measurement:
 
     def advice(self, path: Sequence[int]) -> str:
         """What to write for the layers of a path."""
-        return write(self.activation(path[0]), all(self.fits(one) for one in path[1:]))
+        return advice(self, path)
 
     def activation(self, unit: int) -> str:
         """The name of the first function that a unit's output goes through; "" for none."""
@@ -225,6 +273,9 @@ def measured(seen: Sequence[Any], **facts: Any) -> Measurement:
         values=values,
         weight_gradients=first.weight_gradients,
         frozen=first.frozen,
+        outside=first.outside,
+        spreads=_means([one.spreads for one in seen]),
+        asked=first.asked,
         draws=len(seen),
         **facts,
     )

@@ -7,8 +7,10 @@ from fanin.errors import FaninError
 from fanin.gains import gain
 from fanin.initializers import get
 
-_RECTIFIERS = ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "clamp_min", "clamp", "threshold")
+RECTIFIERS = ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "clamp_min", "clamp", "threshold")
 SIGMOIDS = ("sigmoid", "hardsigmoid")
+DATA = "Standardize the data: (x - x.mean()) / x.std(), with the training set's numbers."
+STEPS = ("round", "sign", "sgn", "floor", "ceil", "trunc", "heaviside")  # slopes of 0
 _NEAR = 0.1  # relative, of a std
 _BOUNDED = ("tanh", "softsign", "hardtanh", "sigmoid", "hardsigmoid")
 
@@ -20,7 +22,7 @@ def initializer_for(activation: str) -> str:
     need; their forward gain would let gradients grow.
     """
     word = activation.partition("(")[0].partition(" ")[0]
-    if word in _RECTIFIERS:
+    if word in RECTIFIERS:
         return "he_normal()"
     if word in _BOUNDED:
         return "glorot_normal()"
@@ -34,17 +36,27 @@ def initializer_for(activation: str) -> str:
 
 def fits(activation: str, std: float, shape: tuple[int, ...], axes: Axes) -> bool:
     """Whether a weight has the size that its initializer gives it, within a tenth and chance."""
+    return same_size(initializer_for(activation), std, shape, axes)
+
+
+def same_size(word: str, std: float, shape: tuple[int, ...], axes: Axes) -> bool:
+    """Whether a weight has the size that an initializer gives it, within a tenth and chance."""
     near = _NEAR + 4 / math.sqrt(2 * max(math.prod(shape), 1))
-    return abs(std / get(initializer_for(activation)).std(shape, axes) - 1) < near
+    return abs(std / get(word).std(shape, axes) - 1) < near
 
 
-def write(activation: str, fit: bool = False) -> str:
-    """The advice for the layers of a chain; `fit` says that their weights have the right size."""
+def write(activation: str, fit: bool = False, biased: bool = False) -> str:
+    """The advice for the layers of a chain.
+
+    `fit` says that their weights have the right size, `biased` that they have biases which are not
+    zero.
+    """
     word = initializer_for(activation)
     if not fit:
+        zeros = " and zeros() for their biases" if biased else ""
         return (
-            f"{word} for these weights and zeros() for their biases; or "
-            "fanin.initialize(model, inputs=x) for the whole model."
+            f"{word} for these weights{zeros}; or fanin.initialize(model, inputs=x) for the whole "
+            "model."
         )
     if activation in SIGMOIDS:
         return "tanh or ReLU in place of sigmoid, with glorot_normal() or he_normal()."

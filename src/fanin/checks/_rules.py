@@ -1,4 +1,4 @@
-"""Rules: the sixteen checks, what they measure and why, with the limits that are in force."""
+"""Rules: the eighteen checks, what they measure and why, with the limits that are in force."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,13 +52,14 @@ _RULES = (
         "a parameter, an output or a gradient is infinite or not a number",
         "Every parameter, the output of every operation and the gradient of every output. Only the "
         "producer is named: the first operation whose inputs were finite.",
-        "",
+        "a parameter holds nothing but zeros and denormal numbers",
         "a value that is infinite or NaN is a parameter's, or reaches the output, a gradient or "
-        "the loss",
-        "One such value makes the loss NaN and the first step destroys all weights.",
+        "the loss; a parameter holds numbers beyond 1e15",
+        "One such value makes the loss NaN and the first step destroys all weights. Memory from "
+        "torch.empty that was never filled holds such numbers, and denormal ones.",
         "Infinity that a softmax, logsumexp, maximum or mask consumes, and masked outputs.",
         "Draw weights at the scale that keeps the signal: he_normal() before ReLU, lecun_normal() "
-        "for SELU, glorot_normal() for tanh.",
+        "for SELU, glorot_normal() for tanh; standardize raw data; fill what was never filled.",
         "Arithmetic.",
     ),
     Rule(
@@ -123,15 +124,18 @@ _RULES = (
         "an activation works where it is flat",
         "The share of values of a bounded activation (tanh, sigmoid, softsign, hardtanh) where "
         f"its slope is below {_percent(L.flat)} of the largest: abs(tanh) > 0.975, a sigmoid "
-        "outside 0.0127 to 0.987. Sigmoids that only gate another signal are left out.",
-        f"more than {_percent(L.saturated_warning)} are there",
+        "outside 0.0127 to 0.987. Sigmoids that only gate another signal are left out. Of "
+        "attention the standard deviation of the logits over the keys, less what is added to them.",
+        f"more than {_percent(L.saturated_warning)} are there, or logits have a deviation above "
+        f"{L.logits_warning:g}",
         f"more than {_percent(L.saturated_error)} are there",
         "A saturated unit passes no gradient. Sound initializers leave at most 15 % there, N(0, 1) "
         "weights over 83 % at width 256. In the calibration tanh with 81 % failed, and sigmoids "
         "with 64 to 74 % trained.",
         "Gates. Within a residual branch it is a warning at most.",
-        "Smaller weights: glorot_normal() or lecun_normal(), and inputs of variance 1.",
-        "Glorot & Bengio 2010, section 3.",
+        "Inputs of variance 1; zeros() for a bias that outweighs the signal; smaller weights: "
+        "glorot_normal() or lecun_normal(). Products of queries and keys over sqrt(terms).",
+        "Glorot & Bengio 2010, section 3; Vaswani et al. 2017, section 3.2.1.",
     ),
     Rule(
         "F06",
@@ -159,8 +163,8 @@ _RULES = (
         "A unit that never fires gets no gradient and stays dead. One that fires with rate p looks "
         f"dead on B inputs with chance (1 - p)**B, so the finding says where B < {L.dead_batch}.",
         "Within a residual branch it is a warning at most.",
-        "zeros for the bias, and inputs of mean 0; a wider layer where it is narrow, "
-        "or leaky_relu.",
+        "zeros() for a bias that outweighs the signal, he_normal() for weights of another size, "
+        "inputs of mean 0; else a wider layer, or leaky_relu.",
         "Lu et al. 2019.",
     ),
     Rule(
@@ -199,14 +203,16 @@ _RULES = (
         "F10",
         "zero-weight",
         "a weight is zero and gets no gradient",
-        "Weights of which all values are zero, and the norm of the loss's gradient with respect to "
-        "them.",
+        "Weights and scales of which all values are zero, and the norm of the loss's gradient with "
+        "respect to them.",
         "its own gradient is zero too",
-        "two such weights are in series",
+        "two such weights are in series; or a scale, of a normalization say, is such; or no weight "
+        "but the readout gets a gradient",
         "Of two zero weights in series neither ever gets a gradient.",
-        "A zero weight whose own gradient is not zero: a readout, the last layer of a residual "
-        "branch, LoRA's B. Scales of normalizations.",
-        "A random initializer for all but one of them: glorot_uniform(), he_normal() for ReLU.",
+        "A zero weight or scale whose own gradient is not zero: a readout, the last layer of a "
+        "residual branch, LoRA's B, the last scale of a branch.",
+        "A random initializer for all but the last: glorot_uniform(), he_normal() for ReLU; ones() "
+        "for scales.",
         "Zhang et al. 2019 (Fixup), section 3.",
     ),
     Rule(
@@ -243,14 +249,15 @@ _RULES = (
     Rule(
         "F13",
         "input-scale",
-        "the inputs are not centred or not of variance 1",
-        "Mean and standard deviation of the floating-point inputs that feed a weight.",
+        "the inputs are not centred or not of variance 1, or the targets are large",
+        "Mean and standard deviation of the floating-point inputs that feed a weight; the RMS of "
+        "targets that are real numbers of the output's shape.",
         f"abs(mean) is above {L.input_mean:g} std, or std is outside {L.input_low:g} to "
-        f"{L.input_high:g}",
+        f"{L.input_high:g}; targets have RMS above {L.target_high:g}",
         "the input is constant",
         "All theory of initialization starts from inputs of mean 0 and variance 1.",
         "Integers and masks.",
-        "Standardize the data: (x - x.mean()) / x.std().",
+        "Standardize the data: (x - x.mean()) / x.std(); the targets likewise.",
         "Mishkin & Matas 2016, section 3; LeCun et al. 1998, section 4.3.",
     ),
     Rule(
@@ -261,13 +268,15 @@ _RULES = (
         "data and at the output of the last hidden layer of a chain, and of all layers up to where "
         "a residual stream begins. A chain behind a normalization or inside a residual branch is "
         "compared with its own first layer.",
-        f"it is below {L.collapse_warning:g}",
+        f"it is below {L.collapse_warning:g}; the embeddings of tokens are less than "
+        f"{_percent(L.tokens_warning)} of the variance of their sum with positions",
         f"it is below {L.collapse_error:g}",
         "In the ordered phase all inputs tend to one direction, and the readout cannot tell them "
         "apart.",
         "Batches of one input. Within a residual branch it is a warning at most.",
-        "Weights on the critical line: fanin.gains.critical_weight_variance(activation, "
-        "bias_variance) / fan_in, and zeros for the bias.",
+        "zeros() for a bias that outweighs the signal; weights on the critical line: "
+        "fanin.gains.critical_weight_variance(activation, bias_variance) / fan_in. Embeddings as "
+        "large as the positions.",
         "Poole et al. 2016; Schoenholz et al. 2017.",
     ),
     Rule(
@@ -299,6 +308,38 @@ _RULES = (
         "Residual connections, wider layers, or fewer; check with draws=10 before judging an "
         "initializer.",
         "Hanin & Rolnick 2018, theorem 5; Balduzzi et al. 2017 (shattered gradients).",
+    ),
+    Rule(
+        "F17",
+        "untrained",
+        "parameters that no training can move",
+        "Which parameters got a gradient, and where the graph is cut between one that did not and "
+        "the loss; requires_grad; tensors that require gradients and are used, but are in no "
+        "parameter list.",
+        "parameters that require gradients are behind a cut; or a tensor that requires gradients "
+        "is no parameter: a layer in a plain list or dict",
+        "no parameter gets a gradient, or none requires one",
+        "What gets no gradient does not learn, whatever its values are: other weights cannot help, "
+        "so no other rule speaks of those layers.",
+        "Frozen parameters beside trainable ones; a note for what is used but not needed for the "
+        "loss.",
+        "Take away torch.no_grad(), .detach() or argmax, or freeze what is meant to stay; "
+        "nn.ModuleList, nn.ModuleDict, nn.Parameter for what is to be registered.",
+        "Arithmetic.",
+    ),
+    Rule(
+        "F18",
+        "squashed-logits",
+        "the loss takes logits, and gets what a softmax or a sigmoid gave",
+        "Which activation the loss reads as logits (cross_entropy, "
+        "binary_cross_entropy_with_logits) or as logarithms (nll_loss), and what made it.",
+        "a softmax or a sigmoid made it",
+        "",
+        "A softmax of numbers between 0 and 1 is nearly uniform: the loss hardly leaves ln C, and "
+        "gradients are small.",
+        "log_softmax before cross_entropy, which changes nothing.",
+        "Take the softmax or the sigmoid out of the model.",
+        "Arithmetic: of C classes the loss stays above ln(1 + (C - 1) / e).",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Symmetry: F08 equal units, F10 weights that stay zero."""
+"""Symmetry: F08, equal units."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from fanin.checks._remedy import initializer_for
 def symmetry(m: Measurement) -> Iterator[Finding]:
     """F08: units whose weights and gradients agree."""
     yield from _recurrent(m)
-    for at, name in _weights(m):
+    for at, name in weights_of(m):
         values, gradient = m.values[name], m.weight_gradients.get(name)
         if values.units is None or values.units < 2 or values.rms == 0:
             continue  # of zeros F10 speaks
@@ -27,7 +27,7 @@ def symmetry(m: Measurement) -> Iterator[Finding]:
             f"{values.units}",
             "one" if one else "any two alike",
             f"Equal units get equal gradients and never part. {name} looks like {m.matched(at)}.",
-            f"{_behind(m, at)} for {name}: random values break the symmetry.",
+            f"{behind(m, at)} for {name}: random values break the symmetry.",
             float(gradient.pairs),
         )
 
@@ -64,12 +64,12 @@ def _told_apart_by_biases(m: Measurement, at: int, name: str, units: int) -> Fin
         "any two alike",
         f"All units see the same sum of their inputs, and differ by their biases alone. {name} "
         f"looks like {m.matched(at)}.",
-        f"{_behind(m, at)} for {name}: random values break the symmetry.",
+        f"{behind(m, at)} for {name}: random values break the symmetry.",
         1.0,
     )
 
 
-def _behind(m: Measurement, unit: int) -> str:
+def behind(m: Measurement, unit: int) -> str:
     """The initializer for the activation before a weight, or behind it where that is the first."""
     parents = m.chains.units[unit].parents
     label = m.activation(parents[0] if parents else unit)
@@ -77,43 +77,10 @@ def _behind(m: Measurement, unit: int) -> str:
     return "glorot_uniform()" if found in ("glorot_normal()", "lecun_normal()") else found
 
 
-def _weights(m: Measurement) -> Iterator[tuple[int, str]]:
+def weights_of(m: Measurement) -> Iterator[tuple[int, str]]:
     """Every weight at its first use."""
     seen: set[str] = set()
     for at, unit in enumerate(m.chains.units):
         if unit.name not in seen and unit.name in m.values:
             seen.add(unit.name)
             yield at, unit.name
-
-
-def zero_weights(m: Measurement) -> Iterator[Finding]:
-    """F10: weights that are zero and get no gradient."""
-    for at, name in _weights(m):
-        if not m.is_zero(name) or m.moves(name) or m.values[name].units is None:
-            continue
-        if not m.weight_gradients:
-            continue
-        partner = _in_series(m, at)
-        if not partner and m.closed_by(m.chains.units[at].node):
-            continue  # a zero weight further on moves first, then this one
-        yield Finding(
-            "F10",
-            "error" if partner else "warning",
-            m.module(at),
-            f"{name} is zero and so is its gradient",
-            "a gradient",
-            "two in series" if partner else "a zero weight without a gradient",
-            f"{partner} is zero too, next to it in the chain: neither can move the other's units "
-            "apart."
-            if partner
-            else "Nothing moves this weight from zero: what feeds it is zero, or what follows is.",
-            f"{_behind(m, at)} for {name}; at most one weight in a row may start at zeros().",
-            0.0,
-        )
-
-
-def _in_series(m: Measurement, unit: int) -> str:
-    """Another zero weight right before or behind in the chain; "" for none."""
-    units = m.runs.units
-    beside = [*units[unit].parents, *(at for at, one in enumerate(units) if unit in one.parents)]
-    return next((units[one].name for one in beside if m.is_zero(units[one].name)), "")

@@ -12,6 +12,7 @@ from fanin.recipes._graph import Node, Values
 
 _TINY = 1e-15  # RMS below it are computed again in double precision: their squares underflow
 _PAIRS = 256  # inputs whose cosines are taken: the mean over their pairs is sure enough
+_HEADS = 32  # of attention, of whose logits the spread is taken
 _CLOSE = 1e-3  # inputs whose directions differ by less are looked at in double precision
 _REACH = np.concatenate([-np.geomspace(1e3, 1e-3, 1500), np.geomspace(1e-3, 1e3, 1500)])
 
@@ -75,6 +76,36 @@ def share_outside(tensor: Tensor, low: float, high: float) -> float:
     """The share of values that are not between the two."""
     values = tensor.detach()
     return float(((values <= low) | (values >= high)).float().mean())
+
+
+def spread_before(weights: Tensor, dim: int) -> float:
+    """The standard deviation of the logits of one softmax, over what it did not leave out.
+
+    Of `weights`, its result: their logarithms are the logits, but for a number for each row.
+    """
+    values = weights.detach().float()
+    kept = values > 0
+    logs = torch.where(kept, values, 1.0).log()
+    count = kept.sum(dim, keepdim=True)
+    apart = torch.where(kept, logs - logs.sum(dim, keepdim=True) / count.clamp(min=1), 0.0)
+    rows = count > 1
+    total = int(rows.sum())
+    if not total:
+        return 0.0
+    each = apart.square().sum(dim, keepdim=True) / count.clamp(min=1)
+    return math.sqrt(max(float(each[rows].mean()), 0.0))
+
+
+def spread_of_products(query: Tensor, key: Tensor, factor: float | None) -> float:
+    """The same for the products of some queries with all keys; 0 where their heads differ."""
+    if query.shape[:-2] != key.shape[:-2] or query.dim() < 3:
+        return 0.0
+    some = query.detach().flatten(0, -3)[:_HEADS, :_PAIRS].float()
+    products = some @ key.detach().flatten(0, -3)[:_HEADS].float().transpose(-1, -2)
+    scale = query.shape[-1] ** -0.5 if factor is None else factor
+    if products.shape[-1] < 2:
+        return 0.0
+    return scale * math.sqrt(float(products.var(-1, correction=0).mean()))
 
 
 def is_rectifier(node: Node) -> bool:

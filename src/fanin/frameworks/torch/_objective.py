@@ -1,6 +1,8 @@
 """Objective: what a run is differentiated for: a loss with targets, or a random projection."""
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +13,24 @@ from fanin.errors import FaninError, shown
 from fanin.frameworks.torch._trace import tensors_of
 
 Loss = Callable[..., Any]
+NO_GRADIENT = (
+    "no output depends on a parameter, so there is no gradient to look at. Pass a model whose "
+    "parameters are used, outside of torch.no_grad()."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The size of a tensor's values."""
+
+    shape: tuple[int, ...]
+    mean: float
+    rms: float
+
+    @property
+    def std(self) -> float:
+        """The standard deviation."""
+        return math.sqrt(max(self.rms**2 - self.mean**2, 0.0))
 
 
 class Objective:
@@ -33,6 +53,7 @@ class Objective:
         self.loss = loss
         self.seed = seed
         self.classes: int | None = None  # of a cross-entropy
+        self.compared: Size | None = None  # real targets of the output's shape
 
     @property
     def name(self) -> str:
@@ -57,6 +78,7 @@ class Objective:
             ) from error
 
     def _value(self, output: Any) -> Tensor:
+        self.compared = self._compared(output)
         if self.loss is not None:
             value = self.loss(output, self.targets) if self.targets is not None else None
             return self._checked(self.loss(output) if value is None else value, output)
@@ -68,6 +90,15 @@ class Objective:
         logits = _classes_second(found, self.targets)
         self.classes = logits.shape[1]
         return F.cross_entropy(logits.float(), self.targets)
+
+    def _compared(self, output: Any) -> Size | None:
+        found, given = tensors_of(output), self.targets
+        if not isinstance(given, Tensor) or not given.is_floating_point() or not given.numel():
+            return None
+        if given.shape not in {one.shape for one in found}:
+            return None
+        wide = given.detach().double()
+        return Size(tuple(given.shape), float(wide.mean()), float(wide.square().mean().sqrt()))
 
     def _squared(self, found: Tensor) -> Tensor:
         if found.shape != self.targets.shape:
@@ -109,10 +140,7 @@ def projected(output: Any, seed: int = 0) -> Tensor:
         if one.is_floating_point() and one.requires_grad
     ]
     if not parts:
-        raise FaninError(
-            "no output depends on a parameter, so there is no gradient to look at. Pass a model "
-            "whose parameters are used, outside of torch.no_grad()."
-        )
+        raise FaninError(NO_GRADIENT)
     return torch.stack([one.float() if one.dtype.itemsize < 4 else one for one in parts]).sum()
 
 

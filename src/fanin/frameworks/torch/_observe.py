@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
+from fanin.errors import FaninError
 from fanin.frameworks.torch._alone import alone
+from fanin.frameworks.torch._asked import asking
 from fanin.frameworks.torch._aten import is_known
 from fanin.frameworks.torch._call import flat_tensors
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
@@ -23,9 +25,13 @@ from fanin.frameworks.torch._look import (
     rms,
     share_outside,
     silent,
+    spread_before,
+    spread_of_products,
 )
 from fanin.frameworks.torch._mode import RecordingMode, decomposed, known_value
 from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths
+from fanin.frameworks.torch._objective import NO_GRADIENT
+from fanin.frameworks.torch._outside import Outside, outsiders
 from fanin.frameworks.torch._passing import PassingRecorder
 from fanin.frameworks.torch._record import Activation, Constant
 from fanin.frameworks.torch._saved import Saved
@@ -73,6 +79,9 @@ class Observation:
     weight_gradients: Mapping[str, WeightGradient] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()  # the nodes that the model returned
     frozen: frozenset[str] = frozenset()
+    outside: tuple[Outside, ...] = ()  # what requires gradients and is no parameter
+    spreads: Mapping[int, float] = field(default_factory=dict)  # of logits, by their softmax
+    asked: Mapping[str, int] = field(default_factory=dict)  # by the loss: operation, its node
 
 
 def observe(
@@ -122,8 +131,11 @@ def observe(
             values, found = stack.enter_context(
                 watched(parameters, recorder.nodes, detail.same, backward=loss is not None)
             )
-        if loss is not None:
-            value = _backward(loss(output), leaves)
+        asked: dict[str, int] = {}
+        outside = [tensor for _, tensor in mode.outside]
+        if loss is not None and not (detail and (parameters or outside) and _is_cut(output)):
+            made, asked = asking(loss, output, recorder)
+            value = _backward(made, [*leaves, *outside])
     count = len(recorder.nodes)
     return Observation(
         tuple(recorder.nodes),
@@ -138,11 +150,21 @@ def observe(
         found,
         mode.returned,
         frozen,
+        outsiders(model, mode.outside),
+        mode.spreads,
+        asked,
     )
+
+
+def _is_cut(output: Any) -> bool:
+    """Whether nothing of an output leads back to what requires gradients."""
+    return not any(one.requires_grad for one in tensors_of(output))
 
 
 def _backward(loss: Tensor, leaves: list[Tensor]) -> float:
     """The loss; its leaves keep the gradients that they had."""
+    if not loss.requires_grad:
+        raise FaninError(NO_GRADIENT)
     with ExitStack() as stack:
         for leaf in leaves:
             if leaf.is_leaf:
@@ -191,6 +213,8 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         self.looks: dict[int, Look] = {}
         self.silent: dict[int, float] = {}
         self.flat: dict[int, float] = {}
+        self.spreads: dict[int, float] = {}
+        self.outside: list[tuple[str, Tensor]] = []  # unknown tensors that require gradients
         self.returned: tuple[int, ...] = ()
         self._detail = detail
         self._backward = backward
@@ -222,8 +246,15 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
 
     def adopt(self, tensor: Tensor, entry: Any = None) -> Tensor:
         if not self.recorder.knows(tensor):
+            self._notice([tensor])
             self.recorder.set(tensor, Constant(known_value(tensor)))
         return tensor
+
+    def _notice(self, tensors: list[Tensor]) -> None:
+        """Keeps what requires gradients and comes from outside of the run."""
+        for one in tensors:
+            if one.requires_grad and not self.recorder.knows(one):
+                self.outside.append((self.recorder.path[-1], one))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -234,6 +265,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         for tensor in flat_tensors([args, kwargs]):
             self._watch(tensor)
         if self.paused:
+            self._notice([one for one in flat_tensors([args, kwargs]) if one.is_leaf])
             return func(*args, **kwargs)
         self.last = str(func)
         for tensor in flat_tensors([args, kwargs]):
@@ -249,7 +281,20 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
             self._record(func, args, kwargs, out, None if follows else out)
             for tensor in flat_tensors(out):
                 self._look(tensor)
+            if self._detail is not None:
+                self._look_at_logits(args, out)
         return out
+
+    def _look_at_logits(self, args: tuple[Any, ...], out: Any) -> None:
+        made = next(flat_tensors(out), None)
+        entry = None if made is None else self.recorder.entry(made)
+        if made is None or not isinstance(entry, Activation) or entry.node in self.spreads:
+            return
+        node = self.recorder.nodes[entry.node]
+        if node.op == "softmax" and node.label == "softmax" and isinstance(args[1], int):
+            self.spreads[entry.node] = spread_before(made, args[1])
+        elif node.op == "attention":
+            self.spreads[entry.node] = spread_of_products(args[0], args[1], node.amount)
 
     def _look(self, tensor: Tensor) -> None:
         entry = self.recorder.entry(tensor)

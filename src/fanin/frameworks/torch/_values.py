@@ -15,6 +15,9 @@ from fanin.recipes import Node
 _CHUNK = 1 << 22  # elements that are looked at together
 _SAMPLE = 1 << 16  # values that the shape of a distribution is read from
 _START = 64  # values that tell one drawing from another
+_HUGE = 1e15  # no weight is as large
+_TINY = 1.2e-38  # the smallest number that single precision holds in full
+_SHOWN = 3  # odd values
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Values:
     units: int | None = None
     rows: int | None = None
     alike: tuple[tuple[int, ...], ...] = ()
+    odd: tuple[float, ...] = ()  # some that no initializer draws: what memory held before
 
     @property
     def finite(self) -> bool:
@@ -74,8 +78,22 @@ def describe(tensor: Tensor, axes: Axes | None, same: float) -> tuple[Values, Te
         units=None if rows is None else len(rows),
         rows=None if kind is None else int(kind.max()) + 1,
         alike=() if kind is None else _largest(kind),
+        odd=_odd(flat, size),
     )
     return made, kind
+
+
+def _odd(flat: Tensor, size: float) -> tuple[float, ...]:
+    """A few finite values too large for any weight, or denormal ones where there is nothing else.
+
+    The most negative number of a type stands for minus infinity in masks, and is none.
+    """
+    if 0 < size < _TINY:
+        return tuple(flat[flat != 0][:_SHOWN].tolist())
+    if size < _HUGE / math.sqrt(flat.numel() or 1):  # NaN goes on
+        return ()
+    large = flat.isfinite() & (flat.abs() > _HUGE) & (flat.abs() < torch.finfo(flat.dtype).max)
+    return tuple(flat[large][:_SHOWN].tolist())
 
 
 def as_rows(values: Tensor, axes: Axes) -> Tensor | None:
@@ -185,7 +203,10 @@ def _keeper(
 ) -> Callable[[Tensor], None]:
     def keep(tensor: Tensor) -> None:
         gradient, tensor.grad = tensor.grad, None
-        if gradient is None or gradient.layout is not torch.strided:
+        if gradient is None:
+            return
+        if gradient.layout is not torch.strided:
+            found[name] = WeightGradient(norm(gradient.coalesce().values()))
             return
         size = norm(gradient)
         rows = None if axes is None else as_rows(gradient, axes)

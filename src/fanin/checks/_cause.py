@@ -1,0 +1,146 @@
+"""Cause: which of data, bias and weights is at fault at a layer, so that advice names that one."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fanin.checks._remedy import DATA, RECTIFIERS, initializer_for, same_size, write
+
+if TYPE_CHECKING:
+    from fanin.checks._measurement import Measurement
+
+_OUTWEIGHS = 0.7  # share of an output's RMS that a bias is, from which on it is to blame
+# What raw numbers pass on their way to a layer, their scale unknown to any initializer.
+_HELD = ("normalize", "softmax", "lookup", "recurrent")
+
+
+def advice(m: "Measurement", path: Sequence[int]) -> str:
+    """What to write for the layers of a path: for biases where they are at fault, else weights."""
+    heavy = [one for one in path if outweighed(m, one)]
+    if heavy:
+        return f"zeros() for the bias of {_places(m, heavy)}: it outweighs the signal there."
+    first = m.chains.units[path[0]]
+    if raw_inputs(m, first.node) is not None and _saturates(m, path):
+        return DATA
+    fit = all(m.fits(one) for one in path[1:])
+    return write(m.activation(path[0]), fit, any(has_bias(m, one) for one in path))
+
+
+def _saturates(m: "Measurement", path: Sequence[int]) -> bool:
+    """Whether a function behind one of these units is flat at too many values."""
+    limit = m.limits.saturated_warning
+    return any(share > limit and m.chains.owners[at] in path for at, share in m.flat.items())
+
+
+def _places(m: "Measurement", units: Sequence[int]) -> str:
+    names = list(dict.fromkeys(m.module(one) or m.chains.units[one].name for one in units))
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+
+
+def bias_of(m: "Measurement", unit: int) -> Any:
+    """The values of a unit's bias; None where it has none."""
+    node = m.nodes[m.chains.units[unit].output]
+    return m.values.get(node.param.name) if node.op == "shift" and node.param else None
+
+
+def has_bias(m: "Measurement", unit: int) -> bool:
+    """Whether a unit has a bias that is not zero."""
+    bias = bias_of(m, unit)
+    return bias is not None and bias.rms > 0
+
+
+def outweighed(m: "Measurement", unit: int) -> bool:
+    """Whether a unit's output is its bias more than anything else, and too large or all one."""
+    bias, size = bias_of(m, unit), m.size(unit)
+    if bias is None or size is None or size == 0 or not bias.finite:
+        return False
+    return bool(bias.rms >= _OUTWEIGHS * size)
+
+
+def raw_inputs(m: "Measurement", position: int) -> int | None:
+    """The input of the run that is off scale and reaches a node; None for none.
+
+    A normalization on the way makes up for it.
+    """
+    front, seen = [position], {position}
+    while front:
+        at = front.pop()
+        node = m.nodes[at]
+        if node.op == "input" and at in m.off_scale:
+            return at
+        held = node.op in _HELD and (node.over != "batch" or m.train)
+        for one in () if held else node.inputs:
+            if one not in seen:
+                seen.add(one)
+                front.append(one)
+    return None
+
+
+def smaller(m: "Measurement", unit: int, label: str) -> str:
+    """What to write where the values of a bounded function are too large."""
+    word = initializer_for(label)
+    fit = _has_size(m, unit, word) or _has_size(m, unit, "lecun_normal()")
+    if raw_inputs(m, m.chains.units[unit].node) is not None:
+        return DATA if fit else f"{DATA} And {word} for the weight."
+    if outweighed(m, unit):
+        chain = m.chains.units[unit].chain
+        beside = [at for at, one in enumerate(m.chains.units) if one.chain == chain]
+        heavy = [one for one in beside if outweighed(m, one)]
+        return f"zeros() for the bias of {_places(m, heavy)}."
+    if fit:
+        return (
+            f"a normalization before {_places(m, [unit])}: its weight has the size of {word} "
+            "already, and what feeds it is too large."
+        )
+    return f"{word} or lecun_normal() for the weight" + (
+        ", zeros() for its bias." if has_bias(m, unit) else "."
+    )
+
+
+def _has_size(m: "Measurement", unit: int, word: str) -> bool:
+    place = m.chains.units[unit]
+    values, use = m.values.get(place.name), m.nodes[place.node].param
+    if values is None or use is None or use.fans is not None:
+        return False
+    return same_size(word, values.std, values.shape, use.axes)
+
+
+def reviving(m: "Measurement", unit: int) -> str:
+    """What to write for a unit whose rectifiers are silent on every input."""
+    place, label = _places(m, [unit]), m.activation(unit)
+    word = initializer_for(label if label in RECTIFIERS else "relu")
+    bias = bias_of(m, unit)
+    fit = _has_size(m, unit, word) or m.fits(unit)
+    if bias is not None and bias.mean < 0 and outweighed(m, unit):
+        return f"zeros() for the bias of {place}."
+    if raw_inputs(m, m.chains.units[unit].node) is not None:
+        return DATA
+    if not fit:
+        zeros = ", and zeros() for its bias" if has_bias(m, unit) else ""
+        return f"{word} for the weight of {place}{zeros}."
+    return (
+        f"leaky_relu in place of {label or 'relu'} behind {place}, or more units there: its weight "
+        f"has the size of {word} already. A readout of real numbers has no rectifier behind it."
+    )
+
+
+def bounded(m: "Measurement", position: int, owner: int | None) -> str:
+    """What to write where a function or a sum grows beyond what its type holds."""
+    label = m.nodes[position].label.partition(" ")[0]
+    if raw_inputs(m, position) is not None:
+        return DATA
+    if label in ("div", "reciprocal", "rsqrt", "log", "log2", "log10"):
+        return f"Keep what {label} is given away from 0: x.clamp(min=1e-6), say."
+    if label in ("exp", "expm1", "sinh", "cosh", "pow"):
+        before = f"the layer {m.module(owner)}" if owner is not None else "what it is given"
+        return f"Bound {before} first: x.clamp(max=10), say, or zeros() for its weight."
+    label = "" if owner is None else m.activation(owner)
+    how = initializer_for(label) if label else "he_normal() before ReLU, lecun_normal() else"
+    return f"{how} for the weights up to here, or fanin.initialize(model, inputs=x)."
+
+
+def finite_inputs(size: float | None, mean: float) -> float | None:
+    """The standard deviation of inputs with this RMS and mean; None where it is not finite."""
+    if size is None or not math.isfinite(size):
+        return None
+    return math.sqrt(max(size**2 - mean**2, 0.0))

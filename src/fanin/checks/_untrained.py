@@ -1,0 +1,171 @@
+"""Untrained: F17, parameters that no training can move, whatever their values are."""
+
+from collections.abc import Iterator, Sequence
+
+from fanin.checks._finding import Finding
+from fanin.checks._measurement import Measurement
+
+_OF_VALUES = ("F01", "F09", "F13", "F17", "F18")  # what is right however gradients go
+_SHOWN = 3
+_UNWATCHED = ("view", "softmax", "matmul", "attention", "normalize", "linear")
+
+
+def untrained(m: Measurement) -> Iterator[Finding]:
+    """F17: what no parameter list has, what is frozen, and what the graph is cut from."""
+    yield from _unregistered(m)
+    names = [name for name in m.values if name not in m.frozen]
+    if m.values and not names:
+        yield _all_frozen(m)
+        return
+    groups: dict[tuple[int, int] | None, list[str]] = {}
+    for name in m.stuck:
+        groups.setdefault(_cut(m, name), []).append(name)
+    everything = not m.weight_gradients and not m.outside
+    for edge, group in groups.items():
+        if edge is None and not everything and _inputs_reach_outputs(m):
+            m.note(
+                f"{_listed(group)}: used by the run, but the loss does not depend on what came of "
+                "it, so no gradient comes back (F17)."
+            )
+        else:
+            yield _without_gradient(m, edge, group, everything)
+
+
+def _inputs_reach_outputs(m: Measurement) -> bool:
+    """Whether what the model returned depends on its inputs, as far as operations show."""
+    above = m.chains.structure.above
+    reached = {one for out in m.outputs for one in (out, *_bits(above[out]))}
+    return any(m.nodes[one].op == "input" for one in reached)
+
+
+def _bits(mask: int) -> Iterator[int]:
+    return (at for at in range(mask.bit_length()) if mask >> at & 1)
+
+
+def judges_training(m: Measurement, one: Finding) -> bool:
+    """Whether a finding is not of a layer without gradients, which no weights can help."""
+    if one.id in _OF_VALUES:
+        return True
+    return one.layer not in {name.rpartition(".")[0] for name in m.stuck} - {""}
+
+
+def _unregistered(m: Measurement) -> Iterator[Finding]:
+    if not m.outside:
+        return
+    shapes = [f"{one.name or 'a tensor'} {one.shape}" for one in m.outside]
+    containers = {one.container for one in m.outside} & {"list", "tuple", "dict"}
+    one, several = m.outside[0], len(m.outside) > 1
+    yield Finding(
+        "F17",
+        "warning",
+        one.name or one.module,
+        f"{len(m.outside)} tensors that require gradients are used and are no parameters of the "
+        f"model: {_listed(shapes)}"
+        if several
+        else f"a tensor that requires gradients is used and is no parameter of the model: "
+        f"{shapes[0]}",
+        "every weight registered",
+        "any",
+        "What model.parameters() does not list no optimizer moves and no checkpoint holds; it was "
+        "not judged either.",
+        _registering(containers),
+        float(len(m.outside)),
+    )
+
+
+def _registering(containers: set[str]) -> str:
+    if containers & {"list", "tuple"}:
+        return "nn.ModuleList for modules, or nn.ParameterList for tensors, in place of the list."
+    if "dict" in containers:
+        return "nn.ModuleDict for modules, or nn.ParameterDict for tensors, in place of the dict."
+    return (
+        "Assign each as nn.Parameter, or its holder as nn.Module, to an attribute of the model; "
+        "what is computed from a parameter belongs into forward."
+    )
+
+
+def _all_frozen(m: Measurement) -> Finding:
+    return Finding(
+        "F17",
+        "error",
+        "",
+        f"requires_grad is False for all {len(m.values)} parameters",
+        "parameters that require gradients",
+        "none",
+        "Nothing here will learn; the rest of this report is as if all were trainable.",
+        "requires_grad_(True) for what is to be trained.",
+        0.0,
+    )
+
+
+def _without_gradient(
+    m: Measurement, edge: tuple[int, int] | None, group: Sequence[str], everything: bool
+) -> Finding:
+    where = " before the output"
+    if edge is not None:
+        before, after = (m.nodes[one] for one in edge)
+        ends = [one.module or "the model's own forward" for one in (before, after)]
+        where = f" between {ends[0]} and {ends[1]}" if ends[0] != ends[1] else f" in {ends[0]}"
+    integers = edge is not None and any(m.nodes[one].label == "integers" for one in edge)
+    by = (
+        "integers (argmax, topk, a comparison or a cast), through which no gradient passes"
+        if integers
+        else "torch.no_grad(), .detach(), .data, a comparison, .item() or numpy"
+    )
+    return Finding(
+        "F17",
+        "error" if everything else "warning",
+        common_module(group),
+        f"no gradient at all for {_listed(group)}, which require{'s' * (len(group) == 1)} one",
+        "a gradient",
+        "none for all parameters" if everything else "any",
+        f"The graph is cut{where}: by {by}. What is before the cut will not learn, whatever its "
+        "weights.",
+        "Straight through (soft + (hard - soft).detach()), softmax or Gumbel softmax in place of "
+        "the integers; or requires_grad_(False) where that is meant."
+        if integers
+        else "Take the cut away; or requires_grad_(False) for these parameters, where it is meant.",
+        0.0,
+    )
+
+
+def _cut(m: Measurement, name: str) -> tuple[int, int] | None:
+    """Between which nodes gradients end on their way to a parameter; None where none is behind.
+
+    The first is the last one that would have had a gradient, the second the first that has one.
+    """
+    own = [
+        at
+        for at, node in enumerate(m.nodes)
+        if name in {one.name for one in (node.param, *node.uses) if one}
+    ]
+    users = m.chains.structure.users
+    front, seen = [(at, at) for at in own], set(own)
+    while front:
+        at, last = front.pop(0)
+        for user in users[at]:
+            node = m.nodes[user]
+            moved = node.param is not None and node.param.name in m.weight_gradients
+            if moved or m.gradients[user] is not None:
+                return last, user
+            if user not in seen:
+                seen.add(user)
+                named = node.label == "integers" or node.op not in _UNWATCHED
+                front.append((user, user if named else last))
+    return None
+
+
+def common_module(names: Sequence[str]) -> str:
+    """The path of the innermost module that all these parameters are in; one's own where alone."""
+    paths = [name.split(".")[:-1] for name in names]
+    shared: list[str] = []
+    for parts in zip(*paths, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return ".".join(shared) or ".".join(paths[0]) or names[0]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
