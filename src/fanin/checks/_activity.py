@@ -85,7 +85,9 @@ def _sigmoids_in_a_row(m: Measurement) -> list[tuple[int, ...]]:
     branch is led past. Behind a shortcut with a weight of its own, or a low-rank update, the sum is
     one layer.
     """
-    structure, rows, found = m.chains.structure, [], []
+    structure = m.chains.structure
+    rows: list[tuple[int, ...]] = []
+    found: list[tuple[int, ...]] = []
     for at, node in enumerate(m.nodes):
         residual = structure.residuals.get(at)
         sources = node.inputs
