@@ -12,7 +12,7 @@ from fanin.param import Param
 from fanin.plans._columns import listed
 from fanin.plans._plan import Plan
 from fanin.plans._row import Row
-from fanin.recipes import GUESS, Choice, Recipe, find, given_by_name, lsuv, single
+from fanin.recipes import GUESS, Choice, Recipe, find, given_by_name, lsuv, same, single
 from fanin.streams import check_seed
 
 _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
@@ -109,10 +109,33 @@ def _planned(
             "them by chance, pass overrides=; under fanin.empty_weights() only what it computed "
             "is kept."
         )
+    notes += _overruled(slots.values(), rows, given)
     guessed = [row.name for row in rows if row.why.startswith(GUESS)]
     if guessed:
         notes.append(f"guessed, for no run showed their use: {listed(guessed)}")
     return Plan(chosen.name, tuple(rows), tuple(notes), prefix=prefix)
+
+
+def _overruled(
+    slots: Iterable[Any], rows: Iterable[Row], given: Mapping[str, Initializer]
+) -> list[str]:
+    """Notes of what the constructor made constant, and the plan sets to something else.
+
+    Scales of one and biases of zero are what all layers have.
+    """
+    found: dict[tuple[float, str], list[str]] = {}
+    for slot, row in zip(slots, rows, strict=True):
+        param: Param = slot.param
+        usual = 1 if param.kind == "scale" else 0 if param.kind in ("bias", "shift") else None
+        if param.made in (None, usual) or row.initializer is None or param.name in given:
+            continue
+        if param.kind != "magnitude" and row.initializer != same(param.made):
+            found.setdefault((param.made, str(row.initializer)), []).append(row.name)
+    return [
+        f"the constructor made {made:g} of {listed(names)}; the plan says {said}. Pass "
+        "overrides= to have it otherwise."
+        for (made, said), names in found.items()
+    ]
 
 
 def initialize(

@@ -5,6 +5,7 @@ from fanin.recipes._graph import Graph as Graph
 from fanin.recipes._graph import Node as Node
 from fanin.recipes._lsuv import Probe as Probe
 from fanin.recipes._lsuv import lsuv as lsuv
+from fanin.recipes._made import same as same
 from fanin.recipes._mup import mup as mup
 from fanin.recipes._placing import GUESS as GUESS
 from fanin.recipes._recipe import Recipe as Recipe

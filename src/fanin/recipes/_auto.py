@@ -12,10 +12,11 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.initializers import Initializer, constant, normal, ones, variance_scaling, zeros
+from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as, fitted, size_of, stored_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import UNITS, Graph, Node, Use, Values
+from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, Weight
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
@@ -44,9 +45,11 @@ AUTO: Recipe = Recipe(
 
 class _Auto:
     def __init__(self, params: Params, graph: Graph, given: Given) -> None:
-        self.params, self.graph, self.given = params, graph, given
+        counts = heard(params, graph)
+        self.params, self.graph, self.given = counts.params, graph, given
         kept = {name for name, param in params.items() if param.kept is not None}
-        self.fixed = kept | given.keys()
+        self.stay = counts.stay - kept - given.keys()
+        self.fixed = kept | self.stay | given.keys()
         self.shapes = {name: param.shape for name, param in params.items()}
         self.constants = constants(params, graph).keys() - self.fixed
         self.structure = Structure(graph)
@@ -93,7 +96,8 @@ class _Auto:
         found: dict[str, Values] = {}
         for name in (self.constants | self.fixed) - self.given.keys():
             param = self.params[name]
-            values = param.read() if param.read is not None and name in self.uses else None
+            said = name in self.stay or param.read is None or name not in self.uses
+            values = None if said or param.read is None else param.read()
             if values is not None and values.size and np.isfinite(values).all():
                 found[name] = values
             elif param.made is not None:
@@ -249,8 +253,7 @@ class _Auto:
         if "scale" in ops and self._is_filter(name):
             return self._std(name, 1.0)
         if "scale" in ops:
-            made = None if self._follows_norm(position) else param.made
-            return self._identity(name) if made is None else made
+            return self._identity(name) if param.made is None else param.made
         return None
 
     def _use(self, name: str) -> Use:
@@ -273,8 +276,9 @@ class _Auto:
 
     def _is_filter(self, name: str) -> bool:
         """Whether a factor of more than one axis was not made constant: drawn, as weights are."""
-        param, position = self.params[name], self.uses[name][0]
-        return param.made is None and self._is_table(name) and not self._follows_norm(position)
+        (source,) = self.graph.nodes[self.uses[name][0]].inputs or (0,)
+        normed = self.graph.nodes[source].op == "normalize"
+        return self.params[name].made is None and self._is_table(name) and not normed
 
     def _is_codebook(self, name: str) -> bool:
         """Whether products with a table decide which of its rows are looked up."""
@@ -285,10 +289,6 @@ class _Auto:
 
     def _uses_as(self, name: str, *ops: str) -> list[int]:
         return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]
-
-    def _follows_norm(self, position: int) -> bool:
-        (source,) = self.graph.nodes[position].inputs
-        return self.graph.nodes[source].op == "normalize"
 
     def _is_table(self, name: str) -> bool:
         """Whether a parameter has rows, and is no bias of heads of several units."""
@@ -310,6 +310,8 @@ class _Auto:
 
     def _rms(self, name: str) -> float:
         kept = self.params[name].kept
+        if name in self.stay:
+            return abs(self.params[name].made or 0.0)
         if name not in self.given and kept is not None:
             return kept
         shape = self.params[name].shape
@@ -351,9 +353,9 @@ class _Auto:
                 if self._is_filter(name) and not reason:
                     return self._drawn(run, name, "elementwise weight")
                 size = run.sizes[name]
-                same = size == self._identity(name)
-                why = "the identity" if same else "the constant that the model was made with"
-                return Choice(_same(size), "scale", self._through(name, reason or why))
+                made = "the constant that the model was made with"
+                why = reason or ("the identity" if size == self._identity(name) else made)
+                return Choice(same(size), "scale", self._through(name, why))
             case "shift" if self._is_table(name):
                 return self._drawn(run, name, "position table")
             case "shift":
@@ -390,10 +392,6 @@ class _Auto:
             drawn = normal(std=math.sqrt(scale / use.fans[0]))
         role = _role(use.axes, self.params[use.name].shape)
         return Choice(drawn, role, why, use.axes, weight.target, averaged=weight.averaged)
-
-
-def _same(value: float) -> Initializer:
-    return {0.0: zeros(), 1.0: ones()}.get(value) or constant(value)
 
 
 def _before(graph: Graph, node: Node) -> str:

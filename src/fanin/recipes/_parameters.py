@@ -142,10 +142,13 @@ def scale(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sign
 
 
 def shift(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
-    use = node.param
+    signal, use = inputs[0], node.param
     assert use is not None
-    known = use.name in run.sizes or use.name in run.values
-    other = run.drawn(use, -position - 1) if known else None
-    if inputs[0] is None or other is None or other.second == 0:
-        return inputs[0]
-    return added(inputs[0], other, position)
+    if signal is None or not (use.name in run.sizes or use.name in run.values):
+        return signal
+    other = run.drawn(use, -position - 1)
+    if other is None or other.second == 0:
+        return signal
+    if np.ptp(other.values) == 0:
+        return replace(signal, values=signal.values + other.mean)
+    return added(signal, other, position)

@@ -7,7 +7,8 @@ from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph
-from fanin.recipes._tree import by_kind, magnitude
+from fanin.recipes._made import heard, same
+from fanin.recipes._tree import AS_MADE, by_kind, magnitude
 from fanin.recipes._uses import constants, positions, refined
 
 GUESS = "a guess"  # how a reason begins that nothing supports
@@ -21,17 +22,23 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
 
     The rule sees parameters with what the graph adds to them; those that act through a function
     of their own, as a decay rate does, are kept before it is asked; rows of a table are not.
+    Constants that stay whatever the recipe stay (`heard`).
     """
-    shown = refined(params, graph)
+    counts = heard(params, graph)
+    shown = refined(counts.params, graph)
     used = positions(graph)
     kept = constants(params, graph)
     made: dict[str, Choice] = {}
     for name, param in shown.items():
         if name in kept:
             why = f"acts through {', '.join(kept[name])}; kept as made"
-            made[name] = Choice(None, "constant of the layer", why)
+            value = None if param.made is None else same(param.made)
+            made[name] = Choice(value, "constant of the layer", why)
             continue
         choice = rule(param) or _unseen(param, name in used, graph is not None)
+        if param.made is not None and name in counts.stay:
+            role = choice.role if choice else param.kind
+            choice = Choice(same(param.made), role, AS_MADE, axes=choice.axes if choice else None)
         if choice is not None:
             made[name] = choice
     _norms(shown, made)

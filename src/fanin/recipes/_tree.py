@@ -19,22 +19,29 @@ from fanin.initializers import (
 from fanin.param import Param
 from fanin.recipes._auto import TABLE
 from fanin.recipes._choice import Choice
+from fanin.recipes._made import same
 
+AS_MADE = "the constant that the model was made with"
 _LSTM_GATES = 4
 
 
 def by_kind(param: Param) -> Choice | None:
-    """The rule of a parameter's kind; None for "other", and for "magnitude" (see `magnitude`).
+    """The rule of a parameter's kind; None for "magnitude" (see `magnitude`) and what is unknown.
 
     weight, direction: normal of variance 1 / (E f(z)**2 * fan_in), f the activation before it;
     the size of a direction has no effect on the model, but on its learning rate. table: the RMS
     of `auto`'s tables. recurrent: orthogonal, each gate. bias, shift: zero, an LSTM's forget
-    gate one. scale: the constant it was made with.
+    gate one. What the constructor made constant stays, but for weights.
     """
     match param.kind:
         case "weight" | "direction":
             chosen = variance_scaling(activation_scale(param), "fan_in", "normal")
             return Choice(chosen, param.kind, after_activation(param))
+        case "table" | "bias" | "shift" if param.made:
+            return Choice(same(param.made), param.kind, AS_MADE)
+        case "table" | "other" if param.made is not None:
+            role = "table" if param.kind == "table" else "constant of the layer"
+            return Choice(same(param.made), role, AS_MADE)
         case "table":
             return Choice(normal(std=TABLE), "table", f"RMS {TABLE:g}")
         case "recurrent":
@@ -47,8 +54,7 @@ def by_kind(param: Param) -> Choice | None:
             return Choice(zeros(), "shift", "shifts start at zero")
         case "scale":
             value = 1.0 if param.made is None else param.made
-            why = "the identity" if value == 1 else "the constant that the model was made with"
-            return Choice(ones() if value == 1 else constant(value), "scale", why)
+            return Choice(same(value), "scale", "the identity" if value == 1 else AS_MADE)
     return None
 
 

@@ -56,7 +56,17 @@ def constant_value(tensor: torch.Tensor) -> float | None:
     # Most weights differ in their first two elements: then nothing else is read.
     if plain.numel() > 1 and bool((plain[(0,) * (plain.ndim - 1)][:2] != first).any()):
         return None
-    return float(first) if bool((plain == first).all()) else None
+    return _shortest(first) if bool((plain == first).all()) else None
+
+
+def _shortest(number: torch.Tensor) -> float:
+    """The decimal number with the fewest digits that is this one in its dtype."""
+    value = float(number)
+    for digits in (6, 9):
+        short = float(f"{value:.{digits}g}")
+        if torch.tensor(short, dtype=number.dtype) == number.cpu():
+            return short
+    return value
 
 
 def low_rank_outputs(model: nn.Module) -> set[int]:

@@ -95,7 +95,7 @@ def _role(
     if isinstance(module, nn.PReLU):
         made = module.init
     elif isinstance(module, _NORMALIZATIONS):
-        made = 1.0 if kind == "scale" else 0.0
+        made = (1.0 if kind == "scale" else 0.0) if made is None else made
     return Role(kind, axes, owner.__name__, made, tensor.requires_grad)
 
 
