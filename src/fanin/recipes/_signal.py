@@ -157,7 +157,7 @@ def added(a: Signal, b: Signal, node: int) -> Signal:
 def _added_to_sum(a: Signal, b: Signal, node: int) -> Signal:
     """An activation and a sum over its positions: what positions share is in both."""
     sign = math.copysign(1.0, a.mean * b.mean + a.slope * b.slope)
-    both = sign * math.sqrt(a.shared * b.shared)
+    both = sign * math.sqrt(max(a.shared * b.shared, 0.0))
     second, shared = a.second + b.second + 2 * both, a.shared + b.shared + 2 * both
     mean = a.mean + b.mean
     spread = second - mean**2
