@@ -48,7 +48,7 @@ def test_inputs_without_memory_are_not_measured() -> None:
 
 
 def test_a_model_that_fails_before_any_operation() -> None:
-    with pytest.raises(FaninError, match=r"on these inputs; TypeError: .* There is no tensor in"):
+    with pytest.raises(FaninError, match=r"on these inputs: TypeError: .* There is no tensor in"):
         trace(nn.Linear(8, 3), (2, 8))
     with pytest.raises(FaninError) as caught:
         trace(nn.Linear(8, 3), (X, X))

@@ -304,7 +304,7 @@ def test_values_that_are_not_there_are_refused() -> None:
 
 def test_a_failing_model_is_reported_with_its_place() -> None:
     model = nn.Sequential(nn.Linear(16, 8), nn.Linear(16, 8))
-    with pytest.raises(FaninError, match=r"^1 cannot be traced on these inputs; .*RuntimeError"):
+    with pytest.raises(FaninError, match=r"^1 \(Linear\) does not run on these inputs: RuntimeError"):
         trace(model, X)
 
 

@@ -202,7 +202,7 @@ def test_frozen_parameters_beside_trained_ones_are_kept() -> None:
         ({"rename": 3}, "rename is 3; it maps names found to names wanted"),
         ({"rename": {"0.weight": ""}}, r"rename\['0\.weight'\]: name is ''; a name is a non-empty"),
         ({"overrides": {"x": "zeros"}}, "overrides names x: the model has no such parameter"),
-        ({"inputs": torch.zeros(2, 3)}, "cannot be traced on these inputs"),
+        ({"inputs": torch.zeros(2, 3)}, r"^0 \(Conv2d\) does not run on these inputs"),
     ],
 )
 def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:

@@ -12,10 +12,24 @@ from fanin.param import Param
 from fanin.plans._columns import listed
 from fanin.plans._plan import Plan
 from fanin.plans._row import Row
-from fanin.recipes import GUESS, Choice, Recipe, find, given_by_name, lsuv, same, single
+from fanin.recipes import (
+    GUESS,
+    Choice,
+    Graph,
+    NoGraphError,
+    Recipe,
+    find,
+    given_by_name,
+    lsuv,
+    same,
+    single,
+)
 from fanin.streams import check_seed
 
 _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
+_TREE = (
+    "the module tree decides; residual branches, attention and what feeds a weight were not seen."
+)
 _UNSEEDED = ": its values are the constructor's, not the seed's"
 
 Overrides = Mapping[str, str | Initializer]
@@ -89,19 +103,15 @@ def _planned(
     params = {name: _known(slot, trains) for name, slot in slots.items()}
     aliases = {alias: name for name, param in params.items() for alias in param.aliases}
     given = given_by_name(params, overrides, aliases)
-    graph = None if inputs is None else adapter.trace(model, inputs, rename)
+    graph, notes = _traced(adapter, model, inputs, rename, required=chosen.needs_graph)
     if graph is None and chosen.needs_graph:
         raise FaninError(f"recipe {chosen.name} needs a run of the model: {_PASS_INPUTS}.")
     choices = chosen.choose(params, graph, given)
     rows = [_row(slot, _decided(slot, choices, given, unplaced, trains)) for slot in slots.values()]
-    notes = []
     if not rows:
         notes.append("the model has no parameters, so there is nothing to draw.")
-    elif graph is None and initializer is None:
-        notes.append(
-            "made without inputs: the module tree decides; residual branches, attention and "
-            "what feeds a weight were not seen."
-        )
+    elif inputs is None and initializer is None:
+        notes.append(f"made without inputs: {_TREE}")
     unseeded = [row.name for row in rows if row.why.endswith(_UNSEEDED)]
     if unseeded:
         notes.append(
@@ -135,6 +145,27 @@ def _overruled(
         f"the constructor made {made:g} of {listed(names)}; the plan says {said}. Pass "
         "overrides= to have it otherwise."
         for (made, said), names in found.items()
+    ]
+
+
+def _traced(
+    adapter: Any, model: Any, inputs: Any, rename: Mapping[str, str] | None, *, required: bool
+) -> tuple[Graph | None, list[str]]:
+    """The graph of a run, if there can be one, and what to say of it."""
+    if inputs is None:
+        return None, []
+    try:
+        graph: Graph = adapter.trace(model, inputs, rename)
+    except NoGraphError as error:
+        if required:
+            raise
+        return None, [f"made without a graph: {error} Therefore {_TREE}"]
+    asked = ", ".join(name or "the model" for name in graph.guessed)
+    if not asked:
+        return graph, []
+    return graph, [
+        f"values that the run does not have were asked for by {asked}; they were guessed, as "
+        "what standard normal outputs of all layers give."
     ]
 
 

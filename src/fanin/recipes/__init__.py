@@ -3,6 +3,7 @@
 from fanin.recipes._choice import Choice as Choice
 from fanin.recipes._graph import Graph as Graph
 from fanin.recipes._graph import Node as Node
+from fanin.recipes._graph import NoGraphError as NoGraphError
 from fanin.recipes._lsuv import Probe as Probe
 from fanin.recipes._lsuv import lsuv as lsuv
 from fanin.recipes._made import same as same

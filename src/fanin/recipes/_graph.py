@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fanin.axes import Axes
+from fanin.errors import FaninError
 
 Values = npt.NDArray[np.float64]
 
@@ -40,6 +41,11 @@ Op = Literal[
 
 # The label of a shift that has one element for every unit of the weight before it.
 UNITS = "units"
+
+
+class NoGraphError(FaninError):
+    """A model that runs, of which no graph can be made."""
+
 
 # What an activation passes as it is.
 CARRIERS = ("view", "dropout")
@@ -95,6 +101,8 @@ class Node:
     over: Literal["features", "batch"] = "features"  # of a normalization; batch: identity in eval
     uses: tuple[Use, ...] = ()  # of a recurrent module: all its parameters
     mean: float = 0.0  # of a buffer
+    # Of what feeds a weight, in a run that guessed values: their mean square.
+    typical: Callable[[], float] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         names = [f"{one.name} [{one.axes}]" for one in (self.param, *self.uses) if one]
@@ -110,6 +118,7 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
     unused: tuple[str, ...] = ()  # parameters that the run never touched
+    guessed: tuple[str, ...] = ()  # modules that read values, which were guessed
 
     def users(self) -> tuple[tuple[int, ...], ...]:
         """For every node, the nodes that read it."""

@@ -58,7 +58,8 @@ class Propagation:
         for position, node in enumerate(self.graph.nodes):
             inputs = [self.signals[source] for source in node.inputs]
             step = _STEPS.get(node.op, _passed)
-            self.signals.append(_credible(step(self, position, node, inputs), position))
+            signal = _credible(step(self, position, node, inputs), position)
+            self.signals.append(_checked(signal, position, node))
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
             # What is far from the first use, which stands nearest to the inputs, is not known.
@@ -96,6 +97,7 @@ class Propagation:
 
 _FAR = 10.0  # times the variance that the first use of a weight asks for
 _NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
+_FAR = 100.0  # times too large is wrong, for a second moment
 _LEAST = 1e-9  # second moments beyond it, or its inverse
 
 Inputs = Sequence[Signal | None]
@@ -111,6 +113,14 @@ def _credible(signal: Signal | None, position: int) -> Signal | None:
     if signal is None or _LEAST < signal.second < 1 / _LEAST or signal.second == 0:
         return signal
     return gaussian(1.0, position)
+
+
+def _checked(signal: Signal | None, position: int, node: Node) -> Signal | None:
+    """What the run's own guess contradicts: steps that values decide, say, and what cancels out."""
+    if signal is None or node.typical is None or signal.second < _FAR:
+        return signal
+    typical = node.typical()
+    return signal if signal.second < _FAR * typical else gaussian(typical, position)
 
 
 def _view(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

@@ -1,14 +1,16 @@
 """Fakes: a model whose tensors are replaced by fake ones for a while, and put back."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from fanin.errors import FaninError
+from fanin.frameworks.torch._record import Recorder
 from fanin.frameworks.torch._saved import Saved
 
 UNINITIALIZED = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
@@ -68,3 +70,41 @@ def _replace(
                 fake = nn.Parameter(fake, requires_grad=grad)
             fakes[id(tensor)] = fake
         held[name] = fakes[id(tensor)]
+
+
+@contextmanager
+def conversions(recorder: Recorder) -> Iterator[None]:
+    """Modules that are moved or converted in forward: torch's own way refuses fake parameters."""
+    original = nn.Module._apply
+    thread = threading.get_ident()
+
+    def apply(self: nn.Module, fn: Any, recurse: bool = True) -> nn.Module:
+        held = [one for one in self._parameters.values() if one is not None]
+        if threading.get_ident() != thread or not any(isinstance(one, FakeTensor) for one in held):
+            return original(self, fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
+        for child in self.children() if recurse else ():
+            child._apply(fn)  # type: ignore[no-untyped-call]
+        for name, tensor in self._parameters.items():
+            if tensor is not None:
+                self._parameters[name] = _converted(recorder, tensor, fn)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    nn.Module._apply = apply  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module._apply = original  # type: ignore[method-assign]
+
+
+def _converted(recorder: Recorder, parameter: nn.Parameter, fn: Any) -> nn.Parameter:
+    """A parameter after a function that moves it, which changes nothing here, or its type."""
+    with torch.no_grad():
+        made = fn(parameter)
+    if made.dtype == parameter.dtype:
+        return parameter
+    twin = nn.Parameter(made, requires_grad=parameter.requires_grad)
+    recorder.set(twin, recorder.entry(parameter))
+    return twin

@@ -1,6 +1,5 @@
 """Measure: variances of module outputs on a batch, under weights that the model never gets."""
 
-import traceback
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +13,7 @@ from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._call import flat_tensors
+from fanin.frameworks.torch._failure import place, told
 from fanin.frameworks.torch._fakes import UNINITIALIZED
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
 from fanin.frameworks.torch._names import canonical_names, module_paths, wrapped
@@ -103,20 +103,10 @@ class TorchProbe:
         except _MeasuredError:
             pass
         except Exception as error:
-            message = str(error).strip().partition("\n")[0][:200].rstrip(".")
             raise FaninError(
-                f"{self._place(error)} does not run on these inputs: {type(error).__name__}: "
-                f"{message}. Check that model(inputs) runs, in the mode that the model is in."
+                f"{place(self.model, error)} does not run on these inputs: {told(error)}. Check "
+                "that model(inputs) runs, in the mode that the model is in."
             ) from error
-
-    def _place(self, error: Exception) -> str:
-        """The innermost module that was running when an error was raised."""
-        path = ""
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            owner = frame.f_locals.get("self")
-            if isinstance(owner, nn.Module):
-                path = self.paths.get(owner, path)
-        return path or "the model"
 
 
 def _refuse_empty(tensors: Mapping[str, Tensor], inputs: list[Tensor]) -> None:

@@ -27,7 +27,7 @@ def spread(recorder: Recorder, written: Tensor, entry: Entry) -> None:
         return
     for other in recorder.sharing(written):
         before = recorder.entry(other)
-        if isinstance(before, Weight) or not _overlap(written, other):
+        if isinstance(before, Weight) or not overlap(written, other):
             continue
         now = recorder.activation(written)
         if other.shape == written.shape:
@@ -45,7 +45,7 @@ def _place(tensor: Tensor) -> tuple[object, ...]:
     return tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
 
 
-def _overlap(a: Tensor, b: Tensor) -> bool:
+def overlap(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors have an element in common."""
     if _place(a) == _place(b):
         return True

@@ -6,22 +6,33 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._decomp import decomposition_table
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_map_only
 
+from fanin.frameworks.torch._answers import Answers
 from fanin.frameworks.torch._aten import FACTORIES, is_known, translate
 from fanin.frameworks.torch._call import Call, flat_tensors
 from fanin.frameworks.torch._fakes import fake_like
+from fanin.frameworks.torch._guesses import Guesses, typical
 from fanin.frameworks.torch._memory import onto_itself, spread
-from fanin.frameworks.torch._record import Activation, Constant, Entry, Noise, Recorder
+from fanin.frameworks.torch._record import Activation, Constant, Entry, Recorder
 from fanin.frameworks.torch._weights import Weight
 
 # Values of constants are computed up to this many elements.
 _KNOWN = 1 << 20
 
 # Operations whose results have a shape that depends on values.
-_SHAPED_BY_VALUES = ("nonzero", "_unique", "_unique2", "unique_dim", "masked_select", "bincount")
+_SHAPED_BY_VALUES = frozenset(
+    (
+        *("nonzero", "masked_select", "bincount", "repeat_interleave", "_unique", "_unique2"),
+        *("unique_dim", "unique_consecutive", "unique_dim_consecutive"),
+    )
+)
 
 
 class Unreadable(Exception):  # noqa: N818 - leaves the model's forward, for the tracer alone
@@ -33,12 +44,16 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     unpacks = True  # recurrent modules get packed sequences as one sequence: shapes are all
 
-    def __init__(self, recorder: Recorder, fakes: FakeTensorMode) -> None:
+    def __init__(
+        self, recorder: Recorder, fakes: FakeTensorMode, answers: Answers | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
         self.paused = 0  # inside a module that is recorded as a whole
         self.last = ""  # the operation that ran last, for messages
         self.fakes = fakes
+        self.answers = answers or Answers()
+        self.guesses = Guesses(recorder, self.known, self.answers)
         self._adopted: dict[int, tuple[Tensor, Tensor]] = {}
 
     def adopt(self, tensor: Tensor, entry: Entry | None = None) -> Tensor:
@@ -63,18 +78,23 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kwargs = {**kwargs, "device": torch.device("cpu")}
         if func._schema.name == "aten::_local_scalar_dense":
             return self._read(args[0])
-        if func._schema.name == "aten::equal":
-            return self._equal(*args)
+        if func._schema.name in ("aten::equal", "aten::allclose"):
+            return self._compared(func, args, kwargs)
         if not self.paused and not is_known(func) and self._follows(args, kwargs):
             with self:
                 out = decomposed(func, args, kwargs)
             if out is not NotImplemented:
                 return out
         value = self._value(func, args, kwargs)
-        out = self._run(func, args, kwargs, value)
+        guessed = value is None and not self.paused
+        sources = self.guesses.sources(args, kwargs) if guessed else None
+        behind = self.guesses.behind(func, args) if guessed else []
+        out = self._run(func, args, kwargs, value, sources)
         if not self.paused:
             with _disable_current_modes(), torch.no_grad():  # real values are computed beside
                 self._record(func, args, kwargs, out, value)
+        if guessed:
+            self.guesses.note(func, sources, out, behind)
         return out
 
     def _follows(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -82,60 +102,76 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         entries = map(self.recorder.entry, flat_tensors([args, kwargs]))
         return any(not isinstance(entry, Constant) for entry in entries)
 
-    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> Any:
+    def _run(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, sources: Any
+    ) -> Any:
         name = func.overloadpacket.__name__
         if name == "_grouped_mm":  # refuses types on fake tensors that it takes elsewhere
             rows, width = args[0].shape[-2], args[1].shape[-1]
             return args[0].new_empty((*args[0].shape[:-2], rows, width))
         picks = name in ("index", "index_put", "index_put_", "_unsafe_index")
         if name in _SHAPED_BY_VALUES or (picks and _has_mask(args[1])):
-            return self._shaped(func, args, kwargs, value)
-        return func(*args, **kwargs)
+            return self._shaped(func, args, kwargs, value, sources)
+        try:
+            return func(*args, **kwargs)
+        except DynamicOutputShapeException:
+            return self._shaped(func, args, kwargs, value, sources)
 
-    def _shaped(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> Any:
-        """A result shaped by values: theirs if they are known, else as if all were chosen."""
+    def _shaped(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, sources: Any
+    ) -> Any:
+        """A result shaped by values: theirs if they are known, else by guessed ones."""
         name = func.overloadpacket.__name__
-        if value is not None:
-            return tree_map_only(Tensor, lambda one: fake_like(self.fakes, one), value)
-        tensor = args[0]
-        if name == "nonzero":
-            return tensor.new_empty((tensor.numel(), tensor.dim()), dtype=torch.int64)
-        if name == "masked_select":
-            return tensor.new_empty((tensor.numel(),))
         if name.startswith("index") or name == "_unsafe_index":
-            indices = [self._all_chosen(one) for one in args[1]]
+            if value is None and sources is not None:
+                self.guesses.never_empty(func, sources)
+            indices = [self._places(one) for one in args[1]]
             flat = [one for several in indices for one in several]
             return func(args[0], flat, *args[2:], **kwargs)
-        raise Unreadable(self.last)
+        if value is None:
+            if sources is None:
+                sources = self.guesses.sources(args, kwargs)
+            value = self.guesses.shaped(func, sources)
+        return tree_map_only(Tensor, lambda one: fake_like(self.fakes, one), value)
 
-    def _all_chosen(self, index: Tensor | None) -> list[Tensor | None]:
+    def _places(self, index: Tensor | None) -> list[Tensor | None]:
+        """An index as integers: of a mask, where it is true."""
         if index is None or index.dtype not in (torch.bool, torch.uint8):
             return [index]
-        known = self.known(index)
+        value = self.guesses.of(index)
+        with _disable_current_modes():
+            places = value.nonzero(as_tuple=True)
+        return [fake_like(self.fakes, one) for one in places]
+
+    def read(self, tensor: Tensor) -> Tensor:
+        """All values of a tensor, for the model's own Python: known, or guessed."""
+        known = self.known(tensor)
         if known is not None:
-            with _disable_current_modes():
-                places = known.nonzero(as_tuple=True)
-            return [fake_like(self.fakes, one) for one in places]
-        return [index.new_empty((index.numel(),), dtype=torch.int64) for _ in range(index.dim())]
+            return known
+        self.answers.asked(self.recorder.path[-1])
+        return self.guesses.of(tensor)
 
     def _read(self, tensor: Tensor) -> Any:
         known = self.known(tensor)
-        if known is not None:
-            with _disable_current_modes():
+        with _disable_current_modes():
+            if known is not None:
                 return known.item()
         entry = self.recorder.entry(tensor)
         if isinstance(entry, Constant) and entry.noise is not None:
-            return _typical(entry.noise, tensor.dtype)
-        if tensor.dtype == torch.bool:
-            return True  # a mask that nobody knows leaves everything in
-        raise Unreadable(self.last)
-
-    def _equal(self, first: Tensor, second: Tensor) -> bool:
-        a, b = self.known(first), self.known(second)
-        if a is None or b is None:
-            return first is second
+            return typical(entry.noise, tensor.dtype)
         with _disable_current_modes():
-            return bool(torch.equal(a, b))
+            guess = self.guesses.of(tensor).item()
+        return self.answers.give(guess, self.recorder.path[-1])
+
+    def _compared(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether two tensors are equal, or nearly."""
+        known = [self.known(one) for one in args[:2]]
+        with _disable_current_modes():
+            values = [self.guesses.of(one) for one in args[:2]]
+            same = args[0] is args[1] or bool(func(*values, *args[2:], **kwargs))
+        if all(one is not None for one in known):
+            return same
+        return bool(self.answers.give(same, self.recorder.path[-1]))
 
     def known(self, tensor: Tensor) -> Tensor | None:
         entry = self.recorder.entry(tensor)
@@ -225,14 +261,6 @@ def known_value(tensor: Tensor) -> Tensor | None:
     with _disable_current_modes(), torch.no_grad():
         tensor = tensor.to_dense() if sparse else tensor
         return tensor.detach().to("cpu", copy=True)
-
-
-def _typical(noise: Noise, dtype: torch.dtype) -> float | bool:
-    """What a random value is taken for: a layer that is dropped now and then is kept."""
-    if noise.kind == "bernoulli":
-        kept = noise.rate <= 0.5
-        return kept if dtype == torch.bool else float(kept)
-    return noise.rate + 0.5 if noise.kind == "uniform" else 0.0
 
 
 def _has_mask(indices: Any) -> bool:

@@ -34,8 +34,9 @@ from fanin.frameworks.torch._objective import NO_GRADIENT
 from fanin.frameworks.torch._outside import Outside, outsiders
 from fanin.frameworks.torch._passing import PassingRecorder
 from fanin.frameworks.torch._record import Activation, Constant
-from fanin.frameworks.torch._saved import Saved
-from fanin.frameworks.torch._trace import eager, running_paths, tensors_of
+from fanin.frameworks.torch._running import running_paths
+from fanin.frameworks.torch._saved import Saved, written_back
+from fanin.frameworks.torch._trace import eager, tensors_of
 from fanin.frameworks.torch._values import Values, WeightGradient, watched
 from fanin.frameworks.torch._weights import whole
 from fanin.recipes import Node
@@ -45,7 +46,6 @@ from fanin.recipes._graph import WRITTEN
 _FOLLOWS = ("shift", "scale", "normalize", "pointwise", "dropout", "add", "mul")
 # Whose gradients say nothing that those around them do not: they are large, and there are many.
 _UNWATCHED = ("view", "softmax", "matmul", "attention", "normalize")
-_SMALL = 1 << 16  # parameters up to this size are put back too, if a run wrote them
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def observe(
         devices = {one.device for one in leaves if one.is_cuda}
         stack.enter_context(alone(seeded=False, devices=list(devices)))
         stack.callback(Saved(model.modules(), tensors=True).restore)
-        stack.enter_context(_written_back(parameters.values()))
+        stack.enter_context(written_back(parameters.values()))
         stack.enter_context(eager())
         if detail is not None:
             stack.enter_context(_all_trainable(parameters.values()))
@@ -185,20 +185,6 @@ def _all_trainable(parameters: Any) -> Iterator[None]:
     finally:
         for one in frozen:
             one.requires_grad_(False)
-
-
-@contextmanager
-def _written_back(parameters: Any) -> Iterator[None]:
-    """Small parameters that a run writes, as layers do that scale themselves on the first batch."""
-    small = [one for one in parameters if one.numel() <= _SMALL and not one.is_meta]
-    before = [one.detach().clone() for one in small]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for one, kept in zip(small, before, strict=True):
-                if not torch.equal(one, kept):
-                    one.copy_(kept)
 
 
 class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
@@ -12,9 +13,12 @@ from torch.utils._pytree import tree_map_only
 
 from fanin.frameworks.torch._mode import RecordingMode, Unreadable
 
+# Methods that read all values of a tensor.
+_READERS = ("tolist", "numpy", "__array__", "__format__")
+
 
 class PackingMode(TorchFunctionMode):
-    """Packs and pads by selecting rows; torch does it by reading memory."""
+    """Packs and pads by selecting rows, and gives values out; torch does it by reading memory."""
 
     def __init__(self, mode: RecordingMode) -> None:
         super().__init__()
@@ -28,6 +32,10 @@ class PackingMode(TorchFunctionMode):
             return self._pack(*args)
         if name == "_pad_packed_sequence":
             return self._pad(*args)
+        if name in _READERS and args and isinstance(args[0], FakeTensor):
+            values = self._mode.read(args[0])
+            with _disable_current_modes():
+                return getattr(values.clone(), name)(*args[1:], **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
     def _pack(self, padded: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
@@ -44,7 +52,7 @@ class PackingMode(TorchFunctionMode):
     ) -> tuple[Tensor, Tensor]:
         running = _numbers(batch_sizes, self._mode)
         if running is None:
-            raise Unreadable
+            raise Unreadable("a packed sequence whose lengths are not known")
         batch = running[0]
         starts = [0, *accumulate(running)]
         taken = [
@@ -71,7 +79,7 @@ def repacked(packed: PackedSequence, output: Any, mode: RecordingMode) -> Any:
     """What a recurrent module returns for it, of what it returned for the data as one sequence."""
     running = _numbers(packed.batch_sizes, mode)
     if running is None:
-        raise Unreadable
+        raise Unreadable("a packed sequence whose lengths are not known")
     batch = running[0]
     data, state = output
     states = tree_map_only(Tensor, lambda one: one.unsqueeze(1).expand(-1, batch, -1), state)

@@ -6,6 +6,7 @@ import types
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 _LIMIT = 100_000  # values looked at, and elements of one container: objects may lead anywhere
+_SMALL = 1 << 16  # parameters up to this size are put back, if a run wrote them
 _UNSET = object()
 _ATOMS = frozenset(
     (
@@ -183,3 +185,22 @@ def _slot_names(kind: type) -> Iterator[str]:
         for name in (names,) if isinstance(names, str) else names:
             if isinstance(one.__dict__.get(name), types.MemberDescriptorType):
                 yield name
+
+
+@contextmanager
+def written_back(parameters: Any) -> Iterator[None]:
+    """Small parameters that a run writes, as layers do that scale themselves on the first batch."""
+    small = [one for one in parameters if _is_small(one)]
+    before = [one.detach().clone() for one in small]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for one, kept in zip(small, before, strict=True):
+                if not torch.equal(one, kept):
+                    one.copy_(kept)
+
+
+def _is_small(tensor: Tensor) -> bool:
+    plain = tensor.layout is torch.strided and not tensor.is_meta
+    return plain and tensor.numel() <= _SMALL

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError
 from fanin.frameworks.torch._alone import alone
+from fanin.frameworks.torch._failure import place, told
 from fanin.frameworks.torch._fakes import UNINITIALIZED
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
 from fanin.frameworks.torch._names import canonical_names
@@ -54,10 +55,9 @@ def observed(
         except FaninError:
             raise
         except Exception as error:
-            message = str(error).strip().partition("\n")[0][:300].rstrip(".")
             raise FaninError(
-                f"the model does not run on these inputs: {type(error).__name__}: {message}. Check "
-                "that model(inputs) runs, in the mode that the model is in."
+                f"{place(model, error)} does not run on these inputs: {told(error)}. Check that "
+                "model(inputs) runs, in the mode that the model is in."
             ) from error
 
 

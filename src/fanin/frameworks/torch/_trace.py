@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -15,14 +14,16 @@ from torch.utils._pytree import tree_map_only
 
 from fanin.errors import FaninError
 from fanin.frameworks.torch._alone import alone
-from fanin.frameworks.torch._fakes import fake_like, fake_model
+from fanin.frameworks.torch._answers import Answers
+from fanin.frameworks.torch._failure import UNREADABLE, FailedError, has_values, real_error
+from fanin.frameworks.torch._fakes import conversions, fake_like, fake_model
 from fanin.frameworks.torch._finish import finish
-from fanin.frameworks.torch._inputs import Arguments, call_arguments, tensors_in
-from fanin.frameworks.torch._mode import RecordingMode, Unreadable, known_value
+from fanin.frameworks.torch._inputs import Arguments, call_arguments
+from fanin.frameworks.torch._mode import RecordingMode, known_value
 from fanin.frameworks.torch._names import buffer_names, canonical_names, module_paths, wrapped
-from fanin.frameworks.torch._packed import PackingMode, packed_argument, repacked
+from fanin.frameworks.torch._packed import PackingMode
 from fanin.frameworks.torch._record import Activation, Constant, Recorder
-from fanin.frameworks.torch._recurrent import RECURRENT, record_recurrent
+from fanin.frameworks.torch._running import running_paths
 from fanin.frameworks.torch._weights import whole
 from fanin.recipes._graph import Graph
 
@@ -59,13 +60,20 @@ def _traced(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments)
     _refuse_scripted(model)
     found: Graph | None = None
     failure: FaninError | None = None
+    answers, affirmative = Answers(), Answers(affirmative=True)
+    attempts = (
+        *((True, True, answers), (False, True, answers), (True, False, answers)),
+        (True, True, affirmative),
+    )
     # Frozen parameters run as trainable ones, which torch computes otherwise; but a model may
     # write into its frozen ones, which torch refuses then.
-    for train, trainable in ((True, True), (False, True), (True, False)):
-        if found is not None and (not found.unused or not trainable):
-            break
+    for train, trainable, given in attempts:
+        if found is not None and (
+            not found.unused or not trainable or (given is affirmative and not found.guessed)
+        ):
+            continue
         try:
-            graph = _run(model, inputs, names, train=train, trainable=trainable)
+            graph = _answered(model, inputs, names, given, train=train, trainable=trainable)
         except FaninError as error:
             failure = failure or error
             continue
@@ -73,8 +81,40 @@ def _traced(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments)
             found = graph
     if found is None:
         assert failure is not None
-        raise failure
+        raise _judged(failure, model, inputs)
     return found
+
+
+def _answered(
+    model: nn.Module,
+    inputs: Arguments,
+    names: dict[str, nn.Parameter],
+    answers: Answers,
+    *,
+    train: bool,
+    trainable: bool,
+) -> Graph:
+    """One run, repeated with other answers where the model raises after it asked for a value."""
+    first: FailedError | None = None
+    while True:
+        answers.start()
+        try:
+            graph = _run(model, inputs, names, answers, train=train, trainable=trainable)
+            return dataclasses.replace(graph, guessed=tuple(answers.modules))
+        except FailedError as error:
+            first = first or error
+            if not answers.revise():
+                raise first from None
+
+
+def _judged(failure: FaninError, model: nn.Module, inputs: Arguments) -> FaninError:
+    """Whether the model fails, or only the run on fake tensors, which is no fault of it."""
+    if not isinstance(failure, FailedError):
+        return failure
+    if not has_values(model, inputs):
+        return failure.without_graph() if failure.by_values else failure
+    error = real_error(model, inputs)
+    return failure.without_graph() if error is None else FailedError(model, inputs, error)
 
 
 def _refuse_scripted(model: nn.Module) -> None:
@@ -92,13 +132,14 @@ def _run(
     model: nn.Module,
     inputs: Arguments,
     names: dict[str, nn.Parameter],
+    answers: Answers,
     *,
     train: bool,
     trainable: bool,
 ) -> Graph:
     fakes = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = Recorder()
-    mode = RecordingMode(recorder, fakes)
+    mode = RecordingMode(recorder, fakes, answers)
     buffers = buffer_names(model)
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -110,16 +151,20 @@ def _run(
         )
         for name, tensor in names.items():
             recorder.set(parameters[id(tensor)], whole(name, tensor.shape))
+            mode.guesses.hold(parameters[id(tensor)], tensor)
             recorder.shapes[name] = tuple(tensor.shape)
         for name, buffer in buffers.items():
             recorder.set(held[id(buffer)], Constant(known_value(buffer), name=name))
         args, kwargs = _arguments(inputs, mode)
         stack.enter_context(running_paths(module_paths(model), mode))
+        stack.enter_context(conversions(recorder))
         stack.enter_context(fakes)
         stack.enter_context(mode)
         stack.enter_context(PackingMode(mode))
         result = _forward(model, args, kwargs, mode)
         outputs = _outputs(result, recorder)
+        if answers.modules:
+            mode.guesses.say_typical()
     return finish(recorder, outputs, list(names))
 
 
@@ -127,18 +172,8 @@ def _forward(model: nn.Module, args: Any, kwargs: Any, mode: RecordingMode) -> A
     try:
         return model(*args, **kwargs)
     except Exception as error:
-        where = mode.recorder.path[-1] or "the model"
-        message = str(error).strip().partition("\n")[0]
-        what = f"{type(error).__name__}: {message[:200].rstrip('.')}"
-        if isinstance(error, Unreadable):
-            what = "it reads a value, and this run has shapes but no values"
-        ran = f"its last operation was {mode.last}, and " if mode.last else ""
-        given = "" if tensors_in((args, kwargs)) else "There is no tensor in the inputs. "
-        raise FaninError(
-            f"{where} cannot be traced on these inputs; {ran}{what}. {given}Check that the model "
-            "runs on the inputs, or pass inputs=None: then its modules say what its parameters "
-            "are."
-        ) from error
+        asked = bool(mode.answers.modules) or isinstance(error, UNREADABLE)
+        raise FailedError(model, (args, kwargs), error, by_values=asked) from error
 
 
 def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
@@ -155,6 +190,7 @@ def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
                 made = Activation(made.node, known_value(tensor))
             known[id(tensor)] = fake_like(mode.fakes, tensor)
             mode.recorder.set(known[id(tensor)], made)
+            mode.guesses.hold(known[id(tensor)], tensor)
         return known[id(tensor)]
 
     made: Arguments = tree_map_only(Tensor, fake, inputs)
@@ -214,48 +250,3 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         log.disabled = before
-
-
-@contextmanager
-def running_paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[None]:
-    """Keeps the path of the running module; recurrent modules are one node each."""
-    recorder = mode.recorder
-    running: list[tuple[nn.Module, Any]] = []
-    thread = threading.get_ident()  # the hooks are called for the modules of all threads
-
-    def enter(module: nn.Module, args: Any) -> Any:
-        if threading.get_ident() != thread:
-            return None
-        recorder.path.append(paths.get(module, recorder.path[-1]))
-        running.append((module, args))
-        mode.paused += isinstance(module, RECURRENT)
-        packed = packed_argument(args) if mode.unpacks and isinstance(module, RECURRENT) else None
-        return None if packed is None else (packed.data,)
-
-    def leave(module: nn.Module, *given: Any) -> Any:
-        if threading.get_ident() != thread:  # there it may come without keywords
-            return None
-        args, kwargs, output = given
-        while running:  # modules that raised, and whose error was caught, never left
-            last, args = running.pop()
-            packed = packed_argument(args) if mode.unpacks and last is module else None
-            if packed is not None and isinstance(module, RECURRENT):
-                output = repacked(packed, output, mode)  # while it is not recorded
-            mode.paused -= isinstance(last, RECURRENT)
-            if last is module:
-                break
-            recorder.path.pop()
-        if isinstance(module, RECURRENT) and not mode.paused:
-            record_recurrent(recorder, module, [args, kwargs], output)
-        recorder.path.pop()
-        return output
-
-    handles = [
-        nn.modules.module.register_module_forward_pre_hook(enter),
-        nn.modules.module.register_module_forward_hook(leave, with_kwargs=True),
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
