@@ -169,10 +169,14 @@ def test_a_run_leaves_no_marks(module: str) -> None:
 
 def test_the_models_own_errors_are_said_with_their_place() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.Sequential(nn.Linear(7, 8)), nn.Linear(8, 8))
-    with pytest.raises(FaninError, match=r"^1\.0 \(Linear\) does not run on these inputs: RuntimeError: "):
+    with pytest.raises(
+        FaninError, match=r"^1\.0 \(Linear\) does not run on these inputs: RuntimeError: "
+    ):
         TorchProbe(model, batch(4, 8)).variance("2")
     table = nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 4))
-    with pytest.raises(FaninError, match=r"^0 does not run .*: IndexError: index out of range"):
+    with pytest.raises(
+        FaninError, match=r"^0 \(Embedding\) does not run .*: IndexError: index out of range"
+    ):
         TorchProbe(table, torch.tensor([5])).variance("1")
     with pytest.raises(FaninError, match="weight has no shape yet; run the model once"):
         TorchProbe(nn.LazyLinear(3), batch(4, 8))

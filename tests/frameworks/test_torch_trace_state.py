@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+import fanin
 from fanin.errors import FaninError
 from fanin.frameworks.torch import observe, trace
 from fanin.frameworks.torch._measure import TorchProbe
@@ -221,3 +222,47 @@ def test_an_exported_module() -> None:
     exported = torch.export.export(model, (X,)).module()
     assert str(trace(exported, X)) == str(trace(model, X))
     assert {id(one) for one in exported.parameters()} == {id(one) for one in model.parameters()}
+
+
+class Converting(nn.Module):
+    """Moves, converts and switches its parts in forward."""
+
+    def __init__(self, convert: Callable[["Converting", Tensor], nn.Module]) -> None:
+        super().__init__()
+        self.first, self.rnn, self.last = nn.Linear(4, 4), nn.GRU(4, 4), nn.Linear(4, 2)
+        self.norm = nn.BatchNorm1d(4)
+        self.convert = convert
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.convert(self, x)(self.norm(x)).float()
+        self.float()
+        return self.last(self.rnn(y)[0])
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda net, x: net.first.to(x.device),
+        lambda net, x: net.to(x.device).first,
+        lambda net, x: net.first.to(x.dtype).to(x),
+        lambda net, x: net.first.cpu().float(),
+        lambda net, x: net.rnn.cpu() and net.first,
+        lambda net, x: nn.Sequential(nn.Identity(), net.first).to(x.device),
+        lambda net, x: net.first.requires_grad_(False),
+        lambda net, x: net.first.eval().requires_grad_(True).train(),
+        lambda net, x: lambda y: net.first.double()(y.double()),
+        lambda net, x: lambda y: net.first.to(torch.bfloat16)(y.bfloat16()),
+    ],
+)
+def test_modules_are_moved_and_converted_in_forward(
+    convert: Callable[[Converting, Tensor], nn.Module],
+) -> None:
+    x = torch.randn(5, 4)
+    expected = fanin.plan(Converting(lambda net, x: net.first), x)
+    model = Converting(convert)
+    held = dict(model.named_parameters())
+    assert fanin.plan(model, x) == expected
+    fanin.check(model, x)
+    assert all(one is held[name] for name, one in model.named_parameters())
+    assert all(one.requires_grad and one.dtype == torch.float32 for one in held.values())
+    assert all(module.training for module in model.modules())

@@ -77,8 +77,8 @@ def has_values(model: nn.Module, inputs: Arguments) -> bool:
     return not any(one.is_meta or isinstance(one, FakeTensor) for one in held)
 
 
-def real_error(model: nn.Module, inputs: Arguments) -> Exception | None:
-    """What the model raises when it really runs; None where it runs.
+def real_error(model: nn.Module, inputs: Arguments, train: bool | None = None) -> Exception | None:
+    """What the model raises when it really runs, in its own or another mode; None where it runs.
 
     The model is as it was afterwards; the random states are the caller's to put back.
     """
@@ -86,6 +86,8 @@ def real_error(model: nn.Module, inputs: Arguments) -> Exception | None:
         stack.enter_context(torch.no_grad())
         stack.callback(Saved(model.modules(), tensors=True).restore)
         stack.enter_context(written_back(model.parameters()))
+        if train is not None:
+            model.train(train)
         args, kwargs = tree_map_only(Tensor, lambda one: one.detach().clone(), inputs)
         try:
             model(*args, **kwargs)

@@ -188,15 +188,21 @@ def _slot_names(kind: type) -> Iterator[str]:
 
 
 @contextmanager
-def written_back(parameters: Any) -> Iterator[None]:
-    """Small parameters that a run writes, as layers do that scale themselves on the first batch."""
-    small = [one for one in parameters if _is_small(one)]
-    before = [one.detach().clone() for one in small]
+def written_back(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """What a run does to parameters: layers scale themselves on the first batch, or freeze some.
+
+    Values of small ones alone are put back.
+    """
+    training = [(one, one.requires_grad) for one in parameters]
+    small = [(one, one.detach().clone()) for one, _ in training if _is_small(one)]
     try:
         yield
     finally:
+        for one, trainable in training:
+            if one.requires_grad is not trainable:
+                one.requires_grad_(trainable)
         with torch.no_grad():
-            for one, kept in zip(small, before, strict=True):
+            for one, kept in small:
                 if not torch.equal(one, kept):
                     one.copy_(kept)
 

@@ -36,12 +36,16 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     device, meta too. The model is as it was afterwards, and what it holds, lists and objects
     too; what forward writes to globals and classes stays.
 
+    Where forward reads a value that the run does not have, it gets the one that it would have if
+    all layers gave standard normal values, and another one where that makes it raise;
+    `Graph.guessed` names the modules that asked.
+
     `inputs` is a tensor, a tuple (positional) or a dict (keywords), nested as the model wants
-    it; integers and masks among them are read, other values are not, and types of numbers are
-    not checked. Forward hooks run as they do in any call, for they may be a part of the model:
-    what they see is fake. Only one model is traced at a time; other threads may run other
-    models meanwhile. Raises FaninError where the model does not run, or decides by a value that
-    such a run does not have.
+    it; integers and masks among them are read, other values are where forward asks for them, and
+    types of numbers are not checked. Forward hooks run as they do in any call, for they may be a
+    part of the model: what they see is fake. Only one model is traced at a time; other threads may
+    run other models meanwhile. Raises FaninError where the model does not run, NoGraphError where
+    it does and this run does not.
 
     >>> import torch
     >>> graph = trace(torch.nn.Linear(3, 2), torch.zeros(5, 3))
@@ -94,7 +98,7 @@ def _answered(
     train: bool,
     trainable: bool,
 ) -> Graph:
-    """One run, repeated with other answers where the model raises after it asked for a value."""
+    """One run, repeated with other answers where the model raises for those that it got."""
     first: FailedError | None = None
     while True:
         answers.start()
@@ -102,6 +106,10 @@ def _answered(
             graph = _run(model, inputs, names, answers, train=train, trainable=trainable)
             return dataclasses.replace(graph, guessed=tuple(answers.modules))
         except FailedError as error:
+            if first is None and answers.modules and has_values(model, inputs):
+                real = real_error(model, inputs, train)
+                if real is not None:  # no fault of the guess
+                    raise FailedError(model, inputs, real) from real
             first = first or error
             if not answers.revise():
                 raise first from None
