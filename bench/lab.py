@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from fanin.lab import prepare
 from fanin.lab.batch import schedule
 from fanin.lab.method import Method
-from fanin.lab.runner import run_on_cores
+from fanin.lab.runner import Job, run_on_cores
 from fanin.lab.settings import INITIALIZERS, Settings
 from fanin.lab.setup import Spec
 from fanin.lab.stack import Stack, one_thread
@@ -108,7 +108,7 @@ def whole() -> float:
     with one_thread():
         done = [
             trial
-            for _, trials in run(schedule(SPECS).batches, lambda steps: None)
+            for _, trials in run([*map(Job, schedule(SPECS).batches)], lambda steps: None)
             for trial in trials
         ]
     assert len(done) == len(SPECS)

@@ -103,7 +103,7 @@ def test_ctrl_c_is_one_line_and_status_130(
 
     monkeypatch.setattr(runner, "train_batch", interrupt)
     assert cli.main(["compare", *SMALL]) == 130
-    assert capsys.readouterr().err == "fanin: interrupted\n"
+    assert capsys.readouterr().err == "fanin: interrupted at 0 %: nothing is stored\n"
     assert list(in_folder.iterdir()) == []
 
 

@@ -13,7 +13,17 @@ import fanin
 from fanin.commands import check, compare, gain, init, study
 from fanin.errors import FaninError
 
-LAB_LIBRARIES = ("torch", "rich", "matplotlib", "jinja2", "scipy", "sklearn", "mlxtend", "plotille")
+LAB_LIBRARIES = (
+    "torch",
+    "rich",
+    "matplotlib",
+    "jinja2",
+    "scipy",
+    "sklearn",
+    "mlxtend",
+    "plotille",
+    "safetensors",
+)
 Commands = Any  # argparse names the type of add_subparsers() only privately
 
 
@@ -36,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if library not in LAB_LIBRARIES:
             raise
         return _fail(f"error: {library} is missing. Install it: pip install 'fanin[lab]'", 2)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "interrupted", 130)
     return status or 0
 
 

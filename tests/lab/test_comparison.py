@@ -1,8 +1,6 @@
 import json
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +88,11 @@ def test_progress_lines_where_stderr_is_no_terminal(capfd: pytest.CaptureFixture
     compare(["torch"], progress=True, **SMALL)
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.splitlines()[-1].startswith("training 1 x 2 networks: 100 %, ")
-    assert len(err.splitlines()) == 10
+    lines = err.splitlines()
+    assert lines[-1].startswith("training 1 x 2 networks: 100 %, ")
+    tenths = {line.partition(",")[0].rpartition(" ")[0].split()[-1] for line in lines}
+    assert {"10", "20", "90", "100"} <= tenths
+    assert all(" s, about " in line for line in lines if " 50 %" in line)
 
 
 def test_it_learns_real_digits() -> None:
@@ -182,26 +183,48 @@ def test_ctrl_c_ends_with_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(runner, "train_batch", second_stops)
     with pytest.raises(Unfinished) as stopped:
         compare(ROWS, folder=tmp_path, **SMALL)
+    assert str(stopped.value) == (
+        f"interrupted at 33 %: 2 of 6 trials are kept in {tmp_path}; the same command goes on "
+        "from there"
+    )
     found = stopped.value.comparison
     assert [row.name for row in found.rows] == ["torch"]
     assert found.table().row_count == 1
+    assert found.table().title == "interrupted at 33 %"
     assert compare(ROWS, folder=tmp_path, **SMALL).run["found_finished"] == 2
 
 
-KILLED = """
-import sys
-from fanin.lab import modes
-from fanin.cli import main
-modes.MODELS_IN_A_STACK = 2
-sys.exit(main(sys.argv[1:]))
-"""
 COMMAND = ["compare", "--data", "digits", "--seeds", "2", "--train", "200", "--test", "20"]
 COMMAND += ["--epochs", "1", "--initializers", *ROWS, "he_uniform"]
+MAIN = """
+import os, signal, sys
+from fanin.lab import checkpoint, modes, store
+from fanin.cli import main
+modes.MODELS_IN_A_STACK = 4
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+BETWEEN = """
+save = store.Store.save
+store.Store.save = lambda *arguments: (save(*arguments), kill())
+"""
+WITHIN = """
+checkpoint.EVERY = 0.0
+save = checkpoint.save_file
+def save_file(tensors, path):
+    save(tensors, path)
+    if len(tensors["losses"]) == 50:
+        kill()
+checkpoint.save_file = save_file
+"""
 
 
-def finished(folder: Path) -> int:
-    with sqlite3.connect(f"file:{folder / NAME}?mode=ro", uri=True) as base:
-        return int(base.execute("SELECT count(*) FROM trials").fetchone()[0])
+def started(folder: Path, killed: str = "") -> subprocess.CompletedProcess[str]:
+    code = f"{MAIN}{killed}\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, *COMMAND, "--out", str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == (-9 if killed else 0), done.stderr
+    return done
 
 
 def without_run(folder: Path) -> str:
@@ -213,24 +236,21 @@ def without_run(folder: Path) -> str:
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, *COMMAND, "--out"]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    folder = tmp_path / "killed"
-    process = subprocess.Popen(
-        [*command, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while not (folder / NAME).exists() or finished(folder) == 0:
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
-    assert 0 < finished(folder) < 8
-    subprocess.run([*command, str(folder)], check=True, capture_output=True)
-    facts = json.loads((folder / "results.json").read_text())["run"]
-    assert facts["found_finished"] + facts["trained"] == 8
-    assert 0 < facts["found_finished"] < 8
-    assert without_run(folder) == without_run(tmp_path / "whole")
-    assert (folder / "results.csv").read_bytes() == (tmp_path / "whole/results.csv").read_bytes()
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    started(whole)
+    started(killed, WITHIN)
+    # The state of step 49, and that of step 50, which was not whole: it stays under another name.
+    assert [path.name for path in killed.iterdir()] == ["unfinished"]
+    assert len(list((killed / "unfinished").iterdir())) == 2
+    went_on = started(killed, BETWEEN)
+    assert went_on.stderr.startswith("training 4 x 2 networks: 12 %, ")
+    started(killed)
+    facts = json.loads((killed / "results.json").read_text())["run"]
+    assert (facts["found_finished"], facts["trained"]) == (4, 4)
+    assert without_run(killed) == without_run(whole)
+    assert (killed / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
+    files = ["report.html", "results.csv", "results.json", NAME]
+    assert sorted(path.name for path in killed.iterdir()) == files
 
 
 def test_batches_depend_on_the_list_alone() -> None:

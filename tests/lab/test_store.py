@@ -108,10 +108,22 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path: Path) -> None:
     pages = store._base.execute("PRAGMA page_count").fetchone()[0]
     store._base.execute(f"PRAGMA max_page_count = {pages}")
     noise = np.random.default_rng(0).normal(size=50_000).astype(np.float32)
-    with pytest.raises(FaninError, match=r"full\). Finished trials are kept; make room"):
+    with pytest.raises(FaninError, match=r"full\). What was stored before is kept; make room"):
         store.save([(SPEC, "c", replace(TRIAL, losses=noise)), (SPEC, "d", TRIAL)])
     store.close()
     assert sorted(Store(path).load("abcd")) == ["a", "b"]
+
+
+def test_a_disk_that_is_full_at_the_first_trial_has_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: Store, trials: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Store, "_insert", full)
+    with pytest.raises(FaninError, match="disk is full"):
+        saved(tmp_path / "new" / "t.sqlite")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

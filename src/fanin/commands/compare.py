@@ -123,7 +123,8 @@ def _run(arguments: argparse.Namespace) -> None:
             progress=True,
         )
     except Unfinished as stop:
-        console.print(stop.comparison.table())
+        if stop.comparison.rows:
+            console.print(stop.comparison.table())
         raise
     console.print(comparison.table())
     console.print(verdict(comparison), markup=False, highlight=False)

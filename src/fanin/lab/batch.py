@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fanin.lab import models, modes, prepare
+from fanin.lab.checkpoint import Checkpoint
 from fanin.lab.method import Method
 from fanin.lab.setup import Setup, Spec
 from fanin.lab.signals import IMAGES, measure
@@ -73,8 +74,13 @@ def _count(trials: int, size: int) -> int:
     return 2 * math.ceil(count / 2) if size > 1 and trials >= ENOUGH_FOR_TWO else count
 
 
-def train_batch(batch: Batch, advance: Advance = lambda steps: None) -> list[Trial]:
-    """Build, initialize, measure and train the models of a batch: a function of the batch alone."""
+def train_batch(
+    batch: Batch, advance: Advance = lambda steps: None, checkpoint: Checkpoint | None = None
+) -> list[Trial]:
+    """Build, initialize, measure and train the models of a batch: a function of the batch alone.
+
+    With a checkpoint the training goes on where a killed one was.
+    """
     setup = batch.setup
     splits = [prepare.split_of(setup, spec.seed) for spec in batch.specs]
     built = prepare.initialized(batch.specs)
@@ -94,6 +100,7 @@ def train_batch(batch: Batch, advance: Advance = lambda steps: None) -> list[Tri
             stacked=batch.stacked,
             device=batch.device,
             advance=advance,
+            checkpoint=checkpoint,
         )
     return [replace(trial, signals=one) for trial, one in zip(trials, signals, strict=True)]
 

@@ -4,12 +4,13 @@ import importlib
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fanin.errors import FaninError
-from fanin.lab.batch import Advance, Batch, train_batch
+from fanin.lab.batch import Advance
 from fanin.lab.prepare import forget
-from fanin.lab.runner import Run
+from fanin.lab.runner import Job, Run
 from fanin.lab.stack import one_thread
 from fanin.lab.trial import Trial
 
@@ -18,25 +19,26 @@ def run_on(address: str) -> Run:
     """How to run batches on the cluster at an address; "local" starts one on this machine.
 
     A batch is one task on one CPU, and on a GPU where it asks for one. Workers need fanin, the
-    data and the factories at the same places. Raises FaninError where there is no such cluster.
+    data and the factories at the same places; those that have the working folder keep states
+    there. Raises FaninError where there is no such cluster.
     """
     ray = _ray()
 
-    def run(batches: Sequence[Batch], advance: Advance) -> Iterator[tuple[Batch, list[Trial]]]:
+    def run(jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[Job, list[Trial]]]:
         own = not ray.is_initialized()
         _connect(ray, address)
         try:
             task = ray.remote(num_cpus=1, max_retries=2)(_train)
             waiting = {
-                task.options(num_gpus=int(batch.device == "cuda")).remote(batch, os.getcwd()): batch
-                for batch in batches
+                task.options(num_gpus=int(job.batch.device == "cuda")).remote(job, os.getcwd()): job
+                for job in jobs
             }
             while waiting:
                 (ready, *_), _ = ray.wait(list(waiting))
-                batch = waiting.pop(ready)
+                job = waiting.pop(ready)
                 trials = _result(ray, ready)
-                advance(batch.steps)
-                yield batch, trials
+                advance(job.batch.steps)
+                yield job, trials
         finally:
             if own:
                 ray.shutdown()
@@ -44,12 +46,14 @@ def run_on(address: str) -> Run:
     return run
 
 
-def _train(batch: Batch, folder: str) -> list[Trial]:
+def _train(job: Job, folder: str) -> list[Trial]:
     if os.path.isdir(folder):  # where the user's files and factories are, if they are here
         os.chdir(folder)
+    else:
+        job = replace(job, state=None)
     forget()  # the process may have lived through a change of the data
     with one_thread():
-        return train_batch(batch)
+        return job.train()
 
 
 def _ray() -> Any:

@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from fanin.errors import FaninError, suggestion
-from fanin.lab import prepare, rates, report, summary
+from fanin.lab import checkpoint, prepare, rates, report, summary
 from fanin.lab.batch import Advance, schedule
 from fanin.lab.cluster import run_on
 from fanin.lab.dataset import Dataset
@@ -75,7 +75,8 @@ class Comparison:
     """All rows of a comparison, with what is needed to read and to repeat it.
 
     `guess` is the loss of guessing, `how` says how trials were trained together, and `run` what
-    belongs to this run alone: its time, its host, what it found finished.
+    belongs to this run alone: its time, its host, what it found finished. `done` is the share of
+    all training steps that were taken, below 1 where Ctrl-C ended the run.
     """
 
     settings: Settings
@@ -87,6 +88,7 @@ class Comparison:
     run: Mapping[str, Any]
     how: tuple[str, ...] = ()
     depths: tuple[DepthRow, ...] = ()
+    done: float = 1.0
 
     @cached_property
     def scores(self) -> Family:
@@ -124,10 +126,13 @@ class Comparison:
 
 
 class Unfinished(KeyboardInterrupt):
-    """Ctrl-C. `comparison` holds the trials so far, those in training cut short."""
+    """Ctrl-C. `comparison` holds the trials so far, those in training cut short.
 
-    def __init__(self, comparison: Comparison) -> None:
-        super().__init__()
+    As text it says how far the run got and what of it is stored.
+    """
+
+    def __init__(self, comparison: Comparison, stored: str) -> None:
+        super().__init__(f"interrupted at {summary.share(comparison.done)}: {stored}")
         self.comparison = comparison
 
 
@@ -146,7 +151,8 @@ def compare(
     Args:
         initializers: names (`he_normal`), expressions (`uniform(-0.5, 0.5)`), recipes (`auto`,
             `torch`, `lsuv`), `glorot_then_he`, and files of plans (`plan.toml`).
-        folder: where finished trials are kept, and found by the next run; None for memory.
+        folder: where finished trials and the state of those in training are kept, and found by
+            the next run; None for memory.
         fresh: forget the trials that the folder has.
         workers: processes that train on this machine's CPUs; the numbers do not depend on it.
         ray: the address of a Ray cluster that trains; "local" starts one.
@@ -176,7 +182,7 @@ class _Work:
         self.start = time.perf_counter()
         self.found: dict[Spec, Trial] = {}
         self.notes: dict[str, None] = {}
-        self.reused = 0
+        self.reused = self.steps = 0
         self.store: Store | None = None
         prepare.forget()
         for name in settings.initializers:
@@ -186,26 +192,42 @@ class _Work:
     def run(self, show: bool) -> Comparison:
         settings = self.settings
         tuning = rates.tuning_specs(settings)
-        planned = [*tuning, *self._specs(rates.choose(settings, {}))]
+        planned = list(dict.fromkeys([*tuning, *self._specs(rates.choose(settings, {}))]))
+        total = sum(spec.setup.steps for spec in planned)
         bar: AbstractContextManager[Callable[[int], object]] = nullcontext(lambda steps: None)
         if show:
             label = f"training {len(settings.initializers)} x {settings.seeds} networks"
-            bar = progress_bar(label, sum(spec.setup.steps for spec in dict.fromkeys(planned)))
-        with bar as advance:
-            chosen = rates.choose(settings, self._train(tuning, advance) if tuning else {})
-            specs = self._specs(chosen)
+            bar = progress_bar(label, total)
+        chosen = rates.choose(settings, {})
+        with bar as shown:
+
+            def advance(steps: int) -> None:
+                self.steps += steps
+                shown(steps)
+
             try:
-                self._train(specs, advance)
+                chosen = rates.choose(settings, self._train(tuning, advance) if tuning else {})
+                self._train(self._specs(chosen), advance)
             except Interrupted as stop:
-                self.found |= stop.found
-                comparison = self._summarized(chosen)
-                if not comparison.rows:
-                    raise
-                raise Unfinished(comparison) from None
+                self.found |= stop.finished
+                stored = self._stored(len(planned))
+                self.found |= stop.cut_short
+                comparison = replace(self._summarized(chosen), done=self.steps / total)
+                raise Unfinished(comparison, stored) from None
             finally:
                 if self.store is not None:
                     self.store.close()
         return self._summarized(chosen)
+
+    def _stored(self, planned: int) -> str:
+        """What is on disk of an interrupted run."""
+        states = 0 if self.path is None else checkpoint.count(self.path.parent)
+        if self.path is None or not (self.found or states):
+            return "nothing is stored"
+        kept = f"{len(self.found)} of {planned} trials"
+        if states:
+            kept += f" and the state of {states} batch{'es'[: 2 * (states > 1)]} in training"
+        return f"{kept} are kept in {self.path.parent}; the same command goes on from there"
 
     def _specs(self, chosen: Mapping[str, Rate]) -> list[Spec]:
         settings = self.settings
@@ -224,6 +246,7 @@ class _Work:
         if self.store is None:  # only now: bad input leaves an old file as it is
             if self.fresh and self.path is not None:
                 Store.remove(self.path)
+                checkpoint.forget(self.path.parent)
             self.store = Store(self.path)
         self.notes |= {f"{setup.model}: {note}": None for setup, note in plan.notes.items()}
         done, reused = run_trials(plan, self.store, self.run_batches, advance)

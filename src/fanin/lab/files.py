@@ -18,7 +18,7 @@ def check_folder(name: str | Path) -> None:
         with tempfile.TemporaryFile(dir=_nearest(folder)):
             pass
     except (OSError, ValueError) as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
 
 
 def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
@@ -30,7 +30,7 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
             for place, text in zip(temporary, contents.values(), strict=True):
                 place.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     return final
 
 
@@ -43,6 +43,9 @@ def _nearest(folder: Path) -> Path:
     return folder
 
 
-def _unwritable(folder: Path, error: Exception) -> FaninError:
+def unwritable(folder: Path, error: Exception) -> FaninError:
+    """What to say where a folder cannot be written."""
     reason = getattr(error, "strerror", None) or error
-    return FaninError(f"the folder {folder} cannot be written ({reason}). Choose another one.")
+    return FaninError(
+        f"the folder {folder} cannot be written ({reason}). Make room, or choose another one."
+    )

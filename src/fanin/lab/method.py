@@ -58,3 +58,24 @@ class Method:
         kind, options = _OPTIMIZERS[self.optimizer_name]
         made: torch.optim.Optimizer = kind(list(groups), lr=0.0, fused=True, **options)
         return made
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The tensors that an optimizer keeps, by names that `restore_optimizer` reads."""
+    return {
+        f"optimizer/{index}/{name}": value
+        for index, kept in optimizer.state_dict()["state"].items()
+        for name, value in kept.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Give an optimizer the tensors that another one of the same parameters kept."""
+    content = optimizer.state_dict()
+    content["state"] = {}
+    for key, value in state.items():
+        if key.startswith("optimizer/"):
+            _, index, name = key.split("/", 2)
+            content["state"].setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(content)

@@ -1,5 +1,6 @@
 """Progress of long work on stderr: a bar in a terminal, plain lines everywhere else."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,29 +9,61 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
 LINES = 10
+EVERY = 20.0  # seconds: the longest silence
+AT_ONCE = 20  # a larger share of the work than one in so many was not done since the last call
 
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield `advance(n)`, which is called until its arguments add up to `total`."""
+    """Yield `advance(n)`, which is called until its arguments add up to `total`.
+
+    Without a terminal there is a line at each tenth of the work, and one every 20 seconds.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _lines(console, label, total)
+        with _Lines(console, label, total) as lines:
+            yield lines.advance
         return
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console) as bar:
         task = bar.add_task(label, total=total)
         yield lambda steps: bar.advance(task, steps)
 
 
-def _lines(console: Console, label: str, total: int) -> Callable[[int], None]:
-    start = time.monotonic()
-    done = 0
+class _Lines:
+    """Prints lines, also while no step ends: a thread of its own sees to the silence."""
 
-    def advance(steps: int) -> None:
-        nonlocal done
-        before, done = done * LINES // total, done + steps
-        if done * LINES // total > before:
-            elapsed = time.monotonic() - start
-            console.print(f"{label}: {100 * done // total} %, {elapsed:.0f} s", highlight=False)
+    def __init__(self, console: Console, label: str, total: int) -> None:
+        self.console, self.label, self.total = console, label, total
+        self.start = time.monotonic()
+        self.done = self.found = 0
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._break_silence, daemon=True)
 
-    return advance
+    def __enter__(self) -> "_Lines":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def advance(self, steps: int) -> None:
+        with self._lock:
+            if AT_ONCE * steps > self.total:  # found finished: they say nothing of the speed
+                self.found += steps
+            before, self.done = self.done * LINES // self.total, self.done + steps
+            if self.done * LINES // self.total > before:
+                self._print()
+
+    def _break_silence(self) -> None:
+        while not self._over.wait(EVERY):
+            with self._lock:
+                self._print()
+
+    def _print(self) -> None:
+        elapsed = time.monotonic() - self.start
+        text = f"{self.label}: {100 * self.done // self.total} %, {elapsed:.0f} s"
+        trained = self.done - self.found
+        if trained > 0 and self.done < self.total:
+            text += f", about {elapsed * (self.total - self.done) / trained:.0f} s more"
+        self.console.print(text, highlight=False, soft_wrap=True)

@@ -1,21 +1,44 @@
 """One function that runs a list of trials and stores them."""
 
 import functools
+import hashlib
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fanin.lab.batch import Advance, Batch, Schedule, train_batch
+from fanin.lab.checkpoint import COUNTER, FOLDER, SUFFIX, Checkpoint
+from fanin.lab.files import unwritable
 from fanin.lab.prepare import forget, key_of
 from fanin.lab.setup import Spec
 from fanin.lab.stack import one_thread
 from fanin.lab.store import Store
 from fanin.lab.trial import Stopped, Trial
 
-# How batches are run: it yields each with its trials, in any order, as they finish.
-Run = Callable[[Sequence[Batch], Advance], Iterator[tuple[Batch, list[Trial]]]]
+
+@dataclass(frozen=True)
+class Job:
+    """A batch to train, and where it keeps its state meanwhile; None: nowhere."""
+
+    batch: Batch
+    state: Path | None = None
+
+    def train(self, advance: Advance = lambda steps: None) -> list[Trial]:
+        """The batch's trials, from the state that a killed run left."""
+        checkpoint = None if self.state is None else Checkpoint(self.state)
+        return train_batch(self.batch, advance, checkpoint)
+
+
+# How jobs are run: it yields each with its trials, in any order, as they finish.
+Run = Callable[[Sequence[Job], Advance], Iterator[tuple[Job, list[Trial]]]]
 WORTH_A_PROCESS = 20_000  # training steps: some seconds of work, as long as a start takes
 
 
@@ -27,8 +50,9 @@ def run_trials(
 ) -> tuple[dict[Spec, Trial], int]:
     """Train what the store does not have, and store every batch when it is finished.
 
-    Returns all trials of the schedule, and how many of them were in the store. Raises Stopped,
-    with what is finished so far and what was cut short, where Ctrl-C ends it.
+    Batches in training keep their state beside the store's file. Returns all trials of the
+    schedule, and how many of them were in the store. Raises Interrupted, with what is finished so
+    far and what was cut short, where Ctrl-C ends it.
     """
     keys = {spec: key_of(spec, batch.device) for batch in plan.batches for spec in batch.specs}
     stored = store.load(keys.values())
@@ -39,52 +63,117 @@ def run_trials(
         left = tuple(spec for spec in batch.specs if spec not in done)
         advance((len(batch.specs) - len(left)) * batch.setup.steps)
         if left:
-            missing.append(replace(batch, specs=left))
+            state = _state(store, batch, [keys[spec] for spec in left])
+            missing.append(Job(replace(batch, specs=left), state))
+        else:  # killed between storing the trials and forgetting the state
+            _forget(_state(store, batch, [keys[spec] for spec in batch.specs]))
     try:
         with one_thread():
-            for batch, trials in (run or run_here)(missing, advance):
-                new = dict(zip(batch.specs, trials, strict=True))
+            for job, trials in (run or run_here)(missing, advance):
+                new = dict(zip(job.batch.specs, trials, strict=True))
                 store.save([(spec, keys[spec], trial) for spec, trial in new.items()])
                 done |= new
+                _forget(job.state)
     except KeyboardInterrupt as stop:
-        raise Interrupted(done | (stop.found if isinstance(stop, Interrupted) else {})) from None
+        cut_short = stop.cut_short if isinstance(stop, Interrupted) else {}
+        raise Interrupted(done, cut_short) from None
     return done, reused
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C. `found` has the trials so far; those in training are cut short."""
+def _state(store: Store, batch: Batch, keys: Sequence[str]) -> Path | None:
+    """The file of a batch's state: named by all that decides its trials, and their order."""
+    if store.path is None:
+        return None
+    words = "\n".join(["stacked" if batch.stacked else "alone", *keys])
+    name = hashlib.sha256(words.encode()).hexdigest()[:32]
+    return store.path.parent / FOLDER / f"{name}{SUFFIX}"
 
-    def __init__(self, found: dict[Spec, Trial]) -> None:
+
+def _forget(state: Path | None) -> None:
+    if state is not None:
+        Checkpoint(state).remove()
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: the trials that are finished, and those in training, cut short."""
+
+    def __init__(self, finished: dict[Spec, Trial], cut_short: dict[Spec, Trial]) -> None:
         super().__init__()
-        self.found = found
+        self.finished, self.cut_short = finished, cut_short
 
 
 def run_on_cores(workers: int) -> Run:
     """How to run batches in so many processes of this machine, where it is worth starting them."""
 
-    def run(batches: Sequence[Batch], advance: Advance) -> Iterator[tuple[Batch, list[Trial]]]:
-        count = min(workers, len(batches))
-        on_cpu = all(batch.device == "cpu" for batch in batches)
-        if count < 2 or not on_cpu or sum(batch.steps for batch in batches) < WORTH_A_PROCESS:
-            yield from run_here(batches, advance)
+    def run(jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[Job, list[Trial]]]:
+        count = min(workers, len(jobs))
+        on_cpu = all(job.batch.device == "cpu" for job in jobs)
+        if count < 2 or not on_cpu or sum(job.batch.steps for job in jobs) < WORTH_A_PROCESS:
+            yield from run_here(jobs, advance)
             return
         from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch=count)
-        for index, trials in pool(
-            delayed(_numbered)(index, batch, os.getpid()) for index, batch in enumerate(batches)
-        ):
-            advance(batches[index].steps)
-            yield batches[index], trials
+        with _steps_of_others(jobs, advance) as counters:
+            for index, trials in pool(
+                delayed(_numbered)(index, job, counter, os.getpid())
+                for index, (job, counter) in enumerate(zip(jobs, counters, strict=True))
+            ):
+                yield jobs[index], trials
 
     return run
 
 
-def _numbered(index: int, batch: Batch, parent: int) -> tuple[int, list[Trial]]:
+@contextmanager
+def _steps_of_others(jobs: Sequence[Job], advance: Advance) -> Iterator[list[Path]]:
+    """Tell `advance` of the steps of other processes: each counts in a file of those yielded."""
+    over = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="fanin-steps-") as other:
+        paths = [
+            (job.state or Path(other, str(index))).with_suffix(COUNTER)
+            for index, job in enumerate(jobs)
+        ]
+        counts = [_counter(path) for path in paths]
+
+        def watch() -> None:
+            told = 0
+            while True:
+                is_over = over.wait(0.5)
+                now = sum(int(count[0]) for count in counts)
+                advance(now - told)
+                told = now
+                if is_over:
+                    return
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield paths
+        finally:
+            over.set()
+            thread.join()
+
+
+def _counter(path: Path) -> NDArray[np.int64]:
+    """A number that processes share: 0, in a new file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(8))
+        return np.memmap(path, np.int64, "r+", shape=(1,))
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+def _numbered(index: int, job: Job, counter: Path, parent: int) -> tuple[int, list[Trial]]:
     _watch(parent)
     forget()  # the process may have lived through a change of the data
+    count = np.memmap(counter, np.int64, "r+", shape=(1,))
+
+    def advance(steps: int) -> None:
+        count[0] += steps
+
     with one_thread():
-        return index, train_batch(batch)
+        return index, job.train(advance)
 
 
 @functools.cache
@@ -99,10 +188,11 @@ def _watch(parent: int) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def run_here(batches: Sequence[Batch], advance: Advance) -> Iterator[tuple[Batch, list[Trial]]]:
+def run_here(jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[Job, list[Trial]]]:
     """Train batches one after another in this process."""
-    for batch in batches:
+    for job in jobs:
         try:
-            yield batch, train_batch(batch, advance)
+            yield job, job.train(advance)
         except Stopped as stop:
-            raise Interrupted(dict(zip(batch.specs, stop.trials, strict=True))) from None
+            found = dict(zip(job.batch.specs, stop.trials, strict=True))
+            raise Interrupted({}, found) from None

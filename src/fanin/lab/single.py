@@ -1,11 +1,11 @@
 """One model, trained by plain torch: for models that vmap cannot stack."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from fanin.lab.method import Method
+from fanin.lab.method import Method, optimizer_state, restore_optimizer
 
 
 class Single:
@@ -46,6 +46,22 @@ class Single:
         finally:
             self.model.train()
         return outputs
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next steps depend on, by name."""
+        models = {f"model/{name}": value for name, value in self._tensors()}
+        return models | optimizer_state(self._optimizer)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the state of another one of the same models."""
+        with torch.no_grad():
+            for name, value in self._tensors():
+                value.copy_(state[f"model/{name}"])
+        restore_optimizer(self._optimizer, state)
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.model.named_parameters()
+        yield from self.model.named_buffers()
 
     def _backward(self, images: Tensor, targets: Tensor) -> Tensor:
         self._optimizer.zero_grad()

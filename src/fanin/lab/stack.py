@@ -5,7 +5,7 @@ step of 72 models takes about as long as ten steps of one.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from fanin.lab.method import Method
+from fanin.lab.method import Method, optimizer_state, restore_optimizer
 
 
 @contextmanager
@@ -90,6 +90,21 @@ class Stack:
         finally:
             self.shell.train()
         return outputs
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next steps depend on, by name."""
+        models = {f"model/{name}": value for name, value in self._tensors()}
+        return models | optimizer_state(self._optimizer)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the state of another one of the same models."""
+        with torch.no_grad():
+            for name, value in self._tensors():
+                value.copy_(state[f"model/{name}"])
+        restore_optimizer(self._optimizer, state)
+
+    def _tensors(self) -> Iterable[tuple[str, Tensor]]:
+        return (self.parameters | self.buffers).items()
 
     def _loss(
         self,

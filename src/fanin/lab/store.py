@@ -4,7 +4,8 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,8 +105,13 @@ class Store:
     def _save(self, trials: Sequence[tuple[Spec, str, Trial]]) -> None:
         if self._base is None:
             assert self.path is not None
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._open()
+            with _nothing_half_made(self.path):
+                self._open()
+                self._insert(trials)
+        else:
+            self._insert(trials)
+
+    def _insert(self, trials: Sequence[tuple[Spec, str, Trial]]) -> None:
         assert self._base is not None
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [_row(spec, key, trial, finished) for spec, key, trial in trials]
@@ -118,8 +124,8 @@ class Store:
             return work()
         except sqlite3.OperationalError as error:  # a full disk, a lock, a folder without rights
             raise FaninError(
-                f"{self.path} cannot be used ({error}). Finished trials are kept; make room or "
-                "choose another folder, then run the same command again."
+                f"{self.path} cannot be used ({error}). What was stored before is kept; make room "
+                "or choose another folder, then run the same command again."
             ) from error
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError, zlib.error) as error:
             if isinstance(error, FaninError):
@@ -128,6 +134,21 @@ class Store:
             raise FaninError(f"{self.path} is damaged ({reason}). {_WAYS_OUT}") from error
         except OSError as error:
             raise FaninError(f"{self.path} cannot be written ({error.strerror}).") from error
+
+
+@contextmanager
+def _nothing_half_made(path: Path) -> Iterator[None]:
+    """Make the file's folder; if the block fails, neither is there that was not there before."""
+    is_new = not path.parent.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        Store.remove(path)
+        if is_new:
+            with suppress(OSError):
+                path.parent.rmdir()
+        raise
 
 
 _WAYS_OUT = "Move it away, or start anew with --fresh."

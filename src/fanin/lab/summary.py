@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -50,6 +51,11 @@ def mark(comparison: Comparison, row: Row) -> str:
     if family.baseline:
         return BETTER if row.name in family.better else WORSE if row.name in family.worse else ALIKE
     return ALIKE if row.name in family.alike else ""
+
+
+def share(done: float) -> str:
+    """How far a run got: `30 %`."""
+    return f"{math.floor(100 * done)} %"
 
 
 def _rates_vary(comparison: Comparison) -> bool:
@@ -138,7 +144,8 @@ def table(comparison: Comparison) -> Table:
     """The result as a table for the terminal, of at most 80 columns if names allow."""
     # Text, not str: what users wrote is never read as markup.
     caption = Text("\n".join(notes(comparison)))
-    result = Table(caption=caption, caption_justify="left")
+    title = None if comparison.done == 1 else f"interrupted at {share(comparison.done)}"
+    result = Table(title=title, caption=caption, caption_justify="left")
     names = headers(comparison)
     narrow = len(names) > 5
     for name in names:

@@ -1,7 +1,8 @@
 """A trial: one network trained from one seed, and what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fanin.lab import losses as lab_losses
+from fanin.lab.checkpoint import Checkpoint
 from fanin.lab.dataset import Dataset, Split
 from fanin.lab.method import Method
 from fanin.lab.setup import Setup
@@ -84,10 +86,13 @@ def train(
     stacked: bool = True,
     device: str = "cpu",
     advance: Callable[[int], object] = lambda steps: None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Trial]:
     """Train all models together, each on its own split; `advance` hears of the steps taken.
 
-    `stacked` False takes one model alone. Raises Stopped where Ctrl-C ends it.
+    `stacked` False takes one model alone. With a checkpoint the training goes on from the state
+    that it has, to the same bits, and leaves its own there again and again. Raises Stopped where
+    Ctrl-C ends it.
     """
     kind = Stack if stacked else Single
     trainer = kind(models, rates, Method.of(setup), device)
@@ -105,18 +110,58 @@ def train(
 
     losses: list[Tensor] = []
     scores: list[list[float]] = []
+    state = None if checkpoint is None else checkpoint.load()
+    if state is not None and _fits(trainer, state):
+        losses, scores = _restored(trainer, state, device)
+        advance(len(models) * len(losses))
     try:
-        for epoch in orders.unbind(dim=1):
-            for batch in epoch.split(setup.batch_size, dim=1):  # type: ignore[no-untyped-call]
-                losses.append(trainer.step(images[batch], targets[batch]))
-                advance(len(models))
-                if len(losses) in setup.checkpoints:
-                    scores.append(test())
+        for batch in _batches(orders, setup.batch_size, first=len(losses)):
+            losses.append(trainer.step(images[batch], targets[batch]))
+            advance(len(models))
+            if len(losses) in setup.checkpoints:
+                scores.append(test())
+            if checkpoint is not None and checkpoint.is_due:
+                checkpoint.save(_state(trainer, losses, scores, device))
     except KeyboardInterrupt:
         if len(losses) < setup.window:
             raise
         raise Stopped(_judged(losses, [*scores, test()], splits, data, setup)) from None
     return _judged(losses, scores, splits, data, setup)
+
+
+def _batches(orders: Tensor, size: int, first: int) -> Iterator[Tensor]:
+    """Indices (models, batch) of every step from `first` on, of orders (models, epochs, train)."""
+    every = (batch for epoch in orders.unbind(dim=1) for batch in epoch.split(size, dim=1))  # type: ignore[no-untyped-call]
+    return islice(every, first, None)
+
+
+def _state(
+    trainer: Stack | Single, losses: list[Tensor], scores: list[list[float]], device: str
+) -> dict[str, Tensor]:
+    """All that the rest of a training depends on, and what it has come to so far."""
+    chance = {"chance/cpu": torch.get_rng_state()}
+    if device == "cuda":
+        chance["chance/cuda"] = torch.cuda.get_rng_state()
+    found = {"losses": torch.stack(losses), "scores": torch.tensor(scores, dtype=torch.float64)}
+    return trainer.state() | chance | found
+
+
+def _fits(trainer: Stack | Single, state: Mapping[str, Tensor]) -> bool:
+    """Whether it is of such models: a factory may import what has changed since."""
+    own = {name: (value.shape, value.dtype) for name, value in trainer.state().items()}
+    held = {name: (value.shape, value.dtype) for name, value in state.items()}
+    return all(held.get(name) == kind for name, kind in own.items())
+
+
+def _restored(
+    trainer: Stack | Single, state: Mapping[str, Tensor], device: str
+) -> tuple[list[Tensor], list[list[float]]]:
+    """Give a trainer its state back; returns the losses and the scores so far."""
+    trainer.restore(state)
+    torch.set_rng_state(state["chance/cpu"])
+    if device == "cuda":
+        torch.cuda.set_rng_state(state["chance/cuda"])
+    return list(state["losses"].to(device)), state["scores"].tolist()
 
 
 def _outputs(trainer: Stack | Single, index: int, images: Tensor) -> Tensor:
