@@ -104,5 +104,5 @@ def test_csv_has_a_line_for_every_trial(make: Make) -> None:
 def test_the_page_says_how_it_was_tested(make: Make) -> None:
     page = " ".join(report.html(make({"a": [0.9, 0.8], "b": [0.5, 0.4]})).split())
     assert "Alpha 0.05; 2 seeds" in page
-    assert "9999 bootstrap resamples" in page
+    assert "0 is outside exactly where a difference is found" in page
     assert "fanin compare --initializers a b --seeds 2" in page

@@ -1,19 +1,16 @@
 import math
-from itertools import product
 
 import numpy as np
 import pytest
 
+from fanin.lab.signflip import sign_flip
 from fanin.lab.statistics import (
     ALPHA,
-    Difference,
-    Interval,
     detectable,
     difference,
-    holm,
     mean_interval,
     pairs_needed,
-    sign_flip,
+    share_interval,
     smallest_p,
 )
 
@@ -39,49 +36,61 @@ def test_one_value_has_no_interval() -> None:
     assert math.isnan(interval.high)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_sign_flip_test_enumerates_all_flips(seed: int) -> None:
-    gaps = np.random.default_rng(seed).normal(0.5, size=7).round(1)
-    means = [abs(np.mean(gaps * signs)) for signs in product((1, -1), repeat=7)]
-    expected = np.mean(np.array(means) >= abs(gaps.mean()) - 1e-12)
-    assert sign_flip(gaps) == pytest.approx(expected, abs=1e-12)
+@pytest.mark.parametrize(
+    "values", [[0.9, 0.92], [0.5, 0.0], [1.0, 1.0, 0.99], [0.1, 0.9], [0.0, 1e-3], [1.0] * 3]
+)
+def test_the_interval_of_a_share_holds_shares_alone(values: list[float]) -> None:
+    interval = share_interval(values)
+    assert interval.mean == np.mean(values)
+    assert 0 <= interval.low <= interval.mean <= interval.high <= 1
+    assert (interval.low < interval.high) == (len(set(values)) > 1)
 
 
-def test_sign_flip_of_little() -> None:
-    assert sign_flip(np.zeros(5)) == 1
-    assert sign_flip(np.ones(1)) == 1
-    assert sign_flip(np.arange(1, 9) / 8) == 2 / 2**8
-    assert sign_flip(np.arange(1, 21) / 20) == smallest_p(20, 1) == 1 / 10_000
+def test_the_interval_of_a_share_by_hand() -> None:
+    # t(0.975, 1) = 12.7062, error 0.01; logit(0.91) = 2.31363, on its scale 0.91 * 0.09.
+    interval = share_interval([0.9, 0.92])
+    half = 12.7062 * 0.01 / (0.91 * 0.09)
+    expected = [1 / (1 + math.exp(-2.313635 + sign * half)) for sign in (1, -1)]
+    assert [interval.low, interval.high] == pytest.approx(expected, rel=1e-4)
+    assert math.isnan(share_interval([0.5]).low)
 
 
-def test_the_sign_flip_test_errs_as_often_as_it_says() -> None:
-    # 1000 samples of 6 pairs: p <= 0.0625 has exactly that chance under the null. Fixed seed;
-    # a faultless test fails outside 4 standard errors once in 16000.
-    generator = np.random.default_rng(1)
-    rejected = np.mean([sign_flip(generator.normal(size=6)) <= 0.0625 for _ in range(1000)])
-    assert rejected == pytest.approx(0.0625, abs=4 * math.sqrt(0.0625 * 0.9375 / 1000))
-
-
-def given(p: float) -> Difference:
-    return Difference("a", "b", Interval(0, 0, 0), p, p, 1.0)
-
-
-def test_holm_is_the_papers_step_down() -> None:
-    adjusted = holm([given(p) for p in (0.01, 0.04, 0.03, 0.005)])
-    assert [one.p_holm for one in adjusted] == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert [one.found for one in adjusted] == [True, False, False, True]
-    assert holm([given(0.9), given(0.8)])[0].p_holm == 1
-    assert holm([]) == []
+@pytest.mark.parametrize(("a", "b"), [(30, 2), (90, 10), (2, 2)])
+def test_the_interval_of_a_share_covers_as_often_as_it_says(a: float, b: float) -> None:
+    # 4000 samples of 8 seeds each, beta distributed. Measured: 94.8 to 95.6 %. Fixed seed.
+    generator = np.random.default_rng(0)
+    intervals = [share_interval(generator.beta(a, b, size=8).tolist()) for _ in range(4000)]
+    covered = np.mean([interval.low <= a / (a + b) <= interval.high for interval in intervals])
+    assert covered == pytest.approx(0.95, abs=0.015)
 
 
 def test_a_paired_difference() -> None:
     first, second = [0.9, 0.8, 0.85, 0.95, 0.9, 0.8], [0.8, 0.75, 0.7, 0.8, 0.85, 0.75]
     found = difference(("a", first), ("b", second), family=1)
     assert found.interval.mean == pytest.approx(0.55 / 6)
-    assert 0.05 <= found.interval.low < found.interval.mean < found.interval.high <= 0.15
-    assert found.p == 2 / 64
+    # With 6 pairs, 0.05 of 64 flips refutes what lies beyond the smallest or the largest gap.
+    assert found.interval.low == pytest.approx(0.05)
+    assert found.interval.high == pytest.approx(0.15)
+    assert found.p == found.p_adjusted == 2 / 64
     assert found.found
     assert found == difference(("a", first), ("b", second), family=1)  # a fixed seed
+    two = difference(("a", first), ("b", second), family=2)
+    assert (two.p, two.p_adjusted, two.found) == (2 / 64, 4 / 64, False)
+    assert (two.interval.low, two.interval.high) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("family", [1, 3, 45])
+def test_zero_is_outside_the_bounds_exactly_where_a_difference_is_found(family: int) -> None:
+    # Accuracies on 100 images, which have many ties. About a third are found.
+    generator, found = np.random.default_rng(family), 0
+    for _ in range(60):
+        pairs = int(generator.integers(5, 16))
+        gaps = generator.normal(generator.choice([0, 6]), 5, size=pairs).round() / 100
+        one = difference(("a", 0.5 + gaps), ("b", [0.5] * pairs), family)
+        assert one.found == (not one.interval.low <= 0 <= one.interval.high)
+        assert one.interval.low <= one.interval.mean <= one.interval.high
+        found += one.found
+    assert 3 < found < 57
 
 
 @pytest.mark.parametrize(("family", "pairs"), [(1, 6), (6, 8), (10, 9), (36, 11)])
@@ -95,6 +104,6 @@ def test_with_fewer_pairs_nothing_can_be_found(family: int, pairs: int) -> None:
 def test_the_detectable_effect_is_found_four_times_in_five() -> None:
     # 1000 samples of 10 pairs. The sign-flip test stays a little below the t-test's power.
     effect, generator = detectable(10, 1), np.random.default_rng(2)
-    found = [sign_flip(generator.normal(effect, size=10)) <= ALPHA for _ in range(1000)]
+    found = [sign_flip(generator.normal(effect, size=10), ALPHA).p <= ALPHA for _ in range(1000)]
     assert np.mean(found) == pytest.approx(0.8, abs=0.05)
     assert detectable(10, 6) > effect > detectable(20, 1)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -26,9 +26,10 @@ from fanin.lab.rates import Rate
 from fanin.lab.runner import Interrupted, Run, run_on_cores, run_trials
 from fanin.lab.settings import Settings
 from fanin.lab.setup import Spec
-from fanin.lab.statistics import Interval, mean_interval
+from fanin.lab.statistics import Interval, share_interval
 from fanin.lab.store import NAME, Store
 from fanin.lab.trial import Trial
+from fanin.lab.wording import share
 
 TARGET = 0.5  # of cross-entropy; of the quadratic loss it is this share of guessing
 
@@ -45,7 +46,7 @@ class Row:
     @cached_property
     def score(self) -> Interval:
         """Mean test score over all trials, the failed ones included."""
-        return mean_interval([trial.score for trial in self.trials])
+        return share_interval([trial.score for trial in self.trials])
 
     @property
     def failed(self) -> int:
@@ -65,9 +66,13 @@ class Row:
         return [step for step in steps if step is not None]
 
     @property
-    def median_steps(self) -> float | None:
-        """Median steps to the target loss; None where no trial reached it."""
-        return median(self.steps_to_target) if self.steps_to_target else None
+    def mean_steps(self) -> float | None:
+        """Mean steps to the target loss, all steps for a trial that did not reach it.
+
+        None where none did.
+        """
+        steps = [trial.steps_to(self.target) or len(trial.losses) for trial in self.trials]
+        return fmean(steps) if self.steps_to_target else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +137,7 @@ class Unfinished(KeyboardInterrupt):
     """
 
     def __init__(self, comparison: Comparison, stored: str) -> None:
-        super().__init__(f"interrupted at {summary.share(comparison.done)}: {stored}")
+        super().__init__(f"interrupted at {share(comparison.done)}: {stored}")
         self.comparison = comparison
 
 

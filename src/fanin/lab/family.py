@@ -24,7 +24,7 @@ class Family:
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """All comparisons, over the seeds that both rows have, corrected by Holm."""
+        """All comparisons, over the seeds that both rows have, corrected for their number."""
         pairs = list(combinations(self.values, 2))
         if self.baseline is not None:
             pairs = [(name, self.baseline) for name in self.values if name != self.baseline]
@@ -34,7 +34,7 @@ class Family:
             first, second = ([self.values[name][seed] for seed in seeds] for name in (one, two))
             if seeds:
                 made.append(statistics.difference((one, first), (two, second), len(pairs)))
-        return statistics.holm(made)
+        return made
 
     @cached_property
     def best(self) -> str:
@@ -66,6 +66,13 @@ class Family:
     def worse(self) -> list[str]:
         """The rows found worse than the center."""
         return [name for name in self.values if self._found(name) and not self._is_better(name)]
+
+    @cached_property
+    def leaders(self) -> list[str]:
+        """The best row and those not told apart from it, where the test tells some rows from it."""
+        if self.baseline is not None or not self.worse:
+            return []
+        return [name for name in self.values if name == self.best or name in self.alike]
 
     @property
     def pairs(self) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fanin.lab import figures, statistics, summary, wording
+from fanin.lab import figures, signflip, statistics, summary, wording
 from fanin.lab.verdict import verdict
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fanin.lab.depth import DepthRow
     from fanin.lab.family import Family
     from fanin.lab.trial import Trial
-DIFFERENCE_HEADERS = ("rows", "difference", "95 % interval", "p", "would be found", "found")
+DIFFERENCE_HEADERS = ("rows", "difference", "95 % bounds", "p", "would be found", "found")
 
 
 def html(comparison: Comparison) -> str:
@@ -43,6 +43,7 @@ def html(comparison: Comparison) -> str:
         difference_headers=DIFFERENCE_HEADERS,
         tried=[row for row in rows if row.rate.tried],
         statistics=statistics,
+        signflip=signflip,
         dots=Markup(figures.score_dots(comparison)),
         curves=panels(figures.loss_curves(comparison)),
         signals=panels(figures.signal_panels(comparison)),
@@ -57,13 +58,13 @@ def _differences(comparison: Comparison) -> list[tuple[str, ...]]:
     shown: list[tuple[str, ...]] = []
     for one in comparison.scores.differences:
         found = "yes" if one.found else "no"
-        could = "none" if math.isinf(one.detectable) else wording.score(comparison, one.detectable)
+        could = "none" if math.isinf(one.detectable) else wording.gap(comparison, one.detectable)
         shown.append(
             (
                 f"{one.first} - {one.second}",
-                wording.score(comparison, one.interval.mean),
+                wording.gap(comparison, one.interval.mean),
                 wording.bounds(comparison, one.interval),
-                f"{one.p_holm:.3g}",
+                f"{one.p_adjusted:.3g}",
                 could,
                 found,
             )
@@ -86,8 +87,8 @@ def json_text(comparison: Comparison) -> str:
             "alpha": statistics.ALPHA,
             "level": statistics.LEVEL,
             "power": statistics.POWER,
-            "resamples": statistics.RESAMPLES,
-            "seed": statistics.SEED,
+            "resamples": signflip.RESAMPLES,
+            "seed": signflip.SEED,
         },
         "versions": comparison.versions,
         "trained": comparison.how,
@@ -135,7 +136,7 @@ def _row(comparison: Comparison, row: Row) -> dict[str, Any]:
         "lr": row.rate.lr,
         "lr_tried": [dataclasses.asdict(one) for one in row.rate.tried],
         "score": dataclasses.asdict(row.score),
-        "median_steps_to_target": row.median_steps,
+        "mean_steps_to_target": row.mean_steps,
         "reached_target": len(row.steps_to_target),
         "failed": row.failed,
         "failures": row.failures,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from fanin.lab import statistics
+from fanin.lab import signflip, statistics
 from fanin.lab.losses import STUCK_MARGIN
 from fanin.lab.trial import DIVERGED
 from fanin.lab.verdict import warnings
-from fanin.lab.wording import bounds, failures, score, steps
+from fanin.lab.wording import bounds, failures, score, share, steps
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
 
-BEST, ALIKE, BETTER, WORSE, BASELINE = "*", "~", "+", "-", "="
+LEADING, ALIKE, BETTER, WORSE, BASELINE = "*", "~", "+", "-", "="
 
 
 def headers(comparison: Comparison) -> tuple[str, ...]:
@@ -37,25 +36,20 @@ def cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
         *rate,
         f"{score(comparison, row.score.mean)} {mark(comparison, row)}".rstrip(),
         bounds(comparison, row.score),
-        f"{steps(row.median_steps)} ({len(row.steps_to_target)} of {len(row.trials)})",
+        f"{steps(row.mean_steps)} ({len(row.steps_to_target)} of {len(row.trials)})",
         failures(row),
         *("none" if depth is None else str(depth) for depth in deep),
     )
 
 
 def mark(comparison: Comparison, row: Row) -> str:
-    """A sign beside the mean: how the row compares with the best, or with the baseline."""
+    """A sign beside the mean: that of the leading rows, or how a row compares with the baseline."""
     family = comparison.scores
-    if row.name == family.center:
-        return BASELINE if family.baseline else BEST
-    if family.baseline:
-        return BETTER if row.name in family.better else WORSE if row.name in family.worse else ALIKE
-    return ALIKE if row.name in family.alike else ""
-
-
-def share(done: float) -> str:
-    """How far a run got: `30 %`."""
-    return f"{math.floor(100 * done)} %"
+    if family.baseline is None:
+        return LEADING if row.name in family.leaders else ""
+    if row.name == family.baseline:
+        return BASELINE
+    return BETTER if row.name in family.better else WORSE if row.name in family.worse else ALIKE
 
 
 def _rates_vary(comparison: Comparison) -> bool:
@@ -69,12 +63,20 @@ def notes(comparison: Comparison) -> list[str]:
         *(f"Warning: {warning}" for warning in warnings(comparison)),
         _training(comparison),
         _marks(comparison),
-        f"Steps to target: median step at which the mean training loss of the last "
-        f"{comparison.settings.setup.window} steps was first at or below {comparison.target:.3g}, "
-        "over the runs that reached it (their number in brackets).",
+        _target(comparison),
         _failed(comparison),
         *_extras(comparison),
     ]
+
+
+def _target(comparison: Comparison) -> str:
+    window = comparison.settings.setup.window
+    loss = "training loss" if window == 1 else f"mean training loss of the last {window} steps"
+    return (
+        f"Steps to target: mean step at which the {loss} was first at or below "
+        f"{comparison.target:.3g}; in brackets how many runs got there. One that did not counts "
+        "with all its steps."
+    )
 
 
 def _training(comparison: Comparison) -> str:
@@ -88,26 +90,32 @@ def _training(comparison: Comparison) -> str:
         if value is not None
     ]
     network = s.model if s.depth is None else f"{s.model} of depth {s.depth}"
+    if ":" not in s.model:  # a factory chooses its own
+        network += f", {s.activation}"
     return (
         f"{comparison.note}. {s.train} training and {s.test} test images, {epochs}, "
         f"batch size {s.batch_size}, {s.optimizer}{rate}{''.join(clips)}, {s.setup.loss} loss; "
-        f"network {network}, {s.activation}. A seed ({seeds}) fixes split, order and "
+        f"network {network}. A seed ({seeds}) fixes split, order and "
         "weights; all initializers meet the same split and order."
     )
 
 
 def _marks(comparison: Comparison) -> str:
     family = comparison.scores
+    interval = "Intervals: 95 % for the mean, Student's t over the seeds on the logit scale."
+    if len(comparison.rows) == 1:
+        return interval
     signs = (
         f"{BASELINE} baseline; {BETTER} better, {WORSE} worse, {ALIKE} not told apart from it"
         if family.baseline
-        else f"{BEST} highest mean; {ALIKE} this run does not tell it apart from that one"
+        else f"{LEADING} the highest mean and those not told apart from it, where others are below"
     )
-    exact = "all sign flips" if 2**family.pairs <= statistics.RESAMPLES else "random sign flips"
+    exact = "all sign flips" if 2**family.pairs <= signflip.RESAMPLES else "random sign flips"
+    count = len(family.differences)
+    corrected = f", Bonferroni's correction for {count} comparisons" if count > 1 else ""
     return (
-        f"{signs}: paired sign-flip test ({exact}), Holm's correction for "
-        f"{len(family.differences)} comparisons, two-sided at {statistics.ALPHA:g}. "
-        "Intervals: Student's t over the seeds."
+        f"{signs}: paired sign-flip test ({exact}){corrected}, two-sided at "
+        f"{statistics.ALPHA:g}. {interval}"
     )
 
 

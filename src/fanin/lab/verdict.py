@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fanin.lab import statistics
 from fanin.lab.depth import deepest
 from fanin.lab.family import Family
-from fanin.lab.wording import listed, score
+from fanin.lab.wording import counted, gap, listed, score, share
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison
@@ -20,32 +20,61 @@ def verdict(comparison: Comparison) -> str:
     parts = [_on_score(comparison), _on_steps(comparison), _on_depth(comparison)]
     failed = sum(row.failed for row in comparison.rows)
     trials = sum(len(row.trials) for row in comparison.rows)
+    if comparison.done < 1:
+        parts.insert(0, f"Interrupted at {share(comparison.done)}.")
     return " ".join(filter(None, [*parts, f"{failed or 'None'} of {trials} runs failed."]))
 
 
 def _on_score(comparison: Comparison) -> str:
     family, best = comparison.scores, comparison.best
-    value = score(comparison, best.score.mean)
     if len(comparison.rows) == 1:
-        return f"{best.name} reached {value} {family.measure}."
-    mean = f"{best.name} has the highest mean {family.measure}, {value}"
+        return f"{best.name} reached {score(comparison, best.score.mean)} {family.measure}."
+    everything = f"mean {family.measure} is {_span(comparison, list(family.values))}"
     if family.pairs == 1:
-        return f"{mean}, but one seed gives no interval, so this run ranks nothing."
+        return f"One seed ranks nothing: {everything}."
     if family.powerless:
-        return f"{mean}, but {_powerless(family)}."
+        return f"{_powerless(family)[0].upper()}{_powerless(family)[1:]}. The {everything}."
     if family.baseline is not None:
         return _against(family, family.baseline)
     if not any(difference.found for difference in family.differences):
-        seen = detected(family, lambda size: score(comparison, size))
-        return f"No difference found. {mean}, but this run cannot tell it from any other; {seen}."
+        seen = detected(family, lambda size: gap(comparison, size))
+        return f"No difference found: {everything}; {seen}."
+    top = f"{_span(comparison, [best.name])} mean {family.measure}"
     if not family.alike:
-        return f"{mean}, clear of all others."
-    alike = listed(family.alike, len(comparison.rows))
+        return f"{best.name} is best, with {top}, clear of all others."
     if not family.worse:
-        return f"{mean}, but this run cannot tell it from any other, only some of those apart."
+        return (
+            f"None is best: {best.name} has the highest mean {family.measure}, "
+            f"{_span(comparison, [best.name])}, and no row is clearly below it. Other rows do "
+            f"differ: {_pairs(family)}."
+        )
     lie = "lies" if len(family.worse) == 1 else "lie"
-    below = listed(family.worse, len(comparison.rows))
-    return f"{mean}, but this run cannot tell it from {alike}; {below} {lie} below."
+    return (
+        f"Not told apart: {counted(family.leaders, len(comparison.rows))}, with "
+        f"{_span(comparison, family.leaders)} mean {family.measure}. "
+        f"{counted(family.worse, len(comparison.rows))} {lie} below, at "
+        f"{_span(comparison, family.worse)}."
+    )
+
+
+def _span(comparison: Comparison, names: Sequence[str]) -> str:
+    """The mean score of one row, or the lowest and the highest of some."""
+    means = [row.score.mean for row in comparison.rows if row.name in names]
+    low, high = score(comparison, min(means)), score(comparison, max(means))
+    return high if low == high else f"{low.removesuffix(' %')} to {high}"
+
+
+def _pairs(family: Family) -> str:
+    """The differences found, such as `a above b`; of many the first three."""
+    found = [
+        f"{one.first} above {one.second}"
+        if one.interval.mean > 0
+        else f"{one.second} above {one.first}"
+        for one in family.differences
+        if one.found
+    ]
+    more = len(found) - 3
+    return listed([*found[:3], f"{more} more"] if more > 0 else found)
 
 
 def _on_steps(comparison: Comparison) -> str:
@@ -60,16 +89,16 @@ def _on_steps(comparison: Comparison) -> str:
         return f"{goal}: {_against(family, family.baseline)}"
     if not any(difference.found for difference in family.differences):
         return f"{goal}, no difference found in steps."
-    needs = f"{goal}, {family.best} needs the fewest steps on average"
+    if not family.alike:
+        return f"{goal}, {family.best} needs the fewest steps, clearly fewer than all others."
     if not family.worse:
-        return f"{needs}, not told apart from any other."
-    slower = "all others need more"
-    if family.alike:
-        more = "needs" if len(family.worse) == 1 else "need"
-        slower = (
-            f"{listed(family.worse, len(comparison.rows))} {more} more, the rest is not told apart"
-        )
-    return f"{needs}; {slower}."
+        return f"{goal}, none is clearly the fastest."
+    more = "needs" if len(family.worse) == 1 else "need"
+    count = len(comparison.rows)
+    return (
+        f"{goal}, {counted(family.leaders, count)} are not told apart; "
+        f"{counted(family.worse, count)} {more} more steps."
+    )
 
 
 def _against(family: Family, baseline: str) -> str:
@@ -91,7 +120,7 @@ def _on_depth(comparison: Comparison) -> str:
     best = deepest(comparison.depths)
     if not best:
         return "Training starts at none of the depths."
-    names = listed([row.name for row in best], len(comparison.depths))
+    names = counted([row.name for row in best], len(comparison.depths))
     if len(best) == len(comparison.depths) > 1:
         names = "all initializers"
     return f"Training still starts at depth {best[0].starts_to} from {names}."
@@ -122,6 +151,11 @@ def _powerless(family: Family) -> str:
 def warnings(comparison: Comparison) -> Sequence[str]:
     """What a reader should be warned of."""
     family, found = comparison.scores, []
+    if comparison.done < 1:
+        found.append(
+            f"interrupted at {share(comparison.done)}: networks in training are shown as far as "
+            "they got; this is no final result."
+        )
     if family.pairs < statistics.FEW_SEEDS:
         found.append(
             f"{family.pairs} seeds are too few to tell initializers apart; use 6 or more, better 8."

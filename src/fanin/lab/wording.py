@@ -17,10 +17,17 @@ def score(comparison: Comparison, value: float) -> str:
     return f"{value:.3f}" if comparison.settings.task == "regression" else f"{100 * value:.1f} %"
 
 
+def gap(comparison: Comparison, value: float) -> str:
+    """A difference of scores: `0.9 pp`, percentage points, for accuracies of 0.931 and 0.922."""
+    return f"{value:.3f}" if comparison.settings.task == "regression" else f"{100 * value:.1f} pp"
+
+
 def bounds(comparison: Comparison, interval: Interval) -> str:
     """The two bounds, accuracies in percent; a word where one value gives none."""
     if math.isnan(interval.low):
         return "undefined"
+    if math.isinf(interval.low):
+        return "none"
     if comparison.settings.task == "regression":
         return f"{interval.low:.3f} to {interval.high:.3f}"
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
@@ -31,6 +38,11 @@ def steps(value: float | None) -> str:
     return "never" if value is None else f"{value:,.0f}"
 
 
+def share(done: float) -> str:
+    """How far a run got: `30 %`."""
+    return f"{math.floor(100 * done)} %"
+
+
 def failures(row: Row) -> str:
     """How many runs failed, and how: `2 of 8 (1 nan, 1 stuck)`."""
     counts = f"{row.failed} of {len(row.trials)}"
@@ -38,8 +50,11 @@ def failures(row: Row) -> str:
     return f"{counts} ({kinds})" if kinds else counts
 
 
-def listed(names: Sequence[str], count: int) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def counted(names: Sequence[str], count: int) -> str:
     """A few of `count` rows by name, more of them by number."""
-    if len(names) > 3:
-        return f"{len(names)} of the other {count - 1}"
-    return ", ".join(names)
+    return f"{len(names)} of the {count} rows" if len(names) > 4 else listed(names)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fanin.lab import statistics
 from fanin.lab.statistics import Difference
 from fanin.studies._cnn import ADVICE, BASE, EXCHANGED, RULES, SHAPES
+from fanin.studies._paired import difference, holm
 from fanin.studies._study import Claim
 
 ARTICLE = "the NumPy article"
@@ -37,11 +37,8 @@ def contrasts(scores: Scores) -> dict[str, Difference]:
     for row in scores:
         if row != BASE:
             sides[f"{row} - {BASE}"] = (list(scores[row]), list(scores[BASE]))
-    raw = [
-        statistics.difference((name, one), (name, two), len(sides))
-        for name, (one, two) in sides.items()
-    ]
-    return dict(zip(sides, statistics.holm(raw), strict=True))
+    raw = [difference((name, one), (name, two), len(sides)) for name, (one, two) in sides.items()]
+    return dict(zip(sides, holm(raw), strict=True))
 
 
 def _better(one: Difference) -> bool | None:
@@ -92,7 +89,7 @@ def _said(one: Difference) -> str:
     mean, low, high = (
         f"{100 * value:+.2f}" for value in (one.interval.mean, one.interval.low, one.interval.high)
     )
-    return f"{one.first}: {mean} points ({low} to {high}), p {one.p_holm:.2g}"
+    return f"{one.first}: {mean} points ({low} to {high}), p {one.p_adjusted:.2g}"
 
 
 def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:

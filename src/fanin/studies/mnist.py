@@ -93,7 +93,7 @@ def _tables(where: str, joined: Mapping[str, Any], found: Mapping[str, Differenc
             name,
             f"{100 * one.interval.mean:+.2f}",
             f"{100 * one.interval.low:+.2f} to {100 * one.interval.high:+.2f}",
-            f"{one.p_holm:.2g}",
+            f"{one.p_adjusted:.2g}",
             "yes" if one.found else "no",
         )
         for name, one in found.items()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fanin.lab.statistics import difference
+from fanin.studies._paired import difference
 from fanin.studies._share import NEARLY_ALL
 from fanin.studies._study import Claim
 from fanin.studies.saturation._network import (

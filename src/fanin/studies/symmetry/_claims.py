@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fanin.lab.statistics import ALPHA, difference
+from fanin.lab.statistics import ALPHA
+from fanin.studies._paired import difference
 from fanin.studies._study import Claim
 from fanin.studies.symmetry._setup import ACTIVATIONS, NOISES, OTHERS, ZERO, Size, equal, percent
 
