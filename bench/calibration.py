@@ -65,7 +65,7 @@ def batches(name: str, first: int, count: int, seeds: Sequence[int]) -> tuple[Te
     """`count` images from place `first` in each seed's order, (seeds, count, 1, 28, 28); labels."""
     places = torch.stack([order(name, seed)[first : first + count] for seed in seeds])
     data = load(name)
-    return torch.from_numpy(data.images)[places], torch.from_numpy(data.labels)[places]
+    return torch.from_numpy(data.inputs)[places], torch.from_numpy(data.labels)[places]
 
 
 class Shrinking(Stack):

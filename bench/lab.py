@@ -52,7 +52,7 @@ class Plain:
 def batches() -> tuple[Tensor, Tensor]:
     """Images (steps, models, 1, 1, 28, 28) and labels (steps, models, 1), as the lab has them."""
     orders = np.stack([prepare.split_of(SETUP, spec.seed).order[0] for spec in SPECS], axis=1)
-    images, labels = prepare.images_and_targets(SETUP, orders[:, :, None])
+    images, labels = prepare.inputs_and_targets(SETUP, orders[:, :, None])
     return images, labels
 
 

@@ -37,7 +37,7 @@ def test_a_comparison_has_one_trial_for_each_row_and_seed(result: Comparison) ->
     assert all(len(trial.losses) == 60 for row in result.rows for trial in row.trials)
     assert result.guess == pytest.approx(np.log(10))
     assert "resized from 8x8 to 28x28 (bilinear)" in result.note
-    assert result.how == ("cnn2: stacked",)
+    assert result.how == (f"cnn2 was trained {batch.STACKED}",)
     assert result.rows[0].trials[0].signals.layers == ("conv1", "conv2", "head")
 
 
@@ -54,7 +54,7 @@ def test_in_several_stacks_or_one_after_another_the_numbers_are_the_same(
     assert_same(result, compare(ROWS, first_seed=10, **SMALL))
     monkeypatch.setattr(modes, "why_not_stacked", lambda *args: "as the test wants")
     alone = compare(ROWS, first_seed=10, **SMALL)
-    assert alone.how == ("cnn2: one after another: as the test wants",)
+    assert alone.how == ("cnn2 was trained one after another: as the test wants",)
     assert_same(result, alone)
 
 
@@ -139,6 +139,55 @@ def test_in_several_processes_the_numbers_are_the_same(
     monkeypatch.setattr(runner, "WORTH_A_PROCESS", 0)
     monkeypatch.setattr(runner, "train_batch", lambda *args: pytest.fail("trained here"))
     assert_same(here, compare(ROWS, first_seed=10, workers=2, **SMALL), bound=0)
+
+
+def inputs_of(kind: str) -> np.ndarray:
+    """60 inputs in two classes that any network can tell apart."""
+    chance, labels = np.random.default_rng(0), np.arange(60) % 2
+    if kind == "color":
+        return (chance.random((60, 20, 16, 3)) * 100 + 155 * labels[:, None, None, None]).astype(
+            "u1"
+        )
+    if kind == "table":
+        return chance.normal(size=(60, 7)) + 3 * labels[:, None]
+    return chance.integers(0, 5, (60, 9)) + 5 * labels[:, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "how"),
+    [
+        ("color", "cnn2", "images"),
+        ("table", "mlp", "rows"),
+        ("tokens", "mlp", "sequences"),
+        ("tokens", "transformer", "sequences"),
+    ],
+)
+def test_data_of_every_kind(kind: str, model: str, how: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "my.npz", x=inputs_of(kind), y=np.arange(60) % 2)
+    settings: dict[str, Any] = {"data": str(tmp_path / "my.npz"), "model": model, "seeds": 1}
+    settings |= {"train": 40, "test": 20, "epochs": 15, "batch_size": 10, "lr": 0.01}
+    found = compare(["auto", "he_normal"], **settings)
+    assert found.unit == how
+    assert found.how == (f"{model} was trained {batch.STACKED}",)
+    # Chance is 50 %. Fixed seeds; the margin is for other CPUs' rounding.
+    assert all(row.score.mean > 0.8 for row in found.rows)
+
+
+def test_numbers_to_predict_from_a_table(tmp_path: Path) -> None:
+    inputs = inputs_of("table")
+    np.savez(
+        tmp_path / "my.npz",
+        x_train=inputs,
+        y_train=inputs[:, 0],
+        x_test=inputs,
+        y_test=inputs[:, 0],
+    )
+    settings: dict[str, Any] = {"data": str(tmp_path / "my.npz"), "model": "mlp", "seeds": 1}
+    settings |= {"train": 40, "test": 20, "epochs": 15, "batch_size": 10, "lr": 0.01}
+    (row,) = compare(["auto"], task="regression", **settings).rows
+    assert row.score.mean > 0.7
+    with pytest.raises(FaninError, match=r"not class numbers.*the task is regression"):
+        compare(["auto"], **settings)
 
 
 def test_a_damaged_file_is_kept_unless_all_is_to_be_fresh(tmp_path: Path) -> None:

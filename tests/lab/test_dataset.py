@@ -48,14 +48,6 @@ def test_more_images_than_the_pool_holds() -> None:
         split(pooled(), 30, 11, 1, 0)
 
 
-@pytest.mark.parametrize("shape", [(6, 28, 28), (6, 28, 28, 1), (6, 1, 28, 28), (6, 784)])
-def test_layouts_that_hold_the_same_images(shape: tuple[int, ...]) -> None:
-    raw = np.arange(6 * 784).reshape(6, 28, 28) % 256
-    data = pack("x", "", (raw.reshape(shape), LABELS))
-    assert data.images.dtype == np.float32
-    np.testing.assert_array_equal(data.images[:, 0], (raw / 255).astype(np.float32))
-
-
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
@@ -72,55 +64,36 @@ def test_labels_become_class_numbers(labels: np.ndarray, expected: list[int]) ->
 
 
 @pytest.mark.parametrize(
-    ("images", "highest", "note"),
+    ("labels", "message"),
     [
-        (np.full((6, 28, 28), 255, np.uint8), 1.0, "0..255 scaled to 0..1"),
-        (np.full((6, 28, 28), 255.0), 1.0, "0..255 scaled to 0..1"),
-        (np.full((6, 28, 28), 0.5), 0.5, ""),
-        (np.ones((6, 28, 28), bool), 1.0, ""),
-        (np.linspace(-2, 2, 6 * 784).reshape(6, 784), 2.0, "values from -2 to 2 used as stored"),
+        (LABELS[:5], "6 images with 5 labels"),
+        (LABELS * 0, "one class"),
+        (LABELS + 0.5, "not class numbers.*the task is regression"),
+        (np.full(6, np.inf), "not class numbers"),
+        (np.full((6, 3), 1), "not class numbers"),
+        (LABELS.astype(str), "not class numbers"),
     ],
 )
-def test_pixels_are_scaled_by_their_values(images: np.ndarray, highest: float, note: str) -> None:
-    data = pack("x", "", (images, LABELS))
-    assert data.images.max() == highest
-    assert data.note == note
-
-
-def test_small_images_are_resized_and_the_note_says_so() -> None:
-    ramp = np.broadcast_to(np.linspace(0, 1, 14), (6, 14, 14))
-    data = pack("x", "ramps", (ramp, LABELS))
-    assert data.images.shape == (6, 1, 28, 28)
-    assert data.note == "ramps; resized from 14x14 to 28x28 (bilinear)"
-    middle = data.images[0, 0, 0, 1:-1]
-    np.testing.assert_allclose(np.diff(middle), 1 / 26, rtol=1e-4)  # stays a ramp
+def test_malformed_labels(labels: np.ndarray, message: str) -> None:
+    with pytest.raises(FaninError, match=f"^x.*{message}"):
+        pack("x", "", (np.zeros((6, 28, 28)), labels))
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "message"),
+    ("inputs", "unit", "shape", "tokens"),
     [
-        (np.zeros((6, 32, 32)), LABELS, r"shape \(6, 32, 32\).*at most 28 x 28"),
-        (np.zeros((6, 28, 28, 3)), LABELS, r"shape \(6, 28, 28, 3\)"),
-        (np.zeros((6, 783)), LABELS, r"shape \(6, 783\)"),
-        (np.zeros((0, 28, 28)), LABELS[:0], r"shape \(0, 28, 28\)"),
-        (np.full((6, 28, 28), np.nan), LABELS, "NaN or infinite"),
-        (np.full((6, 28, 28), 1e300), LABELS, "NaN or infinite"),
-        (np.full((6, 28, 28), "a"), LABELS, "not numbers"),
-        (np.full((6, 28, 28), 4095), LABELS, "whole numbers from 4095 to 4095"),
-        (np.zeros((6, 28, 28)), LABELS[:5], "6 images with 5 labels"),
-        (np.zeros((6, 28, 28)), LABELS * 0, "one class"),
-        (np.zeros((6, 28, 28)), LABELS + 0.5, "not class numbers"),
-        (np.zeros((6, 28, 28)), np.full(6, np.inf), "not class numbers"),
-        (np.zeros((6, 28, 28)), np.full((6, 3), 1), "not class numbers"),
-        (np.zeros((6, 28, 28)), LABELS.astype(str), "not class numbers"),
+        (np.zeros((6, 9, 7, 3)), "images", (3, 9, 7), 0),
+        (np.zeros((6, 5)), "rows", (5,), 0),
+        (np.arange(30).reshape(6, 5), "sequences", (5,), 30),
     ],
 )
-def test_malformed_arrays(images: np.ndarray, labels: np.ndarray, message: str) -> None:
-    with pytest.raises(FaninError, match=f"^x.*{message}"):
-        pack("x", "", (images, labels))
-
-
-def test_both_parts_have_one_size() -> None:
-    parts = (np.zeros((6, 28, 28)), LABELS), (np.zeros((6, 14, 14)), LABELS)
-    with pytest.raises(FaninError, match="training and test images differ in size"):
-        pack("x", "", *parts)
+def test_the_form_that_a_network_needs(
+    inputs: np.ndarray, unit: str, shape: tuple[int, ...], tokens: int
+) -> None:
+    data = pack("x", "", (inputs, LABELS))
+    assert (data.unit, data.form.shape, data.form.tokens) == (unit, shape, tokens)
+    assert data.form.outputs == 3
+    numbers = pack("x", "", (inputs, np.random.default_rng(0).random((6, 2))), task="regression")
+    assert (numbers.form.outputs, numbers.classes, numbers.labels.dtype) == (2, 0, np.float32)
+    with pytest.raises(FaninError, match=rf"asks for 8 {unit}, but x holds 6"):
+        split(data, 5, 3, 1, 0)

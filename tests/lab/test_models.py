@@ -23,6 +23,15 @@ def sized(outputs, depth=1):
 def seven():
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))
 
+def shaped(outputs, shape, tokens=None):
+    if tokens:
+        head = nn.Linear(3 * shape[0], outputs)
+        return nn.Sequential(nn.Embedding(tokens, 3), nn.Flatten(), head)
+    size = 1
+    for length in shape:
+        size *= length
+    return nn.Sequential(nn.Flatten(), nn.Linear(size, outputs))
+
 def raising():
     raise RuntimeError("out of\\nideas")
 
@@ -82,7 +91,10 @@ def test_the_digest_is_that_of_the_source(module: str) -> None:
     ("name", "message"),
     [
         ("raising", r"raised RuntimeError: out of\."),
-        ("narrow", r"raised RuntimeError: .* on images of shape \(2, 1, 28, 28\)"),
+        (
+            "narrow",
+            r"raised RuntimeError: .* on images of shape \(2, 1, 28, 28\) and type torch.float32",
+        ),
         ("seven", r"returns \(2, 7\) for 2 images, but the labels of blocks are 2 classes"),
         ("nothing", "returned int without parameters"),
         ("number", "is no function"),
@@ -107,6 +119,55 @@ def test_factories_that_do_not_fit(module: str, name: str, message: str) -> None
 def test_models_that_there_are_not(name: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(FaninError, match=message):
         found(name, **changes)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        np.zeros((6, 3, 32, 48)),
+        np.zeros((6, 32, 48, 3), np.uint8),
+        np.zeros((6, 13)),
+        np.arange(30).reshape(6, 5),
+    ],
+)
+def test_a_factory_may_ask_for_the_shape_and_the_tokens(inputs: np.ndarray, module: str) -> None:
+    held = pack("mine", "", (inputs, np.arange(6) % 2))
+    model = models.find(Settings(model=f"{module}:shaped").setup, held).build(0)
+    models.check_output("shaped", model, torch.from_numpy(held.inputs[:2]), held)
+    assert (type(next(model.children())) is torch.nn.Embedding) == (held.kind == "tokens")
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message"),
+    [
+        (
+            "cnn2",
+            np.zeros((6, 13)),
+            r"model 'cnn2' reads images, but mine holds a table \(n, 13\) of type float32. Use "
+            "mlp, deep_mlp or a factory",
+        ),
+        (
+            "transformer",
+            np.zeros((6, 13)),
+            r"'transformer' reads images or token ids, but mine holds a table \(n, 13\)",
+        ),
+        (
+            "resnet",
+            np.zeros((6, 5), np.int32),
+            r"'resnet' reads images, but mine holds token ids \(n, 5\) of type int64. Use mlp, "
+            "deep_mlp, transformer or",
+        ),
+    ],
+)
+def test_networks_that_do_not_read_such_data(name: str, inputs: np.ndarray, message: str) -> None:
+    held = pack("mine", "", (inputs, np.arange(6) % 2))
+    with pytest.raises(FaninError, match=message):
+        models.find(Settings(model=name).setup, held)
+
+
+def test_an_activation_that_a_factory_does_not_take(module: str) -> None:
+    with pytest.raises(FaninError, match=r"activation is 'gelu', but .* chooses its own"):
+        found(f"{module}:plain", activation="gelu")
 
 
 def test_a_depth_that_a_factory_does_not_take(module: str) -> None:

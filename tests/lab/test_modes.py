@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fanin.lab import modes
 from fanin.lab.method import Method
-from fanin.lab.networks import NETWORKS
+from fanin.lab.networks import NETWORKS, Form
 
 METHOD = Method("cross_entropy", "adam")
 
@@ -20,7 +20,7 @@ def reason(make: Callable[[], nn.Module], method: Method = METHOD) -> str | None
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_our_networks_can_be_stacked(name: str) -> None:
-    assert reason(lambda: NETWORKS[name].make(10, nn.GELU, 3)) is None
+    assert reason(lambda: NETWORKS[name].make(Form(), nn.GELU, 3)) is None
 
 
 class Reads(nn.Linear):
@@ -55,8 +55,8 @@ def frozen() -> nn.Module:
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda: Reads(784, 10), "vmap refuses it: .*item"),
-        (dropping, "vmap refuses it: .*random"),
+        (lambda: Reads(784, 10), "it decides by a value"),
+        (dropping, "it draws random numbers"),
         (Mixes, "other numbers than alone"),
         (frozen, "parameters are frozen"),
     ],
@@ -64,6 +64,13 @@ def frozen() -> nn.Module:
 def test_models_that_cannot(make: Callable[[], nn.Module], expected: str) -> None:
 
     assert re.search(expected, reason(make) or "")
+
+
+def test_a_long_reason_is_cut_between_words() -> None:
+    told = modes._told(RuntimeError("never cut within a word " * 20))
+    assert told.startswith("torch.vmap cannot take it (never cut within a word never")
+    assert told.endswith(" cut ...)")
+    assert len(told) < 200
 
 
 def test_the_models_stay_as_they_are() -> None:

@@ -35,7 +35,7 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(make: Make) -> 
     assert all(link.startswith("#") for link in collector.links)
     assert "url(http" not in page
     assert "@import" not in page
-    assert collector.tags.count("svg") == 5  # dots; for each row, curves and signals
+    assert collector.tags.count("svg") == 4  # dots and curves, each in two widths
 
 
 def test_every_plot_is_well_formed_and_takes_its_colours_from_the_page(make: Make) -> None:
@@ -43,10 +43,39 @@ def test_every_plot_is_well_formed_and_takes_its_colours_from_the_page(make: Mak
     plots = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     texts = [" ".join(ElementTree.fromstring(plot).itertext()) for plot in plots]
     assert NASTY in texts[0]
-    assert "every run met NaN" in texts[2]
+    assert "every run met NaN: b" in texts[2]
+    assert "learned" not in texts[0]
+    assert "b, seed 1: 0.0 %, nan" in texts[0]
+    assert f"{NASTY}, seed 0: 90.0 %" in texts[0]
+    assert re.search(r"step \d+: loss [\d.]+, seeds from", texts[2])
+    for plot in plots:
+        assert plot.startswith('<svg role="img" aria-label="')
+    assert "var(--series-0)" in plots[2]
     assert "var(--accent)" in plots[0]
     assert "var(--failed)" in plots[0]
-    assert not re.search(r"#0[1-4]0[1-4]0[1-4]", page)
+    assert not re.search(r"#0[1-5]0[0-4]0[0-9]", page)
+
+
+def test_rows_stand_in_the_order_of_their_scores_and_none_is_bold_alone(make: Make) -> None:
+    rows = {"low": [0.5, 0.52] * 6, "high": [0.9, 0.91] * 6, "near": [0.91, 0.9] * 6}
+    page = report.html(make(rows))
+    names = re.findall(r'<tr( class="best")?>\s*<th scope="row">(\w+)</th>', page)
+    bold = ' class="best"'
+    assert names[:3] == [(bold, "high"), (bold, "near"), ("", "low")]
+    assert 'class="best"' not in report.html(make({"a": [0.9, 0.91] * 6, "b": [0.91, 0.9] * 6}))
+
+
+def test_signals_are_a_table(make: Make) -> None:
+    page = " ".join(report.html(make({"a": [0.9, 0.8]})).split())
+    assert '<td data-label="conv1">1</td> <td data-label="head">0.5</td>' in page
+    assert '<td data-label="conv1">0.01</td> <td data-label="head">0.02</td>' in page
+
+
+def test_differences_are_percentage_points(make: Make) -> None:
+    page = report.html(make({"a": [0.9, 0.8], "b": [0.5, 0.4]}))
+    assert "40.0 pp</td>" in page
+    regression = report.html(make({"a": [0.9, 0.8], "b": [0.5, 0.4]}, task="regression"))
+    assert "0.400</td>" in regression
 
 
 def test_the_same_comparison_gives_the_same_page(make: Make) -> None:

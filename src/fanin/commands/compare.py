@@ -19,14 +19,15 @@ _HELP: dict[str, tuple[str, str]] = {
     ),
     "seeds": ("N", "runs of each initializer, from consecutive seeds"),
     "first_seed": ("SEED", "the first of the seeds, 0 to 2**64 - 1"),
-    "train": ("N", "training images"),
-    "test": ("N", "test images"),
-    "epochs": ("N", "passes over the training images"),
-    "batch_size": ("N", "images in a training step"),
+    "train": ("N", "training inputs: images, rows of a table or sequences"),
+    "test": ("N", "test inputs"),
+    "epochs": ("N", "passes over the training inputs"),
+    "batch_size": ("N", "inputs in a training step"),
     "model": (
         "MODEL",
-        "cnn2, mlp, deep_mlp, deep_cnn, resnet (without normalization), transformer, or a factory "
-        "package.module:make_model; it may take outputs and depth",
+        "for images cnn2, deep_cnn, resnet (without normalization); for images and token ids "
+        "transformer; for all data mlp, deep_mlp; or a factory package.module:make_model, which "
+        "may take outputs, shape (of one input), tokens (how many there are) and depth",
     ),
     "activation": ("NAME", "any of torch's, such as gelu or 'leaky_relu(0.2)'"),
     "depth": ("N", "layers or blocks of the network, if not its own number"),
@@ -47,8 +48,10 @@ _HELP: dict[str, tuple[str, str]] = {
     "baseline": ("NAME", "compare the others with this row alone, not all pairs"),
     "data": (
         "DATA",
-        "mnist, digits, fashion, or the path of an .npz file that holds trainimages, trainlabels, "
-        "testimages, testlabels or x_train, y_train, x_test, y_test",
+        "mnist, digits, fashion, or the path of an .npz file that holds x_train, y_train, x_test, "
+        "y_test (also as trainimages, trainlabels, testimages, testlabels) or x, y: images (n, h, "
+        "w), (n, c, h, w) or (n, h, w, c), a table of floats (n, features), whole numbers (n, "
+        "length) as token ids",
     ),
 }
 _TYPES = {"depth": int, "depths": int, "lr_grid": float, "lr_for": str}
@@ -69,7 +72,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
         help="train one network from several initializations and compare",
-        description="Train a network on real images from several initializations, each from the "
+        description="Train a network on real data from several initializations, each from the "
         "same seeds. Prints a table; writes report.html, results.json and results.csv. Finished "
         "trials are kept in trials.sqlite: the same command goes on where it was.",
         formatter_class=_Defaults,

@@ -12,10 +12,11 @@ from fanin.lab import models, modes, prepare
 from fanin.lab.checkpoint import Checkpoint
 from fanin.lab.method import Method
 from fanin.lab.setup import Setup, Spec
-from fanin.lab.signals import IMAGES, measure
+from fanin.lab.signals import EXAMPLES, measure
 from fanin.lab.stack import one_thread
 from fanin.lab.trial import Trial, train
 
+STACKED = "side by side in one stack (torch.vmap: the numbers of one by one, up to rounding)"
 Advance = Callable[[int], object]
 ENOUGH_FOR_TWO = 64  # stacks of fewer than half of these waste what a second core gives
 
@@ -64,7 +65,7 @@ def schedule(specs: Sequence[Spec]) -> Schedule:
         ends = [len(mine) * n // count for n in range(count + 1)]
         parts = [tuple(mine[a:b]) for a, b in itertools.pairwise(ends)]
         batches += [Batch(part, reason is None, device) for part in parts]
-        told[setup] = reason or "stacked"
+        told[setup] = reason or STACKED
     return Schedule(tuple(batches), told)
 
 
@@ -86,7 +87,7 @@ def train_batch(
     built = prepare.initialized(batch.specs)
     method = Method.of(setup)
     signals = [
-        measure(model, method, *prepare.images_and_targets(setup, part.order[0][:IMAGES]))
+        measure(model, method, *prepare.inputs_and_targets(setup, part.order[0][:EXAMPLES]))
         for model, part in zip(built, splits, strict=True)
     ]
     with torch.random.fork_rng(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
@@ -110,13 +111,13 @@ def _capacity(setup: Setup, seed: int) -> tuple[int, str | None]:
     data, found = prepare.data_of(setup), prepare.model_of(setup)
     # Of other weights each, so that a stack that mixes them up would show.
     pair = [found.build(seed), found.build(seed + 1)]
-    models.check_output(found.name, pair[0], torch.from_numpy(data.images[:2]), data)
+    models.check_output(found.name, pair[0], torch.from_numpy(data.inputs[:2]), data)
     size = modes.capacity(pair[0], setup.batch_size)
     if size == 1:
         return 1, "one after another: one model's batch fills a step"
     order = prepare.split_of(setup, seed).order[0]
     chosen = np.stack([order[: setup.batch_size], order[-setup.batch_size :]])
-    images, targets = prepare.images_and_targets(setup, chosen)
+    inputs, targets = prepare.inputs_and_targets(setup, chosen)
     with one_thread():
-        reason = modes.why_not_stacked(pair, Method.of(setup), images, targets)
+        reason = modes.why_not_stacked(pair, Method.of(setup), inputs, targets)
     return (size, None) if reason is None else (1, f"one after another: {reason}")

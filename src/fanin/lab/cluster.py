@@ -13,6 +13,7 @@ from fanin.lab.prepare import forget
 from fanin.lab.runner import Job, Run
 from fanin.lab.stack import one_thread
 from fanin.lab.trial import Trial
+from fanin.lab.wording import first_line
 
 
 def run_on(address: str) -> Run:
@@ -75,10 +76,9 @@ def _connect(ray: Any, address: str) -> None:
             include_dashboard=False if address == "local" else None,
         )
     except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [""])[0][:160]
         raise FaninError(
-            f"no Ray cluster answers at {address!r} ({reason}). Start one with ray start --head, "
-            "or leave --ray out."
+            f"no Ray cluster answers at {address!r} ({first_line(error)}). Start one with ray "
+            "start --head, or leave --ray out."
         ) from error
 
 
@@ -97,9 +97,8 @@ def _result(ray: Any, ready: Any) -> list[Trial]:
             raise FaninError(str(error.cause)) from error
         raise
     except ray.exceptions.RayError as error:
-        reason = (str(error).splitlines() or [""])[0][:160]
         raise FaninError(
-            f"the Ray cluster lost a batch ({reason}). Finished trials are kept: run the same "
-            "command again."
+            f"the Ray cluster lost a batch ({first_line(error)}). Finished trials are kept: run "
+            "the same command again."
         ) from error
     return trials

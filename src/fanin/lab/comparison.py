@@ -81,7 +81,8 @@ class Comparison:
 
     `guess` is the loss of guessing, `how` says how trials were trained together, and `run` what
     belongs to this run alone: its time, its host, what it found finished. `done` is the share of
-    all training steps that were taken, below 1 where Ctrl-C ended the run.
+    all training steps that were taken, below 1 where Ctrl-C ended the run. `unit` is what the
+    inputs are called.
     """
 
     settings: Settings
@@ -94,6 +95,7 @@ class Comparison:
     how: tuple[str, ...] = ()
     depths: tuple[DepthRow, ...] = ()
     done: float = 1.0
+    unit: str = "images"
 
     @cached_property
     def scores(self) -> Family:
@@ -115,6 +117,11 @@ class Comparison:
     def best(self) -> Row:
         """The row with the highest mean score."""
         return next(row for row in self.rows if row.name == self.scores.best)
+
+    @property
+    def ranked(self) -> list[Row]:
+        """The rows, that of the highest mean score first."""
+        return sorted(self.rows, key=lambda row: -row.score.mean)
 
     def table(self) -> Table:
         """The result as a table for the terminal."""
@@ -164,7 +171,7 @@ def compare(
         progress: show a bar on stderr.
         settings: the other fields of `fanin.lab.settings.Settings`.
 
-    A seed fixes the split, the order of the training images and the weights; the first two are
+    A seed fixes the split, the order of the training inputs and the weights; the first two are
     the same for every initializer. Raises FaninError for bad input, before any training, and
     Unfinished where Ctrl-C ends it.
     """
@@ -253,7 +260,9 @@ class _Work:
                 Store.remove(self.path)
                 checkpoint.forget(self.path.parent)
             self.store = Store(self.path)
-        self.notes |= {f"{setup.model}: {note}": None for setup, note in plan.notes.items()}
+        self.notes |= {
+            f"{setup.model} was trained {note}": None for setup, note in plan.notes.items()
+        }
         done, reused = run_trials(plan, self.store, self.run_batches, advance)
         self.found |= done
         self.reused += reused
@@ -313,4 +322,5 @@ def summarize(
         run=run or {},
         how=how,
         depths=tuple(deep),
+        unit=data.unit,
     )

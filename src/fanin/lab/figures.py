@@ -1,8 +1,7 @@
-"""The report's plots of one comparison: seeds as dots, learning curves, depth, signals."""
+"""The report's plots of one comparison: seeds as dots, learning curves, depth."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,89 +9,140 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from fanin.lab.drawing import ACCENT, FAILED, FAINT, INK, drawing
+from fanin.lab import wording
+from fanin.lab.drawing import ACCENT, FAILED, FAINT, INK, SERIES, Drawing, drawing
+from fanin.lab.trial import running_mean
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
     from fanin.lab.depth import DepthRow
-HIGHEST = 100.0  # times the loss of guessing: the end of a loss axis
+WIDE, NARROW = 10.4, 3.7  # inches: the page on a screen, and on a telephone
+HIGHEST = 1.3  # times the loss of guessing: the end of a loss axis
+SMOOTH = 25  # a mean over one in so many of the steps keeps the course and drops the noise
+POINTS = 100  # of a curve
+TIPS = 20  # of a curve: places that show their values
 
 
-def score_dots(comparison: Comparison) -> str:
-    """Every seed as a dot, with the mean and its interval: one line per initializer."""
-    rows = comparison.rows
+def score_dots(comparison: Comparison, width: float) -> str:
+    """Every seed as a dot, with the mean and its interval: one line per initializer, best first."""
+    rows = comparison.ranked
     percent = comparison.settings.task == "classification"
     title = f"{'Test accuracy' if percent else 'R²'} of every seed, by initializer"
-    with drawing(title, (4.2, 0.5 + 0.48 * len(rows))) as made:
+    is_narrow = width == NARROW
+    with drawing(title, (width, 0.55 + (0.48 if is_narrow else 0.34) * len(rows))) as made:
+        axes, names = made.axes, [row.name for row in rows]
         for line, row in enumerate(rows):
-            _dot_line(made.axes, -line, row, 100 if percent else 1)
+            _dot_line(made, -line, row, comparison)
+            if is_narrow:
+                axes.text(0, 0.28 - line, row.name, transform=axes.get_yaxis_transform())
+        places = [-line for line in range(len(rows))]
+        axes.set_yticks([] if is_narrow else places, None if is_narrow else names)
         label = "test accuracy, %" if percent else "R²"
-        made.axes.set(xlabel=label, ylim=(0.4 - len(rows), 0.7), yticks=[])
-        made.axes.spines["left"].set_visible(False)
-        made.axes.grid(axis="x", color=FAINT, alpha=0.3)
+        axes.set(xlabel=label, ylim=(0.4 - len(rows), 0.7 if is_narrow else 0.5))
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color=FAINT, alpha=0.3)
     return made.svg
 
 
-def _dot_line(axes: Axes, y: int, row: Row, scale: float) -> None:
-    interval = row.score
+def _dot_line(made: Drawing, y: int, row: Row, comparison: Comparison) -> None:
+    axes, interval = made.axes, row.score
+    scale = 100 if comparison.settings.task == "classification" else 1
     for trial in row.trials:
         marker, colour = ("x", FAILED) if trial.failed else ("o", ACCENT)
-        axes.plot(scale * trial.score, y, marker, color=colour, alpha=0.6, ms=5, mew=1.2)
+        dots = axes.plot(scale * trial.score, y, marker, color=colour, alpha=0.6, ms=5, mew=1.2)
+        how = f", {trial.verdict}" if trial.failed else ""
+        value = wording.score(comparison, trial.score)
+        made.tip(dots[0], f"{row.name}, seed {trial.seed}: {value}{how}")
     axes.plot([scale * interval.low, scale * interval.high], [y, y], color=INK, lw=1.2)
-    axes.plot(scale * interval.mean, y, "|", color=INK, ms=12, mew=2)
-    axes.text(0, y + 0.28, row.name, transform=axes.get_yaxis_transform(), fontsize=9)
+    mean = axes.plot(scale * interval.mean, y, "|", color=INK, ms=12, mew=2)
+    value = wording.score(comparison, interval.mean)
+    made.tip(mean[0], f"{row.name}, mean {value}, {wording.bounds(comparison, interval)}")
 
 
-def loss_curves(comparison: Comparison) -> list[str]:
-    """For each row a panel: its median loss and range over seeds, before the others' medians."""
-    curves = [_curves(comparison, row) for row in comparison.rows]
-    return [_panel(comparison, index, curves) for index in range(len(curves))]
-
-
-def _curves(comparison: Comparison, row: Row) -> NDArray[np.float64]:
-    """Smoothed losses (trials, points); those that met NaN have no place on a loss axis."""
-    steps = comparison.settings.setup.curve_steps
-    finite = [trial.curve(steps) for trial in row.trials if trial.verdict != "nan"]
-    return np.array(finite).reshape(-1, len(steps))
-
-
-def _panel(comparison: Comparison, index: int, curves: list[NDArray[np.float64]]) -> str:
-    row, own = comparison.rows[index], curves[index]
-    steps = comparison.settings.setup.curve_steps
-    with drawing(f"Training loss of {row.name}") as made:
+def loss_curves(comparison: Comparison, width: float) -> str:
+    """The median training loss of all rows, smoothed, in one plot."""
+    is_narrow = width == NARROW
+    with drawing("Training loss by step, of all initializers", (width, 3.6)) as made:
         axes = made.axes
-        for other in curves:
-            if len(other):
-                axes.plot(steps, np.median(other, axis=0), color=FAINT, lw=0.8, alpha=0.6)
-        if len(own):
-            low, high = own.min(axis=0), own.max(axis=0)
-            axes.fill_between(steps, low, high, color=ACCENT, alpha=0.2, lw=0)
-            axes.plot(steps, np.median(own, axis=0), color=ACCENT, lw=1.8)
-        if not len(own) or low.min() > HIGHEST * comparison.guess:
-            why = "above this axis" if len(own) else "every run met NaN"
-            axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center")
+        ends = [_curve(made, comparison, index) for index in range(len(comparison.rows))]
         axes.axhline(comparison.guess, color=INK, lw=0.8, ls=":")
         axes.axhline(comparison.target, color=INK, lw=0.8, ls="--")
-        axes.set_yscale("log")
-        axes.set(xlabel="step", ylabel="training loss", xlim=(0, steps[-1]))
-        guides = np.array([comparison.target, comparison.guess])
-        # A run that diverged may not press all others flat.
-        values = np.concatenate([*(curve.ravel() for curve in curves), guides])
-        _share_limits(axes, values[values < HIGHEST * comparison.guess], floor=1e-3)
+        steps = comparison.settings.setup.steps
+        axes.set(xlabel="step", ylabel="training loss", xlim=(0, steps))
+        axes.set_ylim(0, HIGHEST * comparison.guess)
+        names = [row.name for row in comparison.rows]
+        lost = [name for name, end in zip(names, ends, strict=True) if np.isnan(end)]
+        if lost:
+            axes.set_title(f"every run met NaN: {', '.join(lost)}", fontsize=9, wrap=True)
+        if is_narrow:
+            count = 1 if max(map(len, names)) > 18 else 2
+            axes.legend(
+                loc="upper center", bbox_to_anchor=(0.45, -0.18), ncols=count, frameon=False
+            )
+        else:
+            _label_ends(axes, ends, names)
     return made.svg
 
 
-def _share_limits(axes: Axes, values: NDArray[np.float64], floor: float) -> None:
-    """The same logarithmic axis in every panel, with plain numbers as its ticks."""
-    low, high = max(values.min(), floor) / 1.2, values.max() * 1.2
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    factors = (1, 2, 5) if len(powers) < 4 else (1,)
-    every = [factor * 10.0**power for power in powers for factor in factors]
-    inside = [tick for tick in every if low <= tick <= high]
-    ticks = inside[:: 1 + len(inside) // 6]
-    axes.set_ylim(low, high)
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
+def _curve(made: Drawing, comparison: Comparison, index: int) -> float:
+    """Draw a row's curve; returns its last value, NaN where every run met NaN."""
+    row, (colour, style) = comparison.rows[index], _style(index)
+    steps, losses = _smoothed(comparison, row)
+    if not len(losses):
+        made.axes.plot([], [], color=colour, ls=style, label=row.name)
+        return float("nan")
+    middle = np.median(losses, axis=0)
+    made.axes.plot(steps, middle, color=colour, ls=style, lw=1.6, label=row.name)
+    for place in range(0, len(steps), max(1, len(steps) // TIPS)):
+        step, seeds = steps[place], losses[:, place]
+        point = made.axes.plot(step, middle[place], "o", color=colour, ms=9, alpha=0)
+        span = f"seeds from {seeds.min():.3g} to {seeds.max():.3g}"
+        made.tip(point[0], f"{row.name}, step {step}: loss {middle[place]:.3g}, {span}")
+    return float(middle[-1])
+
+
+def _style(index: int) -> tuple[str, str]:
+    return SERIES[index % len(SERIES)], ("-", "--", ":")[index // len(SERIES) % 3]
+
+
+def _smoothed(comparison: Comparison, row: Row) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Steps, and losses (trials, steps); those that met NaN have no place on a loss axis."""
+    finite = [trial.losses for trial in row.trials if trial.verdict != "nan"]
+    length = min(map(len, finite), default=0)  # of what Ctrl-C cut short
+    window = min(length, max(comparison.settings.setup.window, length // SMOOTH))
+    if not length:
+        return np.zeros(0, np.int64), np.zeros((0, 0))
+    count = min(POINTS, length - window + 1)
+    steps = np.linspace(window, length, count).round().astype(np.int64)
+    curves = [running_mean(losses[:length], window)[steps - window] for losses in finite]
+    return steps, np.stack(curves)
+
+
+def _label_ends(axes: Axes, ends: Sequence[float], names: Sequence[str]) -> None:
+    """Names at the curves' ends, pushed apart where they would cover each other."""
+    low, high = axes.get_ylim()
+    gap = (high - low) / 17  # a line of text
+    known = [index for index in range(len(ends)) if np.isfinite(ends[index])]
+    order = sorted(known, key=lambda index: ends[index])
+    places: list[float] = []
+    for index in order:
+        wanted = min(ends[index], high)
+        places.append(max(wanted, places[-1] + gap) if places else max(wanted, low + gap / 2))
+    over = max(0.0, places[-1] - high) if places else 0.0
+    for index, place in zip(order, places, strict=True):
+        colour, _ = _style(index)
+        axes.annotate(
+            names[index],
+            xy=(1, min(ends[index], high)),
+            xytext=(1.03, place - over),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords=axes.get_yaxis_transform(),
+            color=colour,
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6},
+        )
 
 
 def depth_panels(comparison: Comparison) -> list[str]:
@@ -121,47 +171,4 @@ def _depth_panel(rows: Sequence[DepthRow], index: int) -> str:
         axes.set_xticks(list(rows[0].trials), [str(depth) for depth in rows[0].trials])
         axes.minorticks_off()
         axes.set(xlabel="depth", ylabel="%", ylim=(-4, 104))
-    return made.svg
-
-
-def signal_panels(comparison: Comparison) -> list[str]:
-    """For each row: RMS by layer at initialization, of outputs and of their gradients."""
-    forward = [_signals(row, "forward") for row in comparison.rows]
-    backward = [_signals(row, "backward") for row in comparison.rows]
-    every = np.concatenate([values.ravel() for values in (*forward, *backward)])
-    return [
-        _signal_panel(row, *values, every)
-        for row, values in zip(comparison.rows, zip(forward, backward, strict=True), strict=True)
-    ]
-
-
-def _signals(row: Row, which: str) -> NDArray[np.float64]:
-    """RMS (trials, layers); zero and what is not finite, which a log axis has not, as NaN."""
-    values = np.array([getattr(trial.signals, which) for trial in row.trials], np.float64)
-    return np.where(np.isfinite(values) & (values > 0), values, np.nan)
-
-
-def _signal_panel(
-    row: Row,
-    forward: NDArray[np.float64],
-    backward: NDArray[np.float64],
-    every: NDArray[np.float64],
-) -> str:
-    with drawing(f"Signals at initialization, {row.name}") as made:
-        axes = made.axes
-        for values, colour in ((forward, ACCENT), (backward, FAILED)):
-            layers = np.arange(1, values.shape[1] + 1)
-            known = np.isfinite(values).any(axis=0)
-            if known.any():
-                here, middle = values[:, known], layers[known]
-                low, high = np.nanmin(here, axis=0), np.nanmax(here, axis=0)
-                axes.fill_between(middle, low, high, color=colour, alpha=0.2, lw=0)
-                axes.plot(middle, np.nanmedian(here, axis=0), "o-", color=colour, lw=1.6, ms=3.5)
-        axes.set_yscale("log")
-        finite = every[np.isfinite(every)]
-        if len(finite):
-            _share_limits(axes, finite, floor=1e-30)
-        ticks = range(1, forward.shape[1] + 1, 1 + forward.shape[1] // 8)
-        axes.set_xticks(list(ticks))
-        axes.set(xlabel="layer", ylabel="RMS")
     return made.svg

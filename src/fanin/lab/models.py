@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,13 @@ from fanin._imported import imported
 from fanin.errors import FaninError, suggestion
 from fanin.lab import activations
 from fanin.lab.dataset import Dataset
+from fanin.lab.inputs import Kind
 from fanin.lab.networks import NETWORKS
+from fanin.lab.settings import Settings
 from fanin.lab.setup import Setup
+from fanin.lab.wording import first_line
+
+KINDS: dict[Kind, str] = {"images": "images", "table": "a table", "tokens": "token ids"}
 
 
 @dataclass(frozen=True)
@@ -48,46 +53,70 @@ def find(setup: Setup, data: Dataset) -> Model:
     """The model that a setup names, for the outputs that the data needs."""
     name, depth = setup.model, setup.depth
     if ":" in name:
-        return _factory(setup, data.outputs)
+        return _factory(setup, data)
     if name not in NETWORKS:
         raise FaninError(
             f"unknown model {name!r}{suggestion(name, tuple(NETWORKS))} "
             "A factory is written package.module:make_model."
         )
     network = NETWORKS[name]
+    if data.kind not in network.kinds:
+        raise FaninError(_other_kind(name, network.kinds, data))
     if network.depth is None and depth is not None:
         raise FaninError(f"model {name!r} has one depth. Leave depth out, or use deep_cnn.")
     activation = activations.find(setup.activation)
     layers = depth or network.depth or 0
-    return Model(name, lambda: network.make(data.outputs, activation, layers))
+    return Model(name, lambda: network.make(data.form, activation, layers))
 
 
-def check_output(name: str, model: nn.Module, images: Tensor, data: Dataset) -> None:
-    """Raise unless the model runs on images (n, 1, 28, 28) and returns (n, outputs)."""
+def reads_images_alone(name: str) -> bool:
+    """Whether a model of this name is one of the lab's networks for images and nothing else."""
+    return name in NETWORKS and NETWORKS[name].kinds == ("images",)
+
+
+def _other_kind(name: str, kinds: Sequence[Kind], data: Dataset) -> str:
+    shape = ", ".join(map(str, ("n", *data.inputs.shape[1:])))
+    held = f"{KINDS[data.kind]} ({shape}) of type {data.inputs.dtype}"
+    others = [other for other, network in NETWORKS.items() if data.kind in network.kinds]
+    return (
+        f"model {name!r} reads {' or '.join(KINDS[kind] for kind in kinds)}, but {data.name} holds "
+        f"{held}. Use {', '.join(others)} or a factory package.module:make_model."
+    )
+
+
+def check_output(name: str, model: nn.Module, inputs: Tensor, data: Dataset) -> None:
+    """Raise unless the model runs on inputs (n, ...) and returns (n, outputs)."""
     training = model.training
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            found = model.eval()(images)
+            found = model.eval()(inputs)
     except Exception as error:
         raise FaninError(
-            f"model {name!r} raised {_told(error)} on images of shape {tuple(images.shape)}."
+            f"model {name!r} raised {_told(error)} on {data.unit} of shape {tuple(inputs.shape)} "
+            f"and type {inputs.dtype}."
         ) from error
     finally:
         model.train(training)
-    wanted = (len(images), data.outputs)
+    wanted = (len(inputs), data.outputs)
     if not isinstance(found, Tensor) or tuple(found.shape) != wanted:
         got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         what = f"{data.classes} classes" if data.classes else f"{data.outputs} numbers"
         raise FaninError(
-            f"model {name!r} returns {got} for {len(images)} images, but the labels of "
+            f"model {name!r} returns {got} for {len(inputs)} {data.unit}, but the labels of "
             f"{data.name} are {what}. Return {wanted}."
         )
 
 
-def _factory(setup: Setup, outputs: int) -> Model:
+def _factory(setup: Setup, data: Dataset) -> Model:
     name = setup.model
     made = imported(name, "model")
-    offered = {"outputs": outputs, "classes": outputs, "depth": setup.depth}
+    offered = {
+        "outputs": data.outputs,
+        "classes": data.outputs,
+        "depth": setup.depth,
+        "shape": tuple(data.inputs.shape[1:]),
+        "tokens": data.tokens or None,
+    }
     accepted: Collection[str] = ()
     file = None
     with suppress(TypeError, ValueError):  # of what is not written in Python
@@ -96,11 +125,16 @@ def _factory(setup: Setup, outputs: int) -> Model:
     given = {key: value for key, value in offered.items() if key in accepted and value is not None}
     if setup.depth is not None and "depth" not in given:
         raise FaninError(f"model {name!r} takes no argument depth. Add one, or leave depth out.")
+    if setup.activation != Settings.activation:
+        raise FaninError(
+            f"activation is {setup.activation!r}, but model {name!r} chooses its own. Leave "
+            "activation out."
+        )
     source = Path(file).read_bytes() if file else b""
     return Model(name, lambda: made(**given), hashlib.sha256(source).hexdigest())
 
 
 def _told(error: Exception) -> str:
     """An exception in one short line."""
-    message = (str(error).splitlines() or [""])[0].rstrip(".")[:200]
+    message = first_line(error, 200)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from fanin.lab.method import Method
 from fanin.lab.single import Single
 from fanin.lab.stack import Stack
+from fanin.lab.wording import first_line
 
 TOLERANCE = 1e-2  # relative; wrong mathematics is off by far more, rounding by far less
 MODELS_IN_A_STACK = 96  # larger stacks are hardly faster, and lose more where a run is killed
-IMAGES_IN_A_STEP = 512  # bounds the memory of a step
+INPUTS_IN_A_STEP = 512  # bounds the memory of a step
 BYTES_IN_A_STACK = 2**30  # of parameters; gradients and the optimizer need up to three times more
 
 
@@ -20,15 +21,15 @@ def capacity(model: nn.Module, batch_size: int) -> int:
     """How many models one stack may hold."""
     size = sum(value.numel() * value.element_size() for value in model.parameters())
     room = BYTES_IN_A_STACK // max(1, size)
-    return max(1, min(MODELS_IN_A_STACK, IMAGES_IN_A_STEP // batch_size, room))
+    return max(1, min(MODELS_IN_A_STACK, INPUTS_IN_A_STEP // batch_size, room))
 
 
 def why_not_stacked(
-    models: Sequence[nn.Module], method: Method, images: Tensor, targets: Tensor
+    models: Sequence[nn.Module], method: Method, inputs: Tensor, targets: Tensor
 ) -> str | None:
     """The reason to train two such models apart; None where a stack gives the same numbers.
 
-    `images` (2, batch, 1, 28, 28) and `targets` are a batch for each. The models stay as they are.
+    `inputs` (2, batch, ...) and `targets` are a batch for each. The models stay as they are.
     """
     if any(not value.requires_grad for value in models[0].parameters()):
         return "some of its parameters are frozen"
@@ -36,13 +37,13 @@ def why_not_stacked(
     with torch.random.fork_rng(devices=[]):
         try:
             stack = Stack(copy.deepcopy(list(models)), rates, method, "cpu")
-            together = [stack.gradients(images, targets), _after(stack, images, targets)]
+            together = [stack.gradients(inputs, targets), _after(stack, inputs, targets)]
         except Exception as error:  # whatever torch raises at what vmap does not know
-            return f"vmap refuses it: {(str(error).splitlines() or [''])[0][:160]}"
+            return _told(error)
     for index, model in enumerate(models):
         part = slice(index, index + 1)
         single = Single([copy.deepcopy(model)], rates[part], method, "cpu")
-        batch = images[part], targets[part]
+        batch = inputs[part], targets[part]
         for one, two in zip(
             [single.gradients(*batch), _after(single, *batch)], together, strict=True
         ):
@@ -52,13 +53,23 @@ def why_not_stacked(
     return None
 
 
+def _told(error: Exception) -> str:
+    """Why a stack cannot be, in the model's words where the reason is one of the usual."""
+    text = str(error)
+    if "randomness" in text:
+        return "it draws random numbers in training, as dropout does"
+    if ".item()" in text or "data-dependent" in text:
+        return "it decides by a value of a tensor"
+    return f"torch.vmap cannot take it ({first_line(error)})"
+
+
 def _after(
-    trainer: Stack | Single, images: Tensor, targets: Tensor
+    trainer: Stack | Single, inputs: Tensor, targets: Tensor
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """The losses after a step, and the outputs for the first image in eval mode."""
-    trainer.step(images, targets)
-    losses = trainer.step(images, targets)
-    outputs = [trainer.evaluate(index, images[index, :1]) for index in range(len(images))]
+    """The losses after a step, and the outputs for the first input in eval mode."""
+    trainer.step(inputs, targets)
+    losses = trainer.step(inputs, targets)
+    outputs = [trainer.evaluate(index, inputs[index, :1]) for index in range(len(inputs))]
     return {"outputs": torch.stack(outputs)}, losses
 
 

@@ -1,4 +1,4 @@
-"""The networks that the lab trains, on grey images of 28 x 28."""
+"""The networks that the lab trains, on images, tables or token ids of any size."""
 
 import math
 from collections.abc import Callable
@@ -8,51 +8,85 @@ import torch
 from torch import Tensor, nn
 
 from fanin.lab.activations import Activation
+from fanin.lab.inputs import Kind
+
+PATCHES = 4  # on a side of an image, for the transformer
+
+
+class Form(NamedTuple):
+    """What a network reads, by kind and shape of one input, and how many numbers it returns."""
+
+    outputs: int = 10
+    kind: Kind = "images"
+    shape: tuple[int, ...] = (1, 28, 28)
+    tokens: int = 0
+
+
+MNIST = Form()
 
 
 class SmallConvNet(nn.Module):
-    """The article's network: two convolutions and a linear head."""
+    """The article's network: two convolutions and a linear head.
 
-    def __init__(self, outputs: int = 10, activation: Activation = nn.ReLU) -> None:
+    Kernels of 8 and of 4 with stride 2, as on 28 x 28; smaller where the image would not hold them.
+    """
+
+    def __init__(self, form: Form = MNIST, activation: Activation = nn.ReLU) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, kernel_size=8)  # 28 x 28 -> 21 x 21
-        self.conv2 = nn.Conv2d(16, 8, kernel_size=4, stride=2)  # 21 x 21 -> 9 x 9
-        self.head = nn.Linear(8 * 9 * 9, outputs)
+        channels, *sides = form.shape
+        first = [min(8, (side + 1) // 2) for side in sides]
+        sides = [side - size + 1 for side, size in zip(sides, first, strict=True)]  # 28 -> 21
+        second = [min(4, side) for side in sides]
+        sides = [(side - size) // 2 + 1 for side, size in zip(sides, second, strict=True)]  # -> 9
+        self.conv1 = nn.Conv2d(channels, 16, kernel_size=(first[0], first[1]))
+        self.conv2 = nn.Conv2d(16, 8, kernel_size=(second[0], second[1]), stride=2)
+        self.head = nn.Linear(8 * math.prod(sides), form.outputs)
         self.activation1, self.activation2 = activation(), activation()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (n, 1, 28, 28) to outputs (n, outputs)."""
+        """Images (n, channels, h, w) to outputs (n, outputs)."""
         hidden = self.activation1(self.conv1(images))
         hidden = self.activation2(self.conv2(hidden))
         outputs: Tensor = self.head(hidden.flatten(1))
         return outputs
 
 
-def _mlp(outputs: int, activation: Activation, depth: int, width: int) -> nn.Module:
+class MeanEmbedding(nn.Embedding):
+    """The mean of the tokens' vectors: (n, length) to (n, width)."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Token ids (n, length) to (n, width)."""
+        return super().forward(ids).mean(dim=1)
+
+
+def _mlp(form: Form, activation: Activation, depth: int, width: int) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]
-    before = 28 * 28
+    before = math.prod(form.shape)
+    if form.kind == "tokens":
+        layers, before = [MeanEmbedding(form.tokens, width)], width
     for _ in range(depth):
         layers += [nn.Linear(before, width), activation()]
         before = width
-    return nn.Sequential(*layers, nn.Linear(before, outputs))
+    return nn.Sequential(*layers, nn.Linear(before, form.outputs))
 
 
-def _shallow_mlp(outputs: int, activation: Activation, depth: int) -> nn.Module:
-    return _mlp(outputs, activation, depth, width=128)
+def _shallow_mlp(form: Form, activation: Activation, depth: int) -> nn.Module:
+    return _mlp(form, activation, depth, width=128)
 
 
-def _deep_mlp(outputs: int, activation: Activation, depth: int) -> nn.Module:
-    return _mlp(outputs, activation, depth, width=64)
+def _deep_mlp(form: Form, activation: Activation, depth: int) -> nn.Module:
+    return _mlp(form, activation, depth, width=64)
 
 
-def _deep_cnn(outputs: int, activation: Activation, depth: int) -> nn.Module:
+def _deep_cnn(form: Form, activation: Activation, depth: int) -> nn.Module:
     """Convolutions of 3 x 3 alone, the first two with stride 2: 28 x 28 -> 7 x 7."""
     layers: list[nn.Module] = []
-    before = 1
+    before = form.shape[0]
     for number in range(depth):
         layers += [nn.Conv2d(before, 16, 3, stride=2 if number < 2 else 1, padding=1), activation()]
         before = 16
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(256, outputs))
+    head = nn.Linear(256, form.outputs)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), head)
 
 
 class ResidualBlock(nn.Module):
@@ -71,11 +105,11 @@ class ResidualBlock(nn.Module):
         return after
 
 
-def _resnet(outputs: int, activation: Activation, depth: int) -> nn.Module:
-    stem = [nn.Conv2d(1, 16, 5, stride=4, padding=2), activation()]
+def _resnet(form: Form, activation: Activation, depth: int) -> nn.Module:
+    stem = [nn.Conv2d(form.shape[0], 16, 5, stride=4, padding=2), activation()]
     blocks = [ResidualBlock(16, activation) for _ in range(depth)]
     return nn.Sequential(
-        *stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, outputs)
+        *stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, form.outputs)
     )
 
 
@@ -107,36 +141,48 @@ class TransformerBlock(nn.Module):
 
 
 class SmallTransformer(nn.Module):
-    """16 patches of 7 x 7 as tokens, with learned positions; their mean goes to the head."""
+    """Token ids, or 4 x 4 patches of an image as tokens, with learned positions.
 
-    def __init__(self, outputs: int, activation: Activation, depth: int, width: int = 32) -> None:
+    The mean of all tokens goes to the head.
+    """
+
+    def __init__(self, form: Form, activation: Activation, depth: int, width: int = 32) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(1, width, kernel_size=7, stride=7)
-        self.position = nn.Embedding(16, width)
+        self.embed: nn.Module
+        if form.kind == "tokens":
+            self.embed, self.count = nn.Embedding(form.tokens, width), form.shape[0]
+        else:
+            height, wide = (max(1, side // PATCHES) for side in form.shape[1:])
+            self.embed = nn.Conv2d(form.shape[0], width, (height, wide), stride=(height, wide))
+            self.count = (form.shape[1] // height) * (form.shape[2] // wide)
+        self.position = nn.Embedding(self.count, width)
         self.blocks = nn.Sequential(*(TransformerBlock(width, 4, activation) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, outputs)
+        self.head = nn.Linear(width, form.outputs)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (n, 1, 28, 28) to outputs (n, outputs)."""
-        tokens = self.embed(images).flatten(2).transpose(1, 2)
-        tokens = tokens + self.position(torch.arange(16, device=images.device))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Images (n, channels, h, w) or token ids (n, length) to outputs (n, outputs)."""
+        tokens = self.embed(inputs)
+        if tokens.ndim == 4:
+            tokens = tokens.flatten(2).transpose(1, 2)
+        tokens = tokens + self.position(torch.arange(self.count, device=inputs.device))
         outputs: Tensor = self.head(self.norm(self.blocks(tokens)).mean(dim=1))
         return outputs
 
 
 class Network(NamedTuple):
-    """How to make a network, and the depth it has if the user says none; None: it has one."""
+    """How to make a network, what it reads, and its usual depth; None where it has one alone."""
 
-    make: Callable[[int, Activation, int], nn.Module]
+    make: Callable[[Form, Activation, int], nn.Module]
+    kinds: tuple[Kind, ...]
     depth: int | None
 
 
 NETWORKS: dict[str, Network] = {
-    "cnn2": Network(lambda outputs, activation, depth: SmallConvNet(outputs, activation), None),
-    "mlp": Network(_shallow_mlp, 2),
-    "deep_mlp": Network(_deep_mlp, 16),
-    "deep_cnn": Network(_deep_cnn, 10),
-    "resnet": Network(_resnet, 6),
-    "transformer": Network(SmallTransformer, 2),
+    "cnn2": Network(lambda form, activation, _: SmallConvNet(form, activation), ("images",), None),
+    "mlp": Network(_shallow_mlp, ("images", "table", "tokens"), 2),
+    "deep_mlp": Network(_deep_mlp, ("images", "table", "tokens"), 16),
+    "deep_cnn": Network(_deep_cnn, ("images",), 10),
+    "resnet": Network(_resnet, ("images",), 6),
+    "transformer": Network(SmallTransformer, ("images", "tokens"), 2),
 }

@@ -14,7 +14,7 @@ from fanin.lab import losses, models, starts
 from fanin.lab.dataset import Dataset, Split, split
 from fanin.lab.models import Model
 from fanin.lab.setup import Setup, Spec
-from fanin.lab.signals import IMAGES
+from fanin.lab.signals import EXAMPLES
 from fanin.lab.sources import load
 
 
@@ -43,8 +43,8 @@ def versions() -> dict[str, str]:
 
 
 @functools.lru_cache(maxsize=2)
-def _data(name: str, task: str) -> Dataset:
-    return load(name, task)
+def _data(name: str, task: str, flat_images: bool) -> Dataset:
+    return load(name, task, flat_images)
 
 
 @functools.lru_cache(maxsize=256)
@@ -55,7 +55,7 @@ def start_of(name: str) -> starts.Start:
 
 def data_of(setup: Setup) -> Dataset:
     """The data that a setup names, read once."""
-    return _data(setup.data, setup.task)
+    return _data(setup.data, setup.task, models.reads_images_alone(setup.model))
 
 
 def model_of(setup: Setup) -> Model:
@@ -74,10 +74,10 @@ def split_of(setup: Setup, seed: int) -> Split:
     return split(data_of(setup), setup.train, setup.test, setup.epochs, seed)
 
 
-def images_and_targets(setup: Setup, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Images and targets, as the setup's loss wants them, at some indices."""
+def inputs_and_targets(setup: Setup, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Inputs and targets, as the setup's loss wants them, at some indices."""
     data, places = data_of(setup), torch.from_numpy(chosen)
-    return torch.from_numpy(data.images)[places], losses.targets(setup.loss, data)[places]
+    return torch.from_numpy(data.inputs)[places], losses.targets(setup.loss, data)[places]
 
 
 def initialized(specs: Sequence[Spec]) -> list[nn.Module]:
@@ -88,9 +88,9 @@ def initialized(specs: Sequence[Spec]) -> list[nn.Module]:
         model, start = model_of(spec.setup).build(spec.seed), start_of(spec.start)
         plan = plans.get(spec.start)
         if plan is None:
-            first = split_of(spec.setup, spec.seed).order[0][:IMAGES]
-            images, _ = images_and_targets(spec.setup, first)
-            plan = start.plan(model, spec.seed, images)
+            first = split_of(spec.setup, spec.seed).order[0][:EXAMPLES]
+            inputs, _ = inputs_and_targets(spec.setup, first)
+            plan = start.plan(model, spec.seed, inputs)
             if start.reusable and all(row.initializer is not None for row in plan.rows):
                 plans[spec.start] = plan
         with starts.paired():

@@ -7,13 +7,14 @@ import dataclasses
 import io
 import json
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fanin.lab import figures, signflip, statistics, summary, wording
-from fanin.lab.verdict import verdict
+from fanin.lab.verdict import verdict, warnings
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
@@ -28,25 +29,30 @@ def html(comparison: Comparison) -> str:
     environment = Environment(
         loader=PackageLoader("fanin.lab"), autoescape=True, undefined=StrictUndefined
     )
-    rows = comparison.rows
 
-    def panels(drawn: list[str]) -> list[tuple[Row, Markup]]:
-        return [(row, Markup(svg)) for row, svg in zip(rows, drawn, strict=True)]
+    def sizes(draw: Callable[[Comparison, float], str]) -> dict[str, Markup]:
+        """A plot for a screen and one for a telephone, of which the page shows one."""
+        widths = {"wide": figures.WIDE, "narrow": figures.NARROW}
+        return {name: Markup(draw(comparison, width)) for name, width in widths.items()}
 
     return environment.get_template("compare.html.j2").render(
         comparison=comparison,
         verdict=verdict(comparison),
         headers=summary.headers(comparison),
-        rows=[(row, summary.cells(comparison, row)) for row in rows],
+        rows=[(row, summary.cells(comparison, row)) for row in comparison.ranked],
+        warnings=warnings(comparison),
         notes=summary.notes(comparison),
         differences=_differences(comparison),
         difference_headers=DIFFERENCE_HEADERS,
-        tried=[row for row in rows if row.rate.tried],
+        tried=[row for row in comparison.rows if row.rate.tried],
         statistics=statistics,
         signflip=signflip,
-        dots=Markup(figures.score_dots(comparison)),
-        curves=panels(figures.loss_curves(comparison)),
-        signals=panels(figures.signal_panels(comparison)),
+        dots=sizes(figures.score_dots),
+        curves=sizes(figures.loss_curves),
+        signals={
+            what: summary.signals(comparison, which)
+            for what, which in (("outputs", "forward"), ("gradients", "backward"))
+        },
         depths=list(
             zip(comparison.depths, map(Markup, figures.depth_panels(comparison)), strict=True)
         ),

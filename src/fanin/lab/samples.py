@@ -1,4 +1,4 @@
-"""Samples: a batch for a checkup, made by chance or taken from the lab's images."""
+"""Samples: a batch for a checkup, made by chance or taken from the lab's data."""
 
 import math
 from typing import Any
@@ -24,16 +24,16 @@ def tokens(shape: tuple[int, ...], count: int, seed: int) -> Tensor:
     return torch.from_numpy(ids.astype(np.int64).reshape(shape))
 
 
-def images(data: Dataset, batch: int, seed: int) -> tuple[Tensor, Tensor]:
-    """`batch` training images (batch, 1, 28, 28) that the seed chooses, and their labels."""
+def examples(data: Dataset, batch: int, seed: int) -> tuple[Tensor, Tensor]:
+    """`batch` training inputs (batch, ...) that the seed chooses, and their labels."""
     own = len(data.labels) - data.own_test
     if not 1 <= batch <= own - (not data.own_test):
         raise FaninError(
-            f"batch is {batch}; {data.name} has {own} images to choose from. Use 1 or more, and "
-            "not all of them."
+            f"batch is {batch}; {data.name} has {own} {data.unit} to choose from. Use 1 or more, "
+            "and not all of them."
         )
     chosen = split(data, batch, 1, 1, seed).order[0]
-    found: Any = data.images[chosen], data.labels[chosen]
+    found: Any = data.inputs[chosen], data.labels[chosen]
     return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 
 

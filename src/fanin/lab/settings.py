@@ -19,6 +19,7 @@ INITIALIZERS = (
     "lecun_normal",
     "lecun_uniform",
     "glorot_then_he",
+    "auto",
 )
 FLAGS = {"first_seed": "--seed"}  # the others are spelled as the fields are
 

@@ -38,7 +38,7 @@ class Setup:
 
     @property
     def window(self) -> int:
-        """Steps in the running mean of the training loss: those that hold 100 images."""
+        """Steps in the running mean of the training loss: those that hold 100 inputs."""
         return min(self.steps, math.ceil(100 / self.batch_size))
 
     @property

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fanin.lab.method import Method
 
-IMAGES = 32
+EXAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Signals:
 NOT_MEASURED = Signals()
 
 
-def measure(model: nn.Module, method: Method, images: Tensor, targets: Tensor) -> Signals:
-    """Measure a model as it was initialized, in eval mode, on images (n, 1, 28, 28).
+def measure(model: nn.Module, method: Method, inputs: Tensor, targets: Tensor) -> Signals:
+    """Measure a model as it was initialized, in eval mode, on inputs (n, ...).
 
     A layer is a module that has a weight matrix, a kernel or a table of its own.
     """
@@ -49,7 +49,7 @@ def measure(model: nn.Module, method: Method, images: Tensor, targets: Tensor) -
     try:
         with torch.random.fork_rng(devices=[]):
             model.eval()
-            method.loss(model(images), targets).backward()  # type: ignore[no-untyped-call]
+            method.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
     finally:
         for handle in handles:
             handle.remove()

@@ -20,29 +20,29 @@ class Single:
         self._parameters = [value for value in self.model.parameters() if value.requires_grad]
         self._optimizer = method.optimizer([{"params": self._parameters, "lr": rate}])
 
-    def gradients(self, images: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def gradients(self, inputs: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """By name, with a first axis of length one, before clipping; and the loss (1,)."""
-        loss = self._backward(images, targets)
+        loss = self._backward(inputs, targets)
         found = {
             name: torch.zeros_like(value) if value.grad is None else value.grad
             for name, value in self.model.named_parameters()
         }
         return {name: value[None] for name, value in found.items()}, loss
 
-    def step(self, images: Tensor, targets: Tensor) -> Tensor:
-        """One step: images (1, batch, 1, 28, 28); the loss (1,) before it."""
-        loss = self._backward(images, targets)
+    def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One step: inputs (1, batch, ...); the loss (1,) before it."""
+        loss = self._backward(inputs, targets)
         gradients = [value.grad for value in self._parameters if value.grad is not None]
         self.method.clip(gradients, stacked=False)
         self._optimizer.step()
         return loss
 
-    def evaluate(self, index: int, images: Tensor) -> Tensor:
+    def evaluate(self, index: int, inputs: Tensor) -> Tensor:
         """The model's outputs, in eval mode."""
         self.model.eval()
         try:
             with torch.no_grad():
-                outputs: Tensor = self.model(images)
+                outputs: Tensor = self.model(inputs)
         finally:
             self.model.train()
         return outputs
@@ -63,8 +63,8 @@ class Single:
         yield from self.model.named_parameters()
         yield from self.model.named_buffers()
 
-    def _backward(self, images: Tensor, targets: Tensor) -> Tensor:
+    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self._optimizer.zero_grad()
-        loss = self.method.loss(self.model(images[0]), targets[0])
+        loss = self.method.loss(self.model(inputs[0]), targets[0])
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()[None]

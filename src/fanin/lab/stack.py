@@ -1,6 +1,6 @@
 """Many models of one architecture, trained side by side in one set of stacked tensors.
 
-A small network at one image a step spends its time between operations, not in them: under vmap a
+A small network at one input a step spends its time between operations, not in them: under vmap a
 step of 72 models takes about as long as ten steps of one.
 """
 
@@ -33,7 +33,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Stack:
-    """Models that take the same steps on different images, each with its own optimizer state.
+    """Models that take the same steps on different inputs, each with its own optimizer state.
 
     `rates` are their learning rates; models of one rate should stand together.
     """
@@ -60,15 +60,15 @@ class Stack:
         )
         self._gradients = vmap(grad_and_value(self._loss))
 
-    def gradients(self, images: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def gradients(self, inputs: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """By name, before clipping; and the losses (models,)."""
         gradients: dict[str, Tensor]
-        gradients, losses = self._gradients(self.parameters, self.buffers, images, targets)
+        gradients, losses = self._gradients(self.parameters, self.buffers, inputs, targets)
         return gradients, losses
 
-    def step(self, images: Tensor, targets: Tensor) -> Tensor:
-        """One step: images (models, batch, 1, 28, 28); the losses (models,) before it."""
-        gradients, losses = self.gradients(images, targets)
+    def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One step: inputs (models, batch, ...); the losses (models,) before it."""
+        gradients, losses = self.gradients(inputs, targets)
         values = list(gradients.values())
         self.method.clip(values, stacked=True)
         for part, views in zip(self._slices, self._views, strict=True):
@@ -77,7 +77,7 @@ class Stack:
         self._optimizer.step()
         return losses
 
-    def evaluate(self, index: int, images: Tensor) -> Tensor:
+    def evaluate(self, index: int, inputs: Tensor) -> Tensor:
         """One model's outputs, in eval mode.
 
         One model at a time: on large batches plain convolutions beat the grouped ones of vmap.
@@ -86,7 +86,7 @@ class Stack:
         self.shell.eval()
         try:
             with torch.no_grad():
-                outputs: Tensor = functional_call(self.shell, state, (images,))
+                outputs: Tensor = functional_call(self.shell, state, (inputs,))
         finally:
             self.shell.train()
         return outputs
@@ -110,8 +110,8 @@ class Stack:
         self,
         parameters: dict[str, Tensor],
         buffers: dict[str, Tensor],
-        images: Tensor,
+        inputs: Tensor,
         targets: Tensor,
     ) -> Tensor:
-        outputs = functional_call(self.shell, (parameters, buffers), (images,))
+        outputs = functional_call(self.shell, (parameters, buffers), (inputs,))
         return self.method.loss(outputs, targets)

@@ -26,7 +26,7 @@ def paired() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Start:
-    """`plan(model, seed, images)` says what every parameter gets.
+    """`plan(model, seed, inputs)` says what every parameter gets.
 
     A plan that reads nothing but names and shapes is `reusable` for other seeds. `digest` is a
     hash of the file that the name stands for.
@@ -37,10 +37,10 @@ class Start:
     reusable: bool = True
     digest: str = ""
 
-    def initialize(self, model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
+    def initialize(self, model: nn.Module, seed: int, inputs: Tensor) -> fanin.Plan:
         """Fill the model's parameters in place; returns the applied plan."""
         with paired():
-            return self.plan(model, seed, images).apply(model, seed)
+            return self.plan(model, seed, inputs).apply(model, seed)
 
 
 def find(name: str) -> Start:
@@ -57,11 +57,11 @@ def find(name: str) -> Start:
     initializer = initializers.get(name)
     return Start(
         name,
-        lambda model, seed, images: fanin.plan(model, initializer=initializer, unplaced="keep"),
+        lambda model, seed, inputs: fanin.plan(model, initializer=initializer, unplaced="keep"),
     )
 
 
-def _glorot_then_he(model: nn.Module, seed: int, images: Tensor) -> fanin.Plan:
+def _glorot_then_he(model: nn.Module, seed: int, inputs: Tensor) -> fanin.Plan:
     """The article's recommendation: Glorot for the first layer, He for those behind a ReLU."""
     first = next(name for name, value in model.named_parameters() if value.ndim > 1)
     overrides = {first: "glorot_normal"}
@@ -74,18 +74,18 @@ def _from_recipe(name: str) -> Start:
         # It measures on what the seed draws, so that its plan is made only while initializing.
         return Start(
             name,
-            lambda model, seed, images: fanin.initialize(
-                model, seed, images, "lsuv", unplaced="keep"
+            lambda model, seed, inputs: fanin.initialize(
+                model, seed, inputs, "lsuv", unplaced="keep"
             ),
             reusable=False,
         )
     found = recipes.find(recipe)
     return Start(
-        name, lambda model, seed, images: fanin.plan(model, images, found, unplaced="keep")
+        name, lambda model, seed, inputs: fanin.plan(model, inputs, found, unplaced="keep")
     )
 
 
 def _from_file(name: str) -> Start:
     plan = fanin.Plan.load(name)
     digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    return Start(name, lambda model, seed, images: plan, digest=digest)
+    return Start(name, lambda model, seed, inputs: plan, digest=digest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -16,6 +18,8 @@ from fanin.lab.wording import bounds, failures, score, share, steps
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
 
+WIDTH = 80  # of a terminal
+LAYERS = 6  # that a table shows
 LEADING, ALIKE, BETTER, WORSE, BASELINE = "*", "~", "+", "-", "="
 
 
@@ -58,9 +62,8 @@ def _rates_vary(comparison: Comparison) -> bool:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What a reader must know to read the table rightly."""
+    """What a reader must know to read the table rightly, beside the warnings."""
     return [
-        *(f"Warning: {warning}" for warning in warnings(comparison)),
         _training(comparison),
         _marks(comparison),
         _target(comparison),
@@ -93,7 +96,7 @@ def _training(comparison: Comparison) -> str:
     if ":" not in s.model:  # a factory chooses its own
         network += f", {s.activation}"
     return (
-        f"{comparison.note}. {s.train} training and {s.test} test images, {epochs}, "
+        f"{comparison.note}. {s.train} training and {s.test} test {comparison.unit}, {epochs}, "
         f"batch size {s.batch_size}, {s.optimizer}{rate}{''.join(clips)}, {s.setup.loss} loss; "
         f"network {network}. A seed ({seeds}) fixes split, order and "
         "weights; all initializers meet the same split and order."
@@ -120,20 +123,18 @@ def _marks(comparison: Comparison) -> str:
 
 
 def _failed(comparison: Comparison) -> str:
-    loss, below = comparison.settings.setup.loss, f"{comparison.guess:.3g}"
+    loss, least = comparison.settings.setup.loss, comparison.guess
     margin = STUCK_MARGIN[loss]
-    limit, name = f"{below} - {margin:g}", "ln C"
-    if loss == "quadratic":
-        limit, name = f"{1 - margin:g} x {below}", "the loss of guessing"
+    limit = least - margin if loss == "cross_entropy" else least * (1 - margin)
     return (
-        f"Failed: nan, a loss was not finite; diverged, the last running mean is above "
-        f"{DIVERGED:g} x {below}; stuck, it is not below {limit}: it never left {name}. Failed "
-        "runs stay in the mean with the score they have; an output that is not finite is wrong."
+        f"Failed runs: nan, a loss was not finite; diverged, the loss ended above {DIVERGED:g} "
+        f"times that of guessing ({least:.3g}); stuck, it ended near it, above {limit:.3g}. They "
+        "stay in the mean with the score they have; an output that is not finite is wrong."
     )
 
 
 def _extras(comparison: Comparison) -> list[str]:
-    found = [f"Trained: {note}." for note in comparison.how]
+    found = [f"{note}." for note in comparison.how]
     if comparison.settings.lr_grid:
         found.append(
             "Rates were chosen for each initializer by the fewest failures, then the lowest final "
@@ -148,22 +149,50 @@ def _extras(comparison: Comparison) -> list[str]:
     return found
 
 
+def signals(comparison: Comparison, which: str) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Layers, and for each row the median over seeds of their RMS: of outputs or of gradients.
+
+    `which` is "forward" or "backward". Of many layers some are shown, the first and the last too.
+    """
+    layers = comparison.rows[0].trials[0].signals.layers
+    count = min(LAYERS, len(layers))
+    places = [round(n * (len(layers) - 1) / max(1, count - 1)) for n in range(count)]
+    rows = []
+    for row in comparison.ranked:
+        values = [getattr(trial.signals, which) for trial in row.trials]
+        middle = [median(seed[place] for seed in values) for place in places]
+        rows.append((row.name, *(f"{value:.2g}" for value in middle)))
+    return [layers[place] for place in places], rows
+
+
 def table(comparison: Comparison) -> Table:
     """The result as a table for the terminal, of at most 80 columns if names allow."""
     # Text, not str: what users wrote is never read as markup.
-    caption = Text("\n".join(notes(comparison)))
+    warned = [f"Warning: {warning}" for warning in warnings(comparison)]
+    caption = Text("\n".join([*warned, *notes(comparison)]))
     title = None if comparison.done == 1 else f"interrupted at {share(comparison.done)}"
     result = Table(title=title, caption=caption, caption_justify="left")
     names = headers(comparison)
-    narrow = len(names) > 5
+    every = [cells(comparison, row) for row in comparison.ranked]
+    narrow = _width([names, *every]) > WIDTH
     for name in names:
         header = name.replace(" target", "\ntarget").replace("% ", "%\n") if narrow else name
         result.add_column(header, justify="right", no_wrap=True)
     first = result.columns[0]
     first.justify, first.no_wrap, first.overflow, first.min_width = "left", False, "fold", 10
-    for row in comparison.rows:
-        result.add_row(*(Text(_broken(cell, narrow)) for cell in cells(comparison, row)))
+    for row in every:
+        result.add_row(*(Text(_broken(cell, narrow)) for cell in row))
     return result
+
+
+def _width(lines: Sequence[Sequence[str]]) -> int:
+    """Columns that a table takes, frame and padding included."""
+    columns = zip(*lines, strict=True)
+    widest = [
+        max(len(part) for cell in column for part in _broken(cell, narrow=False).splitlines())
+        for column in columns
+    ]
+    return sum(width + 3 for width in widest) + 1
 
 
 def _broken(cell: str, narrow: bool) -> str:

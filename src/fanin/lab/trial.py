@@ -20,7 +20,7 @@ from fanin.lab.single import Single
 from fanin.lab.stack import Stack
 
 # Larger pieces are slower: their activations are returned to the system and faulted in again.
-IMAGES_AT_ONCE = 200
+AT_ONCE = 200  # inputs that are tested
 DIVERGED = 2.0  # times the loss of guessing
 
 Verdict = Literal["learned", "stuck", "diverged", "nan"]
@@ -96,7 +96,7 @@ def train(
     """
     kind = Stack if stacked else Single
     trainer = kind(models, rates, Method.of(setup), device)
-    images = torch.from_numpy(data.images).to(device)
+    inputs = torch.from_numpy(data.inputs).to(device)
     targets = lab_losses.targets(setup.loss, data).to(device)
     labels = torch.from_numpy(data.labels).to(device)
     tests = [torch.from_numpy(split.test).to(device) for split in splits]
@@ -104,7 +104,7 @@ def train(
 
     def test() -> list[float]:
         return [
-            lab_losses.score(_outputs(trainer, index, images[part]), labels[part])
+            lab_losses.score(_outputs(trainer, index, inputs[part]), labels[part])
             for index, part in enumerate(tests)
         ]
 
@@ -116,7 +116,7 @@ def train(
         advance(len(models) * len(losses))
     try:
         for batch in _batches(orders, setup.batch_size, first=len(losses)):
-            losses.append(trainer.step(images[batch], targets[batch]))
+            losses.append(trainer.step(inputs[batch], targets[batch]))
             advance(len(models))
             if len(losses) in setup.checkpoints:
                 scores.append(test())
@@ -164,8 +164,8 @@ def _restored(
     return list(state["losses"].to(device)), state["scores"].tolist()
 
 
-def _outputs(trainer: Stack | Single, index: int, images: Tensor) -> Tensor:
-    parts = images.split(IMAGES_AT_ONCE)  # type: ignore[no-untyped-call]
+def _outputs(trainer: Stack | Single, index: int, inputs: Tensor) -> Tensor:
+    parts = inputs.split(AT_ONCE)  # type: ignore[no-untyped-call]
     return torch.cat([trainer.evaluate(index, part) for part in parts])
 
 

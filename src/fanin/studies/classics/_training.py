@@ -42,7 +42,7 @@ def setup(model: str, depth: int, steps: int, batch_size: int, optimizer: str, l
 def trained(shared: Setup, jobs: Sequence[Job], advance: Advance) -> list[Trial]:
     """Train all jobs, stacked, in their order; `advance` hears of the steps of each network."""
     found: list[Trial] = []
-    many = max(1, modes.IMAGES_IN_A_STEP // shared.batch_size)
+    many = max(1, modes.INPUTS_IN_A_STEP // shared.batch_size)
     order = sorted(range(len(jobs)), key=lambda index: jobs[index].rate)
     for first in range(0, len(order), many):
         chosen = [jobs[index] for index in order[first : first + many]]

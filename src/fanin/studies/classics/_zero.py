@@ -33,7 +33,7 @@ def ranks(rule: str, images: int, steps: int) -> dict[str, int]:
     Full-batch gradient descent at 0.1 on digits, two hidden layers of ReLU.
     """
     data = sources.load("digits")
-    inputs = nn.functional.avg_pool2d(torch.from_numpy(data.images[:images]), POOL).flatten(1)
+    inputs = nn.functional.avg_pool2d(torch.from_numpy(data.inputs[:images]), POOL).flatten(1)
     labels = torch.from_numpy(data.labels[:images])
     at = [one.requires_grad_() for one in weights(rule, 0)]
     start = at[1].detach().clone()

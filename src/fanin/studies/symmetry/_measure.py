@@ -15,7 +15,7 @@ from fanin.studies.symmetry._setup import ACTIVATIONS, CONSTANT, RATE, SEED, Siz
 def _digits(count: int) -> tuple[Tensor, Tensor]:
     """So many digits, each pixel less its mean, (n, 784), and their labels."""
     data = sources.load("digits")
-    images = torch.from_numpy(data.images[:count]).flatten(1).double()
+    images = torch.from_numpy(data.inputs[:count]).flatten(1).double()
     return images - images.mean(dim=0), torch.from_numpy(data.labels[:count])
 
 
