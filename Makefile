@@ -18,7 +18,7 @@ $(INSTALLED): pyproject.toml constraints-dev.txt CMakeLists.txt $(wildcard nativ
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## Train real networks on real images from nine initializations
+demo: $(INSTALLED)  ## Train real networks on real images from ten initializations
 	$(BIN)/fanin compare --seeds 11 --out fanin-compare
 
 studies: $(INSTALLED)  ## Run all studies in full and write their pages (resumes)

@@ -3,8 +3,9 @@
     python bench/kill.py [--times 20] [--seed 0]
 
 Each round runs the same command in a new folder, sends SIGKILL after a random share of the time
-that the whole run took (or when one trial is finished, in every second round), runs it again to
-its end, and compares results.json, up to its object `run`, and results.csv byte by byte.
+that the whole run took (or when a first batch of trials is finished, in every second round), runs
+it again to its end, and compares results.json, up to its object `run`, and results.csv byte by
+byte.
 """
 
 import argparse
@@ -17,14 +18,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from fanin.lab import checkpoint
+
 ROWS = ("zeros", "he_normal", "glorot_uniform", "lecun_normal")
 SIZES = ["--data", "digits", "--seeds", "3", "--train", "300", "--test", "100", "--epochs", "2"]
-# Small stacks, so that trials finish at many moments.
+# Two stacks, so that trials finish at more than one moment, and states of them at many.
 FANIN = """
 import sys
 from fanin.cli import main
-from fanin.lab import modes
-modes.MODELS_IN_A_STACK = 2
+from fanin.lab import checkpoint, modes
+modes.MODELS_IN_A_STACK = 6
+checkpoint.EVERY = 0.2
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -66,8 +70,8 @@ def run(folder: Path) -> float:
     return time.perf_counter() - start
 
 
-def kill(folder: Path, after: float | None) -> int:
-    """Start and kill; returns how many trials were finished."""
+def kill(folder: Path, after: float | None) -> tuple[int, int]:
+    """Start and kill; returns how many trials were finished, and how many batches had a state."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command(folder), **quiet)
     start = time.perf_counter()
@@ -78,7 +82,7 @@ def kill(folder: Path, after: float | None) -> int:
         time.sleep(0.002)
     process.kill()
     process.wait()
-    return finished(folder)
+    return finished(folder), checkpoint.count(folder)
 
 
 def main() -> None:
@@ -93,14 +97,15 @@ def main() -> None:
         for number in range(arguments.times):
             folder = Path(place) / str(number)
             after = None if number % 2 else chance.random() * took
-            kept = kill(folder, after)
+            kept, states = kill(folder, after)
             run(folder)
             found = json.loads((folder / "results.json").read_text())["run"]["found_finished"]
             equal = results(folder) == results(whole)
             same += equal
-            moment = "at the first finished trial" if after is None else f"after {after:.1f} s"
+            moment = "at the first finished batch" if after is None else f"after {after:.1f} s"
             print(
-                f"{number + 1:2}: killed {moment}, {kept} of {3 * len(ROWS)} trials kept, "
+                f"{number + 1:2}: killed {moment}, {kept} of {3 * len(ROWS)} trials "
+                f"and {states} states kept, "
                 f"{found} found again: {'the same' if equal else 'NOT THE SAME'}",
                 flush=True,
             )

@@ -165,7 +165,8 @@ def inputs_of(kind: str) -> np.ndarray:
 def test_data_of_every_kind(kind: str, model: str, how: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "my.npz", x=inputs_of(kind), y=np.arange(60) % 2)
     settings: dict[str, Any] = {"data": str(tmp_path / "my.npz"), "model": model, "seeds": 1}
-    settings |= {"train": 40, "test": 20, "epochs": 15, "batch_size": 10, "lr": 0.01}
+    settings |= {"train": 40, "test": 20, "epochs": 15, "batch_size": 10}
+    settings["lr"] = 0.001 if kind == "color" else 0.01
     found = compare(["auto", "he_normal"], **settings)
     assert found.unit == how
     assert found.how == (f"{model} was trained {batch.STACKED}",)

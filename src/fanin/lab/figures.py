@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
     from fanin.lab.depth import DepthRow
 WIDE, NARROW = 10.4, 3.7  # inches: the page on a screen, and on a telephone
-HIGHEST = 1.3  # times the loss of guessing: the end of a loss axis
+HIGHEST, LOWEST = 1.3, 1e-3  # times the loss of guessing: the ends of a loss axis
 SMOOTH = 25  # a mean over one in so many of the steps keeps the course and drops the noise
 POINTS = 100  # of a curve
+LINE = 0.065  # of the height of a plot: a line of text
 TIPS = 20  # of a curve: places that show their values
 
 
@@ -70,7 +72,7 @@ def loss_curves(comparison: Comparison, width: float) -> str:
         axes.axhline(comparison.target, color=INK, lw=0.8, ls="--")
         steps = comparison.settings.setup.steps
         axes.set(xlabel="step", ylabel="training loss", xlim=(0, steps))
-        axes.set_ylim(0, HIGHEST * comparison.guess)
+        _loss_axis(axes, ends, comparison)
         names = [row.name for row in comparison.rows]
         lost = [name for name, end in zip(names, ends, strict=True) if np.isnan(end)]
         if lost:
@@ -83,6 +85,20 @@ def loss_curves(comparison: Comparison, width: float) -> str:
         else:
             _label_ends(axes, ends, names)
     return made.svg
+
+
+def _loss_axis(axes: Axes, ends: Sequence[float], comparison: Comparison) -> None:
+    """From the lowest end of a curve to the loss of guessing, with plain numbers as ticks."""
+    known = [end for end in ends if np.isfinite(end)] + [comparison.target]
+    low = max(min(known) / HIGHEST, LOWEST * comparison.guess)
+    high = HIGHEST * max(comparison.guess, comparison.target)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1, 2, 5) if len(powers) < 4 else (1,)
+    ticks = [tick for power in powers for n in factors if low <= (tick := n * 10.0**power) <= high]
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def _curve(made: Drawing, comparison: Comparison, index: int) -> float:
@@ -121,27 +137,25 @@ def _smoothed(comparison: Comparison, row: Row) -> tuple[NDArray[np.int64], NDAr
 
 def _label_ends(axes: Axes, ends: Sequence[float], names: Sequence[str]) -> None:
     """Names at the curves' ends, pushed apart where they would cover each other."""
-    low, high = axes.get_ylim()
-    gap = (high - low) / 17  # a line of text
-    known = [index for index in range(len(ends)) if np.isfinite(ends[index])]
-    order = sorted(known, key=lambda index: ends[index])
+    low, high = np.log(axes.get_ylim())
+    heights = np.clip((np.log(ends) - low) / (high - low), 0, 1)  # as shares of the axis
+    order = [int(index) for index in np.argsort(heights) if np.isfinite(heights[index])]
     places: list[float] = []
     for index in order:
-        wanted = min(ends[index], high)
-        places.append(max(wanted, places[-1] + gap) if places else max(wanted, low + gap / 2))
-    over = max(0.0, places[-1] - high) if places else 0.0
+        places.append(max(heights[index], places[-1] + LINE) if places else heights[index])
+    over = max(0.0, places[-1] - 1) if places else 0.0
     for index, place in zip(order, places, strict=True):
         colour, _ = _style(index)
         axes.annotate(
             names[index],
-            xy=(1, min(ends[index], high)),
-            xytext=(1.03, place - over),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords=axes.get_yaxis_transform(),
+            xy=(1, heights[index]),
+            xytext=(1.04, place - over),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
             color=colour,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "relpos": (0, 0.5)},
         )
 
 

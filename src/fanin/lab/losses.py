@@ -1,4 +1,4 @@
-"""The lab's losses, the loss of guessing, and the score on the test images."""
+"""The lab's losses, the loss of guessing, and the score on the test inputs."""
 
 import math
 from collections.abc import Callable

@@ -36,6 +36,7 @@ class _Lines:
         self.console, self.label, self.total = console, label, total
         self.start = time.monotonic()
         self.done = self.found = 0
+        self.printed = self.start
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._break_silence, daemon=True)
 
@@ -56,12 +57,14 @@ class _Lines:
                 self._print()
 
     def _break_silence(self) -> None:
-        while not self._over.wait(EVERY):
+        while not self._over.wait(self.printed + EVERY - time.monotonic()):
             with self._lock:
-                self._print()
+                if time.monotonic() - self.printed >= EVERY:
+                    self._print()
 
     def _print(self) -> None:
-        elapsed = time.monotonic() - self.start
+        self.printed = time.monotonic()
+        elapsed = self.printed - self.start
         text = f"{self.label}: {100 * self.done // self.total} %, {elapsed:.0f} s"
         trained = self.done - self.found
         if trained > 0 and self.done < self.total:

@@ -72,7 +72,7 @@ class Settings:
         if self.batch_size > self.train:
             raise FaninError(
                 f"batch_size={self.batch_size} is larger than train={self.train}. "
-                f"Use a batch of {self.train} images or fewer."
+                f"Use a batch of {self.train} or fewer."
             )
         _check_names(self)
         if not self.data:

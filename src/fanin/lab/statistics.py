@@ -40,7 +40,7 @@ def share_interval(values: Sequence[float]) -> Interval:
 
     Student's t on the logit scale by the delta method, so that the bounds are shares, too (Franco
     and others 2019, J. Survey Statist. Methodol. 7, 334-364). Its error is that among the seeds; a
-    binomial one, such as Wilson's, would know that of the test images alone, and a bootstrap of
+    binomial one, such as Wilson's, would know that of the test inputs alone, and a bootstrap of
     few values is too narrow.
     """
     plain = mean_interval(values)
