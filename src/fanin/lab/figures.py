@@ -93,7 +93,7 @@ def _loss_axis(axes: Axes, ends: Sequence[float], comparison: Comparison) -> Non
     low = max(min(known) / HIGHEST, LOWEST * comparison.guess)
     high = HIGHEST * max(comparison.guess, comparison.target)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    factors = (1, 2, 5) if len(powers) < 4 else (1,)
+    factors = (1, 2, 5) if len(powers) < 5 else (1,)
     ticks = [tick for power in powers for n in factors if low <= (tick := n * 10.0**power) <= high]
     axes.set_yscale("log")
     axes.set_ylim(low, high)
