@@ -5,7 +5,7 @@ read. The sizes of heads, tables and branches below were chosen by training (doc
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +13,10 @@ import numpy as np
 from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
-from fanin.recipes._acting import acts_as, fitted, size_of, stored_as
+from fanin.recipes._acting import acts_as
+from fanin.recipes._acts import HEAD
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import UNITS, Graph, Node, Use, Values
+from fanin.recipes._graph import Graph, Node, Use, Values
 from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, Weight
 from fanin.recipes._propagate import Propagation
@@ -23,8 +24,6 @@ from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._structure import Residual, Structure
 from fanin.recipes._uses import constants
 
-HEAD = 1.0  # second moment of a head's output
-TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
 # What all branches of a stream together add to its second moment, of what it has: branches that
 # normalize what they read, and those that read the stream as it is.
 BRANCH = 3.0
@@ -57,6 +56,7 @@ class _Auto:
         for position, node in enumerate(graph.nodes):
             if node.param is not None:
                 self.uses.setdefault(node.param.name, []).append(position)
+        self.parameters = Sizes(self.params, graph, self.structure, self.uses)
         self.targets: dict[int, float] = {}
         self.shares: dict[int, Share] = {}
         self.sizes: dict[str, float] = {}
@@ -74,7 +74,7 @@ class _Auto:
                 break
             run = self._run()
         sized = [name for name in self.uses if name not in self.constants]
-        made = {name: self._choice(name, self._main(name), run) for name in sized}
+        made = {name: self._choice(name, self.parameters.main(name), run) for name in sized}
         made |= self._recurrent(run)
         return {name: choice for name, choice in made.items() if choice is not None}
 
@@ -119,10 +119,10 @@ class _Auto:
         """Tables that are also heads, sized for what feeds the head in this run."""
         changed = False
         for name in self.uses:
-            heads = self._uses_as(name, "linear")
+            heads = self.parameters.uses_as(name, "linear")
             if name in self.fixed or name not in run.variances or not heads:
                 continue
-            if self._is_codebook(name):
+            if self.parameters.is_codebook(name):
                 continue
             fed = run.signals[self.graph.nodes[heads[0]].inputs[0]]
             if fed is None or fed.second <= 0 or self.params[name].kind == "shift":
@@ -221,7 +221,7 @@ class _Auto:
         tied = {
             self.params[name].shape[-1]: math.sqrt(HEAD / self.params[name].shape[-1])
             for name, found in ops.items()
-            if {"lookup", "linear"} <= found and not self._is_codebook(name)
+            if {"lookup", "linear"} <= found and not self.parameters.is_codebook(name)
         }
         ends = {end for end in self.shares if self.graph.nodes[end].op == "scale"}
         for name, positions in self.uses.items():
@@ -230,72 +230,9 @@ class _Auto:
             elif name in self.constants:
                 continue
             elif not ends & set(positions):  # else as large as the branch is to be
-                size = self._size(name, ops[name], tied)
+                size = self.parameters.size(name, ops[name], tied)
                 if size is not None:
                     self.sizes[name] = size
-
-    def _size(self, name: str, ops: Collection[str], tied: Mapping[int, float]) -> float | None:
-        """The RMS of a table, a token, a scale or a shift; None for weights and biases.
-
-        A table that is also the head gives the head's outputs second moment HEAD. What is
-        added to its rows, such as positions, is as large.
-        """
-        param, position = self.params[name], self.uses[name][0]
-        table = "parameter" in ops or ("shift" in ops and self._is_table(name))
-        if "linear" in ops and "lookup" not in ops:
-            return None
-        if param.kind == "scale" and set(ops) == {"parameter"}:  # the slope of an activation
-            return param.made or 0.0
-        if "lookup" in ops or table:
-            if self.structure.feeds_softmax(position):
-                return 0.0
-            return self._std(name, tied.get(param.shape[-1], TABLE))
-        if "scale" in ops and self._is_filter(name):
-            return self._std(name, 1.0)
-        if "scale" in ops:
-            return self._identity(name) if param.made is None else param.made
-        return None
-
-    def _use(self, name: str) -> Use:
-        use = self.graph.nodes[self._main(name)].param
-        assert use is not None
-        return use
-
-    def _std(self, name: str, size: float) -> float:
-        """The std with which a drawn parameter acts with this RMS, functions of it included."""
-        use = self._use(name)
-
-        def acts(std: float) -> float | None:
-            return size_of(use, self.shapes, std)
-
-        std = fitted(acts, size, size) if use.through else size
-        return size if std is None else float(f"{std:.9g}")
-
-    def _identity(self, name: str) -> float:
-        return stored_as(self._use(name), self.shapes, 1.0)
-
-    def _is_filter(self, name: str) -> bool:
-        """Whether a factor of more than one axis was not made constant: drawn, as weights are."""
-        (source,) = self.graph.nodes[self.uses[name][0]].inputs or (0,)
-        normed = self.graph.nodes[source].op == "normalize"
-        return self.params[name].made is None and self._is_table(name) and not normed
-
-    def _is_codebook(self, name: str) -> bool:
-        """Whether products with a table decide which of its rows are looked up."""
-        chosen = 0
-        for position in self._uses_as(name, "lookup"):
-            chosen |= self.structure.above[position]
-        return all(chosen >> one & 1 for one in self._uses_as(name, "linear"))
-
-    def _uses_as(self, name: str, *ops: str) -> list[int]:
-        return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]
-
-    def _is_table(self, name: str) -> bool:
-        """Whether a parameter has rows, and is no bias of heads of several units."""
-        nodes = [self.graph.nodes[one] for one in self.uses[name]]
-        if all(node.op == "shift" and node.label == UNITS for node in nodes):
-            return False
-        return sum(size > 1 for size in self.params[name].shape) > 1
 
     def _variances(self) -> dict[str, float]:
         """Variances of weights that do not come from what feeds them."""
@@ -325,11 +262,6 @@ class _Auto:
         assert use is not None
         return use.axes
 
-    def _main(self, name: str) -> int:
-        """The use that says what a parameter is."""
-        rows, products = self._uses_as(name, "lookup"), self._uses_as(name, "linear")
-        return (*rows, *products, *self.uses[name])[0]
-
     def _choice(self, name: str, position: int, run: Propagation) -> Choice | None:
         node = self.graph.nodes[position]
         assert node.param is not None
@@ -345,18 +277,18 @@ class _Auto:
                 role = _role(node.param.axes, param.shape)
                 return Choice(normal(std=run.sizes[name]), role, "given", node.param.axes)
             case "linear" | "lookup":
-                tied = name in run.variances and not self._is_codebook(name)
+                tied = name in run.variances and not self.parameters.is_codebook(name)
                 return self._drawn(run, name, "table", tied)
             case "parameter":
                 return self._drawn(run, name, "token")
             case "scale":
-                if self._is_filter(name) and not reason:
+                if self.parameters.is_filter(name) and not reason:
                     return self._drawn(run, name, "elementwise weight")
                 size = run.sizes[name]
                 made = "the constant that the model was made with"
-                why = reason or ("the identity" if size == self._identity(name) else made)
+                why = reason or ("the identity" if size == self.parameters.identity(name) else made)
                 return Choice(same(size), "scale", self._through(name, why))
-            case "shift" if self._is_table(name):
+            case "shift" if self.parameters.is_table(name):
                 return self._drawn(run, name, "position table")
             case "shift":
                 return Choice(zeros(), "bias", "biases start at zero")
@@ -371,7 +303,7 @@ class _Auto:
         return Choice(normal(std=size), role, why, axes=self._axes(name))
 
     def _through(self, name: str, why: str) -> str:
-        through = self._use(name).through
+        through = self.parameters.use(name).through
         return f"{why}; acts through {', '.join(through)}" if through else why
 
     def _weight(self, weight: Weight, use: Use, read: str, reason: str) -> Choice:

@@ -17,9 +17,9 @@ from fanin.initializers import (
     zeros,
 )
 from fanin.param import Param
-from fanin.recipes._auto import TABLE
 from fanin.recipes._choice import Choice
 from fanin.recipes._made import same
+from fanin.recipes._sizes import TABLE
 
 AS_MADE = "the constant that the model was made with"
 _LSTM_GATES = 4

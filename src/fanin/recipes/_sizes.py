@@ -1,0 +1,89 @@
+"""Sizes: what the parameters that are no weights are in a run, and how large they are to be."""
+
+from collections.abc import Collection, Mapping
+
+from fanin.recipes._acting import fitted, size_of, stored_as
+from fanin.recipes._graph import UNITS, Graph, Use
+from fanin.recipes._recipe import Params
+from fanin.recipes._structure import Structure
+
+HEAD = 1.0  # second moment of a head's output
+TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
+
+
+class Sizes:
+    """`uses` are the nodes at which each parameter works."""
+
+    def __init__(
+        self, params: Params, graph: Graph, structure: Structure, uses: Mapping[str, list[int]]
+    ) -> None:
+        self.params, self.graph, self.structure, self.uses = params, graph, structure, uses
+        self.shapes = {name: param.shape for name, param in params.items()}
+
+    def size(self, name: str, ops: Collection[str], tied: Mapping[int, float]) -> float | None:
+        """The RMS of a table, a token, a scale or a shift; None for weights and biases.
+
+        A table that is also the head gives the head's outputs second moment HEAD. What is
+        added to its rows, such as positions, is as large.
+        """
+        param, position = self.params[name], self.uses[name][0]
+        table = "parameter" in ops or ("shift" in ops and self.is_table(name))
+        if "linear" in ops and "lookup" not in ops:
+            return None
+        if param.kind == "scale" and set(ops) == {"parameter"}:  # the slope of an activation
+            return param.made or 0.0
+        if "lookup" in ops or table:
+            if self.structure.feeds_softmax(position):
+                return 0.0
+            return self.std(name, tied.get(param.shape[-1], TABLE))
+        if "scale" in ops and self.is_filter(name):
+            return self.std(name, 1.0)
+        if "scale" in ops:
+            return self.identity(name) if param.made is None else param.made
+        return None
+
+    def use(self, name: str) -> Use:
+        use = self.graph.nodes[self.main(name)].param
+        assert use is not None
+        return use
+
+    def std(self, name: str, size: float) -> float:
+        """The std with which a drawn parameter acts with this RMS, functions of it included."""
+        use = self.use(name)
+
+        def acts(std: float) -> float | None:
+            return size_of(use, self.shapes, std)
+
+        std = fitted(acts, size, size) if use.through else size
+        return size if std is None else float(f"{std:.9g}")
+
+    def identity(self, name: str) -> float:
+        return stored_as(self.use(name), self.shapes, 1.0)
+
+    def is_filter(self, name: str) -> bool:
+        """Whether a factor of more than one axis was not made constant: drawn, as weights are."""
+        (source,) = self.graph.nodes[self.uses[name][0]].inputs or (0,)
+        normed = self.graph.nodes[source].op == "normalize"
+        return self.params[name].made is None and self.is_table(name) and not normed
+
+    def is_codebook(self, name: str) -> bool:
+        """Whether products with a table decide which of its rows are looked up."""
+        chosen = 0
+        for position in self.uses_as(name, "lookup"):
+            chosen |= self.structure.above[position]
+        return all(chosen >> one & 1 for one in self.uses_as(name, "linear"))
+
+    def uses_as(self, name: str, *ops: str) -> list[int]:
+        return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]
+
+    def is_table(self, name: str) -> bool:
+        """Whether a parameter has rows, and is no bias of heads of several units."""
+        nodes = [self.graph.nodes[one] for one in self.uses[name]]
+        if all(node.op == "shift" and node.label == UNITS for node in nodes):
+            return False
+        return sum(size > 1 for size in self.params[name].shape) > 1
+
+    def main(self, name: str) -> int:
+        """The use that says what a parameter is."""
+        rows, products = self.uses_as(name, "lookup"), self.uses_as(name, "linear")
+        return (*rows, *products, *self.uses[name])[0]
