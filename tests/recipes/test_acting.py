@@ -197,3 +197,45 @@ def test_a_complex_filter_in_two_reals_is_drawn() -> None:
 
     row = fanin.plan(Filter(), X)["filter"]
     assert row.initializer == normal(std=0.707106781)
+
+
+ATTENTION: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "product": ("stack in", lambda h, a: (h * a).sum(-1)),
+    "turned": ("stack in", lambda h, a: torch.sum(a[None] * h, dim=2, keepdim=True)[..., 0]),
+    "einsum": ("stack in", lambda h, a: torch.einsum("nhc,hc->nh", h, a)),
+    "mean": ("stack in", lambda h, a: (h * a).mean(-1)),
+    "heads": ("in in", lambda h, a: (h * a).sum((1, 2))),
+    "outputs": ("out in", lambda h, a: (h[:, :1] * a).sum(-1)),
+}
+
+
+@pytest.mark.parametrize("case", ATTENTION)
+def test_a_product_and_a_sum_are_a_linear_map(case: str) -> None:
+    axes, function = ATTENTION[case]
+
+    class Scores(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.randn(4, 16) * 0.1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return function(x.view(-1, 4, 16), self.a)
+
+    row = fanin.plan(Scores(), X)["a"]
+    assert str(row.axes) == axes
+    assert row.std == pytest.approx((64 if case == "heads" else 16) ** -0.5)
+
+
+def test_a_bias_of_heads_is_a_bias() -> None:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.out = nn.Linear(8, 8, bias=False), nn.Linear(8, 3)
+            self.bias = nn.Parameter(torch.randn(2, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            heads = self.q(x).view(*x.shape[:2], 2, 4).transpose(1, 2) + self.bias[:, None]
+            return self.out(heads.transpose(1, 2).flatten(2))
+
+    row = fanin.plan(Heads(), torch.zeros(2, 5, 8))["bias"]
+    assert (row.role, row.initializer) == ("bias", zeros())

@@ -14,13 +14,13 @@ from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
-from fanin.recipes._acts import HEAD
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node, Use, Values
 from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, Weight
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._sizes import HEAD, Sizes
 from fanin.recipes._structure import Residual, Structure
 from fanin.recipes._uses import constants
 

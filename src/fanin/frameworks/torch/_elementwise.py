@@ -149,7 +149,10 @@ def multiply(call: Call) -> Entry:
 def _times(call: Call, value: Activation, other: Tensor) -> Activation:
     recorder, entry = call.recorder, call.entry(other)
     if isinstance(entry, Weight):
-        return recorder.elementwise("scale", value, entry, call.shape)
+        made = recorder.elementwise("scale", value, entry, call.shape)
+        if recorder.nodes[value.node].op != "normalize":  # whose scale it were
+            recorder.factors[made.node] = (value, entry)
+        return made
     constant = _as_constant(call, entry)
     if constant is None or value.node in recorder.integers:
         factor = call.activation(other)

@@ -98,6 +98,7 @@ class Recorder:
         self.integers: set[int] = set()  # nodes made of integers and masks alone
         self.masks: dict[int, Formula] = {}  # nodes made of comparisons of activations alone
         self.removing: set[int] = set()  # masks that hold numbers far below zero
+        self.factors: dict[int, tuple[Activation, Weight]] = {}  # node of x * w -> x and w
         self.parametric: set[int] = set()  # nodes that depend on no input
         self.made: dict[Hashable, list[Entry]] = {}  # what an operation made of its arguments
         self.twins: dict[int, int] = {}  # node -> the first node that has the same values

@@ -73,6 +73,10 @@ def _reduced(call: Call, op: Op, amount: float, label: str = "") -> Entry:
     if amount == 1 and op in ("mean", "sum", "max"):
         return call.view("squeeze")
     source = call.activation(call.first)
+    dims = _count(call, call.get("dim"))[1] if op in ("sum", "mean") else []
+    product = _inner_product(call, source, dims)
+    if product is not None:
+        return product if op == "sum" else _shared_out(call, product, amount)
     dim, parts = call.recorder.stacks.get(source.node, (None, []))
     if len(parts) > 1 and _count(call, call.get("dim"))[1] == [dim]:
         return _of_stack(call, op, parts)
@@ -89,11 +93,35 @@ def _of_stack(call: Call, op: Op, parts: list[Activation]) -> Activation:
             made = recorder.emit("pointwise", sources, shape, fn=np.maximum, label="maximum")
         else:
             made = recorder.emit("add", [made, part], shape)
-    if op != "mean":
-        return made
-    share = 1 / len(parts)
-    return recorder.emit(
-        "pointwise", [made], shape, fn=lambda x: x * share, label=f"mul {share:.6g}"
+    return made if op != "mean" else _shared_out(call, made, len(parts))
+
+
+def _shared_out(call: Call, value: Activation, count: float) -> Activation:
+    return call.recorder.emit(
+        "pointwise", [value], call.shape, fn=lambda x: x / count, label=f"div {count:.6g}"
+    )
+
+
+def _inner_product(call: Call, source: Activation, dims: Sequence[int]) -> Activation | None:
+    """(x * w).sum over axes that w has: a linear map, as the attention vectors of graphs are."""
+    value, weight = call.recorder.factors.get(source.node, (source, None))
+    stored = None if weight is None or len(weight.parts) != 1 else weight.parts[0].dims
+    if weight is None or stored is None:
+        return None
+    product, read = call.first.shape, call.recorder.nodes[value.node].shape
+    roles, fans = [], {"in": 1, "out": 1, "stack": 1}
+    for back in range(len(stored), 0, -1):
+        size = math.prod(atom.size for atom in stored[-back] if atom.axis is not None)
+        summed = len(product) - back in dims and size > 1
+        shown = read[-back] if back <= len(read) else 1
+        roles.append("in" if summed else "stack" if shown > 1 or size == 1 else "out")
+        fans[roles[-1]] *= size
+    if fans["in"] == 1:
+        return None
+    features = max(len(call.shape) - 1, 0)
+    ends = (fans["in"], fans["out"])
+    return call.recorder.linear(
+        value, weight, roles, call.shape, features=features, fans=ends, label="inner"
     )
 
 
