@@ -74,7 +74,8 @@ def test_weights_of_variance_one_saturate(
 
 def test_relu_with_xavier_at_30_layers(network: Build, batch: Batch) -> None:
     checkup = fanin.check(network(30, 256, nn.ReLU, nn.init.xavier_normal_), *batch)
-    for rule, layer in (("F02", "56"), ("F03", "0")):
+    # 2**-13 = 1.2e-4 over 26 steps, and this draw is beyond the limit of 1e-4 there.
+    for rule, layer in (("F02", "52"), ("F03", "0")):
         one = found(checkup, rule)
         assert (one.severity, one.layer) == ("error", layer)
         assert "he_normal()" in one.fix

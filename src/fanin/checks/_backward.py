@@ -8,6 +8,7 @@ from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
 from fanin.checks._forward import by_chance, hidden_part
 from fanin.checks._measurement import Measurement
+from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import STEPS, write
 from fanin.checks._verdict import judged, level, number
 from fanin.checks._width import band, path_beta
@@ -15,12 +16,12 @@ from fanin.checks._width import band, path_beta
 
 def backward_scale(m: Measurement) -> Iterator[Finding]:
     """F03, and F04 where only chance speaks."""
-    yield from _chains(m)
-    yield from _runs(m)
+    yield from one_each(_chains(m))
+    yield from one_each(_runs(m))
     yield from _streams(m)
 
 
-def _chains(m: Measurement) -> Iterator[Finding]:
+def _chains(m: Measurement) -> Iterator[tuple[int, Finding]]:
     limits = m.limits
     for path in m.chains.paths:
         units = hidden_part(m, path)
@@ -29,15 +30,17 @@ def _chains(m: Measurement) -> Iterator[Finding]:
         first, last = m.gradient(units[0]), m.gradient(units[-1])
         if first is None or last is None:
             continue
+        chain = m.chains.units[units[0]].chain
         if first == 0:
-            yield from _nothing(m, units[0])
+            yield from ((chain, one) for one in _nothing(m, units[0]))
             continue
         if len(units) < 2 or last == 0:
             continue
+        change = fair(m, units, first / last, m.gradients)
         theory, room = m.theory.backward(units), band(path_beta(m.chains, units[:-1]), m.draws)
-        found = judged(first / last, theory, room, limits.backward_warning, limits.backward_error)
+        found = judged(change, theory, room, limits.backward_warning, limits.backward_error)
         if found.by_chance:
-            yield by_chance("F03", m, m.module(units[0]), first / last, theory, room)
+            yield chain, by_chance("F03", m, m.module(units[0]), change, theory, room)
         severity = m.softened(units[0], found.severity)
         again = len({m.chains.units[one].name for one in units}) < len(units)
         if severity == "error" and again:  # one weight, step after step: most steps may not count
@@ -45,22 +48,27 @@ def _chains(m: Measurement) -> Iterator[Finding]:
         if severity is None:
             continue
         error = severity == "error"
-        factor = (first / last) ** (1 / (len(units) - 1))
-        yield Finding(
-            "F03",
-            severity,
-            m.module(units[0]),
-            f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
-            f"of {len(units) - 1} layers on",
-            "a ratio near 1" if theory is None else f"{number(theory)} from the weights' variances",
-            _limit(limits.backward_error if error else limits.backward_warning),
-            f"The gradient changes by {number(factor)} a layer on its way back.",
-            m.advice(units),
-            first / last,
+        factor = change ** (1 / (len(units) - 1))
+        yield (
+            chain,
+            Finding(
+                "F03",
+                severity,
+                m.module(units[0]),
+                f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
+                f"of {len(units) - 1} layers on",
+                "a ratio near 1"
+                if theory is None
+                else f"{number(theory)} from the weights' variances",
+                _limit(limits.backward_error if error else limits.backward_warning),
+                f"The gradient changes by {number(factor)} a layer on its way back.",
+                m.advice(units),
+                first / last,
+            ),
         )
 
 
-def _runs(m: Measurement) -> Iterator[Finding]:
+def _runs(m: Measurement) -> Iterator[tuple[int, Finding]]:
     """Errors alone, from end to end of a run of layers with normalizations between them."""
     chains, limit = m.chains, m.limits.normalized_error
     for path in m.runs.paths:
@@ -71,18 +79,21 @@ def _runs(m: Measurement) -> Iterator[Finding]:
         if not first or not last or ratio(first, last) <= limit:
             continue
         factor = (first / last) ** (1 / (len(units) - 1))
-        yield Finding(
-            "F03",
-            m.worst(units[0]),
-            m.module(units[0]),
-            f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
-            f"of {len(units) - 1} layers on, through normalizations",
-            "a ratio near 1",
-            _limit(limit),
-            f"The gradient changes by {number(factor)} a layer on its way back. Normalization "
-            "keeps the signal's scale, not the gradient's.",
-            "Residual connections around every few layers, or fewer layers.",
-            first / last,
+        yield (
+            m.runs.units[units[0]].chain,
+            Finding(
+                "F03",
+                m.worst(units[0]),
+                m.module(units[0]),
+                f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
+                f"of {len(units) - 1} layers on, through normalizations",
+                "a ratio near 1",
+                _limit(limit),
+                f"The gradient changes by {number(factor)} a layer on its way back. Normalization "
+                "keeps the signal's scale, not the gradient's.",
+                "Residual connections around every few layers, or fewer layers.",
+                first / last,
+            ),
         )
 
 

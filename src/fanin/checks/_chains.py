@@ -1,28 +1,19 @@
 """Chains: the runs of weights between normalizations, and the branches of residual networks."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from fanin.checks._streams import own_nodes, stream_nodes, streams
 from fanin.recipes import Graph, Node, Structure
 
-# What a gradient has built-in reasons to change at: normalizations, averages over positions,
-# choices of positions or units, gates. A chain ends there.
-_BREAKS = (
-    "normalize",
-    "mean",
-    "pool",
-    "max",
-    "sum",
-    "softmax",
-    "attention",
-    "matmul",
-    "mul",
-    "concat",
-    "recurrent",
-)
+# What a gradient has built-in reasons to change at: normalizations, attention, gates. A chain ends
+# there.
+_BREAKS = ("normalize", "softmax", "attention", "matmul", "mul", "recurrent")
+# And these: averages, and choices of positions or units. A long chain goes on through them.
+GATHERS = ("mean", "pool", "max", "sum")
+_PIECES = ("slice", "select")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +37,34 @@ class Chains:
     """The units of a run, and the paths through them.
 
     `train` says whether batch normalizations work as such: in eval mode they are none. `through`
-    lets no normalization end a chain.
+    lets no normalization end a chain; `long` lets it go on through averages, pieces, concatenations
+    and products with what no weight made.
     """
 
     def __init__(
-        self, graph: Graph, sized: Collection[int], *, train: bool, through: bool = False
+        self,
+        graph: Graph,
+        sized: Collection[int],
+        *,
+        train: bool,
+        through: bool = False,
+        long: bool = False,
     ) -> None:
         self.graph = graph
         self.train = train
         self.through = through
+        self.long = long
         self.structure = Structure(graph)
         self.streams = streams(graph.nodes, self.structure)
         self._sized = sized  # nodes whose output was measured
         self._functions = _own_functions(graph.nodes)
         self._on_streams = set(stream_nodes(graph.nodes, self.structure))
-        # Without inputs, a product is of the model's own making: a spectral norm's power iteration.
-        self._given = sum(
-            1 << at for at, node in enumerate(graph.nodes) if node.op in ("input", "lookup")
+        self._weights = _mask(graph, lambda node: node.op in ("linear", "recurrent"))
+        self._varying = self._weights | _mask(
+            graph, lambda node: node.op == "input" and node.label != "integers"
         )
+        # Without inputs, a product is of the model's own making: a spectral norm's power iteration.
+        self._given = _mask(graph, lambda node: node.op in ("input", "lookup"))
         self.latest: list[tuple[int, ...]] = []  # of every node: the units that feed it
         self.units: list[Unit] = []
         for position in range(len(graph.nodes)):
@@ -74,9 +75,24 @@ class Chains:
         node = self.graph.nodes[position]
         if node.op == "normalize" and (self.through or (node.over == "batch" and not self.train)):
             return False
-        if node.op == "view" and node.label in ("slice", "select"):
-            return True
+        if not self.long and (node.op in GATHERS or node.op == "concat"):
+            return position not in self._functions
+        if node.op == "view" and node.label in _PIECES:
+            return not self.long
+        if self.long and node.op in ("mul", "matmul") and len(self.made_by_weights(node)) < 2:
+            return False
         return node.op in _BREAKS and position not in self._functions
+
+    def _varies(self, product: Node, factors: Collection[int]) -> bool:
+        """Whether what is multiplied with these factors is more than a constant or a mask."""
+        others = [one for one in product.inputs if one not in factors]
+        above = self.structure.above
+        return not others or any((above[one] | 1 << one) & self._varying for one in others)
+
+    def made_by_weights(self, node: Node) -> list[int]:
+        """The inputs of a node that a weight made; others are data, constants or parameters."""
+        above = self.structure.above
+        return [one for one in node.inputs if (above[one] | 1 << one) & self._weights]
 
     def _step(self, position: int) -> tuple[int, ...]:
         node = self.graph.nodes[position]
@@ -123,6 +139,17 @@ class Chains:
             found.append(max(parents, key=lambda one: self.units[one].depth))
         return tuple(reversed(found))
 
+    def between(self, parent: int, unit: int) -> list[int]:
+        """The nodes on the way from the one unit to the other, which it feeds; the latest first."""
+        nodes, at = self.graph.nodes, self.units[unit].node
+        found: list[int] = []
+        while True:
+            fed = (one for one in nodes[at].inputs if parent in self.latest[one])
+            at = next(fed, self.units[parent].node)
+            if at == self.units[parent].node:
+                return found
+            found.append(at)
+
     @cached_property
     def in_branches(self) -> set[int]:
         """The units inside of a residual branch."""
@@ -154,12 +181,17 @@ class Chains:
         while front:
             for user in users[front.pop()]:
                 node = self.graph.nodes[user]
-                if node.op == "mul" and user not in self._functions:
+                if node.op == "mul" and user not in self._functions and self._varies(node, seen):
                     return True
                 if node.op in ("view", "pointwise", "dropout") and user not in seen:
                     seen.add(user)
                     front.append(user)
         return False
+
+
+def _mask(graph: Graph, holds: Callable[[Node], bool]) -> int:
+    """The nodes for which this holds, as a bit mask."""
+    return sum(1 << at for at, node in enumerate(graph.nodes) if holds(node))
 
 
 def output_of(nodes: Sequence[Node], position: int, sized: Collection[int]) -> int:

@@ -8,6 +8,7 @@ from fanin.checks._cause import has_bias, raw_inputs
 from fanin.checks._finding import Finding
 from fanin.checks._forward import hidden_part
 from fanin.checks._measurement import Measurement
+from fanin.checks._paths import until_gathered
 from fanin.checks._remedy import DATA
 from fanin.checks._verdict import number
 
@@ -102,7 +103,8 @@ def collapse(m: Measurement) -> Iterator[Finding]:
     """F14: whether inputs that differ still do at the end of a chain: one finding, the worst."""
     limits = m.limits
     worst: tuple[float, int] | None = None
-    for path in map(partial(hidden_part, m), (*m.chains.paths, *m.runs.paths)):
+    for whole in map(partial(hidden_part, m), (*m.chains.paths, *m.runs.paths)):
+        path = until_gathered(m, whole)
         if not path:
             continue
         last, first = _apart(m, m.chains.units[path[-1]].output), _before(m, path)

@@ -4,45 +4,66 @@ import math
 from collections.abc import Iterator, Sequence
 
 from fanin.checks._cause import has_bias
+from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
+from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import write
 from fanin.checks._verdict import judged, level, number
 from fanin.checks._width import band, path_beta
 
 
 def forward_scale(m: Measurement) -> Iterator[Finding]:
-    """F02, and F04 where only chance speaks."""
+    """F02, and F04 where only chance speaks: one finding for each chain."""
+    yield from one_each(_scales(m))
+
+
+def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
     limits = m.limits
     for path in m.chains.paths:
         units = hidden_part(m, path)
         if len(units) < 2:
             continue
+        chain = m.chains.units[units[0]].chain
         first, last = m.size(units[0]), m.size(units[-1])
         if first is None or last is None or first == 0:
             continue
+        change = fair(m, units, last / first, m.rms)
         theory, room = m.theory.forward(units), band(path_beta(m.chains, units[:-1]), m.draws)
-        found = judged(last / first, theory, room, limits.forward_warning, limits.forward_error)
+        found = judged(change, theory, room, limits.forward_warning, limits.forward_error)
         severity = m.softened(units[-1], "error" if last < m.tiny else found.severity)
-        place = m.module(units[-1])
         if found.by_chance:
-            yield by_chance("F02", m, place, last / first, theory, room)
+            yield chain, by_chance("F02", m, m.module(units[-1]), change, theory, room)
         if severity is None:
             continue
-        yield Finding(
-            "F02",
-            severity,
-            place,
-            f"RMS {number(last)}, {number(last / first)} times that of {len(units) - 1} layers "
-            "before",
-            "a ratio near 1" if theory is None else f"{number(theory)} from the weights' variances",
-            f"1/{limits.forward_error:g} to {limits.forward_error:g}"
-            if severity == "error"
-            else f"1/{limits.forward_warning:g} to {limits.forward_warning:g}",
-            _why(m, last / first, len(units) - 1, last < m.tiny),
-            m.advice(units),
-            last / first,
+        limit = limits.forward_error if severity == "error" else limits.forward_warning
+        at = _first_beyond(m, units, limit)
+        rest = len(units) - 1 - at
+        yield (
+            chain,
+            Finding(
+                "F02",
+                severity,
+                m.module(units[at]),
+                f"RMS {number(m.size(units[at]))}, {number((m.size(units[at]) or 0) / first)} "
+                f"times that of {at} layers before"
+                + (f", and {number(last / first)} times it {rest} layers on" if rest else ""),
+                "a ratio near 1"
+                if theory is None
+                else f"{number(theory)} from the weights' variances",
+                f"1/{limit:g} to {limit:g}",
+                _why(m, change, len(units) - 1, last < m.tiny),
+                m.advice(units),
+                last / first,
+            ),
         )
+
+
+def _first_beyond(m: Measurement, units: Sequence[int], limit: float) -> int:
+    """Where along a path the signal first differs by more than the limit; else its end."""
+    first = m.size(units[0]) or 1.0
+    beyond = (at for at, one in enumerate(units) if at and ratio(m.size(one) or 0.0, first) > limit)
+    return next(beyond, len(units) - 1)
 
 
 def hidden_part(m: Measurement, path: Sequence[int]) -> list[int]:

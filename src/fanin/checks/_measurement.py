@@ -59,12 +59,12 @@ class Measurement:
 
     @cached_property
     def chains(self) -> Chains:
-        return Chains(self.graph, self._sized, train=self.train)
+        return Chains(self.graph, self._sized, train=self.train, long=True)
 
     @cached_property
     def runs(self) -> Chains:
         """Chains that go on through normalizations. Units have the same numbers as in `chains`."""
-        return Chains(self.graph, self._sized, train=self.train, through=True)
+        return Chains(self.graph, self._sized, train=self.train, through=True, long=True)
 
     @cached_property
     def _sized(self) -> set[int]:
@@ -87,8 +87,13 @@ class Measurement:
         return _finite(self.gradients[place.node] if found is None else found)
 
     def module(self, unit: int) -> str:
-        """The path of the module that a unit's weight works in."""
-        return self.nodes[self.chains.units[unit].node].module
+        """Where a unit is: the module that its weight works in, or the weight's name.
+
+        The name where an outer module uses the weight, or a module holds several of its own.
+        """
+        place, name = self.nodes[self.chains.units[unit].node].module, self.chains.units[unit].name
+        owner, _, last = name.rpartition(".")
+        return name if owner.startswith(place) and (owner != place or last != "weight") else place
 
     def worst(self, unit: int) -> Severity:
         """A warning inside of a residual branch: the stream leads past what is wrong there."""

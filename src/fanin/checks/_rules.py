@@ -67,7 +67,8 @@ _RULES = (
         "forward-scale",
         "the signal vanishes or explodes on its way through a chain of layers",
         "The RMS of the last hidden layer's output over that of the first, in each chain of layers "
-        "between normalizations; branches of residual networks are chains of their own.",
+        "between normalizations, attention and gates; branches of residual networks are chains of "
+        "their own. The first layer beyond the limit is named.",
         f"the ratio is beyond {L.forward_warning:g}, either way",
         f"the ratio is beyond {L.forward_error:g}, or the output underflows or overflows its dtype",
         "Signals of unlike size get gradients of unlike size, and no learning rate fits all "
@@ -75,8 +76,9 @@ _RULES = (
         "layers, 2**-15 = 3.1e-5, not at all; in the calibration 26 trained with Adam, and 32 "
         "orthogonal ones, which lose as much a layer, did not. Where the measured ratio lies "
         "inside the finite-width band around theory (F04), theory is judged instead.",
-        "A readout of any size; the last layer of a residual branch at zero. Within a residual "
-        "branch it is a warning at most: the stream leads past.",
+        "A readout of any size; the last layer of a residual branch at zero; what one average or "
+        "maximum over positions changes. Within a residual branch it is a warning at most: the "
+        "stream leads past.",
         "Give each layer the gain of the activation before it: he_normal() after ReLU, "
         "glorot_normal() for tanh; or fanin.initialize(model, inputs=x).",
         "He et al. 2015, section 2.2 and figures 2 and 3.",
@@ -97,8 +99,9 @@ _RULES = (
         "changed by e**6. Where the ratio lies inside the finite-width band around theory (F04), "
         "theory is judged instead.",
         "Gradients that are 0 behind a weight that starts at zero and gets a gradient itself: a "
-        "readout, the last layer of a branch, LoRA's B. Pooling and the choice of tokens end a "
-        "chain. Within a residual branch it is a warning at most.",
+        "readout, the last layer of a branch, LoRA's B. Tokens that are not chosen. What one "
+        "average or maximum over positions changes. Within a residual branch it is a warning at "
+        "most.",
         "The backward gain of the activation with fan_out: he_normal(mode='fan_out') for ReLU; "
         "normalization or residual connections for networks that are too deep for either.",
         "Glorot & Bengio 2010, equation 14; Schoenholz et al. 2017, section 5.",

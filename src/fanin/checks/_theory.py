@@ -6,10 +6,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fanin.checks._chains import Chains
+from fanin.checks._chains import GATHERS, Chains
+from fanin.checks._streams import unmoved
 from fanin.recipes import Graph, Node
 from fanin.recipes._parameters import fan_in_of
-from fanin.recipes._signal import MASS, Signal, Z, added, gaussian, multiplied, pointwise, scaled
+from fanin.recipes._signal import (
+    MASS,
+    Signal,
+    Z,
+    added,
+    concatenated,
+    gaussian,
+    multiplied,
+    pointwise,
+    scaled,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,7 @@ class Theory:
         self._starts = {unit.output for unit in chains.units if not unit.parents}
         self._signals: list[Signal | None] = []
         self.links: dict[int, Link] = {}  # by unit
+        self._gathered: dict[int, float] = {}  # by node: what an average or a maximum changes
         with np.errstate(all="ignore"):
             for position, node in enumerate(self._graph.nodes):
                 self._signals.append(self._signal(position, node))
@@ -80,6 +92,10 @@ class Theory:
         step = _STEPS.get(node.op)
         return None if step is None or not inputs else step(self, position, node, inputs)
 
+    def sizes_of(self, positions: Sequence[int]) -> list[int]:
+        """How many elements nodes have."""
+        return [math.prod(self._graph.nodes[one].shape) for one in positions]
+
     def second_of(self, name: str) -> float | None:
         """The mean square of a weight's values."""
         size = self._sizes.get(name)
@@ -105,12 +121,14 @@ class Theory:
         before = self._signals[self._chains.units[parents[0]].output]
         if before is None or before.base != fed.base or before.second <= 0:
             return
-        spread = math.sqrt(max(before.second - before.mean**2, 0.0))
+        between = self._chains.between(parents[0], unit)
+        theirs = math.prod(self._gathered.get(one, 1.0) for one in between)
+        spread = math.sqrt(max(before.second - before.mean**2, 0.0)) * theirs
         if spread == 0:
             return
         slopes = np.gradient(fed.values, Z) / spread
         backward = math.sqrt(gain * float(MASS @ slopes**2))
-        self.links[unit] = Link(math.sqrt(gain * fed.second / before.second), backward)
+        self.links[unit] = Link(math.sqrt(gain * fed.second / before.second) / theirs, backward)
 
     def shift(self, position: int, node: Node, signal: Signal | None) -> Signal | None:
         """The output after a bias, which has a mean of its own."""
@@ -126,12 +144,23 @@ class Theory:
         size = self._sizes.get(node.param.name) if node.param else None
         return None if signal is None or size is None else scaled(signal, size[1])
 
-    def normalize(self, position: int, node: Node, signal: Signal | None) -> Signal | None:
-        """Batch normalization in eval mode: what its running statistics were seen to do."""
-        after, before = self._rms[position], self._rms[node.inputs[0]]
+    def seen(self, position: int, source: int) -> Signal | None:
+        """What a node was seen to do with its input: an average, or batch statistics in eval."""
+        signal = self._signals[source]
+        after, before = self._rms[position], self._rms[unmoved(self._graph.nodes, source)]
         if signal is None or not after or not before:
             return None
+        if self._graph.nodes[position].op in GATHERS:
+            self._gathered[position] = after / before
         return scaled(signal, after / before)
+
+    def product(self, position: int, node: Node) -> Signal | None:
+        """Two activations, or one and what no weight made."""
+        made = self._chains.made_by_weights(node)
+        if len(made) == 1:
+            return self.seen(position, made[0])
+        a, b = (self._signals[one] for one in (node.inputs[0], node.inputs[-1]))
+        return None if a is None or b is None else multiplied(a, b, position)
 
 
 _Step = Callable[[Theory, int, Node, list[Signal | None]], Signal | None]
@@ -155,9 +184,13 @@ def _pointwise(
     return made if np.isfinite(made.values).all() else None
 
 
-def _mul(theory: Theory, position: int, node: Node, inputs: list[Signal | None]) -> Signal | None:
-    a, b = inputs[0], inputs[-1]
-    return None if a is None or b is None else multiplied(a, b, position)
+def _concat(
+    theory: Theory, position: int, node: Node, inputs: list[Signal | None]
+) -> Signal | None:
+    known = [one for one in inputs if one is not None]
+    if len(known) < len(inputs):
+        return None
+    return concatenated(known, theory.sizes_of(node.inputs), position)
 
 
 def _add(theory: Theory, position: int, node: Node, inputs: list[Signal | None]) -> Signal | None:
@@ -171,10 +204,13 @@ _STEPS: dict[str, _Step] = {
     "linear": lambda theory, at, node, inputs: theory.linear(at, node, inputs[0]),
     "shift": lambda theory, at, node, inputs: theory.shift(at, node, inputs[0]),
     "scale": lambda theory, at, node, inputs: theory.scale(node, inputs[0]),
-    "normalize": lambda theory, at, node, inputs: theory.normalize(at, node, inputs[0]),
+    **dict.fromkeys(
+        ("normalize", *GATHERS), lambda theory, at, node, inputs: theory.seen(at, node.inputs[0])
+    ),
     "view": lambda theory, at, node, inputs: inputs[0],
     "dropout": _dropout,
     "pointwise": _pointwise,
-    "mul": _mul,
+    **dict.fromkeys(("mul", "matmul"), lambda theory, at, node, inputs: theory.product(at, node)),
     "add": _add,
+    "concat": _concat,
 }

@@ -1,0 +1,64 @@
+"""Paths: how signal and gradient change along one, and which finding speaks for a chain."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from fanin.checks._chains import GATHERS
+from fanin.checks._finding import SEVERITIES, Finding
+from fanin.checks._measurement import Measurement, Numbers
+
+
+def fair(m: Measurement, path: Sequence[int], change: float, numbers: Numbers) -> float:
+    """A change along a path, less what one average or maximum does if it is nearer to 1 without.
+
+    One is as most networks have it, over all positions before the readout; of one in every layer
+    the weights have to make up for it. `numbers` are sizes by node, for a change of the signal, or
+    norms of gradients on its way back.
+    """
+    steps = (_gathers(m, *step) for step in pairwise(path))
+    changes = [_change(m, at, numbers) for gathers in steps for at in gathers]
+    theirs = max(changes, key=lambda one: abs(math.log(one)), default=1.0)
+    if numbers is m.gradients:
+        theirs = 1 / theirs
+    return min(change, change / theirs, key=lambda one: abs(math.log(one)) if one > 0 else math.inf)
+
+
+def until_gathered(m: Measurement, path: Sequence[int]) -> Sequence[int]:
+    """A path up to its first average or maximum over positions, which makes inputs alike."""
+    for at, step in enumerate(pairwise(path), 1):
+        if _gathers(m, *step):
+            return path[:at]
+    return path
+
+
+def _gathers(m: Measurement, parent: int, unit: int) -> list[int]:
+    return [at for at in m.runs.between(parent, unit) if m.nodes[at].op in GATHERS]
+
+
+def _change(m: Measurement, position: int, numbers: Numbers) -> float:
+    """What a node gives over what it is given; 1 where that is not known."""
+    source = m.nodes[position].inputs[0]
+    while numbers[source] is None and m.nodes[source].op == "view" and m.nodes[source].inputs:
+        source = m.nodes[source].inputs[0]
+    before, after = numbers[source], numbers[position]
+    if not before or not after or not math.isfinite(before + after):
+        return 1.0
+    return after / before
+
+
+def one_each(found: Iterable[tuple[int, Finding]]) -> Iterator[Finding]:
+    """Of findings with their chains: the worst of every chain, and of every layer."""
+
+    def badness(one: tuple[int, Finding]) -> tuple[int, float]:
+        value = one[1].value or 0.0
+        far = abs(math.log(value)) if value > 0 else math.inf
+        return SEVERITIES.index(one[1].severity), far
+
+    chains: set[int] = set()
+    layers: set[str] = set()
+    for chain, one in sorted(found, key=badness, reverse=True):
+        if chain not in chains and one.layer not in layers:
+            yield one
+        chains.add(chain)
+        layers.add(one.layer)

@@ -1,0 +1,141 @@
+"""Chains in every way that they are written: thirty layers that are too small, or too large."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+import fanin
+
+DEPTH, WIDTH, BATCH = 30, 32, 32
+Step = Callable[[list[nn.Linear], Tensor], Tensor]
+RING = torch.eye(4) + torch.eye(4).roll(1, 0)
+
+
+class Net(nn.Module):
+    """`count` layers for every step, He's weights times a factor."""
+
+    def __init__(self, step: Step, factor: float, count: int, fan_in: int, fan_out: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.step = step
+        self.layers = nn.ModuleList(
+            nn.ModuleList(nn.Linear(fan_in, fan_out) for _ in range(count)) for _ in range(DEPTH)
+        )
+        for line in self.layers.modules():
+            if isinstance(line, nn.Linear):
+                nn.init.normal_(line.weight, std=factor * (2 / fan_in) ** 0.5)
+                nn.init.zeros_(line.bias)
+        self.head = nn.LazyLinear(10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for lines in self.layers:
+            x = self.step(list(lines), x)
+        return self.head(x.flatten(1))
+
+
+def _constant(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return F.relu(lines[0](x)) * torch.linspace(0.9, 1.1, WIDTH)
+
+
+def _einsum(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return F.relu(torch.einsum("bi,oi->bo", x, lines[0].weight))
+
+
+def _where(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    h = lines[0](x)
+    return torch.where(h > 0, h, torch.zeros_like(h))
+
+
+def _stacked(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return F.relu(torch.cat([line(x) for line in lines], -1))
+
+
+def _halves(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    first, second = x.chunk(2, -1)
+    return torch.cat([F.relu(lines[0](second)), F.relu(lines[1](first))], -1)
+
+
+def _positions(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return torch.stack([F.relu(lines[0](x[:, at])) for at in range(x.shape[1])], 1)
+
+
+def _edges(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return F.relu(lines[0](torch.cat([x[..., -1:], x, x[..., :1]], -1)))
+
+
+def _neighbours(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return F.relu(torch.einsum("nm,bmd->bnd", RING / 2, lines[0](x)))
+
+
+def _mean_of_several(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return F.relu(2 * torch.stack([line(x) for line in lines]).mean(0))
+
+
+def _maxout(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return lines[0](x).view(*x.shape, 2).amax(-1) * 0.7
+
+
+def _average_pool(lines: list[nn.Linear], x: Tensor) -> Tensor:
+    return F.avg_pool1d(F.relu(lines[0](x)), 3, 1, 1) * 1.1
+
+
+VECTOR, SEQUENCE = (BATCH, WIDTH), (BATCH, 4, WIDTH)
+FORMS: dict[Step, tuple[tuple[int, ...], int, int, int]] = {
+    _constant: (VECTOR, 1, WIDTH, WIDTH),
+    _einsum: (VECTOR, 1, WIDTH, WIDTH),
+    _where: (VECTOR, 1, WIDTH, WIDTH),
+    _stacked: (VECTOR, 2, WIDTH, WIDTH // 2),
+    _halves: (VECTOR, 2, WIDTH // 2, WIDTH // 2),
+    _positions: (SEQUENCE, 1, WIDTH, WIDTH),
+    _edges: (VECTOR, 1, WIDTH + 2, WIDTH),
+    _neighbours: (SEQUENCE, 1, WIDTH, WIDTH),
+    _mean_of_several: (VECTOR, 4, WIDTH, WIDTH),
+    _maxout: (VECTOR, 1, WIDTH, 2 * WIDTH),
+    _average_pool: (SEQUENCE, 1, WIDTH, WIDTH),
+}
+
+
+@pytest.mark.parametrize("step", FORMS)
+def test_thirty_layers_that_are_off(step: Step) -> None:
+    shape, *sizes = FORMS[step]
+    inputs = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    for factor in (0.3, 4.0):
+        model: Any = Net(step, factor, *sizes)
+        model(inputs)
+        checkup = fanin.check(model, inputs, select="F02,F03")
+        forward, backward = (
+            [one for one in checkup.findings if one.id == rule] for rule in ("F02", "F03")
+        )
+        assert [one.severity for one in (*forward, *backward)] == ["error", "error"], step
+        number = int(forward[0].layer.split(".")[1])  # beyond 1e4 is the first of a few layers
+        assert 3 < number < 15
+        assert backward[0].layer.startswith("layers.0.")
+        named = [one for one in checkup.layers if one.name.startswith(forward[0].layer)]
+        first, there = checkup.layers[0].rms, named[0].rms
+        assert first is not None
+        assert there is not None
+        assert max(there / first, first / there) > 1e4
+
+
+@pytest.mark.parametrize("step", [_constant, _einsum, _where, _stacked, _positions])
+def test_thirty_layers_of_hes_size_are_sound(step: Step) -> None:
+    shape, *sizes = FORMS[step]
+    inputs = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    model: Any = Net(step, 1.0, *sizes)
+    model(inputs)
+    assert fanin.check(model, inputs, select="F02,F03").ok("warning")
+
+
+def test_one_average_before_a_readout_is_built_in() -> None:
+    """Of 400 positions, which takes the signal down twentyfold."""
+    torch.manual_seed(0)
+    conv = nn.Conv1d(8, 64, 3, padding=1)
+    model = nn.Sequential(conv, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(64, 64))
+    model.append(nn.Sequential(nn.Tanh(), nn.Linear(64, 4)))
+    with torch.no_grad():
+        model[3].weight.mul_(0.2)
+    assert fanin.check(model, torch.randn(16, 8, 400), select="F02,F03").ok("warning")
