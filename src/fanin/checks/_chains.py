@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from fanin.checks._streams import own_nodes, stream_nodes, streams
+from fanin.checks._streams import own_nodes, residuals, stream_nodes, streams
 from fanin.recipes import Graph, Node, Structure
 
 # What a gradient has built-in reasons to change at: normalizations, attention, gates. A chain ends
@@ -154,7 +154,7 @@ class Chains:
     def in_branches(self) -> set[int]:
         """The units inside of a residual branch."""
         inside = 0
-        for one in self.structure.residuals.values():
+        for one in residuals(self.graph.nodes, self.structure).values():
             inside |= own_nodes(self.structure, one)
         return {at for at, unit in enumerate(self.units) if inside >> unit.node & 1}
 

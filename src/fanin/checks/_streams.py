@@ -17,7 +17,7 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
     """
     stream_of: dict[int, int] = {}  # of an addition: where its stream starts
     members: dict[int, list[int]] = {}
-    for position, residual in structure.residuals.items():
+    for position, residual in residuals(nodes, structure).items():
         start = residual.stream
         if not residual.shortcut:
             while start not in stream_of and (source := _behind(nodes[start])) is not None:
@@ -36,6 +36,26 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
     return found
 
 
+def residuals(nodes: Sequence[Node], structure: Structure) -> dict[int, Residual]:
+    """The residual additions, without sums of layers that read one input side by side."""
+    return {
+        at: one
+        for at, one in structure.residuals.items()
+        if not one.shortcut or not _side_by_side(nodes, structure, one)
+    }
+
+
+def _side_by_side(nodes: Sequence[Node], structure: Structure, residual: Residual) -> bool:
+    """Whether both operands have as many weights in series, however many there are in all."""
+    common = structure.above[residual.stream] & structure.above[residual.branch]
+    depths: dict[int, int] = {}
+    for at in range(max(residual.stream, residual.branch) + 1):
+        if structure.above[residual.node] >> at & 1 and not common >> at & 1:
+            before = max((depths.get(one, 0) for one in nodes[at].inputs), default=0)
+            depths[at] = before + (nodes[at].op in ("linear", "recurrent"))
+    return depths.get(residual.stream, 0) == depths.get(residual.branch, 0)
+
+
 def own_nodes(structure: Structure, residual: Residual) -> int:
     """The nodes of a branch, as a bit mask."""
     above = structure.above
@@ -52,7 +72,7 @@ def _behind(node: Node) -> int | None:
 
 def stream_nodes(nodes: Sequence[Node], structure: Structure) -> Iterator[int]:
     """The sums, and the operands that are streams, also before they were only moved."""
-    for residual in structure.residuals.values():
+    for residual in residuals(nodes, structure).values():
         yield residual.node
         position = residual.stream
         yield position
