@@ -64,8 +64,8 @@ class Limits:
     gain_warning: float = 1.5
     gain_error: float = 4.0
 
-    # F13. All theory assumes inputs of mean 0 and variance 1; photographs in [0, 1] have a mean of 1 to
-    # 2.5 std, and small networks train from them all the same.
+    # F13. All theory assumes inputs of mean 0 and variance 1; photographs in [0, 1] have a mean of
+    # 1 to 2.5 std, and small networks train from them all the same.
     input_mean: float = 3.0  # abs mean over std
     input_low: float = 0.1  # std
     input_high: float = 10.0
