@@ -173,3 +173,56 @@ def test_other_types_of_numbers(network: Build, batch: Batch, dtype: torch.dtype
     assert checkup.ok("warning"), checkup
     assert checkup.conditions.dtype == str(dtype).removeprefix("torch.")
     assert [one.initializer for one in checkup.layers[:3]] == ["he_normal"] * 3
+
+
+def test_a_network_that_differentiates_itself() -> None:
+    """As physics-informed ones do: the loss is of the derivative, which the last bias is no part of."""
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            sizes = (2, 32, 32, 32, 1)
+            lines = [nn.Linear(*pair) for pair in pairwise(sizes)]
+            self.net = nn.Sequential(*(part for line in lines for part in (line, nn.Tanh()))[:-1])
+            for line in lines:
+                nn.init.xavier_normal_(line.weight)
+                nn.init.zeros_(line.bias)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x.detach().requires_grad_(True)
+            u = self.net(x).sum()
+            (first,) = torch.autograd.grad(u, x, create_graph=True)
+            (second,) = torch.autograd.grad(first[:, 0].sum(), x, create_graph=True)
+            return first[:, 1] - 0.1 * second[:, 0]
+
+    x = 2 * torch.rand(128, 2, generator=torch.Generator().manual_seed(0)) - 1
+    checkup = fanin.check(Residual(), x, None, lambda residual: residual.square().mean())
+    assert checkup.ok("warning"), checkup
+    assert any("takes a derivative" in note for note in checkup.notes)
+
+
+def test_a_recurrent_loop_by_hand() -> None:
+    """Gradients fade over 40 steps, which is a note; one weight is one draw, however often used."""
+
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.inner, self.outer = nn.Linear(4, 48), nn.Linear(48, 48, bias=False)
+            self.head = nn.Linear(48, 2)
+            nn.init.orthogonal_(self.outer.weight)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            state = torch.zeros(len(x), 48)
+            for step in range(x.shape[1]):
+                state = torch.tanh(self.inner(x[:, step]) + self.outer(state))
+            return self.head(state)
+
+    x = torch.randn(64, 40, 4, generator=torch.Generator().manual_seed(0))
+    model = Loop()
+    assert fanin.check(model, x, torch.arange(64) % 2).ok("warning")
+    with torch.no_grad():
+        model.outer.weight.normal_()
+    (found,) = (f for f in fanin.check(model, x, torch.arange(64) % 2).findings if f.id == "F05")
+    assert found.severity == "error"

@@ -27,6 +27,12 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding]]:
         units = hidden_part(m, path)
         if not units:
             continue
+        if m.chains.is_derived(units):
+            m.note(
+                f"{m.module(units[0])}: the model itself takes a derivative of what comes of it, "
+                "so gradients there have two parts and were not judged (F03)."
+            )
+            continue
         first, last = m.gradient(units[0]), m.gradient(units[-1])
         if first is None or last is None:
             continue
@@ -43,11 +49,11 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding]]:
             yield chain, by_chance("F03", m, m.module(units[0]), change, theory, room)
         severity = m.softened(units[0], found.severity)
         again = len({m.chains.units[one].name for one in units}) < len(units)
-        if severity == "error" and again:  # one weight, step after step: most steps may not count
-            severity = "warning"
+        if severity is not None and again:  # one weight, step after step: early ones may not count
+            severity = "note" if change < 1 else "warning"
         if severity is None:
             continue
-        error = severity == "error"
+        limit = limits.backward_error if severity == "error" else limits.backward_warning
         factor = change ** (1 / (len(units) - 1))
         yield (
             chain,
@@ -60,7 +66,7 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding]]:
                 "a ratio near 1"
                 if theory is None
                 else f"{number(theory)} from the weights' variances",
-                _limit(limits.backward_error if error else limits.backward_warning),
+                _limit(limit),
                 f"The gradient changes by {number(factor)} a layer on its way back.",
                 m.advice(units),
                 first / last,

@@ -38,7 +38,8 @@ class Chains:
 
     `train` says whether batch normalizations work as such: in eval mode they are none. `through`
     lets no normalization end a chain; `long` lets it go on through averages, pieces, concatenations
-    and products with what no weight made.
+    and products with what no weight made. Nodes that are `derived`, of a derivative that the model
+    takes itself, belong to none.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Chains:
         train: bool,
         through: bool = False,
         long: bool = False,
+        derived: Collection[int] = (),
     ) -> None:
         self.graph = graph
         self.train = train
         self.through = through
         self.long = long
+        self.derived = derived
         self.structure = Structure(graph)
         self.streams = streams(graph.nodes, self.structure)
         self._sized = sized  # nodes whose output was measured
@@ -96,6 +99,8 @@ class Chains:
 
     def _step(self, position: int) -> tuple[int, ...]:
         node = self.graph.nodes[position]
+        if position in self.derived:
+            return ()
         fed = [] if self.ends_at(position) else [self.latest[one] for one in node.inputs]
         units = tuple(dict.fromkeys(unit for several in fed for unit in several))
         fed_by_inputs = self.structure.above[position] & self._given
@@ -118,9 +123,17 @@ class Chains:
 
     @cached_property
     def heads(self) -> set[int]:
-        """The units whose output is the model's."""
+        """The units whose output is the model's, or is differentiated there."""
         nodes = self.structure.heads
-        return {at for at, unit in enumerate(self.units) if unit.node in nodes}
+        found = {at for at, unit in enumerate(self.units) if unit.node in nodes}
+        if self.derived:
+            found |= set(range(len(self.units))) - {up for one in self.units for up in one.parents}
+        return found
+
+    def is_derived(self, path: Sequence[int]) -> bool:
+        """Whether the model takes a derivative of what a path leads to."""
+        above = self.structure.above
+        return any(above[at] >> self.units[path[-1]].node & 1 for at in self.derived)
 
     @cached_property
     def paths(self) -> list[tuple[int, ...]]:

@@ -127,12 +127,14 @@ def gain_mismatch(m: Measurement) -> Iterator[Finding]:
         if off <= limits.gain_note:
             continue
         severity = level(off, limits.gain_warning, limits.gain_error) or "note"
+        others = sum(one[0] > math.log(limits.gain_note) for one in found) - 1
+        if severity == "warning" and not others:
+            severity = "note"  # one layer alone takes the signal nowhere
         beyond = sum(one[0] > math.log(limits.gain_error) for one in found)
         if severity == "error" and off**beyond <= limits.forward_error:
             severity = "warning"
         depth = math.ceil(math.log(limits.forward_error) / size) if size else 0
         before = m.activation(chains.units[at].parents[0])
-        others = sum(one[0] > math.log(limits.gain_note) for one in found) - 1
         limit = limits.gain_error if severity == "error" else limits.gain_warning
         yield Finding(
             "F12",

@@ -55,7 +55,8 @@ def narrowness(m: Measurement) -> Iterator[Finding]:
         chain = m.chains.units[path[0]].chain
         if chain in seen or set(path) & m.chains.in_branches:
             continue
-        beta = path_beta(m.chains, path)
+        uses = {m.chains.units[one].name: one for one in path}
+        beta = path_beta(m.chains, list(uses.values()))  # one weight, step after step, is one draw
         severity = level(beta, limits.beta_warning, limits.beta_error)
         if severity is None:
             continue
@@ -64,7 +65,7 @@ def narrowness(m: Measurement) -> Iterator[Finding]:
             "F16",
             severity,
             m.module(path[-1]),
-            f"beta {number(beta)} over {len(path)} hidden layers",
+            f"beta {number(beta)} over {len(uses)} hidden layers",
             "below 0.5",
             f"{limits.beta_error if severity == 'error' else limits.beta_warning:g}",
             f"Signals of different draws differ by a factor of about "

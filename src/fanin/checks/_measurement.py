@@ -1,7 +1,7 @@
 """Measurement: what one checkup knows of a model, from one draw of its weights or from several."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,7 @@ class Measurement:
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
+    derived: Collection[int]  # nodes of a derivative that the model itself takes
     rms: Numbers
     gradients: Numbers
     looks: Mapping[int, Any]
@@ -59,12 +60,22 @@ class Measurement:
 
     @cached_property
     def chains(self) -> Chains:
-        return Chains(self.graph, self._sized, train=self.train, long=True)
+        return self._chains()
 
     @cached_property
     def runs(self) -> Chains:
         """Chains that go on through normalizations. Units have the same numbers as in `chains`."""
-        return Chains(self.graph, self._sized, train=self.train, through=True, long=True)
+        return self._chains(through=True)
+
+    def _chains(self, *, through: bool = False) -> Chains:
+        return Chains(
+            self.graph,
+            self._sized,
+            train=self.train,
+            through=through,
+            long=True,
+            derived=self.derived,
+        )
 
     @cached_property
     def _sized(self) -> set[int]:
@@ -270,6 +281,7 @@ def measured(seen: Sequence[Any], **facts: Any) -> Measurement:
     return Measurement(
         nodes=first.nodes,
         outputs=first.outputs,
+        derived=first.derived,
         rms=_together([one.rms for one in seen]),
         gradients=_together([one.gradients for one in seen]),
         looks=_looks([one.looks for one in seen]),

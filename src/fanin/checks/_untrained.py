@@ -22,7 +22,8 @@ def untrained(m: Measurement) -> Iterator[Finding]:
         groups.setdefault(_cut(m, name), []).append(name)
     everything = not m.weight_gradients and not m.outside
     for edge, group in groups.items():
-        if edge is None and not everything and _inputs_reach_outputs(m):
+        uncut = edge is None and not everything and _inputs_reach_outputs(m)
+        if uncut or m.derived:  # of a derivative, constants are no part
             m.note(
                 f"{_listed(group)}: used by the run, but the loss does not depend on what came of "
                 "it, so no gradient comes back (F17)."

@@ -78,6 +78,7 @@ class Observation:
     values: Mapping[str, Values] = field(default_factory=dict)
     weight_gradients: Mapping[str, WeightGradient] = field(default_factory=dict)
     outputs: tuple[int, ...] = ()  # the nodes that the model returned
+    derived: frozenset[int] = frozenset()  # those of a derivative that the model itself takes
     frozen: frozenset[str] = frozenset()
     outside: tuple[Outside, ...] = ()  # what requires gradients and is no parameter
     spreads: Mapping[int, float] = field(default_factory=dict)  # of logits, by their softmax
@@ -149,6 +150,7 @@ def observe(
         values,
         found,
         mode.returned,
+        frozenset(mode.derived),
         frozen,
         outsiders(model, mode.outside),
         mode.spreads,
@@ -202,6 +204,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         self.spreads: dict[int, float] = {}
         self.outside: list[tuple[str, Tensor]] = []  # unknown tensors that require gradients
         self.returned: tuple[int, ...] = ()
+        self.derived: set[int] = set()
         self._detail = detail
         self._backward = backward
         self._hooked: set[int] = set()
@@ -290,6 +293,8 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         if at in self._versions:
             return  # another tensor of the same values, such as a detached twin
         self._versions[at] = tensor._version
+        if torch._C._current_graph_task_id() >= 0:
+            self.derived.add(at)
         node = self.recorder.nodes[at]
         self._follow(at, node)
         moves = node.op == "view" and node.inputs and node.label not in WRITTEN
