@@ -1,6 +1,7 @@
 """Healthy networks: not a warning for what is known to train."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -176,7 +177,7 @@ def test_other_types_of_numbers(network: Build, batch: Batch, dtype: torch.dtype
 
 
 def test_a_network_that_differentiates_itself() -> None:
-    """As physics-informed ones do: the loss is of the derivative, which the last bias is no part of."""
+    """As physics-informed ones do: of its derivative the last bias is no part."""
 
     class Residual(nn.Module):
         def __init__(self) -> None:
