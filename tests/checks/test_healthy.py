@@ -185,7 +185,8 @@ def test_a_network_that_differentiates_itself() -> None:
             torch.manual_seed(0)
             sizes = (2, 32, 32, 32, 1)
             lines = [nn.Linear(*pair) for pair in pairwise(sizes)]
-            self.net = nn.Sequential(*(part for line in lines for part in (line, nn.Tanh()))[:-1])
+            parts = [part for line in lines for part in (line, nn.Tanh())]
+            self.net = nn.Sequential(*parts[:-1])
             for line in lines:
                 nn.init.xavier_normal_(line.weight)
                 nn.init.zeros_(line.bias)

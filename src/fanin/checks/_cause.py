@@ -86,7 +86,8 @@ def smaller(m: "Measurement", unit: int, label: str) -> str:
         chain = m.chains.units[unit].chain
         beside = [at for at, one in enumerate(m.chains.units) if one.chain == chain]
         heavy = [one for one in beside if outweighed(m, one)]
-        return f"zeros() for the bias of {_places(m, heavy)}."
+        weight = "" if fit else f", and {word} for the weight"
+        return f"zeros() for the bias of {_places(m, heavy)}{weight}."
     if fit:
         return (
             f"a normalization before {_places(m, [unit])}: its weight has the size of {word} "
