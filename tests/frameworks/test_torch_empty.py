@@ -85,18 +85,23 @@ COMPUTED: dict[str, Callable[[nn.Module], Any]] = {
 
 CHANCE: dict[str, Callable[[nn.Module], Any]] = {
     "empty": lambda _: torch.empty(3, 4),
+    "the norm of a drawn one": lambda _: nn.Linear(3, 4).weight.norm(dim=1),
+    "orthogonal_ of zeros": after(torch.zeros(3, 4), nn.init.orthogonal_),
+    "sparse_ of zeros": after(torch.zeros(6, 4), lambda p: nn.init.sparse_(p, 0.5)),
+    "scaled": after((3, 4), lambda p: p.mul_(2.0)),
+    "a part filled": after((3, 4), lambda p: set_item(p, 1, 1.0)),
+    "converted": lambda _: nn.Linear(3, 4).half().weight.detach(),
+    "cauchy": after((3, 4), lambda p: p.cauchy_()),
+}
+
+# Drawn in a way that the seed's stream can do again.
+DRAWN: dict[str, Callable[[nn.Module], Any]] = {
     "randn": lambda _: torch.randn(3, 4) * 0.02,
     "normal_": after(torch.zeros(3, 4), nn.init.normal_),
     "trunc_normal_ of zeros": after(torch.zeros(3, 4), nn.init.trunc_normal_),
-    "orthogonal_ of zeros": after(torch.zeros(3, 4), nn.init.orthogonal_),
-    "sparse_ of zeros": after(torch.zeros(6, 4), lambda p: nn.init.sparse_(p, 0.5)),
     "kaiming_uniform_": after(torch.ones(3, 4), nn.init.kaiming_uniform_),
     "uniform_ of data": after(torch.ones(3, 4), lambda p: p.data.uniform_(-1, 1)),
     "chance added": after(torch.ones(3, 4), lambda p: p.add_(torch.rand(4))),
-    "a part filled": after((3, 4), lambda p: set_item(p, 1, 1.0)),
-    "the norm of a drawn one": lambda _: nn.Linear(3, 4).weight.norm(dim=1),
-    "scaled": after((3, 4), lambda p: p.mul_(2.0)),
-    "converted": lambda _: nn.Linear(3, 4).half().weight.detach(),
     "assigned": after(torch.ones(4), lambda p: assign(p, torch.randn(4))),
 }
 
@@ -130,6 +135,110 @@ def test_what_it_leaves_to_chance_has_no_value(case: str) -> None:
     with pytest.raises(FaninError, match=message):
         slot.rehearse(None, 0)
     assert model.p.is_meta
+
+
+@pytest.mark.parametrize("case", DRAWN)
+def test_what_it_draws_can_be_drawn_from_the_seeds_stream(case: str) -> None:
+    values = []
+    for _ in range(2):
+        model = build(DRAWN[case])
+        (slot,) = slots(model)
+        assert not slot.has_value
+        slot.rehearse(None, 5)
+        assert model.p.is_meta
+        slot.write(None, 5)
+        values.append(model.p.detach())
+    assert values[0].dtype == Holder(DRAWN[case]).p.dtype
+    assert values[0].std() > 0
+    assert torch.equal(*values)
+
+
+def test_a_draw_is_done_again_with_all_that_follows() -> None:
+    """Three draws: the name's own stream, then those of p#1 and p#2."""
+
+    def make(_: nn.Module) -> torch.Tensor:
+        rates = torch.empty(6).uniform_(1, 16).log_()
+        rates[2:4] = torch.randn(2).abs()
+        return torch.cat([rates, torch.arange(2.0), torch.full((3,), 0.5).exponential_(2.0)])
+
+    model = build(make)
+    (slot,) = slots(model)
+    slot.write(None, 7)
+    first, second, third = (fanin.Stream(7, name) for name in ("p", "p#1", "p#2"))
+    want = torch.from_numpy(first.uniform(6, 1, 16)).log()
+    want[2:4] = torch.from_numpy(second.normal(2)).abs()
+    drawn = torch.from_numpy(third.uniform(3, 0, 1))
+    torch.testing.assert_close(
+        model.p.detach(), torch.cat([want, torch.arange(2.0), -drawn.log() / 2])
+    )
+
+
+def in_two_slices(make: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+    """A table of which each half of the columns is written, in the memory that `make` gives."""
+
+    def build_table() -> torch.Tensor:
+        table, angles = make(), torch.arange(24.0).view(6, 4)
+        with torch.no_grad():
+            table[:, :4] = angles.sin()
+            torch.cos(angles, out=table[:, 4:])
+        return table
+
+    return build_table
+
+
+PARTS: dict[str, Callable[[], torch.Tensor]] = {
+    "before": in_two_slices(lambda: torch.empty(6, 8)),
+    "after": in_two_slices(lambda: nn.Parameter(torch.empty(6, 8))),
+    "of a drawn one": in_two_slices(lambda: nn.Embedding(6, 8).weight),
+    "detached": in_two_slices(lambda: nn.Embedding(6, 8).weight.data),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_parts_that_together_cover_a_table_are_its_value(case: str) -> None:
+    model, real = build(lambda _: PARTS[case]()), Holder(lambda _: PARTS[case]())
+    (slot,) = slots(model)
+    assert slot.has_value
+    slot.write(None, 0)
+    assert torch.equal(model.p, real.p)
+
+
+@pytest.mark.parametrize("after_registration", [False, True])
+def test_columns_rows_and_masks_are_parts(after_registration: bool) -> None:
+    def make(module: nn.Module) -> Any:
+        table: Any = nn.Parameter(torch.empty(4, 5)) if after_registration else torch.empty(4, 5)
+        with torch.no_grad():
+            for column in range(3):
+                table[:, column] = float(column)
+            table[torch.arange(4), torch.full((4,), 3)] = torch.arange(4.0)
+            table[:, 4].copy_(torch.from_numpy(torch.arange(4).double().numpy()))
+        return table
+
+    model, real = build(make), Holder(make)
+    (slot,) = slots(model)
+    assert slot.has_value
+    slot.write(None, 0)
+    assert torch.equal(model.p, real.p)
+
+
+def test_a_frozen_draw_is_refused_by_name() -> None:
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mask = nn.Parameter(torch.randn(4), requires_grad=False)
+            self.line = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.line(x * self.mask)
+
+    with empty_weights():
+        model = Frozen()
+    with pytest.raises(
+        FaninError, match=r"mask of shape \(4,\) is frozen, and the model was built"
+    ):
+        fanin.initialize(model, 0, torch.zeros(2, 4))
+    assert model.line.weight.is_meta
+    fanin.initialize(model, 0, torch.zeros(2, 4), overrides={"mask": "normal"})
 
 
 class Network(nn.Module):
@@ -187,8 +296,8 @@ def test_initialize_makes_the_weights_of_the_real_model() -> None:
 
 def test_a_failure_leaves_the_model_empty() -> None:
     model = network()
-    with pytest.raises(FaninError, match="head"):
-        fanin.initialize(model, initializer="he_normal", overrides={"head*": "ones"})
+    with pytest.raises(FaninError, match="tail"):
+        fanin.initialize(model, initializer="he_normal", overrides={"tail*": "ones"})
     with pytest.raises(FaninError, match="no fan-in"):
         fanin.initialize(model, initializer="he_normal", overrides={"*.bias": "he_normal"})
     assert all(parameter.is_meta for parameter in model.parameters())

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import fanin
-from fanin import FaninError, Plan
+from fanin import FaninError, FaninWarning, Plan
 
 
 def model() -> nn.Module:
@@ -249,14 +249,22 @@ def test_kept_values_that_may_be_of_chance_are_told() -> None:
     known = fanin.initialize(computed, 0, torch.zeros(3, 4))
     assert known["log_rate"].initializer is None
     assert known.notes == ()
-    with pytest.raises(FaninError, match=r"log_rate has shape \(2, 4\) and no value to keep"):
-        fanin.initialize(drawn, 0, torch.zeros(3, 4))
+    plan = fanin.initialize(drawn, 0, torch.zeros(3, 4))
+    assert plan["log_rate"].why.endswith(
+        "drawn as the constructor draws it, from the seed's stream"
+    )
+    want = torch.from_numpy(fanin.Stream(0, "log_rate").uniform((2, 4))).log()
+    assert torch.equal(drawn.log_rate, want)
+    plan.verify(drawn)
+    with pytest.warns(FaninWarning, match="log_rate: the values are the constructor's, whatever"):
+        fanin.initialize(Decay(drawn=False), 1, torch.zeros(3, 4))
 
 
 def test_rows_of_a_table_are_the_seeds_whatever_they_go_through() -> None:
     first, second = Decay(drawn=False), Decay(drawn=False)
     for built in (first, second):
-        fanin.initialize(built, 0, torch.zeros(3, 4))
+        with pytest.warns(FaninWarning, match="log_rate|places"):
+            fanin.initialize(built, 0, torch.zeros(3, 4))
     others = values(second)
     assert all(torch.equal(others[name], tensor) for name, tensor in values(first).items())
 

@@ -11,7 +11,7 @@ from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.plans._columns import listed
 from fanin.plans._plan import Plan
-from fanin.plans._row import Row
+from fanin.plans._row import ASKED, REDRAWN, UNSEEDED, Row
 from fanin.recipes import (
     GUESS,
     Choice,
@@ -30,7 +30,6 @@ _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
 _TREE = (
     "the module tree decides; residual branches, attention and what feeds a weight were not seen."
 )
-_UNSEEDED = ": its values are the constructor's, not the seed's"
 
 Overrides = Mapping[str, str | Initializer]
 
@@ -112,18 +111,34 @@ def _planned(
         notes.append("the model has no parameters, so there is nothing to draw.")
     elif inputs is None and initializer is None:
         notes.append(f"made without inputs: {_TREE}")
-    unseeded = [row.name for row in rows if row.why.endswith(_UNSEEDED)]
+    unseeded = [row.name for row in rows if row.why.endswith(UNSEEDED)]
     if unseeded:
         notes.append(
             f"whatever the seed, the constructor's values stay in {listed(unseeded)}. If it drew "
-            "them by chance, pass overrides=; under fanin.empty_weights() only what it computed "
-            "is kept."
+            "them by chance, pass overrides=, or build the model under fanin.empty_weights(), "
+            "which sees how it draws."
+        )
+    trained = [
+        slot.param.name
+        for slot, row in zip(slots.values(), rows, strict=True)
+        if _changed(slot, row)
+    ]
+    if trained:
+        notes.append(
+            f"{listed(trained)} stay as they are, which is not as the constructor made them: they "
+            "were trained or loaded, and are too large for fanin to have remembered."
         )
     notes += _overruled(slots.values(), rows, given)
     guessed = [row.name for row in rows if row.why.startswith(GUESS)]
     if guessed:
         notes.append(f"guessed, for no run showed their use: {listed(guessed)}")
     return Plan(chosen.name, tuple(rows), tuple(notes), prefix=prefix)
+
+
+def _changed(slot: Any, row: Row) -> bool:
+    """Whether a kept parameter has other values than when fanin first kept it."""
+    before = slot.origin.digest if row.initializer is None and slot.origin else None
+    return before is not None and row.kept != before
 
 
 def _overruled(
@@ -251,13 +266,22 @@ def _decided(
         role = choice.role if choice else param.kind
         lr = choice.lr if choice else 1.0  # of the parametrization, whatever the values
         return Choice(given[param.name], role, "as the override says", axes, lr=lr)
-    if trains and not param.trainable and slot.has_value:
-        return Choice(None, choice.role if choice else param.kind, "frozen, so kept as it is")
+    if trains and not param.trainable:
+        role = choice.role if choice else param.kind
+        if slot.has_value:
+            return Choice(None, role, "frozen, so kept as it is")
+        if param.made is None:
+            raise FaninError(
+                f"{param.name} of shape {param.shape} is frozen, and the model was built without "
+                "the values that its constructor draws for it. Give it an initializer in "
+                "overrides=, or build the model with its memory."
+            )
+        return Choice(same(param.made), role, "frozen, and made so")
     guess = choice is not None and choice.why.startswith(GUESS)
     if choice is not None and not (guess and unplaced == "keep" and slot.has_value):
         return _told(slot, choice)
     if unplaced == "keep" and slot.has_value:
-        return Choice(None, param.kind, "no rule places it; kept, as unplaced='keep' asks")
+        return Choice(None, param.kind, f"no rule places it; kept, {ASKED}")
     advice = ", or unplaced='keep'" if unplaced == "error" else "; it has no value to keep"
     raise FaninError(
         f"{param.name} has shape {param.shape} in {an(param.owner)}, for which there is no rule. "
@@ -267,17 +291,21 @@ def _decided(
 
 def _told(slot: Any, choice: Choice) -> Choice:
     """The choice, which says where a kept value may have been drawn by the constructor."""
-    computed = slot.vacancy is not None and slot.has_value
-    if choice.initializer is not None or slot.param.made is not None or computed:
+    if choice.initializer is not None or slot.param.made is not None:
         return choice
-    return replace(choice, why=choice.why + _UNSEEDED)
+    if slot.vacancy is None:
+        adapter_for(slot.homes[0][0]).find_origin(slot)
+    if slot.drawn is not None:
+        return replace(choice, why=choice.why + REDRAWN)
+    known = slot.has_value if slot.vacancy is not None else slot.origin and slot.origin.computed
+    return choice if known else replace(choice, why=choice.why + UNSEEDED)
 
 
 def _row(slot: Any, choice: Choice) -> Row:
     param: Param = slot.param
     kept = None
     if choice.initializer is None and slot.has_value and slot.shard is None:
-        kept = slot.digest()
+        kept = None if slot.drawn is not None else slot.digest()
     return Row(
         name=param.name,
         shape=param.shape,

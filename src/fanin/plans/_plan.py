@@ -11,7 +11,7 @@ from fanin.frameworks import adapter_for
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audited
 from fanin.plans._columns import listed
-from fanin.plans._row import Row
+from fanin.plans._row import ASKED, REDRAWN, UNSEEDED, Row
 from fanin.plans._table import table
 from fanin.streams import check_seed
 
@@ -107,6 +107,9 @@ class Plan(Mapping[str, Row]):
             adapter_for(model),
             [(slot, row.initializer, row.axes) for slot, row in pairs],
         )
+        for slot, row in pairs:
+            if row.why.endswith(REDRAWN) and slot.drawn is None:
+                adapter.find_origin(slot)
         for slot, row in pairs:  # all that can fail, before the first write
             slot.rehearse(row.initializer, seed, row.axes)
             if row.initializer is None and not _as_kept(slot, row):
@@ -118,10 +121,28 @@ class Plan(Mapping[str, Row]):
         adapter.fill_buffers(model, device, buffers)
         adapter.write_all(items, seed)
         adapter.remember(items, seed)
+        for slot, row in pairs:
+            adapter.mark(slot, kept=row.initializer is None and not row.why.endswith(ASKED))
+        moved = adapter.restart(model, [(slot, row.initializer) for slot, row in pairs], seed)
+        notes = self.notes
+        if moved:
+            notes += (f"running statistics start anew, like the weights, in {listed(moved)}.",)
+        rows = _hashed(self.rows, pairs)
+        unseeded = [
+            row.name
+            for slot, row in pairs
+            if row.why.endswith(UNSEEDED) or (row.why.endswith(REDRAWN) and slot.drawn is None)
+        ]
+        if unseeded:
+            warn(
+                f"{listed(unseeded)}: the values are the constructor's, whatever the seed. If it "
+                "drew them by chance, pass overrides= or build the model under "
+                "fanin.empty_weights(), which sees how it draws."
+            )
         if same:
             _warn_of_twins(same, seed)
         prefix = pairs[0][0].prefix if pairs else self.prefix
-        return replace(self, seed=seed, prefix=prefix)
+        return replace(self, rows=rows, notes=notes, seed=seed, prefix=prefix)
 
     def audit(
         self,
@@ -232,7 +253,18 @@ def _warn_of_twins(names: Sequence[str], seed: int) -> None:
 
 def _as_kept(slot: Any, row: Row) -> bool:
     """Whether a kept parameter has the planned values; of a shard this process cannot tell."""
-    return row.kept is None or slot.shard is not None or slot.digest() == row.kept
+    unknown = row.kept is None or slot.shard is not None or slot.drawn is not None
+    return unknown or slot.digest() == row.kept
+
+
+def _hashed(rows: Iterable[Row], pairs: Iterable[tuple[Any, Row]]) -> tuple[Row, ...]:
+    """The rows, with the hashes of what was drawn as the constructor draws it."""
+    found = {
+        row.name: replace(row, kept=slot.digest())
+        for slot, row in pairs
+        if row.initializer is None and slot.drawn is not None and slot.shard is None
+    }
+    return tuple(found.get(row.name, row) for row in rows)
 
 
 def _differences(mine: Iterable[Row], theirs: Iterable[Row]) -> tuple[str, ...]:
@@ -241,5 +273,14 @@ def _differences(mine: Iterable[Row], theirs: Iterable[Row]) -> tuple[str, ...]:
     lines += [f"+ {row}" for name, row in others.items() if name not in ours]
     for name, row in ours.items():
         if name in others and not row.draws_as(others[name]):
-            lines += [f"- {row}", f"+ {others[name]}"]
+            lines += [f"- {_told(row, others[name])}", f"+ {_told(others[name], row)}"]
     return tuple(lines)
+
+
+def _told(row: Row, other: Row) -> str:
+    """A row, with what tells it from another one of the same text."""
+    if str(row) != str(other):
+        return str(row)
+    if row.kept != other.kept:
+        return f"{row}, {'unknown values' if row.kept is None else f'sha256 {row.kept[:12]}'}"
+    return f"{row}, axes {row.axes}"

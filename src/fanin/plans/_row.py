@@ -7,6 +7,12 @@ from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.initializers import Elementwise, Initializer
 
+# How the reason of a kept parameter ends whose values the constructor drew: again, with the
+# seed's stream, or as they are; or that the user asked for it.
+REDRAWN = ", drawn as the constructor draws it, from the seed's stream"
+ASKED = "as unplaced='keep' asks"
+UNSEEDED = ": its values are the constructor's, not the seed's"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

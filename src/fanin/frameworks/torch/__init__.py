@@ -2,6 +2,7 @@
 
 from fanin.frameworks.torch._device import write_all as write_all
 from fanin.frameworks.torch._empty import empty_weights as empty_weights
+from fanin.frameworks.torch._marks import mark as mark
 from fanin.frameworks.torch._measure import TorchProbe as TorchProbe
 from fanin.frameworks.torch._names import buffer_names as buffer_names
 from fanin.frameworks.torch._names import canonical_names as canonical_names
@@ -9,6 +10,8 @@ from fanin.frameworks.torch._objective import Objective as Objective
 from fanin.frameworks.torch._objective import projected as projected
 from fanin.frameworks.torch._observe import Observation as Observation
 from fanin.frameworks.torch._observe import observe as observe
+from fanin.frameworks.torch._origin import find_origin as find_origin
+from fanin.frameworks.torch._restart import restart as restart
 from fanin.frameworks.torch._slot import Slot as Slot
 from fanin.frameworks.torch._slots import slots as slots
 from fanin.frameworks.torch._stored import build_empty as build_empty

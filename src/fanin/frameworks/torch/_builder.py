@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
@@ -21,8 +22,10 @@ from fanin.frameworks.torch._provenance import (
     needs_no_values,
     overwrites,
     stored_tensors,
+    writes_part,
     written,
 )
+from fanin.frameworks.torch._replay import Geometry, History, Place, anew, geometry
 from fanin.frameworks.torch._vacancy import RECORDS, Record
 
 _META = torch.device("meta")
@@ -32,6 +35,13 @@ _NOT_YET = (
     "that are not drawn yet under empty_weights. Build this model without it, and call "
     "fanin.initialize then."
 )
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The part of a parameter that an operation writes."""
+
+    at: Geometry
 
 
 class Twin:
@@ -46,6 +56,13 @@ class Twin:
         self.empty, self.device = empty.detach(), device
         self.values: Tensor | None = None
         self.constant: Tensor | None = None
+        self.parts: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []  # written, of chance
+        self.written = 0  # elements, at most
+
+    def forget(self) -> None:
+        """The values are a matter of chance from now on."""
+        self.values = self.constant = None
+        self.parts, self.written = [], 0
 
     def memory(self) -> Tensor:
         """The values, with memory of their own from now on."""
@@ -68,6 +85,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.twins: dict[int, Twin] = {}
         self.chance = Chance()
+        self.history = History()
         self.device = torch.device("cpu")  # where the last parameter would have been made
         self.modules: dict[int, ref[nn.Module]] = {}
 
@@ -126,9 +144,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kwargs["device"] = self.device  # asked of an empty parameter, or by the user
         changed = written(func, args, kwargs)
         if not any(one.is_meta for one in tensors):
-            out = func(*args, **kwargs)
-            self.chance.follow(func, tensors, changed, stored_tensors(out))
-            return out
+            return self._really(func, args, kwargs)
         if is_view(func):
             return func(*args, **kwargs)
         return (
@@ -158,18 +174,24 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 f"the model's constructor computes {name_of(func)} of values of shape {shape} "
                 f"{_NOT_YET}"
             ) from error
-        for one in stored_tensors(out):
+        made = list(stored_tensors(out))
+        for one in made:
             if not one.is_meta:
                 self.chance.add(one)
+        self.history.note(func, args, kwargs, made, self.value)
         return out
 
     def _change(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], changed: list[Tensor]
     ) -> Any:
         """An operation in place: on the twins if it follows from known values, else of chance."""
-        anew = overwrites(func)
+        overwriting = overwrites(func) or writes_part(func, args)
         targets = {id(one) for one in changed}
-        read = [one for one in stored_tensors([args, kwargs]) if not anew or id(one) not in targets]
+        read = [
+            one
+            for one in stored_tensors([args, kwargs])
+            if not overwriting or id(one) not in targets
+        ]
         known = self._known(read)
         chance = is_random(func) or not known or any(one in self.chance for one in read)
         for one in changed:
@@ -181,12 +203,48 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                         f"{tuple(one.shape)} from parameters {_NOT_YET}"
                     )
             elif twin is not None and chance:
-                twin.values = twin.constant = None
-            elif twin is not None and anew and covers(one):
+                before = self._before(func, changed)
+                twin.forget()
+                self.history.note(func, args, kwargs, (), self.value, before)
+            elif twin is not None and overwrites(func) and covers(one):
                 self._renew(twin, func, args)
+            elif twin is None and chance:
+                self.history.note(func, args, kwargs, (), self.value)
+            elif twin is not None and overwriting:
+                self._write_part(twin, one, func, args, kwargs)
         if known and self._known(changed):
             self._run(func, args, kwargs, changed)
         return changed[0] if len(changed) == 1 else changed
+
+    def _write_part(
+        self, twin: Twin, target: Tensor, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """A part of its memory, of which nothing is known, is written by the program.
+
+        There is memory once the parts may cover it, not for a table's one padding row.
+        """
+        if self.value(target) is not None:
+            return
+        args, kwargs = tree_map(
+            lambda one: _Target(geometry(one)) if one is target else self._copied(one),
+            (args, kwargs),
+        )
+        twin.parts.append((func, args, kwargs))
+        twin.written += target.numel()
+        if twin.written < twin.empty.numel():
+            return
+        if twin.values is None:
+            self.chance.add(twin.memory())
+        for part, its, named in twin.parts:
+            its, named = tree_map(
+                lambda one: twin.memory().as_strided(*one.at) if type(one) is _Target else one,
+                (its, named),
+            )
+            self._really(part, its, named)
+        twin.parts.clear()
+
+    def _copied(self, value: Any) -> Any:
+        return self._real(value).clone() if isinstance(value, Tensor) else value
 
     def _renew(self, twin: Twin, func: Any, args: tuple[Any, ...]) -> None:
         """Its values are about to be written, all of them: no chance is left."""
@@ -211,11 +269,30 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kwargs["device"] = self.device
         if changed and all(one.is_meta and self._constant(one) for one in changed):
             return None  # a fill that was noted
+        return self._really(func, args, kwargs)
+
+    def _really(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The operation on tensors with memory; whether it drew is noted, and how."""
+        tensors, changed = list(stored_tensors([args, kwargs])), written(func, args, kwargs)
+        drawn = is_random(func) or any(one in self.chance for one in tensors)
+        before = self._before(func, changed) if drawn else None
         out = func(*args, **kwargs)
-        self.chance.follow(
-            func, stored_tensors([args, kwargs]), written(func, args, kwargs), stored_tensors(out)
-        )
+        made = list(stored_tensors(out))
+        self.chance.follow(func, args, tensors, changed, made)
+        if any(one in self.chance for one in (changed or made)):
+            self.history.note(func, args, kwargs, made, self.value, before)
         return out
+
+    def _before(self, func: Any, changed: list[Tensor]) -> Tensor | None:
+        """The values of the memory that a draw is about to change in part."""
+        target = changed[0] if len(changed) == 1 else None
+        if target is None or anew(func, target):
+            return None
+        value = self.value(target)
+        if value is None or value.untyped_storage().nbytes() > _LARGE:
+            return None
+        size = value.untyped_storage().nbytes() // value.element_size()
+        return value.detach().as_strided((size,), (1,), 0).clone()
 
     def _constant(self, tensor: Tensor) -> bool:
         twin = self.twin(tensor)
@@ -240,8 +317,18 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             twin = None if parameter is None else self.twin(parameter)
             if parameter is not None and twin is not None:
                 value = self.value(parameter)
-                record = Record(twin.device, None if value is None else _compact(value))
+                drawn = self._drawn(parameter, twin) if value is None else None
+                compact = None if value is None else _compact(value)
+                record = Record(twin.device, compact, drawn)
                 vars(module).setdefault(RECORDS, {})[attribute] = record
+
+    def _drawn(self, parameter: Tensor, twin: Twin) -> Place | None:
+        """How the values were drawn, where that can be done again."""
+        step = self.history.of(parameter)
+        place = parameter
+        if step is None and twin.values is not None:  # drawn before it became a parameter
+            step, place = self.history.of(twin.values), _view(twin, parameter)
+        return None if step is None else Place(step, geometry(place))
 
 
 def _view(twin: Twin, tensor: Tensor) -> Tensor:

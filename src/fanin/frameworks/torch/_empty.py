@@ -47,7 +47,10 @@ class _Disguise(TorchFunctionMode):
                     return False
                 if caller.f_code.co_name == "dirac_":
                     return False
-                twin.values = twin.constant = None
+                twin.forget()
+                if caller.f_code.co_name == "_no_grad_trunc_normal_":
+                    told = (caller.f_locals[one] for one in ("mean", "std", "a", "b"))
+                    self.builder.history.note_truncated(args[0], *told)
         return func(*args, **(kwargs or {}))
 
 

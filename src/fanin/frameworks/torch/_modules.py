@@ -17,7 +17,7 @@ from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.frameworks.torch._activations import activations
 from fanin.frameworks.torch._bare import bare_role, constant_value, low_rank_outputs
 from fanin.frameworks.torch._recurrent import gates_of
-from fanin.frameworks.torch._vacancy import noted
+from fanin.frameworks.torch._vacancy import marked, noted
 from fanin.param import Kind
 
 _NORMALIZATIONS = (
@@ -60,7 +60,7 @@ def roles(model: nn.Module) -> dict[int, Role]:
                 continue
             if id(tensor) in found and not isinstance(module, _TABLES):
                 continue
-            made = constant_value(noted(module, attribute, tensor))
+            made = _made(module, attribute, tensor)
             role = _role(home, weight or attribute, attribute, tensor, made)
             if id(tensor) in increments:
                 role = replace(role, kind="shift")
@@ -71,6 +71,12 @@ def roles(model: nn.Module) -> dict[int, Role]:
     for one, activation in activations(model, single.keys()).items():
         found[single[one]] = replace(found[single[one]], activation=activation)
     return found
+
+
+def _made(module: nn.Module, attribute: str, tensor: torch.Tensor) -> float | None:
+    """The one value that the constructor gave to all elements, as remembered of a trained one."""
+    mark = None if tensor.is_meta else marked(module, attribute, tensor)
+    return constant_value(noted(module, attribute, tensor)) if mark is None else mark.made
 
 
 def _parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:

@@ -13,8 +13,9 @@ from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.frameworks._tiles import Box, inside, tiles
 from fanin.frameworks.torch._copy import as_numpy, copy_from_host
+from fanin.frameworks.torch._replay import Place, replayed
 from fanin.frameworks.torch._shards import Shard, local_tensor
-from fanin.frameworks.torch._vacancy import Vacancy
+from fanin.frameworks.torch._vacancy import Mark, Places, Vacancy
 from fanin.initializers import Initializer
 from fanin.initializers._base import Elementwise
 from fanin.param import Param
@@ -36,6 +37,8 @@ class Slot:
     padding_row: int | None = None  # of a table: stays zero, as torch keeps it
     shard: Shard | None = None  # None: the tensor is whole
     vacancy: Vacancy | None = None  # where an empty one is to be made; None: it has memory
+    homes: Places = ()  # the modules and attributes that name it
+    origin: Mark | None = None  # of one that is kept: what the constructor gave it, if known
     prefix: str = ""  # what stands before the name in that of the stream
 
     @property
@@ -48,6 +51,14 @@ class Slot:
         """Whether there is a value to keep: in memory, or noted while the model was built."""
         return self.vacancy is None or self.vacancy.record.value is not None
 
+    @property
+    def drawn(self) -> Place | None:
+        """How the constructor drew what is kept, where it did and that can be done again."""
+        return self.origin.drawn if self.vacancy is None and self.origin else self._noted_draw()
+
+    def _noted_draw(self) -> Place | None:
+        return None if self.vacancy is None or self.has_value else self.vacancy.record.drawn
+
     def rehearse(
         self, initializer: Initializer | None, seed: int, axes: Axes | None = None
     ) -> None:
@@ -55,7 +66,7 @@ class Slot:
         if self.vacancy is not None:
             self.vacancy.check()
         if initializer is None:
-            self._check_value()
+            self._kept_value(seed)
             return
         param = self.param
         nothing = (slice(0, 0),) * len(param.shape)
@@ -72,10 +83,12 @@ class Slot:
 
     def write(self, initializer: Initializer | None, seed: int, axes: Axes | None = None) -> None:
         """Draw the values into the tensor; an empty one gets its memory first."""
-        if initializer is None and self.vacancy is None:
+        value = None if initializer else self._kept_value(seed)
+        if initializer is None and value is None:
             return
-        value = None if initializer else self._check_value()
         with torch.no_grad():
+            if initializer is None and self.drawn is not None:
+                self.origin = Mark(drawn=self.drawn)  # a memory does not show it
             if self.vacancy is not None:
                 self.occupy(self.vacancy.made(self.tensor))
             if initializer is not None and not self._in_place(initializer):
@@ -206,10 +219,23 @@ class Slot:
         if self.padding_row in rows:
             values[rows.index(self.padding_row)] = 0
 
+    def _kept_value(self, seed: int) -> Tensor | None:
+        """What is kept: the constructor's value, or its draw with this seed; None if in memory."""
+        place = self.drawn
+        if place is None:
+            return self._check_value()
+        try:
+            return replayed(place, seed, self.stream).to(self.tensor.dtype)
+        except (RuntimeError, TypeError, KeyError) as error:
+            raise FaninError(
+                f"{self.param.name} of shape {self.param.shape} is drawn by its constructor in a "
+                f"way that cannot be done again ({error}). Give it an initializer."
+            ) from None
+
     def _check_value(self) -> Tensor | None:
         """The value of an empty parameter that is kept; None where it is in memory."""
         if self.vacancy is None:
-            return None
+            return None if self.origin is None else self.origin.value
         if self.vacancy.record.value is None:
             raise FaninError(
                 f"{self.param.name} has shape {self.param.shape} and no value to keep: it was "
@@ -240,7 +266,8 @@ def stored_bytes(
 ) -> Iterator[bytes]:
     """What `write` would make of a whole parameter, in pieces in row-major order."""
     if initializer is None:
-        yield from row_major(slot._values())
+        value = None if slot.drawn is None else slot._kept_value(seed)
+        yield from row_major(slot._values() if value is None else value)
     elif not isinstance(initializer, Elementwise):
         yield from row_major(slot._whole(initializer, seed, axes))
     else:

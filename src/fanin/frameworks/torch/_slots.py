@@ -19,7 +19,7 @@ from fanin.frameworks.torch._names import (
 )
 from fanin.frameworks.torch._shards import refuse_flat, shard_given, shard_of
 from fanin.frameworks.torch._slot import Slot
-from fanin.frameworks.torch._vacancy import vacancy
+from fanin.frameworks.torch._vacancy import marked, vacancy
 from fanin.param import Param
 
 
@@ -105,6 +105,10 @@ def _slot(
     module = places[0].module
     table = isinstance(module, TABLES) and places[0].attribute == "weight"
     padding: Any = module.padding_idx if table else None
-    slot = Slot(param, tensor, padding, shard, vacancy(tensor, homes, device))
+    known = marked(*homes[0], tensor) if tensor.requires_grad and not tensor.is_meta else None
+    told = known is not None and (known.value, known.drawn, known.digest) != (None, None, None)
+    origin = known if told else None
+    empty = vacancy(tensor, homes, device)
+    slot = Slot(param, tensor, padding, shard, empty, homes=homes, origin=origin)
     slot.param = replace(param, read=slot.read)
     return slot

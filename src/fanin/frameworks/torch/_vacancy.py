@@ -1,15 +1,19 @@
 """Vacancy: a parameter that has no memory yet, and the places where it will stand."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from fanin.errors import FaninError, shown, suggestion
+from fanin.frameworks.torch._replay import Place
 from fanin.frameworks.torch._shards import local_tensor
 
 RECORDS = "_fanin_empty"  # of a module: what empty_weights noted of its parameters, by attribute
+MARKS = "_fanin_made"  # of a module: what its parameters had been made, by attribute
 Places = tuple[tuple[nn.Module, str], ...]
 
 
@@ -18,11 +22,28 @@ class Record:
     """What empty_weights knows of a parameter: the device that it would have been on, its value.
 
     `value` is what the constructor gave it by deterministic operations, None where it was
-    left empty or drawn.
+    left empty or drawn. `drawn` tells how it was drawn, where that can be done again.
     """
 
     device: torch.device
     value: Tensor | None = None
+    drawn: Place | None = None
+
+
+@dataclass(slots=True)
+class Mark:
+    """What a parameter had been made when fanin first wrote it, as its module remembers.
+
+    `made` is the one value of all its elements. Of one that was kept: the constructor's `value` if
+    it is small, else its hash, or how it was drawn.
+    """
+
+    shape: tuple[int, ...] = ()
+    made: float | None = None
+    value: Tensor | None = None
+    drawn: Place | None = None
+    digest: str | None = None
+    computed: bool = False  # whether the value follows from the program
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +108,12 @@ def noted(module: nn.Module, attribute: str, tensor: Tensor) -> Tensor:
     return tensor if record is None or record.value is None else record.value
 
 
+def marked(module: nn.Module, attribute: str, tensor: Tensor) -> Mark | None:
+    """What a module remembers of this parameter; None of one that fanin never wrote."""
+    mark: Mark | None = vars(module).get(MARKS, {}).get(attribute)
+    return mark if mark is not None and mark.shape == tuple(tensor.shape) else None
+
+
 def vacancy(tensor: Tensor, places: Places, device: str | torch.device | None) -> Vacancy | None:
     """For a parameter on the meta device; None for one that has memory.
 
@@ -99,7 +126,7 @@ def vacancy(tensor: Tensor, places: Places, device: str | torch.device | None) -
     noted = next((record for record in records if record is not None), None)
     record = noted or Record(torch.device("cpu"))
     if device is not None:
-        record = Record(_device(device), record.value)
+        record = replace(record, device=_device(device))
     return Vacancy(places, record)
 
 
@@ -117,7 +144,8 @@ def fill_buffers(
     device: str | torch.device | None = None,
     given: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Give buffers on the meta device memory: batch statistics start anew, others are `given`.
+    """Give buffers on the meta device memory: batch statistics start anew, those of a spectral norm
+    follow when its weight is drawn, others are `given`.
 
     Raises FaninError that lists the buffers which nobody knows, and for a name in `given` that
     no buffer has, before anything is changed.
@@ -135,6 +163,8 @@ def fill_buffers(
             name = f"{path}.{attribute}" if path else attribute
             if name in values:
                 found.append((module, attribute, _fitting(name, values[name], buffer).to(where)))
+            elif attribute in spectral_buffers(module):
+                found.append((module, attribute, torch.empty_like(buffer, device=where)))
             elif isinstance(module, nn.modules.batchnorm._NormBase):
                 found.append((module, attribute, torch.empty_like(buffer, device=where)))
                 norms.append(module)
@@ -150,6 +180,15 @@ def fill_buffers(
         module._buffers[attribute] = buffer
     for module in norms:
         module.reset_running_stats()  # type: ignore[operator]
+
+
+def spectral_buffers(module: nn.Module) -> Iterator[str]:
+    """The names of the buffers of a module that hold singular vectors of its weight."""
+    if isinstance(module, _SpectralNorm):
+        yield from ("_u", "_v")
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, SpectralNorm):
+            yield from (f"{hook.name}_u", f"{hook.name}_v")
 
 
 def _refuse_unknown(model: nn.Module, values: Mapping[str, Tensor]) -> None:
