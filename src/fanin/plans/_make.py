@@ -118,6 +118,12 @@ def _planned(
             "them by chance, pass overrides=, or build the model under fanin.empty_weights(), "
             "which sees how it draws."
         )
+    chance = [] if graph is None else adapter.chance_buffers(model)
+    if chance:
+        notes.append(
+            f"the plan reads {listed(chance)}, whose values look drawn: with others it may differ. "
+            "Build the model under fanin.empty_weights(), which sees how they are drawn."
+        )
     trained = [
         slot.param.name
         for slot, row in zip(slots.values(), rows, strict=True)

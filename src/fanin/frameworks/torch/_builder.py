@@ -26,7 +26,7 @@ from fanin.frameworks.torch._provenance import (
     written,
 )
 from fanin.frameworks.torch._replay import Geometry, History, Place, anew, geometry
-from fanin.frameworks.torch._vacancy import RECORDS, Record
+from fanin.frameworks.torch._vacancy import DRAWN, RECORDS, Record
 
 _META = torch.device("meta")
 # A larger parameter whose elements are all equal is remembered by one of them.
@@ -321,6 +321,12 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 compact = None if value is None else _compact(value)
                 record = Record(twin.device, compact, drawn)
                 vars(module).setdefault(RECORDS, {})[attribute] = record
+        vars(module)[DRAWN] = {
+            attribute: None if step is None else Place(step, geometry(buffer))
+            for attribute, buffer in module._buffers.items()
+            if buffer is not None and buffer.layout is torch.strided and buffer in self.chance
+            for step in (self.history.of(buffer),)
+        }
 
     def _drawn(self, parameter: Tensor, twin: Twin) -> Place | None:
         """How the values were drawn, where that can be done again."""

@@ -30,7 +30,8 @@ def find_origin(slot: Slot) -> None:
     if slot.origin is not None or slot.vacancy is not None or slot.shard is not None:
         return
     module, attribute = slot.homes[0]
-    record = _built_again(module, attribute)
+    again = built_again(module)
+    record: Record | None = None if again is None else vars(again).get(RECORDS, {}).get(attribute)
     value = slot.tensor.detach()
     if record is not None and record.value is not None and torch.equal(record.value, value):
         slot.origin = Mark(value=record.value.clone(), computed=True)
@@ -38,24 +39,22 @@ def find_origin(slot: Slot) -> None:
         slot.origin = Mark(drawn=record.drawn)
 
 
-def _built_again(module: nn.Module, attribute: str) -> Record | None:
+def built_again(module: nn.Module) -> nn.Module | None:
+    """A module like this one, without memory for its weights; None where it cannot be had."""
     arguments = _arguments(module)
     if arguments is None:
         return None
     with _unnoticed():
         try:
             with empty_weights():
-                again = type(module)(**copy.deepcopy(arguments))
+                again: nn.Module = type(module)(**copy.deepcopy(arguments))
         except Exception:  # whatever a constructor may raise, it says nothing of this model
             return None
-    if _geometry(again) != _geometry(module):
-        return None
-    record: Record | None = vars(again).get(RECORDS, {}).get(attribute)
-    return record
+    return again if _geometry(again) == _geometry(module) else None
 
 
 def _geometry(module: nn.Module) -> dict[str, Any]:
-    own = module._parameters.items()
+    own = (*module._parameters.items(), *module._buffers.items())
     return {name: None if one is None else (one.shape, one.dtype) for name, one in own}
 
 

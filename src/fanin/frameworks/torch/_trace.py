@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 from fanin.errors import FaninError
 from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._answers import Answers
+from fanin.frameworks.torch._buffers import typical_buffers
 from fanin.frameworks.torch._failure import UNREADABLE, FailedError, has_values, real_error
 from fanin.frameworks.torch._fakes import conversions, fake_like, fake_model
 from fanin.frameworks.torch._finish import finish
@@ -55,7 +56,7 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     while (attribute := wrapped(model)) is not None:
         model = model.get_submodule(attribute)
     # Modes of the caller (fake tensors of its own, counters) have no part in it.
-    with alone(seeded=True), _disable_current_modes():
+    with alone(seeded=True), _disable_current_modes(), typical_buffers(model):
         return _traced(model, canonical_names(model, rename), call_arguments(inputs))
 
 

@@ -13,6 +13,7 @@ from fanin.frameworks.torch._replay import Place
 from fanin.frameworks.torch._shards import local_tensor
 
 RECORDS = "_fanin_empty"  # of a module: what empty_weights noted of its parameters, by attribute
+DRAWN = "_fanin_drawn"  # of a module: how its buffers were drawn, by attribute
 MARKS = "_fanin_made"  # of a module: what its parameters had been made, by attribute
 Places = tuple[tuple[nn.Module, str], ...]
 
