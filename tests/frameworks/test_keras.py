@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanin import FaninError, initializers
+from fanin import FaninError, FaninWarning, initializers
 from fanin.axes import Axes
 from fanin.frameworks import jax as jax_adapter
 from fanin.frameworks.keras import KernelInitializer, initializer
@@ -146,3 +146,23 @@ def test_layers_take_it_for_biases_and_tables() -> None:
 def test_errors_say_what_to_do(wrong: Callable[[], object], message: str) -> None:
     with pytest.raises(FaninError, match=message):
         wrong()
+
+
+def test_kernels_that_would_be_equal_are_named() -> None:
+    x = keras.Input((4, 8))
+    shared = initializer("he_normal", 0, name="shared.weight")
+    keras.layers.Dense(3, kernel_initializer=shared, name="one")(x)
+    with pytest.warns(FaninWarning, match="used in two of shape .* and in one: they get the same"):
+        keras.layers.Dense(3, kernel_initializer=shared, name="two")(x)
+    copied = initializer("he_normal", 0, name="attention.weight")
+    attention = keras.layers.MultiHeadAttention(2, 4, kernel_initializer=copied, name="mha")
+    with pytest.warns(FaninWarning, match="used in mha/(key|value|attention_output) "):
+        attention(x, x)
+
+
+def test_a_layer_that_is_built_again_is_no_second_use() -> None:
+    for _ in range(2):
+        own = initializer("he_normal", 0, name="again.weight")
+        layer = keras.layers.Dense(3, kernel_initializer=own, name="again")
+        layer.build((None, 8))
+    assert array(own((8, 3))).shape == (8, 3)

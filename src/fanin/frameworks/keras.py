@@ -3,12 +3,20 @@
 from typing import Any
 
 import keras
+from keras.src.backend.common.name_scope import current_path
 
 from fanin import initializers
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, shown, warn
 from fanin.frameworks._layout import parse_kernel_axes
 from fanin.initializers import Initializer
 from fanin.streams import Stream, check_shape
+
+Use = tuple[str, tuple[int, ...]]  # the path of a layer and the shape of a kernel
+
+# Keras has no public way to ask which layer is being built (`current_path`).
+# The layers inside one layer that a stream was used in, by stream and outer layer: layers such as
+# MultiHeadAttention make copies of an initializer.
+_inside: dict[tuple[int, str, str], set[Use]] = {}
 
 
 @keras.saving.register_keras_serializable(package="fanin", name="Initializer")
@@ -29,11 +37,13 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
         self.stream = Stream(seed, name)
         self.axes = axes
         self.groups = groups
+        self._uses: set[Use] = set()
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """The values of a kernel of this shape; None is keras.config.floatx()."""
         sizes = check_shape(shape)
         encoding = keras.backend.standardize_dtype(dtype)
+        self._note(current_path() or "", sizes)
         values = self.init(
             sizes,
             seed=self.stream.seed,
@@ -42,6 +52,25 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
             axes=parse_kernel_axes(self.axes, sizes, self.groups),
         )
         return keras.ops.convert_to_tensor(values, dtype=encoding)
+
+    def _note(self, path: str, shape: tuple[int, ...]) -> None:
+        """Warn where a second kernel gets the numbers of a first one."""
+        layer, _, inner = path.partition("/")
+        key = (self.stream.seed, self.stream.name, layer)
+        known = self._uses | (_inside.get(key, set()) if inner else set())
+        use = (path, shape)
+        if layer and known and use not in known:
+            others = ", ".join(sorted({one for one, _ in known}))
+            warn(
+                f"the initializer of seed {self.stream.seed} and name {self.stream.name!r} is used "
+                f"in {path} of shape {shape} and in {others}: "
+                "they get the same numbers. Give every kernel an initializer with a name of its "
+                "own; layers that make several kernels of one, such as MultiHeadAttention, can be "
+                "assigned theirs after they are built."
+            )
+        if layer:
+            self._uses.add(use)
+            _inside.setdefault(key, set()).add(use)
 
     def get_config(self) -> dict[str, Any]:
         """What makes the same initializer again."""
@@ -66,7 +95,7 @@ def initializer(
 
     They are those of the torch weight of the same name, transposed. Keras calls a kernel
     "kernel", torch calls it "weight": the same name is the user's to give. One name makes one
-    set of values, so give every layer its own.
+    set of values, so give every layer its own: a FaninWarning names layers that share one.
 
     Args: `init`, an initializer, its name or its expression; `axes`, the roles in stored order,
     None for Keras's kernels, "kernel ... in out" (a table is "stack out", a depthwise kernel
