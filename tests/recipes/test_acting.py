@@ -136,6 +136,7 @@ KEPT: dict[str, tuple[Function, Tensor]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:p. the values are the constructor's:fanin.FaninWarning")
 @pytest.mark.parametrize("case", KEPT)
 def test_the_values_of_a_kept_constant_are_reckoned_with(case: str) -> None:
     row, _, out = drawn(*KEPT[case])

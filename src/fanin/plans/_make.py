@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fanin.errors import FaninError, an, shown, warn
@@ -241,10 +242,18 @@ def _check_seed(seed: Any) -> None:
 def _known(slot: Any, trains: bool) -> Param:
     """The parameter, with the size of its values where it is frozen beside others that train."""
     param: Param = slot.param
+    if param.trainable and param.made is None and slot.vacancy is None:
+        param = replace(param, read=partial(_typical, slot))
     if not trains or param.trainable or not slot.has_value:
         return param
     mean, std = slot.moments()
     return replace(param, kept=math.hypot(mean, std))
+
+
+def _typical(slot: Any) -> Any:
+    """The values of a parameter, or of such draws as its constructor makes, if it drew them."""
+    adapter_for(slot.homes[0][0]).find_origin(slot)
+    return slot.read()
 
 
 def _refuse_sharded(slots: Iterable[Any]) -> None:

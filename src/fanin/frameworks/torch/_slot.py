@@ -162,11 +162,16 @@ class Slot:
         return result.hexdigest()
 
     def read(self) -> Array | None:
-        """The values as float64; None where there are none, where they are many, or complex."""
+        """The values as float64; None where there are none, where they are many, or complex.
+
+        Of one that is drawn as its constructor draws it, some draw: the same for every seed.
+        """
         many = math.prod(self.param.shape) > _MOST_READ or self.tensor.is_complex()
-        if many or self.shard is not None or not self.has_value:
+        if many or self.shard is not None or not (self.has_value or self.drawn):
             return None
-        values: Array = self._values().to("cpu", torch.float64, copy=True).numpy()
+        drawn = None if self.drawn is None else self._kept_value(0)
+        held = self._values() if drawn is None else drawn
+        values: Array = held.to("cpu", torch.float64, copy=True).numpy()
         return values
 
     def moments(self) -> tuple[float, float]:
