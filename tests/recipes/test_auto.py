@@ -286,3 +286,36 @@ def test_parallel_branches_share_the_stream_too(join: Callable[..., Tensor]) -> 
     for block in (1, 2):
         for name in ("one", "two", "three"):
             assert scale(plan, f"{block}.{name}.weight") == pytest.approx(BRANCH / 6)
+
+
+class Siren(nn.Module):
+    def __init__(self, omega: float, parameter: bool = False) -> None:
+        super().__init__()
+        self.one, self.two, self.head = nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 1)
+        self.omega = nn.Parameter(torch.tensor(omega)) if parameter else omega
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.sin(self.omega * self.one(x))
+        return self.head(torch.sin(self.omega * self.two(x)))
+
+
+@pytest.mark.parametrize("parameter", [False, True])
+def test_sines_of_large_multiples_get_the_sizes_of_siren(parameter: bool) -> None:
+    plan = fanin.plan(Siren(30.0, parameter), torch.zeros(4, 2))
+    assert scale(plan, "one.weight") == pytest.approx(1 / (3 * 2))  # U(-1/2, 1/2)
+    assert scale(plan, "two.weight") == pytest.approx(2 / 30**2)  # sqrt(6 / n) / 30
+    assert "30 z in a sine" in plan["two.weight"].why
+
+
+def test_a_plain_sine_is_an_activation_like_any_other() -> None:
+    plan = fanin.plan(Siren(1.0), torch.zeros(4, 2))
+    assert scale(plan, "one.weight") == pytest.approx(1.0)
+
+
+def test_a_sine_beside_the_stream_itself_changes_nothing() -> None:
+    class Snake(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.sin(5 * x) ** 2 / 5
+
+    model = nn.Sequential(nn.Linear(8, 8), Snake(), nn.Linear(8, 8))
+    assert scale(fanin.plan(model, torch.zeros(1, 8)), "0.weight") == pytest.approx(1.0)

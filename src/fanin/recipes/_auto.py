@@ -17,7 +17,7 @@ from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node, Use, Values
 from fanin.recipes._made import heard, same
-from fanin.recipes._parameters import Share, Weight
+from fanin.recipes._parameters import Share, Weight, fan_in_of
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._sizes import HEAD, Sizes
@@ -66,6 +66,7 @@ class _Auto:
     def choices(self) -> dict[str, Choice]:
         self._heads()
         self._logits()
+        self._sines()
         self._branches()
         self._parameters()
         run = self._run()
@@ -167,6 +168,28 @@ class _Auto:
                     for end in ends:
                         self.targets[end] = size
                         self.reasons[end] = "attention logits get variance 1"
+
+    def _sines(self) -> None:
+        """Weights whose outputs z go through sin(k z): SIREN's sizes (Sitzmann et al. 2020)."""
+        for position, factor in self.structure.sines(self._scale_of):
+            use = self.graph.nodes[position].param
+            if abs(factor) <= 1 or use is None:
+                continue
+            self.targets[position] = 1 / factor**2
+            self.reasons[position] = f"{factor:.4g} z in a sine gets variance 1"
+            if self.structure.reads_input(position):  # U(-1/n, 1/n): k says which frequencies
+                self.targets[position] = 1 / (3 * fan_in_of(use, self.shapes[use.name]))
+                self.reasons[position] = f"{factor:.4g} z in a sine, the first: variance 1 / (3 n)"
+
+    def _scale_of(self, node: Node) -> float | None:
+        """What a scale multiplies by, where it is kept and the same for all."""
+        if node.param is None:
+            return None
+        values = self.values.get(node.param.name, self.params[node.param.name].made)
+        if values is None:
+            return None
+        acting = acts_as(node.param, self.shapes, values)
+        return None if acting is None or np.ptp(acting) > 0 else float(np.mean(acting))
 
     def _branches(self) -> None:
         """The last weight, or the norm's or layer's scale, of every residual branch."""

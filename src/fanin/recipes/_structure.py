@@ -349,6 +349,45 @@ class Structure:
             ends.append(position)
         return Logits(node, ends[0], ends[1], terms, factor)
 
+    def reads_input(self, position: int) -> bool:
+        """Whether no weight is before this one."""
+        return not self.above[position] & self._weights
+
+    def sines(self, scale: Callable[[Node], float | None]) -> Iterator[tuple[int, float]]:
+        """Weights of which every output z is read as functions, a sine of k z among them, and k.
+
+        `scale` is what a parameter multiplies by, where it is known.
+        """
+        for position, node in enumerate(self.graph.nodes):
+            if node.op == "linear":
+                factors = self._sine_factors(position, 1.0, scale)
+                if factors:
+                    yield position, max(factors, key=abs)
+
+    def _sine_factors(
+        self, position: int, factor: float, scale: Callable[[Node], float | None]
+    ) -> list[float]:
+        """The factors of an activation in sines; none where it is read by anything else."""
+        found = []
+        for user in self.users[position]:
+            node = self.graph.nodes[user]
+            if node.op in (*CARRIERS, "shift"):
+                step: float | None = 1.0
+            elif node.op == "scale":
+                step = scale(node)
+            elif node.op == "pointwise" and not self._second_input(node):
+                step = _factor(node)
+                if step is None:
+                    found.append(factor if node.label in ("sin", "cos") else 0.0)
+                    continue
+            else:
+                return []
+            deeper = [] if step is None else self._sine_factors(user, factor * step, scale)
+            if not deeper:
+                return []
+            found += deeper
+        return found
+
     @cached_property
     def heads(self) -> set[int]:
         """Weights whose output is the model's, with nothing but biases and functions behind."""
@@ -363,8 +402,15 @@ class Structure:
 
 def _slope(node: Node) -> float:
     """The factor of a pointwise function that is linear; 1 for any other operation."""
+    return _factor(node) or 1.0
+
+
+def _factor(node: Node) -> float | None:
+    """The factor of a pointwise function of one input that is linear; None for any other."""
     fn: Callable[..., np.ndarray] | None = node.fn
     if node.op != "pointwise" or fn is None or len(set(node.inputs)) > 1:
-        return 1.0
-    low, middle, high = fn(*[np.array([-1.0, 0.0, 1.0])] * len(node.inputs))
-    return float(high - middle) if np.isclose(high - middle, middle - low) else 1.0
+        return None
+    points = np.array([-1.0, 0.0, 1.0, 3.0])  # odd functions are no lines
+    low, middle, high, beyond = fn(*[points] * len(node.inputs))
+    steps = np.array([middle - low, high - middle, (beyond - high) / 2])
+    return float(steps[0]) if np.allclose(steps, steps[0]) else None
