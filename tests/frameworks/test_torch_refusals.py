@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import fanin
 from fanin import FaninError, initialize
 
 
@@ -130,3 +132,19 @@ assert "torch" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "model has type object; it must be a torch.nn.Module."
+
+
+@pytest.mark.parametrize("submodules", [False, True])
+def test_offloaded_parameters_are_refused(submodules: bool) -> None:
+    """As accelerate holds them: on meta, and a hook brings the values at every call."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 4)))
+    plan = fanin.plan(model)
+    hook = SimpleNamespace(weights_map={"weight": torch.zeros(4, 4)}, place_submodules=submodules)
+    (model[1] if submodules else model[1][0])._hf_hook = SimpleNamespace(hooks=(hook,))
+    model[1].to("meta")
+    before = model[0].weight.detach().clone()
+    for call in (lambda: initialize(model), lambda: plan.apply(model)):
+        with pytest.raises(FaninError, match=r"the values of 1\.0\.weight are offloaded.*before"):
+            call()
+    assert torch.equal(model[0].weight, before)
+    assert model[1][0].weight.is_meta

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from fanin.errors import FaninError
+from fanin.frameworks.torch._names import without_shape
 from fanin.frameworks.torch._record import Recorder
 from fanin.frameworks.torch._saved import Saved
 
@@ -61,7 +61,7 @@ def _replace(
         if tensor is None:
             continue
         if isinstance(tensor, UNINITIALIZED):
-            raise FaninError(f"{name} has no shape yet; run the model once on an example first.")
+            raise without_shape(name)
         if id(tensor) not in fakes:
             fake = fake_like(mode, tensor)
             if isinstance(tensor, nn.Parameter):

@@ -16,7 +16,7 @@ from fanin.frameworks.torch._call import flat_tensors
 from fanin.frameworks.torch._failure import place, told
 from fanin.frameworks.torch._fakes import UNINITIALIZED
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
-from fanin.frameworks.torch._names import canonical_names, module_paths, wrapped
+from fanin.frameworks.torch._names import canonical_names, module_paths, without_shape, wrapped
 from fanin.frameworks.torch._saved import Saved
 from fanin.frameworks.torch._slot import Slot
 from fanin.frameworks.torch._slots import slots
@@ -112,7 +112,7 @@ class TorchProbe:
 def _refuse_empty(tensors: Mapping[str, Tensor], inputs: list[Tensor]) -> None:
     for name, tensor in tensors.items():
         if isinstance(tensor, UNINITIALIZED):
-            raise FaninError(f"{name} has no shape yet; run the model once on an example first.")
+            raise without_shape(name)
         if tensor.is_meta or isinstance(tensor, FakeTensor):
             raise FaninError(
                 f"{name} of shape {tuple(tensor.shape)} has no memory, and "

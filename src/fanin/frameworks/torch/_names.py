@@ -191,3 +191,11 @@ def _renamed(found: dict[str, Placed], rename: Mapping[str, str]) -> dict[str, P
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def without_shape(name: str) -> FaninError:
+    """What to raise for a parameter of a lazy module that did not run yet."""
+    return FaninError(
+        f"{name} has no shape yet; run the model once, model(inputs), which gives the lazy modules "
+        "of it their shapes, and call this again."
+    )

@@ -64,7 +64,7 @@ class Slot:
     ) -> None:
         """Raise whatever `write` would raise, without drawing or writing."""
         if self.vacancy is not None:
-            self.vacancy.check()
+            self.vacancy.check(self.param.name)
         if initializer is None:
             self._kept_value(seed)
             return

@@ -16,10 +16,11 @@ from fanin.frameworks.torch._names import (
     canonical_places,
     checked_prefix,
     other_names,
+    without_shape,
 )
 from fanin.frameworks.torch._shards import refuse_flat, shard_given, shard_of
 from fanin.frameworks.torch._slot import Slot
-from fanin.frameworks.torch._vacancy import marked, vacancy
+from fanin.frameworks.torch._vacancy import marked, offloaded, vacancy
 from fanin.param import Param
 
 
@@ -47,9 +48,12 @@ def slots(
         if name not in places:
             raise FaninError(f"shards has {name!r}{suggestion(str(name), list(places))}")
     _refuse_shared_memory(places)
-    before = checked_prefix(prefix)
+    before, elsewhere = checked_prefix(prefix), offloaded(model)
     return [
-        replace(_slot(name, tensor, homes, known.get(id(tensor)), given, device), prefix=before)
+        replace(
+            _slot(name, tensor, homes, known.get(id(tensor)), given, device, elsewhere),
+            prefix=before,
+        )
         for name, (tensor, homes) in places.items()
     ]
 
@@ -85,9 +89,10 @@ def _slot(
     role: Role | None,
     shards: Mapping[str, Any],
     device: str | torch.device | None,
+    elsewhere: set[int],
 ) -> Slot:
     if role is None:
-        raise FaninError(f"{name} has no shape yet; run the model once on an example first.")
+        raise without_shape(name)
     shard = shard_given(name, tensor, shards[name]) if name in shards else shard_of(name, tensor)
     homes = tuple(dict.fromkeys((place.module, place.attribute) for place in places))
     param = Param(
@@ -108,7 +113,7 @@ def _slot(
     known = marked(*homes[0], tensor) if tensor.requires_grad and not tensor.is_meta else None
     told = known is not None and (known.value, known.drawn, known.digest) != (None, None, None)
     origin = known if told else None
-    empty = vacancy(tensor, homes, device)
+    empty = vacancy(tensor, homes, device, id(tensor) in elsewhere)
     slot = Slot(param, tensor, padding, shard, empty, homes=homes, origin=origin)
     slot.param = replace(param, read=slot.read)
     return slot

@@ -16,7 +16,7 @@ from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._failure import place, told
 from fanin.frameworks.torch._fakes import UNINITIALIZED
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
-from fanin.frameworks.torch._names import canonical_names
+from fanin.frameworks.torch._names import canonical_names, without_shape
 from fanin.frameworks.torch._objective import Objective
 from fanin.frameworks.torch._observe import Detail, Observation, observe
 
@@ -79,7 +79,7 @@ def refuse_empty(model: nn.Module) -> None:
     """Parameters without values cannot be judged."""
     for name, tensor in canonical_names(model).items():
         if isinstance(tensor, UNINITIALIZED):
-            raise FaninError(f"{name} has no shape yet; run the model once on an example first.")
+            raise without_shape(name)
         if tensor.is_meta or isinstance(tensor, FakeTensor):
             raise FaninError(
                 f"{name} of shape {tuple(tensor.shape)} has no values to check: it is on the meta "

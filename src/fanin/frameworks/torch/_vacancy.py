@@ -53,9 +53,17 @@ class Vacancy:
 
     places: Places
     record: Record = field(default_factory=lambda: Record(torch.device("cpu")))
+    offloaded: bool = False  # its values are elsewhere, and a hook brings them for every call
 
-    def check(self) -> None:
-        """Raise FaninError where nothing can be made on the device."""
+    def check(self, name: str) -> None:
+        """Raise FaninError where nothing can be made on the device, or nobody would see it."""
+        if self.offloaded:
+            raise FaninError(
+                f"the values of {name} are offloaded: a hook (accelerate's) replaces the "
+                "parameter at every call, so that nothing written here has an effect. Initialize "
+                "the model before it is offloaded, or remove the hooks first: "
+                "accelerate.hooks.remove_hook_from_submodules(model)."
+            )
         try:
             torch.empty(0, device=self.record.device)
         except (RuntimeError, AssertionError) as error:  # both are torch's ways to say so
@@ -115,7 +123,21 @@ def marked(module: nn.Module, attribute: str, tensor: Tensor) -> Mark | None:
     return mark if mark is not None and mark.shape == tuple(tensor.shape) else None
 
 
-def vacancy(tensor: Tensor, places: Places, device: str | torch.device | None) -> Vacancy | None:
+def offloaded(model: nn.Module) -> set[int]:
+    """The identities of parameters that accelerate's hooks hold elsewhere."""
+    found: set[int] = set()
+    for module in model.modules():
+        hook = getattr(module, "_hf_hook", None)
+        for one in getattr(hook, "hooks", (hook,)):
+            if getattr(one, "weights_map", None) is not None:
+                below = bool(getattr(one, "place_submodules", False))
+                found.update(map(id, module.parameters(recurse=below)))
+    return found
+
+
+def vacancy(
+    tensor: Tensor, places: Places, device: str | torch.device | None, elsewhere: bool = False
+) -> Vacancy | None:
     """For a parameter on the meta device; None for one that has memory.
 
     It will be made on `device`, by default where its constructor would have put it, or on the
@@ -128,7 +150,7 @@ def vacancy(tensor: Tensor, places: Places, device: str | torch.device | None) -
     record = noted or Record(torch.device("cpu"))
     if device is not None:
         record = replace(record, device=_device(device))
-    return Vacancy(places, record)
+    return Vacancy(places, record, elsewhere)
 
 
 def _device(device: str | torch.device) -> torch.device:
