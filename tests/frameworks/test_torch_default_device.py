@@ -1,5 +1,6 @@
 """A default device, meta in place of a GPU: fanin's own tensors are where it says they are."""
 
+import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,3 +136,30 @@ def test_gains() -> None:
     expected = fanin.gain(nn.SiLU())
     with default_device():
         assert fanin.gain(nn.SiLU()) == expected
+
+
+# What makes a tensor on the default device where no other is said.
+FACTORIES = frozenset(
+    (
+        *("tensor", "zeros", "ones", "empty", "full", "arange", "linspace", "logspace", "eye"),
+        *("rand", "randn", "randint", "randperm", "empty_strided", "tril_indices", "triu_indices"),
+    )
+)
+
+
+@pytest.mark.parametrize("package", ["frameworks/torch", "checks", "streams", "plans"])
+def test_no_tensor_is_made_without_a_device(package: str) -> None:
+    files = sorted((Path(fanin.__file__).parent / package).rglob("*.py"))
+    assert files
+    found = [
+        f"{path.name}:{call.lineno}"
+        for path in files
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "torch"
+        and call.func.attr in FACTORIES
+        and not {"device", None} & {keyword.arg for keyword in call.keywords}
+    ]
+    assert found == []

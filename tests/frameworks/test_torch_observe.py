@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import fanin
 from fanin.frameworks.torch import Observation, observe
 
 
@@ -176,3 +177,16 @@ def test_an_error_of_the_model_leaves_no_marks() -> None:
     assert model[0].num_batches_tracked == 0
     assert not nn.modules.module._global_forward_pre_hooks
     assert torch.ones(2).sum() == 2
+
+
+def test_a_sparse_parameter_is_looked_at() -> None:
+    class Mixing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mixing, self.head = nn.Parameter(torch.eye(8).to_sparse()), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head((self.mixing @ x.T).T)
+
+    report = fanin.check(Mixing(), torch.randn(16, 8))
+    assert not [one for one in report.findings if one.level == "error"]

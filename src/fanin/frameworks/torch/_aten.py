@@ -94,9 +94,9 @@ def _is_one_hot(call: Call) -> bool:
         return False
     entries = [call.entry(call["self"]), call.entry(call["other"])]
     known = [one.value for one in entries if isinstance(one, Constant) and one.value is not None]
-    classes = known[0].reshape(-1) if known else torch.zeros(0)
+    classes = known[0].reshape(-1) if known else torch.zeros(0, device="cpu")
     size = call.shape[-1] if call.shape else 0
-    return len(classes) == size > 1 and torch.equal(classes, torch.arange(size))
+    return len(classes) == size > 1 and torch.equal(classes, torch.arange(size, device="cpu"))
 
 
 def _side(call: Call, out: torch.Tensor, first: Entry) -> Entry:

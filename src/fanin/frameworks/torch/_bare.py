@@ -64,7 +64,7 @@ def _shortest(number: torch.Tensor) -> float:
     value = float(number)
     for digits in (6, 9):
         short = float(f"{value:.{digits}g}")
-        if torch.tensor(short, dtype=number.dtype) == number.cpu():
+        if torch.tensor(short, dtype=number.dtype, device="cpu") == number.cpu():
             return short
     return value
 

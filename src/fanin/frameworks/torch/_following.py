@@ -109,10 +109,10 @@ def _kind(call: Call) -> Kind:
 
 def _drawn(noise: Noise, shape: tuple[int, ...]) -> Tensor:
     """Noise of the kind, the same at every call."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     if noise.kind == "normal":
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
-    uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+        return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
+    uniform = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
     if noise.kind == "uniform":
         return uniform + noise.rate
     kept = 1 - noise.rate

@@ -115,7 +115,7 @@ class Chance:
         """A part of its memory is written by the program; with the last of them, all is known."""
         key = tensor.untyped_storage()._cdata
         size = tensor.untyped_storage().nbytes() // tensor.element_size()
-        known = self._known.setdefault(key, torch.zeros(size, dtype=torch.bool))
+        known = self._known.setdefault(key, torch.zeros(size, dtype=torch.bool, device="cpu"))
         view = known.as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
         if name_of(func) in _PARTS:
             _PARTS[name_of(func)](view, args)

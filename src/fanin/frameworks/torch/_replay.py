@@ -186,7 +186,7 @@ def replayed(place: Place, seed: int, name: str) -> Tensor:
 
     def memory(step: Step | Tensor | None, size: int, dtype: torch.dtype) -> Tensor:
         if step is None:
-            return torch.empty(size, dtype=dtype)
+            return torch.empty(size, dtype=dtype, device="cpu")
         if isinstance(step, Tensor):
             return step
         if id(step) not in done:

@@ -58,6 +58,8 @@ def describe(tensor: Tensor, axes: Axes | None, same: float) -> tuple[Values, Te
     `axes` say which are the rows of a weight.
     """
     values = tensor.detach()
+    if values.layout is not torch.strided:
+        values = values.to_dense()
     flat = values.reshape(-1)
     size = norm(values) / math.sqrt(max(values.numel(), 1))
     some = flat[:_SAMPLE].double()
