@@ -23,6 +23,15 @@ def test_our_networks_can_be_stacked(name: str) -> None:
     assert reason(lambda: NETWORKS[name].make(Form(), nn.GELU, 3)) is None
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["mlp", "transformer"])
+def test_our_networks_of_token_ids_can_be_stacked(name: str, seed: int) -> None:
+    torch.manual_seed(seed)
+    models = [NETWORKS[name].make(Form(3, "tokens", (12,), 50), nn.ReLU, 2) for _ in range(2)]
+    ids, labels = torch.randint(50, (2, 20, 12)), torch.randint(3, (2, 20))
+    assert modes.why_not_stacked(models, METHOD, ids, labels) is None
+
+
 class Reads(nn.Linear):
     """Decides by a value, which vmap does not allow."""
 

@@ -6,9 +6,10 @@ import torch
 
 import fanin
 from fanin import FaninError
-from fanin.lab import starts
+from fanin.lab import prepare, starts
 from fanin.lab.networks import SmallConvNet
-from fanin.lab.settings import INITIALIZERS
+from fanin.lab.settings import INITIALIZERS, Settings
+from fanin.lab.setup import Spec
 
 IMAGES = torch.rand(16, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -53,6 +54,13 @@ def test_lsuv_measures_on_the_images() -> None:
     model = SmallConvNet()
     starts.find("lsuv").initialize(model, 0, IMAGES)
     assert float(model.conv1(IMAGES).detach().var()) == pytest.approx(1, abs=0.02)
+
+
+def test_rows_of_one_seed_are_no_twins_by_mistake() -> None:
+    setup = Settings(data="digits", train=40, test=20).setup
+    names = ("lsuv", "glorot_then_he", "glorot_normal", "torch", "auto")
+    built = prepare.initialized([Spec(setup, name, 3, 0.1) for name in names])  # no warning
+    assert len(built) == len(names)
 
 
 def test_a_file_of_a_plan(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def inputs_and_targets(setup: Setup, chosen: NDArray[np.int64]) -> tuple[Tensor,
     return torch.from_numpy(data.inputs)[places], losses.targets(setup.loss, data)[places]
 
 
+@starts.paired()
 def initialized(specs: Sequence[Spec]) -> list[nn.Module]:
     """A model for every spec. A plan that reads names and shapes alone is made once."""
     plans: dict[str, fanin.Plan] = {}
@@ -93,7 +94,6 @@ def initialized(specs: Sequence[Spec]) -> list[nn.Module]:
             plan = start.plan(model, spec.seed, inputs)
             if start.reusable and all(row.initializer is not None for row in plan.rows):
                 plans[spec.start] = plan
-        with starts.paired():
-            plan.apply(model, spec.seed)
+        plan.apply(model, spec.seed)
         built.append(model)
     return built
