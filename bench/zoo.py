@@ -58,7 +58,7 @@ def measure(name: str, peers: bool = False) -> dict[str, Any]:
 
 def _ours(model: nn.Module, inputs: Any) -> dict[str, Any]:
     start = time.perf_counter()
-    plan = fanin.plan(model, inputs, unplaced="keep")
+    plan = _planned(model, inputs)
     planned = time.perf_counter()
     plan.apply(model, SEED)
     drawn = time.perf_counter()
@@ -66,12 +66,16 @@ def _ours(model: nn.Module, inputs: Any) -> dict[str, Any]:
     return {**found, **_coverage(plan), "plan_s": planned - start, "apply_s": drawn - planned}
 
 
+def _planned(model: nn.Module, inputs: Any) -> fanin.Plan:
+    try:
+        return fanin.plan(model, inputs)
+    except fanin.FaninError:  # a parameter that nobody places: name all of them
+        return fanin.plan(model, inputs, unplaced="keep")
+
+
 def _bare(model: nn.Module, inputs: Any) -> dict[str, Any]:
     """From the module tree alone; the inputs are for the passes."""
-    try:
-        plan = fanin.plan(model)
-    except fanin.FaninError:  # a parameter that nobody places: name all of them
-        plan = fanin.plan(model, unplaced="keep")
+    plan = _planned(model, None)
     plan.apply(model, SEED)
     return {**judge(model, inputs, None), **_coverage(plan)}
 
