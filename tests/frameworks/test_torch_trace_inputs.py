@@ -114,3 +114,22 @@ def test_a_real_run_of_a_packed_sequence_is_left_alone() -> None:
     expected = model(ids, [2, 5, 3])
     seen = observe(model, (ids, [2, 5, 3]))
     assert all(torch.equal(a, b) for a, b in zip(seen.output, expected, strict=True))
+
+
+def test_masks_that_are_made_again_are_told_by_their_node() -> None:
+    """As in attention layers one behind another: their known values have no one truth."""
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(5, 8)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            rows: Tensor = self.table(ids)
+            for _ in range(2):
+                room = rows.new_ones(4).masked_fill(ids > 1, -1e9)
+                room[:2] = torch.where(ids > 1, -torch.inf, room)[:2]
+                rows = rows * room[:, None]
+            return rows
+
+    assert not trace(Model(), torch.arange(4)).unused

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -36,7 +36,7 @@ class Activation:
     """A tensor that a node made; `value` of integers and masks that follow from given ones."""
 
     node: int
-    value: Tensor | None = None
+    value: Tensor | None = field(default=None, compare=False)  # tensors compare by elements
 
 
 Entry = Constant | Weight | Activation
