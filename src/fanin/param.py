@@ -15,6 +15,7 @@ Kind = Literal[
     "shift",  # of a normalization, or another term that starts at zero
     "magnitude",  # the norms of a weight-normalized weight's rows
     "direction",  # the other half of it
+    "norms",  # of the rows or columns of a frozen weight: DoRA's magnitudes
     "other",  # no rule covers it
 ]
 

@@ -306,7 +306,7 @@ def _decided(
 
 def _told(slot: Any, choice: Choice) -> Choice:
     """The choice, which says where a kept value may have been drawn by the constructor."""
-    if choice.initializer is not None or slot.param.made is not None:
+    if choice.initializer is not None or slot.param.made is not None or slot.param.kind == "norms":
         return choice
     if slot.vacancy is None:
         adapter_for(slot.homes[0][0]).find_origin(slot)

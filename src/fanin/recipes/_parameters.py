@@ -63,6 +63,8 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
     if fed.averaging:  # attention maps mixed over heads stay averages, of size one
         run.weights.setdefault(use.name, Weight(position, 1.0, None, 1.0, False))
         return fed
+    if position in run.aside:
+        return gaussian(fed.second, position)
     made = _function_of_weight(run, position, use, fed) if use.function else None
     if made is not None:
         return made

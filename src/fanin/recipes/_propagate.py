@@ -53,8 +53,10 @@ class Propagation:
     weights: dict[str, Weight] = field(default_factory=dict)
     signals: list[Signal | None] = field(default_factory=list)
     asked: dict[str, list[float]] = field(default_factory=dict)  # scales, by every use of a weight
+    aside: set[int] = field(default_factory=set)  # uses of weights that ask for nothing
 
     def run(self) -> "Propagation":
+        self.aside.update(_on_constants(self.graph))
         for position, node in enumerate(self.graph.nodes):
             inputs = [self.signals[source] for source in node.inputs]
             step = _STEPS.get(node.op, _passed)
@@ -102,6 +104,20 @@ _LEAST = 1e-9  # second moments beyond it, or its inverse
 
 Inputs = Sequence[Signal | None]
 Step = Callable[[Propagation, int, Node, Inputs], Signal | None]
+
+
+def _on_constants(graph: Graph) -> set[int]:
+    """Uses of weights on constants, such as DoRA's on the identity, of weights that act on data."""
+    on_data: list[bool] = []
+    for node in graph.nodes:
+        on_data.append(node.op == "input" or any(on_data[source] for source in node.inputs))
+    uses = [
+        (at, node.param.name)
+        for at, node in enumerate(graph.nodes)
+        if node.op == "linear" and node.param
+    ]
+    names = {name for at, name in uses if on_data[at]}
+    return {at for at, name in uses if name in names and not on_data[at]}
 
 
 def _passed(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

@@ -23,7 +23,7 @@ def _auto(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
         choice = chosen.get(param.name)
         # The norms of a weight follow from its size, what starts at zero is no weight of its own,
         # and an activation's slope is no token.
-        by_kind = param.kind in ("magnitude", "shift")
+        by_kind = param.kind in ("magnitude", "shift", "norms")
         slope = choice is not None and param.kind == "scale" and choice.role == "token"
         return None if by_kind or slope else choice
 

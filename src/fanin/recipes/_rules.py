@@ -8,6 +8,7 @@ from fanin.initializers import Initializer, constant, get, ones, zeros
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph
 from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._tree import NORMS
 
 
 def given_by_name(
@@ -75,6 +76,8 @@ def single(initializer: str | Initializer) -> Recipe:
                     choices[name] = Choice(weights, param.kind, "as asked for")
                 case "bias" | "shift":
                     choices[name] = Choice(zeros(), param.kind, "starts at zero")
+                case "norms":
+                    choices[name] = Choice(None, "magnitude", NORMS)
                 case "scale":
                     same = param.made in (None, 1.0)
                     start = ones() if same else constant(param.made or 0.0)

@@ -21,6 +21,7 @@ from fanin.recipes._choice import Choice
 from fanin.recipes._made import same
 from fanin.recipes._sizes import TABLE
 
+NORMS = "the norms of a frozen weight, kept"
 AS_MADE = "the constant that the model was made with"
 _LSTM_GATES = 4
 
@@ -52,6 +53,8 @@ def by_kind(param: Param) -> Choice | None:
             return Choice(zeros(), "bias", "biases start at zero")
         case "shift":
             return Choice(zeros(), "shift", "shifts start at zero")
+        case "norms":
+            return Choice(None, "magnitude", NORMS)
         case "scale":
             value = 1.0 if param.made is None else param.made
             return Choice(same(value), "scale", "the identity" if value == 1 else AS_MADE)

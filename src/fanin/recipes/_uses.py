@@ -60,7 +60,8 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
 def _refined(param: Param, nodes: list[Node], graph: Graph) -> Param:
     ops = {node.op for node in nodes}
     slope = param.kind == "scale" and ops == {"parameter"}  # of an activation
-    if param.kind in ("recurrent", "magnitude") or "recurrent" in ops or slope:
+    low_rank = param.kind == "shift" and sum(size > 1 for size in param.shape) > 1
+    if low_rank or param.kind in ("recurrent", "magnitude", "norms") or "recurrent" in ops or slope:
         return param
     first = next((node for node in nodes if node.op in ("lookup", "linear")), nodes[0])
     assert first.param is not None

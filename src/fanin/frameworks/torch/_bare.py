@@ -94,12 +94,44 @@ def low_rank_outputs(model: nn.Module) -> set[int]:
     return found
 
 
-def _near(module: nn.Module, depth: int) -> Iterator[nn.Parameter]:
-    """The matrices of a module and of those at most `depth` below it."""
+def norms_of_frozen(model: nn.Module) -> set[int]:
+    """The ids of trainable vectors that hold the norms of the rows or columns of a frozen weight.
+
+    As DoRA's magnitudes do, at most two modules down beside the one frozen weight. By their
+    values, so that none is found without memory.
+    """
+    found: set[int] = set()
+    for module in model.modules():
+        frozen = [one for one in _near(module, depth=2) if not one.requires_grad]
+        if len(frozen) != 1 or not _is_plain(frozen[0]):
+            continue
+        sizes = frozen[0].shape
+        vectors = [one for one in _near(module, depth=2, axes=1) if one.numel() in sizes]
+        vectors = [one for one in vectors if one.requires_grad and _is_plain(one)]
+        for axis in (0, 1) if vectors else ():
+            norms = frozen[0].detach().float().norm(dim=1 - axis)
+            found.update(id(one) for one in vectors if _is_near(one, norms))
+    return found
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    plain = type(tensor.detach()) is torch.Tensor and tensor.layout is torch.strided
+    return plain and not tensor.is_meta and tensor.is_floating_point()
+
+
+def _is_near(vector: torch.Tensor, norms: torch.Tensor) -> bool:
+    flat = vector.detach().float().flatten().to(norms.device)
+    return flat.shape == norms.shape and torch.allclose(flat, norms, rtol=1e-2, atol=1e-6)
+
+
+def _near(module: nn.Module, depth: int, axes: int = 2) -> Iterator[nn.Parameter]:
+    """The parameters of so many axes, but for those of size one, at most `depth` modules down."""
     for tensor in module._parameters.values():
         lazy = isinstance(tensor, nn.parameter.UninitializedParameter)
-        if tensor is not None and not lazy and tensor.ndim == 2:
+        if tensor is None or lazy or tensor.ndim > 2:
+            continue
+        if (tensor.ndim if axes == 2 else _axes(tuple(tensor.shape))) == axes:
             yield tensor
     if depth:
         for child in module.children():
-            yield from _near(child, depth - 1)
+            yield from _near(child, depth - 1, axes)

@@ -18,7 +18,9 @@ def mark(slot: Slot, *, kept: bool) -> None:
     known = Mark()
     if kept and slot.param.trainable and slot.shard is None:
         known = slot.origin or _held(slot)
-    one = replace(known, shape=slot.param.shape, made=slot.param.made)
+    one = replace(
+        known, shape=slot.param.shape, made=slot.param.made, norms=slot.param.kind == "norms"
+    )
     for module, attribute in slot.homes:
         vars(module).setdefault(MARKS, {})[attribute] = one
 

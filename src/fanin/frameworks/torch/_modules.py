@@ -15,7 +15,12 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.frameworks.torch._activations import activations
-from fanin.frameworks.torch._bare import bare_role, constant_value, low_rank_outputs
+from fanin.frameworks.torch._bare import (
+    bare_role,
+    constant_value,
+    low_rank_outputs,
+    norms_of_frozen,
+)
 from fanin.frameworks.torch._recurrent import gates_of
 from fanin.frameworks.torch._vacancy import marked, noted
 from fanin.param import Kind
@@ -50,7 +55,7 @@ def roles(model: nn.Module) -> dict[int, Role]:
     A tied parameter has the role in its embedding, else in the module registered first.
     """
     homes = _parametrized(model)
-    increments = low_rank_outputs(model)
+    increments, norms = low_rank_outputs(model), norms_of_frozen(model)
     found: dict[int, Role] = {}
     weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
     for module in model.modules():
@@ -64,6 +69,8 @@ def roles(model: nn.Module) -> dict[int, Role]:
             role = _role(home, weight or attribute, attribute, tensor, made)
             if id(tensor) in increments:
                 role = replace(role, kind="shift")
+            elif id(tensor) in norms or _were_norms(module, attribute, tensor):
+                role = replace(role, kind="norms")
             found[id(tensor)] = role
             if role.kind in ("weight", "direction"):
                 weights.setdefault(id(home), []).append(id(tensor))
@@ -77,6 +84,11 @@ def _made(module: nn.Module, attribute: str, tensor: torch.Tensor) -> float | No
     """The one value that the constructor gave to all elements, as remembered of a trained one."""
     mark = None if tensor.is_meta else marked(module, attribute, tensor)
     return constant_value(noted(module, attribute, tensor)) if mark is None else mark.made
+
+
+def _were_norms(module: nn.Module, attribute: str, tensor: torch.Tensor) -> bool:
+    mark = marked(module, attribute, tensor)
+    return mark is not None and mark.norms
 
 
 def _parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:

@@ -45,6 +45,7 @@ class Mark:
     drawn: Place | None = None
     digest: str | None = None
     computed: bool = False  # whether the value follows from the program
+    norms: bool = False  # whether it is the norms of a frozen weight, which a trained one is not
 
 
 @dataclass(frozen=True, slots=True)
