@@ -154,6 +154,21 @@ def test_weights_that_no_parameter_list_has(how: str, name: str, advice: str) ->
         assert model.held[0].weight.grad is None  # the check leaves no gradients there
 
 
+def test_a_bias_that_a_derivative_does_not_need() -> None:
+    class Derivative(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.inner(x).sum(), x, create_graph=True)
+            return slope
+
+    found = fanin.check(Derivative(), INPUTS, loss=lambda slope: slope.square().mean()).findings
+    assert not [one for one in found if one.id == "F17"]
+
+
 def test_sparse_gradients_are_gradients() -> None:
     model = nn.Sequential(nn.Embedding(30, 16, sparse=True), nn.Flatten(), nn.Linear(48, 4))
     found = fanin.check(model, torch.arange(96).reshape(32, 3) % 30, TARGETS).findings

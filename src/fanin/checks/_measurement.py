@@ -150,12 +150,22 @@ class Measurement:
     @cached_property
     def stuck(self) -> tuple[str, ...]:
         """Parameters that the run used, that are to be trained, and that got no gradient."""
-        used = {one.name for node in self.nodes for one in (node.param, *node.uses) if one}
+        used = {
+            one.name
+            for node in self.nodes
+            for one in (node.param, *node.uses)
+            if one and not self._differentiated_away(node)
+        }
         return tuple(
             name
             for name in self.values
             if name in used and name not in self.frozen and name not in self.weight_gradients
         )
+
+    def _differentiated_away(self, node: Node) -> bool:
+        """Whether a shift has no part in a derivative, while the weight that it follows has."""
+        before = self.nodes[node.inputs[0]].param if node.op == "shift" else None
+        return before is not None and before.name in self.weight_gradients
 
     def is_zero(self, name: str) -> bool:
         """Whether all values of a parameter are zero."""
