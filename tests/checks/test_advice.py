@@ -65,6 +65,13 @@ def test_a_bias_at_fault_is_named(
     assert "zeros() for the bias of 2" in of(model)["F05"].fix
 
 
+def test_biases_beside_a_signal_that_fades_are_not_to_blame() -> None:
+    torch.manual_seed(0)
+    layers = [part for _ in range(12) for part in (nn.Linear(32, 32), nn.ReLU())]
+    fix = of(nn.Sequential(*layers, nn.Linear(32, 4)))["F03"].fix  # torch's own draws
+    assert fix.startswith("he_normal() for these weights and zeros() for their biases")
+
+
 @pytest.mark.parametrize("rule", ["F02", "F03", "F05", "F13"])
 def test_raw_inputs_are_named_in_place_of_weights_that_fit(rule: str) -> None:
     assert of(network(nn.Tanh, 3), RAW)[rule].fix == DATA

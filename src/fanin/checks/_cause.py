@@ -10,13 +10,16 @@ if TYPE_CHECKING:
     from fanin.checks._measurement import Measurement
 
 _OUTWEIGHS = 0.7  # share of an output's RMS that a bias is, from which on it is to blame
+_FADED = 0.3  # of the largest signal of a chain
 # What raw numbers pass on their way to a layer, their scale unknown to any initializer.
 _HELD = ("normalize", "softmax", "lookup", "recurrent")
 
 
 def advice(m: "Measurement", path: Sequence[int]) -> str:
     """What to write for the layers of a path: for biases where they are at fault, else weights."""
-    heavy = [one for one in path if outweighed(m, one)]
+    # Beside a signal that has faded every bias is large: the weights are at fault there.
+    least = _FADED * max((m.size(one) or 0.0 for one in path), default=0.0)
+    heavy = [one for one in path if outweighed(m, one) and bias_of(m, one).rms >= least]
     if heavy:
         return f"zeros() for the bias of {_places(m, heavy)}: it outweighs the signal there."
     first = m.chains.units[path[0]]
