@@ -319,3 +319,23 @@ def test_a_sine_beside_the_stream_itself_changes_nothing() -> None:
 
     model = nn.Sequential(nn.Linear(8, 8), Snake(), nn.Linear(8, 8))
     assert scale(fanin.plan(model, torch.zeros(1, 8)), "0.weight") == pytest.approx(1.0)
+
+
+def test_dropout_is_planned_for_training() -> None:
+    layers = [one for _ in range(12) for one in (nn.Linear(256, 256), nn.ReLU(), nn.Dropout(0.5))]
+    model = nn.Sequential(*layers, nn.Linear(256, 10))
+    x = torch.randn(256, 256, generator=torch.Generator().manual_seed(0))
+    plan = fanin.initialize(model, 0, x)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        # Without it, 4075.
+        assert 0.2 < float(model.train()(x).square().mean()) < 5
+    assert any(note.startswith("planned for training: dropout") for note in plan.notes)
+    assert scale(plan, "3.weight") == pytest.approx(1.0, rel=1e-6)  # ReLU's 2, times 1 - p
+
+
+def test_a_small_dropout_needs_no_note() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 8))
+    plan = fanin.plan(model, torch.zeros(1, 8))
+    assert not plan.notes
+    assert scale(plan, "3.weight") == pytest.approx(1.8, rel=1e-6)

@@ -19,6 +19,7 @@ from fanin.recipes import (
     Graph,
     NoGraphError,
     Recipe,
+    dropout_factor,
     find,
     given_by_name,
     lsuv,
@@ -31,6 +32,8 @@ _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
 _TREE = (
     "the module tree decides; residual branches, attention and what feeds a weight were not seen."
 )
+
+_DROPOUT = 3.0  # between training and eval mode: more is told
 
 Overrides = Mapping[str, str | Initializer]
 
@@ -112,6 +115,12 @@ def _planned(
         notes.append("the model has no parameters, so there is nothing to draw.")
     elif inputs is None and initializer is None:
         notes.append(f"made without inputs: {_TREE}")
+    factor = 1.0 if graph is None else dropout_factor(graph)
+    if factor > _DROPOUT:
+        notes.append(
+            f"planned for training: dropout makes second moments up to {factor:.3g} times as large "
+            "there, so that those in eval mode are smaller by as much."
+        )
     unseeded = [row.name for row in rows if row.why.endswith(UNSEEDED)]
     if unseeded:
         notes.append(

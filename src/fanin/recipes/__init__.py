@@ -1,6 +1,7 @@
 """Recipes: which initializer each parameter gets."""
 
 from fanin.recipes._choice import Choice as Choice
+from fanin.recipes._dropout import dropout_factor as dropout_factor
 from fanin.recipes._graph import Graph as Graph
 from fanin.recipes._graph import Node as Node
 from fanin.recipes._graph import NoGraphError as NoGraphError

@@ -14,6 +14,7 @@ from fanin.recipes._signal import (
     added,
     centred,
     concatenated,
+    dropped,
     gaussian,
     largest,
     multiplied,
@@ -158,6 +159,11 @@ def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     if node.amount is None or not np.isfinite(node.amount):
         return None
     return gaussian(node.amount, position, mean=node.mean)
+
+
+def _dropout(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    """As in training: what is kept is divided by the share that is kept."""
+    return None if inputs[0] is None else dropped(inputs[0], node.amount or 0.0, position)
 
 
 def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -313,6 +319,7 @@ _STEPS: dict[str, Step] = {
     "lookup": table,
     "linear": linear,
     "scale": scale,
+    "dropout": _dropout,
     "shift": shift,
     "matmul": _matmul,
     "attention": _attention,

@@ -192,6 +192,17 @@ def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> 
     return _mixture(values, mass, node, correlation)
 
 
+def dropped(signal: Signal, rate: float, node: int) -> Signal:
+    """Zero with this probability, else divided by that of the rest; of each position by itself."""
+    kept = 1 - rate
+    if signal.averaging or rate <= 0 or kept <= 0:
+        return signal
+    values = np.concatenate([signal.values / kept, np.zeros_like(Z)])
+    mass = np.concatenate([kept * MASS, rate * MASS])
+    made = _mixture(values, mass, node, signal.correlation * kept)
+    return replace(made, weighted=signal.weighted, averaged=signal.averaged)
+
+
 def normalized(signal: Signal, *, centred: bool, by_deviation: bool = False) -> Signal:
     """Divided by its standard deviation after its mean was taken away, or by its RMS.
 
