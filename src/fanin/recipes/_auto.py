@@ -346,7 +346,8 @@ class _Auto:
         if use.fans is not None:  # the axes cannot say them
             drawn = normal(std=math.sqrt(scale / use.fans[0]))
         role = _role(use.axes, self.params[use.name].shape)
-        return Choice(drawn, role, why, use.axes, weight.target, averaged=weight.averaged)
+        output = None if weight.free else weight.target  # the model's own, with gains behind it
+        return Choice(drawn, role, why, use.axes, output, averaged=weight.averaged)
 
 
 def _before(graph: Graph, node: Node) -> str:
