@@ -12,12 +12,14 @@ from fanin.recipes._parameters import Share, Weight, linear, scale, shift, table
 from fanin.recipes._signal import (
     Signal,
     added,
+    added_apart,
     centred,
     concatenated,
     dropped,
     gaussian,
     largest,
     multiplied,
+    multiplied_apart,
     normalized,
     pointwise,
     pooled,
@@ -101,6 +103,8 @@ class Propagation:
 _FAR = 10.0  # times the variance that the first use of a weight asks for
 _NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
 _FAR = 100.0  # times too large is wrong, for a second moment
+_UNMOVED = ("view", "pointwise", "normalize", "scale", "shift", "dropout")
+_MOVES = ("index", "index_select", "gather", "roll", "flip")  # views to other places
 _LEAST = 1e-9  # second moments beyond it, or its inverse
 
 Inputs = Sequence[Signal | None]
@@ -212,7 +216,33 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
     decays = [_is_decay(run.graph, source) for source in node.inputs]
     if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
         return b if decays[0] else a
-    return added(a, scaled(b, -1.0) if node.label == "sub" else b, position)
+    b = scaled(b, -1.0) if node.label == "sub" else b
+    join = added_apart if _at_other_positions(run, node, a, b) else added
+    return join(a, b, position)
+
+
+def _at_other_positions(run: Propagation, node: Node, a: Signal, b: Signal) -> bool:
+    """Whether two functions of one activation meet at different positions.
+
+    Pairs are of all positions with all, as x[:, None] with x[None], or of rows picked apart.
+    """
+    if a.base != b.base:
+        return False
+    graph, size = run.graph, math.prod(node.shape)
+    outer = all(math.prod(graph.nodes[source].shape) < size for source in node.inputs)
+    first, second = (_moves(graph, source) for source in node.inputs)
+    return outer or first != second
+
+
+def _moves(graph: Graph, position: int) -> list[int]:
+    """The views that put elements in other places, between an activation and what made it."""
+    found = []
+    node = graph.nodes[position]
+    while node.op in _UNMOVED and len(set(node.inputs)) == 1:
+        found += [position] if node.op == "view" and node.label in _MOVES else []
+        position = node.inputs[0]
+        node = graph.nodes[position]
+    return found
 
 
 def _is_decay(graph: Graph, position: int) -> bool:
@@ -237,7 +267,8 @@ def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return replace(b if a.averaging else a, weighted=True)
     constant = [run.graph.nodes[source].op == "buffer" for source in node.inputs]
     root = root_of(b if constant[0] else a) if any(constant) else None
-    return replace(multiplied(a, b, position), root=root)
+    join = multiplied_apart if _at_other_positions(run, node, a, b) else multiplied
+    return replace(join(a, b, position), root=root)
 
 
 def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

@@ -154,6 +154,31 @@ def added(a: Signal, b: Signal, node: int) -> Signal:
     return _mixture(sums.ravel(), mass.ravel(), node, correlation)
 
 
+def apart(a: Signal, b: Signal) -> tuple[float, float]:
+    """The mean of a product, and of its square, of one activation's functions at two positions."""
+    nodes, weights = _hermite(32)
+    correlation = min(max(a.correlation, 0.0), 1.0)
+    other = correlation * Z[:, None] + math.sqrt(1 - correlation**2) * nodes
+    there = np.interp(other, Z, b.values)
+    product = float(MASS @ (a.values * (there @ weights)))
+    return product, float(MASS @ (a.values**2 * (there**2 @ weights)))
+
+
+def added_apart(a: Signal, b: Signal, node: int) -> Signal:
+    """The sum of one activation's functions at two positions."""
+    both, _ = apart(a, b)
+    second, shared, mean = a.second + b.second, a.shared + b.shared, a.mean + b.mean
+    spread = max(second + 2 * both - mean**2, 0.0)
+    correlation = (shared + 2 * both - mean**2) / spread if spread > 0 else 0.0
+    return gaussian(max(second + 2 * both, 0.0), node, correlation, mean)
+
+
+def multiplied_apart(a: Signal, b: Signal, node: int) -> Signal:
+    """The product of one activation's functions at two positions."""
+    mean, second = apart(a, b)
+    return gaussian(second, node, a.share * b.share, mean)
+
+
 def _added_to_sum(a: Signal, b: Signal, node: int) -> Signal:
     """An activation and a sum over its positions: what positions share is in both."""
     sign = math.copysign(1.0, a.mean * b.mean + a.slope * b.slope)

@@ -62,6 +62,8 @@ def translate(call: Call) -> list[Entry]:
 
 def _shows(call: Call) -> bool:
     """Whether an operation only shows elements of what it got: the same again is the same."""
+    if call.name in ("index", "index_select", "gather"):
+        return not isinstance(call.entry(call.first), Weight)  # of those it is a lookup
     return call.name in _moves.VIEWS or call.name in _moves.PLAIN_VIEWS
 
 

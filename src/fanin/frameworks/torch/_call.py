@@ -10,7 +10,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Recorder
+from fanin.frameworks.torch._weights import Weight
 from fanin.recipes._graph import Values
+
+_COMPARED = 1 << 10  # elements of constants, up to which two operations on them are compared
 
 
 def flat_tensors(value: Any) -> Iterator[Tensor]:
@@ -92,10 +95,9 @@ class Call:
 
     def key(self) -> Hashable:
         """The operation and its arguments by value; None where a value is not known."""
-        unknown = any(
-            isinstance(self.entry(one), Constant) and self.number(one) is None
-            for one in self.inputs()
-        )
+        constants = [one for one in map(self.entry, self.inputs()) if isinstance(one, Constant)]
+        known = [one.value for one in constants if one.value is not None and one.noise is None]
+        unknown = len(known) < len(constants) or any(one.numel() > _COMPARED for one in known)
         if unknown or torch.Tag.nondeterministic_seeded in self.func.tags:
             return None
         return self.func, self._by_value([self.args, sorted(self.kwargs.items())])
@@ -109,7 +111,10 @@ class Call:
         shape = tuple(value.shape)
         if isinstance(entry, Activation):
             return (self.recorder.twin(entry.node), shape)
-        return (self.number(value) if isinstance(entry, Constant) else entry, shape)
+        if isinstance(entry, Weight):
+            return (entry, shape)
+        assert entry.value is not None
+        return (str(entry.value.dtype), tuple(entry.value.reshape(-1).tolist()), shape)
 
     def number(self, value: Any) -> float | None:
         """The number that an argument stands for: a scalar, or a constant of one value."""
