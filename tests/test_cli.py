@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,9 +91,27 @@ def test_bad_input_is_one_line_and_status_2(
     assert sorted(in_folder.rglob("*")) == before
 
 
-def test_a_command_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 2
-    assert capsys.readouterr().err.startswith("fanin: error: ")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("usage: fanin")
+    assert all(f"\n    {name} " in printed.err for name in ("check", "init", "plan", "verify"))
+
+
+def test_completion_is_a_librarys(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands_in = SimpleNamespace(complete=lambda parser, shell: f"{parser.prog} for {shell}")
+    monkeypatch.setitem(sys.modules, "shtab", stands_in)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--print-completion", "zsh"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == "fanin for zsh\n"
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert cli.main(["--print-completion", "bash"]) == 2
+    assert "pip install 'fanin[completion]'" in capsys.readouterr().err
+    assert cli.main(["--print-completion", "fish"]) == 2
 
 
 def test_ctrl_c_is_one_line_and_status_130(

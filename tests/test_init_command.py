@@ -1,7 +1,9 @@
 """`fanin init FACTORY`: the file has the weights of initialize, or there is no file."""
 
+import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +47,31 @@ def large():
 def none():
     return None
 
+def nothing():
+    return nn.Sequential(nn.ReLU())
+
+class Language(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(50, 16, padding_idx=3)
+        self.line = nn.Linear(16, 16)
+        self.norm = nn.LayerNorm(16)
+        self.head = nn.Linear(16, 50, bias=False)
+        self.head.weight = self.table.weight
+        nn.utils.parametrizations.weight_norm(self.line)
+
+    def forward(self, tokens):
+        h = self.table(tokens)
+        return self.head(self.norm(h + torch.relu(self.line(h))))
+
+def convolutions():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(),
+        nn.Linear(288, 4))
+
+def raising():
+    print("printed by the factory")
+    return [][3]
+
 def lost():
     model = nn.Linear(2, 2)
     model.register_buffer("angles", model.weight.detach().norm(dim=1))
@@ -68,6 +95,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+OUT = ("--out", "a.safetensors")
+
+
 def init(*arguments: str) -> int:
     flags = ["--initializer", "he_normal", "--seed", "5", "--unplaced", "keep"]
     return cli.main(["init", *arguments, *flags])
@@ -84,7 +114,10 @@ def expected() -> nn.Module:
 def test_the_file_holds_what_initialize_makes(capsys: pytest.CaptureFixture[str]) -> None:
     assert init("init_models:Small", "--out", "model.safetensors") == 0
     printed = capsys.readouterr()
-    assert printed.out == "wrote model.safetensors\n"
+    first, second = printed.out.splitlines()
+    assert first == "wrote model.safetensors"
+    assert re.fullmatch("digest sha256:[0-9a-f]{64}", second)
+    assert "plan: recipe he_normal(), 6 parameters" in printed.err
     assert "writing model.safetensors: 100 %" in printed.err
     state = expected().state_dict()
     found = load_file("model.safetensors")
@@ -98,6 +131,102 @@ def test_the_file_holds_what_initialize_makes(capsys: pytest.CaptureFixture[str]
     assert (metadata["format"], metadata["seed"], metadata["stream"]) == ("pt", "5", "1")
 
 
+WORDS = ["--input", "8:tokens=50"]
+
+
+def drawn(*arguments: str) -> dict[str, torch.Tensor]:
+    """What `fanin init` of a language model writes."""
+    flags = ["--out", "drawn.safetensors", "--seed", "5", "--quiet"]
+    assert cli.main(["init", "init_models:Language", *flags, *arguments]) == 0
+    return load_file("drawn.safetensors")
+
+
+def test_with_inputs_the_model_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    found = drawn(*WORDS)
+    import init_models
+
+    model = init_models.Language()
+    fanin.initialize(model, 5, torch.zeros(4, 8, dtype=torch.int64))
+    state = model.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in found.items())
+    capsys.readouterr()
+    drawn()
+    assert "note: made without inputs" in capsys.readouterr().err
+
+
+def test_overrides_and_another_type() -> None:
+    flags = ["--override", "*.bias=constant(1/4)", "--override", "norm.bias=ones"]
+    found = drawn(*WORDS, *flags, "--dtype", "bfloat16")
+    assert {tensor.dtype for tensor in found.values()} == {torch.bfloat16}
+    assert found["line.bias"].unique().tolist() == [0.25]
+    assert found["norm.bias"].unique().tolist() == [1.0]
+
+
+def test_inputs_have_the_models_type() -> None:
+    command = ["init", "init_models:convolutions", *OUT, "--input", "3,8,8", "--quiet"]
+    assert cli.main([*command, "--dtype", "bfloat16"]) == 0
+    found = load_file("a.safetensors")
+    assert found["0.weight"].dtype == torch.bfloat16
+    assert found["1.num_batches_tracked"].dtype == torch.int64
+
+
+def test_a_saved_plan_makes_the_same_file(capsys: pytest.CaptureFixture[str]) -> None:
+    drawn(*WORDS, "--save-plan", "plan.toml")
+    whole = Path("drawn.safetensors").read_bytes()
+    plan = fanin.Plan.load("plan.toml")
+    assert plan.seed == 5
+    first = capsys.readouterr().out.splitlines()[-1]
+    command = ["init", "init_models:Language", "--plan", "plan.toml", "--quiet"]
+    assert cli.main([*command, *OUT]) == 0
+    assert Path("a.safetensors").read_bytes() == whole
+    assert capsys.readouterr().out.splitlines()[-1] == first
+    assert cli.main([*command, *OUT, "--seed", "6"]) == 0
+    assert Path("a.safetensors").read_bytes() != whole
+
+
+def test_a_recipe_that_measures() -> None:
+    command = ["init", "init_models:convolutions", *OUT, "--input", "3,8,8", "--quiet"]
+    assert cli.main([*command, "--recipe", "lsuv", "--save-plan", "plan.toml"]) == 0
+    assert cli.main(["verify", "plan.toml", "a.safetensors"]) == 0
+
+
+def test_the_digest_is_that_of_the_tensors_whatever_the_files(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Against the definition, written out here."""
+    drawn()
+    drawn("--shards", "4")
+    digests = [one for one in capsys.readouterr().out.splitlines() if one.startswith("digest")]
+    lines = b""
+    for name, tensor in sorted(drawn().items()):
+        data = hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+        lines += json.dumps([name, "F32", list(tensor.shape), data]).encode() + b"\n"
+    assert digests == [f"digest sha256:{hashlib.sha256(lines).hexdigest()}"] * 2
+
+
+def test_a_model_without_parameters_leaves_the_file_that_was_there() -> None:
+    Path("a.safetensors").write_text("from before")
+    assert cli.main(["init", "init_models:nothing", *OUT]) == 2
+    assert Path("a.safetensors").read_text() == "from before"
+
+
+def test_a_folder_gets_the_usual_name() -> None:
+    Path("folder").mkdir()
+    assert init("init_models:Small", "--out", "folder") == 0
+    assert [path.name for path in Path("folder").iterdir()] == ["model.safetensors"]
+
+
+def test_an_error_of_the_factory_says_where(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["init", "init_models:raising", *OUT]) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    line = printed.err.splitlines()[-1]
+    assert "failed: IndexError: list index out of range" in line
+    assert re.search(r"Raised at .*init_models\.py:\d+; --traceback shows", line)
+    assert cli.main(["init", "init_models:raising", *OUT, "--traceback"]) == 2
+    assert "return [][3]" in capfd.readouterr().err
+
+
 def test_the_library_loads_it_into_the_model() -> None:
     init("init_models:Small", "--out", "model.safetensors")
     model, state = type(expected())(), expected().state_dict()
@@ -106,6 +235,7 @@ def test_the_library_loads_it_into_the_model() -> None:
 
 
 def test_shards_and_their_index(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
     assert init("init_models:Small", "--out", "out/model.safetensors", "--shards", "3") == 0
     names = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
     files = sorted(path.name for path in Path("out").iterdir())
@@ -145,17 +275,32 @@ def test_tiles_make_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere:Small", "--out", "a"), "factory 'nowhere:Small' cannot be imported"),
-        (("init_models:Smal", "--out", "a"), "factory 'init_models:Smal' cannot be imported"),
-        (("init_models", "--out", "a"), "Write package.module:function"),
-        (("init_models:number", "--out", "a"), "is no function; write package.module:function"),
-        (("init_models:none", "--out", "a"), "the factory made a NoneType; it must make a Module"),
+        (("nowhere:Small", *OUT), "factory 'nowhere:Small' cannot be imported"),
+        (("init_models:Smal", *OUT), "factory 'init_models:Smal' cannot be imported"),
+        (("init_models", *OUT), "Write package.module:function"),
+        (("init_models:number", *OUT), "is no function; write package.module:function"),
+        (("init_models:none", *OUT), "the factory made a NoneType; it must make a Module"),
         (("init_models:Small",), "--out is missing; name the file to write"),
-        (("init_models:Small", "--out", "a", "--shards", "99"), "shards is 99; the model has 10"),
-        (("init_models:Small", "--out", "a", "--shards", "0"), "shards is 0; the model has 10"),
-        (("init_models:lost", "--out", "a"), "angles of shape (2,) is computed from weights"),
-        (("init_models:half", "--out", "a"), "angles of shape (3,) holds float8_e4m3fn, which"),
-        (("init_models:Small", "--out", "init_models.py/a"), "cannot write 'init_models.py/a' ("),
+        (("init_models:Small", *OUT, "--shards", "99"), "shards is 99; the model has 10"),
+        (("init_models:Small", *OUT, "--shards", "0"), "shards is 0; the model has 10"),
+        (("init_models:lost", *OUT), "angles of shape (2,) is computed from weights"),
+        (("init_models:half", *OUT), "angles of shape (3,) holds float8_e4m3fn, which"),
+        (("init_models:Small", "--out", "init_models.py/a.safetensors"), "cannot write 'init"),
+        (("init_models:Small", "--out", "a.pt"), "--out is 'a.pt', neither a folder that exists"),
+        (("init_models:Small", "--out", "a.bin"), "ends in .safetensors, the one format"),
+        (("init_models:Small", "--out", "no/"), "--out is 'no/', neither a folder that exists"),
+        (("init_models:Small", "--out", "no/a.safetensors"), "Name a file in a folder that exists"),
+        (("init_models:Small", *OUT, "--save-plan", "no/p.toml"), "cannot write 'no/p.toml' ("),
+        (("init_models:Small", *OUT, "--plan", "no.toml"), "--plan and --initializer are both"),
+        (("init_models:Small", *OUT, "--override", "x"), "override 'x' is not NAME=INIT"),
+        (("init_models:Small", *OUT, "--override", "=zeros"), "override '=zeros' is not NAME=INIT"),
+        (("init_models:Small", *OUT, "--override", "hiden.bias=ones"), "did you mean 'hidden"),
+        (("init_models:Small", *OUT, "--override", "*.bias=zeross"), "did you mean 'zeros'?"),
+        (("init_models:Small", *OUT, "--dtype", "int8"), "--dtype: invalid choice: 'int8'"),
+        (("init_models:Small", *OUT, "--batch", "3"), "--batch is given without --input"),
+        (("init_models:Small", *OUT, "--input", "0"), "has an axis of length 0"),
+        (("init_models:Small", *OUT, "--input", "x"), "input 'x' is none of these"),
+        (("init_models:nothing", *OUT), "a model without parameters: nothing to draw"),
         (("init_models:Small", "--list"), "--list and a factory are both given"),
     ],
 )
@@ -216,9 +361,9 @@ def peak():  # not ru_maxrss, which starts at the parent's
     lines = open("/proc/self/status").read().splitlines()
     return int(next(one for one in lines if one.startswith("VmHWM")).split()[1]) / 1024
 
-assert main(["init", "init_models:Small", "--out", "small.st", "--unplaced", "keep"]) == 0
+assert main(["init", "init_models:Small", "--out", "small.safetensors", "--unplaced", "keep"]) == 0
 before = peak()
-assert main(["init", "init_models:large", "--out", "large.st"]) == 0
+assert main(["init", "init_models:large", "--out", "large.safetensors"]) == 0
 print(peak() - before)
 """
 
@@ -227,5 +372,5 @@ print(peak() - before)
 def test_memory_of_a_tile(folder: Path) -> None:
     """A file of 384 MiB takes less than 64 MiB: a tile is 16."""
     done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
-    assert Path("large.st").stat().st_size > 384 << 20
+    assert Path("large.safetensors").stat().st_size > 384 << 20
     assert float(done.stdout.split()[-1]) < 64

@@ -6,11 +6,13 @@ imports what it needs when it runs, so that `fanin --help` needs NumPy alone.
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import fanin
-from fanin.commands import check, compare, gain, init, study
+from fanin.commands import _completion, check, compare, gain, init, plan, study, verify
 from fanin.errors import FaninError
 
 LAB_LIBRARIES = (
@@ -26,6 +28,9 @@ LAB_LIBRARIES = (
 )
 Commands = Any  # argparse names the type of add_subparsers() only privately
 
+_OWN, _INSTALLED = str(Path(fanin.__file__).parent), ("site-packages", "dist-packages")
+_LIBRARY = str(Path(argparse.__file__).parent)
+
 
 class _Parser(argparse.ArgumentParser):
     """Reports a wrong command line as the library reports wrong input: in one line."""
@@ -36,11 +41,18 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: its own or 0, 2 for bad input, 130 for Ctrl-C."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser.parse_args(words)
         status: int | None = arguments.run(arguments)
     except FaninError as error:
-        return _fail(f"error: {error}", 2)
+        if "--traceback" in words:
+            traceback.print_exception(error)
+        return _fail(f"error: {error}{_users_line(error)}", 2)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in LAB_LIBRARIES:
@@ -57,12 +69,32 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
+def _users_line(error: BaseException) -> str:
+    """Where the user's code raised what led to an error: the innermost line that is theirs."""
+    cause = error.__cause__
+    frames = traceback.extract_tb(cause.__traceback__) if cause is not None else ()
+    for frame in reversed(frames):
+        installed = any(part in frame.filename for part in _INSTALLED)
+        own = frame.filename.startswith((_OWN, _LIBRARY, "<"))
+        if not (installed or own):
+            return f" Raised at {frame.filename}:{frame.lineno}; --traceback shows the way there."
+    return ""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fanin", description="Weight initialization for neural networks.")
     parser.add_argument("--version", action="version", version=f"fanin {fanin.__version__}")
+    _completion.add(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in COMMANDS:
         add(commands)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--traceback",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="of an error, print the lines of code that led to it, too",
+        )
     return parser
 
 
@@ -71,5 +103,7 @@ COMMANDS: tuple[Callable[[Commands], None], ...] = (
     compare.add,
     gain.add,
     init.add,
+    plan.add,
     study.add,
+    verify.add,
 )

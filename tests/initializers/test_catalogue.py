@@ -56,5 +56,19 @@ def test_the_command_lists_every_entry(
 
 def test_without_a_flag_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["init"]) == 2
-    error = "fanin: error: nothing to do: 'fanin init --list' prints the catalogue.\n"
-    assert capsys.readouterr().err == error
+    error = capsys.readouterr().err
+    assert error.startswith("fanin: error: nothing to do: name a factory and a file, fanin init ")
+    assert error.endswith("'fanin init --list' prints the catalogue.\n")
+
+
+def test_without_a_terminal_no_cell_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert cli.main(["init", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    for row in ENTRIES.values():
+        (line,) = [one for one in out.splitlines() if one.split()[:1] == [row.name]]
+        assert row.values() in line
+        assert row.source in line

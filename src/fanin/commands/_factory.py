@@ -1,8 +1,9 @@
 """Factory: the function or class that a command line names, called for a model."""
 
 import inspect
-from collections.abc import Callable, Collection
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any
 
 from fanin._imported import imported
@@ -33,3 +34,16 @@ def factory(text: str, **offered: Any) -> Callable[[], Any]:
             ) from error
 
     return make
+
+
+@contextmanager
+def users_code(done: str) -> Iterator[None]:
+    """What the user's modules print is no result, and their sys.exit(0) is no success."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as stop:
+        raise FaninError(
+            f"nothing {done}: the factory or its module called sys.exit({stop.code!r}). Put what a "
+            "script does under if __name__ == '__main__'."
+        ) from stop

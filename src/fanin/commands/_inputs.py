@@ -29,6 +29,30 @@ class Inputs:
     shape: tuple[int, ...] | None = None
 
 
+def add_input(group: Any) -> None:
+    """Add --input, the shape of one input of the model."""
+    group.add_argument(
+        "--input",
+        "--shape",
+        dest="input",
+        action="append",
+        metavar="INPUT",
+        help="the shape of one input without the batch, such as 3,224,224: Gaussian numbers of "
+        "variance 1; 128:tokens=32000: 128 token ids below 32000; or package.module:make_inputs. "
+        "Again for each further argument of the model",
+    )
+
+
+def add_batch(group: Any) -> None:
+    """Add --batch, how many inputs there are."""
+    group.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="inputs in the batch (default: 4 to 256, for about a million numbers)",
+    )
+
+
 def of_data(name: str, batch: int | None, seed: int) -> Inputs:
     """Inputs and labels of a data set of the lab."""
     from fanin.lab import samples
@@ -52,7 +76,8 @@ def of_words(words: Sequence[str], batch: int | None, seed: int) -> Inputs:
     else:
         count = batch
     made = [
-        _drawn((count, *shape), tokens, seed + index) for index, (shape, tokens) in enumerate(drawn)
+        _drawn((count, *shape), tokens, (seed + index) % 2**64)
+        for index, (shape, tokens) in enumerate(drawn)
     ]
     if len(made) > 1:
         return Inputs(tuple(value for value, _ in made), "; ".join(told for _, told in made))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from fanin._replacing import replacing
+from fanin.commands._digest import Digest
 from fanin.errors import FaninError
 
-_CODES = {
+CODES = {
     "bool": "BOOL",
     "uint8": "U8",
     "int8": "I8",
@@ -23,6 +24,7 @@ _CODES = {
     "complex64": "C64",
 }
 
+NAMES = "fanin.names"  # in the metadata: what a plan calls tensors, where it calls them otherwise
 Entry = Any  # name, dtype, shape, size in bytes, pieces: what an adapter says of a tensor
 
 
@@ -31,13 +33,13 @@ def header(entries: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
     contents: dict[str, Any] = {"__metadata__": dict(metadata)}
     offset = 0
     for entry in entries:
-        if entry.dtype not in _CODES:
+        if entry.dtype not in CODES:
             raise FaninError(
                 f"{entry.name} of shape {entry.shape} holds {entry.dtype}, which safetensors files "
-                f"do not; they hold {', '.join(_CODES)}."
+                f"do not; they hold {', '.join(CODES)}."
             )
         contents[entry.name] = {
-            "dtype": _CODES[entry.dtype],
+            "dtype": CODES[entry.dtype],
             "shape": list(entry.shape),
             "data_offsets": [offset, offset + entry.size],
         }
@@ -70,13 +72,13 @@ def write(
     metadata: Mapping[str, str],
     shards: int,
     advance: Callable[[int], None],
-) -> list[Path]:
+) -> tuple[list[Path], Digest]:
     """Write one file, or `shards` files and their index; by temporary names until all are whole.
 
     Tensors of larger elements come first, so that all are aligned. `advance` is told the bytes
-    written. Returns the files.
+    written. Returns the files, and the digest of what they hold.
     """
-    ordered = sorted(entries, key=lambda entry: -_item_size(entry))
+    ordered = sorted(entries, key=lambda entry: -item_size(entry.dtype))
     groups = split(ordered, shards)
     names = [path.name]
     if shards > 1:
@@ -88,27 +90,32 @@ def write(
     final = [path.with_name(name) for name in names]
     index = path.with_name(f"{path.name}.index.json")
     places = [*final, *([index] if shards > 1 else [])]
+    digest = Digest()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(places) as temporary:
             for place, head, group in zip(temporary, heads, groups, strict=False):
                 with place.open("wb") as file:
-                    _write_file(file, head, group, advance)
+                    _write_file(file, head, group, advance, digest)
             if shards > 1:
                 temporary[-1].write_text(_index(names, groups), "utf-8")
                 index.unlink(missing_ok=True)  # an earlier one would tell of files about to change
     except OSError as error:
         reason = error.strerror or error
         raise FaninError(f"cannot write {str(path)!r} ({reason}). Choose another place.") from None
-    return places
+    return places, digest
 
 
 def _write_file(
-    file: IO[bytes], head: bytes, group: Sequence[Entry], advance: Callable[[int], None]
+    file: IO[bytes],
+    head: bytes,
+    group: Sequence[Entry],
+    advance: Callable[[int], None],
+    digest: Digest,
 ) -> None:
     file.write(head)
     for entry in group:
-        for piece in _checked(entry):
+        code = CODES[entry.dtype]
+        for piece in digest.passing(entry.name, code, entry.shape, _checked(entry)):
             file.write(piece)
             advance(len(piece))
     file.flush()
@@ -123,9 +130,10 @@ def _checked(entry: Entry) -> Iterator[bytes]:
     assert done == entry.size, f"{entry.name} has {done} bytes of {entry.size}"
 
 
-def _item_size(entry: Entry) -> int:
-    bits = "".join(letter for letter in entry.dtype if letter.isdigit())
-    return int(bits or 8)
+def item_size(dtype: str) -> int:
+    """The bytes of an element of a type, by NumPy's name."""
+    bits = "".join(letter for letter in dtype if letter.isdigit())
+    return int(bits or 8) // 8
 
 
 def _index(names: Sequence[str], groups: Sequence[Sequence[Entry]]) -> str:

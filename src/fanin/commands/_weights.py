@@ -1,65 +1,119 @@
 """Weights: a file of a model's weights, drawn while it is written."""
 
 import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import fanin
-from fanin.commands import _safetensors
-from fanin.commands._factory import factory
-from fanin.errors import FaninError
+from fanin.commands import _model, _output, _safetensors
+from fanin.errors import FaninError, shown
+from fanin.plans._plan import matched
 from fanin.streams import check_seed
+
+_ELSEWHERE = ("input", "batch", "recipe", "initializer", "unplaced", "override")
 
 
 def add_flags(parser: Any) -> None:
     """Add what `fanin init FACTORY` takes."""
-    parser.add_argument(
-        "factory",
-        nargs="?",
-        metavar="FACTORY",
-        help="package.module:factory, a function without arguments or a class of model",
+    _model.add_flags(parser)
+    group = parser.add_argument_group("plans, made before and after")
+    group.add_argument(
+        "--plan", metavar="FILE", help="draw this plan, and with its seed, instead of making one"
     )
-    parser.add_argument("--out", metavar="FILE", help="the safetensors file to write")
-    for flag, kind, default, text in (
-        ("--seed", int, 0, "seed of the weights, 0 to 2**64 - 1 (default 0)"),
-        ("--shards", int, 1, "files to share the weights out to, with an index (default 1)"),
-        ("--recipe", str, "auto", "which rules choose the initializers (default auto)"),
-        ("--initializer", str, None, "instead of a recipe, one initializer for all weights"),
-        ("--unplaced", str, "error", "'keep' for what no rule places (default error)"),
-    ):
-        metavar = flag.removeprefix("--").upper()
-        parser.add_argument(flag, type=kind, metavar=metavar, default=default, help=text)
+    group.add_argument(
+        "--save-plan", metavar="FILE", help="write the plan that was drawn, for fanin verify"
+    )
+    group = parser.add_argument_group("what is written")
+    group.add_argument(
+        "--out",
+        metavar="FILE",
+        help="the safetensors file to write, or a folder for model.safetensors; folders must exist",
+    )
+    group.add_argument(
+        "--shards",
+        type=int,
+        default=1,
+        metavar="N",
+        help="files to share the weights out to, with an index (default 1)",
+    )
+    group.add_argument("--quiet", action="store_true", help="do not print the plan on stderr")
 
 
 def write_weights(arguments: argparse.Namespace) -> None:
     """Build the model empty, plan it, and write what the plan draws; nobody holds it whole."""
-    from rich.console import Console
-
-    from fanin.frameworks.torch import build_empty, slots, stored
+    from fanin.frameworks.torch import slots, stored
     from fanin.lab.progress import progress
 
-    if not arguments.out:
-        raise FaninError("--out is missing; name the file to write, such as model.safetensors.")
-    path, seed = Path(arguments.out), check_seed(arguments.seed)
-    if not path.name or path.is_dir():
-        raise FaninError(f"--out is {arguments.out!r}; name a file, such as model.safetensors.")
-    model = build_empty(factory(arguments.factory))
-    how = {"recipe": arguments.recipe, "unplaced": arguments.unplaced}
-    plan = fanin.plan(model, initializer=arguments.initializer, **how)
-    choices = {row.name: (row.initializer, row.axes) for row in plan.rows}
-    places = {slot.param.name: slot for slot in slots(model)}
-    entries, same = stored(model, places, choices, seed)
-    # As the safetensors library notes tensors that it leaves out because they are another.
-    metadata = {
-        **same,
-        "format": "pt",
-        "fanin": fanin.__version__,
-        "seed": str(seed),
-        "stream": "1",
-        "recipe": plan.recipe,
-    }
-    total = sum(entry.size for entry in entries)
-    with progress(f"writing {path.name}", total) as advance:
-        written = _safetensors.write(path, entries, metadata, arguments.shards, advance)
+    path = _destination(arguments.out)
+    for place in (str(path), arguments.save_plan):
+        if place is not None:
+            _output.check_writable(place)
+    given = _given(arguments)
+    model = _model.built(arguments)
+    plan = _model.planned(arguments, model) if given is None else given
+    seed = plan.seed or 0
+    found = slots(model, prefix=plan.prefix)
+    if not found:
+        raise _model.without_parameters(arguments)
+    choices = {row.name: (row.initializer, row.axes) for _, row in matched(plan, model, found, seed)}
+    entries, same = stored(model, {slot.param.name: slot for slot in found}, choices, seed)
+    with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
+        metadata = same | _metadata(plan, seed, entries)
+        written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)
+    _tell(plan, arguments.quiet)
+    if arguments.save_plan is not None:
+        written.append(replace(plan, seed=seed).save(arguments.save_plan))
     for place in written:
-        Console().print(f"wrote {place}", markup=False, highlight=False, soft_wrap=True)
+        _output.show(f"wrote {place}\n")
+    _output.show(f"digest {digest}\n")
+
+
+def _destination(out: str | None) -> Path:
+    """The file to write, or the one that stands for its shards."""
+    if not out:
+        raise FaninError("--out is missing; name the file to write, such as model.safetensors.")
+    path = Path(out)
+    if path.is_dir():
+        return path / "model.safetensors"
+    if path.suffix != ".safetensors" or out.endswith(("/", os.sep)):
+        raise FaninError(
+            f"--out is {shown(out)}, neither a folder that exists nor a name that ends in "
+            ".safetensors, the one format that is written. Name it model.safetensors, say."
+        )
+    return path
+
+
+def _given(arguments: argparse.Namespace) -> fanin.Plan | None:
+    """The plan of a file, with the seed of the command line if there is one."""
+    if arguments.plan is None:
+        return None
+    for name in _ELSEWHERE:
+        if getattr(arguments, name) is not None:
+            raise FaninError(f"--plan and --{name} are both given; the plan says it all.")
+    plan = fanin.Plan.load(arguments.plan)
+    return plan if arguments.seed is None else replace(plan, seed=check_seed(arguments.seed))
+
+
+def _tell(plan: fanin.Plan, quiet: bool) -> None:
+    if not quiet:
+        print(plan, file=sys.stderr)
+        return
+    for note in plan.notes:
+        _output.tell("init", f"note: {note}")
+
+
+def _metadata(plan: fanin.Plan, seed: int, entries: Sequence[Any]) -> dict[str, str]:
+    """What the file says of itself; format is as the safetensors library notes it."""
+    facts = {"format": "pt", "fanin": fanin.__version__, "seed": str(seed), "stream": "1"}
+    facts["recipe"] = plan.recipe
+    if plan.prefix:
+        facts["prefix"] = plan.prefix
+    names = {entry.name: entry.planned for entry in entries if entry.planned != entry.name}
+    if names:
+        facts[_safetensors.NAMES] = json.dumps(names, ensure_ascii=False)
+    return facts

@@ -2,9 +2,7 @@
 
 import argparse
 import inspect
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,9 @@ from fanin._imported import imported
 from fanin.checks import RULES, SEVERITIES
 from fanin.checks._baseline import Baseline
 from fanin.checks._rules import chosen
-from fanin.commands import _output
+from fanin.commands import _inputs, _output
 from fanin.commands._checkup import checkup
+from fanin.commands._factory import users_code
 from fanin.commands.formats import FORMATS, Subject, renderer
 from fanin.errors import FaninError
 
@@ -42,28 +41,14 @@ def add(commands: Any) -> None:
 
 def _add_inputs(group: Any) -> None:
     source = group.add_mutually_exclusive_group()
-    source.add_argument(
-        "--input",
-        "--shape",
-        dest="input",
-        action="append",
-        metavar="INPUT",
-        help="the shape of one input without the batch, such as 3,224,224: Gaussian numbers of "
-        "variance 1; 128:tokens=32000: 128 token ids below 32000; or package.module:make_inputs. "
-        "Again for each further argument of the model",
-    )
+    _inputs.add_input(source)
     source.add_argument(
         "--data",
         metavar="DATA",
         help="images (1, 28, 28) with labels: mnist, digits, fashion or an .npz file; then the "
         "initial loss is judged, too",
     )
-    group.add_argument(
-        "--batch",
-        type=int,
-        metavar="N",
-        help="inputs in the batch (default: 4 to 256, for about a million numbers)",
-    )
+    _inputs.add_batch(group)
 
 
 def _add_model(group: Any) -> None:
@@ -112,45 +97,36 @@ def _run(arguments: argparse.Namespace) -> int:
         explained = sorted(chosen(arguments.explain, None))
         _output.show("\n\n".join(RULES[rule].explanation for rule in explained) + "\n")
         return 0
-    with _users_code():
+    with users_code("checked"):
         subject = _subject(arguments)
     for path in (arguments.output, arguments.write_baseline):
         if path is not None:
             _output.check_writable(path)
     render = renderer(arguments.format)  # now, as its libraries may be missing
     known = None if arguments.baseline is None else Baseline.load(arguments.baseline)
-    with _users_code():
+    with users_code("checked"):
         found = checkup(arguments, subject.rules)
     if arguments.write_baseline is not None:
         recorded = Baseline.of(found)
         recorded.save(arguments.write_baseline)
-        _output.tell(f"recorded {len(recorded.known)} findings in {arguments.write_baseline}")
+        _output.tell(
+            "check", f"recorded {len(recorded.known)} findings in {arguments.write_baseline}"
+        )
     if known is not None:
         for rule, layer in known.gone(found):
             if rule in subject.rules:
                 where = layer or "the model"
-                _output.tell(f"the baseline knows {rule} at {where}, which is no longer found")
+                _output.tell(
+                    "check", f"the baseline knows {rule} at {where}, which is no longer found"
+                )
         found = known.remaining(found)
     text = render(found, subject)
     if arguments.output is None:
         _output.show(text)
     else:
         _output.write(text, arguments.output)
-        _output.tell(f"wrote {arguments.output}: {found.verdict}")
+        _output.tell("check", f"wrote {arguments.output}: {found.verdict}")
     return int(arguments.write_baseline is None and not found.ok(arguments.fail_level))
-
-
-@contextmanager
-def _users_code() -> Iterator[None]:
-    """What the user's modules print is no finding, and their sys.exit(0) is no pass."""
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    except SystemExit as stop:
-        raise FaninError(
-            f"nothing checked: the factory or its module called sys.exit({stop.code!r}). Put what "
-            "a script does under if __name__ == '__main__'."
-        ) from stop
 
 
 def _subject(arguments: argparse.Namespace) -> Subject:

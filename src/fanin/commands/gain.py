@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from fanin._imported import imported
+from fanin.commands import _output
 from fanin.errors import FaninError
 from fanin.gains import (
     ActivationLike,
@@ -62,20 +63,18 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    from rich.console import Console
-
     grid = _grid("activation", "parameters", "forward", "backward", "torch's")
     for row in table():
         names = ", ".join((row.name, *row.aliases))
         grid.add_row(names, row.parameters, *map(_digits, (row.forward, row.backward, row.torch)))
-    Console().print(grid)
+    _output.print_table(grid)
 
 
 def _show(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     text = arguments.activation
-    f: ActivationLike = imported(text, "activation") if ":" in text else text
+    f: ActivationLike = _function(text) if ":" in text else text
     law = {"variance": arguments.variance, "mean": arguments.mean}
     forward = gain(f, **law)
     moments = _grid("gains", "")
@@ -96,6 +95,21 @@ def _show(arguments: argparse.Namespace) -> None:
     console.print(moments)
     console.print(_depth(theory, _critical(f, theory.bias_variance)))
     console.print(_plot(theory, console.is_terminal), markup=False, highlight=False)
+
+
+def _function(text: str) -> ActivationLike:
+    """What is imported; of a class, such as torch.nn:ReLU, one made without arguments."""
+    found = imported(text, "activation")
+    if not isinstance(found, type):
+        return found
+    try:
+        made: ActivationLike = found()
+    except Exception as error:
+        raise FaninError(
+            f"activation {text!r} is a class that cannot be made without arguments: "
+            f"{type(error).__name__}: {error}. Name a function that makes one."
+        ) from error
+    return made
 
 
 def _depth(theory: DepthTheory, critical: str) -> Any:

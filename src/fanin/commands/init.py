@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from fanin.commands import _weights
+from fanin.commands import _output, _weights
 from fanin.errors import FaninError
 from fanin.initializers._registry import ENTRIES
 
@@ -13,10 +13,12 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "init",
         help="write a model's weights to a file, or list the initializers",
-        description="Build a PyTorch model without memory, draw its weights and write them as they "
-        "come, so that a tile is all that is ever held. Interrupted, it leaves no half-written "
-        "file. With --list: print the catalogue of initializers: what the values are, which axes "
-        "they read, what they preserve, and where they come from.",
+        description="Build a PyTorch model without memory, run it once without arithmetic on "
+        "inputs of the shapes given, draw its weights and write them as they come, so that a tile "
+        "is all that is ever held. The plan is shown on stderr; the digest of what was written is "
+        "the same on every machine, however many files there are. Interrupted, it leaves no "
+        "half-written file. With --list: print the catalogue of initializers: what the values are, "
+        "which axes they read, what they preserve, and where they come from.",
     )
     _weights.add_flags(parser)
     parser.add_argument("--list", action="store_true", help="list all initializers")
@@ -31,12 +33,14 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.list:
         _list()
     else:
-        raise FaninError("nothing to do: 'fanin init --list' prints the catalogue.")
+        raise FaninError(
+            "nothing to do: name a factory and a file, fanin init package.module:factory --out "
+            "model.safetensors --input 3,224,224; 'fanin init --list' prints the catalogue."
+        )
 
 
 def _list() -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     grid = Table(box=box.SIMPLE_HEAD)
@@ -44,4 +48,4 @@ def _list() -> None:
         grid.add_column(column, no_wrap=column == "initializer")
     for row in ENTRIES.values():
         grid.add_row(row.name, row.values(), row.reads, row.preserves, row.source)
-    Console(markup=False, highlight=False).print(grid)
+    _output.print_table(grid)

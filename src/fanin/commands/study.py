@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fanin.commands import _output
 from fanin.errors import FaninError
 from fanin.studies._registry import NAMES, find
 
@@ -48,13 +49,10 @@ def _run(arguments: argparse.Namespace) -> None:
         if name not in (*NAMES, _ALL):
             raise FaninError(f"unknown study {name!r}. Known are {', '.join(NAMES)}, and {_ALL}.")
 
-    from rich.console import Console
-
-    console = Console()
     if arguments.list:
         from fanin.studies._summary import listing
 
-        console.print(listing([find(name) for name in NAMES]))
+        _output.print_table(listing([find(name) for name in NAMES]))
         return
 
     from fanin.lab.files import check_folder
@@ -63,10 +61,10 @@ def _run(arguments: argparse.Namespace) -> None:
         if folder is not None:
             check_folder(folder)
     for name in NAMES if _ALL in names else names:
-        _study(name, arguments, console)
+        _study(name, arguments)
 
 
-def _study(name: str, arguments: argparse.Namespace, console: Any) -> None:
+def _study(name: str, arguments: argparse.Namespace) -> None:
     from fanin.studies._page import write_json, write_page
     from fanin.studies._run import run
     from fanin.studies._summary import summary
@@ -80,9 +78,9 @@ def _study(name: str, arguments: argparse.Namespace, console: Any) -> None:
         show=True,
     )
     for table in summary(result):
-        console.print(table)
+        _output.print_table(table)
     written = write_page(result, out / name) + write_json(result, out / name)
     if arguments.page is not None:
         written += write_page(result, Path(arguments.page))
     for path in written:
-        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        _output.show(f"wrote {path}\n")

@@ -44,4 +44,5 @@ def placed(values: Any, model: nn.Module) -> Any:
     real = next((one for one in model.parameters() if one.is_floating_point()), None)
     if values is None or real is None:
         return values
-    return values.to(real.device, real.dtype if values.is_floating_point() else None)
+    device = values.device if real.is_meta else real.device  # one that has no memory is nowhere
+    return values.to(device, real.dtype if values.is_floating_point() else None)

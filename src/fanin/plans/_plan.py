@@ -102,21 +102,9 @@ class Plan(Mapping[str, Row]):
         buffers: Mapping[str, Any] | None = None,
     ) -> "Plan":
         """`apply` to slots that are known already."""
-        pairs = self._pairs(slots)
-        adapter, items = (
-            adapter_for(model),
-            [(slot, row.initializer, row.axes) for slot, row in pairs],
-        )
-        for slot, row in pairs:
-            if row.why.endswith(REDRAWN) and slot.drawn is None:
-                adapter.find_origin(slot)
-        for slot, row in pairs:  # all that can fail, before the first write
-            slot.rehearse(row.initializer, seed, row.axes)
-            if row.initializer is None and not _as_kept(slot, row):
-                raise FaninError(
-                    f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
-                    "those that the plan was made with. Plan this model again."
-                )
+        pairs = matched(self, model, slots, seed)
+        adapter = adapter_for(model)
+        items = [(slot, row.initializer, row.axes) for slot, row in pairs]
         same = adapter.twins(items, seed)
         adapter.fill_buffers(model, device, buffers)
         adapter.write_all(items, seed)
@@ -239,6 +227,22 @@ class Plan(Mapping[str, Row]):
                     "Plan this model again, from its global shapes."
                 )
         return [(slot, rows[slot.param.name]) for slot in slots]
+
+
+def matched(plan: Plan, model: Any, slots: Iterable[Any], seed: int) -> list[tuple[Any, Row]]:
+    """Every slot with its row, after all that can fail when the plan is drawn into them."""
+    pairs = plan._pairs(slots)
+    for slot, row in pairs:
+        if row.why.endswith(REDRAWN) and slot.drawn is None:
+            adapter_for(model).find_origin(slot)
+    for slot, row in pairs:
+        slot.rehearse(row.initializer, seed, row.axes)
+        if row.initializer is None and not _as_kept(slot, row):
+            raise FaninError(
+                f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
+                "those that the plan was made with. Plan this model again."
+            )
+    return pairs
 
 
 def _warn_of_twins(names: Sequence[str], seed: int) -> None:

@@ -15,7 +15,7 @@ from fanin.frameworks.torch._origin import find_origin as find_origin
 from fanin.frameworks.torch._restart import restart as restart
 from fanin.frameworks.torch._slot import Slot as Slot
 from fanin.frameworks.torch._slots import slots as slots
-from fanin.frameworks.torch._stored import build_empty as build_empty
+from fanin.frameworks.torch._stored import build as build
 from fanin.frameworks.torch._stored import stored as stored
 from fanin.frameworks.torch._subject import batch_of as batch_of
 from fanin.frameworks.torch._subject import built as built

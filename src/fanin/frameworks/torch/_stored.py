@@ -1,6 +1,7 @@
 """Stored: what a file of a model's weights holds, drawn while it is written."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ class Stored(NamedTuple):
     """One tensor of a file: its bytes in row-major order come in pieces."""
 
     name: str
+    planned: str  # the canonical name, by which a plan calls it
     dtype: str
     shape: tuple[int, ...]
     size: int  # in bytes
@@ -57,25 +59,34 @@ def _entry(
     if slot is not None:
         initializer, axes = choices[slot.param.name]
         slot.rehearse(initializer, seed, axes)
-        return Stored(key, dtype, shape, size, _drawing(slot, initializer, seed, axes))
+        return Stored(
+            key, slot.param.name, dtype, shape, size, _drawing(slot, initializer, seed, axes)
+        )
     if value.is_meta:
         raise FaninError(
             f"the buffer {key} of shape {shape} is computed from weights, which are not drawn when "
             "the factory runs; it cannot be written. Make it when the model is first used."
         )
-    return Stored(key, dtype, shape, size, lambda: row_major(value))
+    return Stored(key, key, dtype, shape, size, lambda: row_major(value))
 
 
 def _drawing(slot: Slot, *how: Any) -> Callable[[], Iterator[bytes]]:
     return lambda: stored_bytes(slot, *how)
 
 
-def build_empty(factory: Callable[[], Any]) -> nn.Module:
-    """The model that a factory makes, without memory for its parameters."""
+def build(factory: Callable[[], Any], *, empty: bool = True, dtype: str | None = None) -> nn.Module:
+    """The model that a factory makes, without memory for its parameters if `empty`.
+
+    Its real numbers get another type, if one is named.
+    """
     from fanin.frameworks.torch._empty import empty_weights
 
-    with empty_weights(), torch.no_grad():
+    with empty_weights() if empty else nullcontext(), torch.no_grad():
         model = factory()
     if not isinstance(model, nn.Module):
         raise FaninError(f"the factory made {an(type(model).__name__)}; it must make a Module.")
+    if dtype is not None:
+        wanted = getattr(torch, dtype)
+        convert: Any = model._apply  # not `to`, which makes complex numbers real
+        convert(lambda one: one.to(wanted) if one.is_floating_point() else one)
     return model

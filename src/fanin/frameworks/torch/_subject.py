@@ -19,6 +19,7 @@ from fanin.frameworks.torch._inputs import call_arguments, tensors_in
 from fanin.frameworks.torch._names import canonical_names, without_shape
 from fanin.frameworks.torch._objective import Objective
 from fanin.frameworks.torch._observe import Detail, Observation, observe
+from fanin.streams import Stream
 
 _ELEMENTS = 1 << 20  # of a batch that is drawn
 _FEWEST, _MOST = 4, 256  # of its inputs
@@ -95,8 +96,8 @@ def gaussian_inputs(model: nn.Module, shape: tuple[int, ...], seed: int) -> Tens
     count = min(max(_ELEMENTS // max(size, 1), _FEWEST), _MOST)
     real = [one for one in model.parameters() if one.is_floating_point()]
     dtype, device = (real[0].dtype, real[0].device) if real else (torch.float32, "cpu")
-    generator = torch.Generator("cpu").manual_seed(seed)
-    return torch.randn((count, *shape), generator=generator, device="cpu").to(device, dtype)
+    drawn = Stream(seed, "check/inputs").normal((count, *shape))
+    return torch.from_numpy(drawn).to(device, dtype)
 
 
 def facts(model: nn.Module) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""Drawn: a stored tensor against what a row of a plan draws, tile by tile."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fanin.commands._tensors import Tensor
+from fanin.errors import FaninError
+from fanin.frameworks._tiles import Box, tiles
+from fanin.initializers import Elementwise, Initializer
+from fanin.plans import Row
+
+Values = npt.NDArray[Any]
+
+
+def difference(tensor: Tensor, row: Row, stream: str, seed: int, pieces: Iterable[bytes]) -> str:
+    """What differs first, in words; "" for nothing. All pieces are read."""
+    told = ""
+    if tensor.shape != row.shape:
+        told = f"has shape {tensor.shape}, {row.shape} in the plan"
+    elif row.initializer is None:
+        return _kept(tensor, row, pieces)
+    draw = None if told or row.initializer is None else _drawing(tensor, row, stream, seed)
+    for box, piece in zip(tiles(tensor.shape), pieces, strict=True):
+        if draw is None or told:
+            continue
+        try:
+            told = _unlike(draw(box), piece, _tolerance(row, tensor), box)
+        except FaninError as error:
+            told = str(error)
+    return told
+
+
+def _tolerance(row: Row, tensor: Tensor) -> float:
+    return 0.0 if row.initializer is None else row.initializer.tolerance(tensor.dtype)
+
+
+def _kept(tensor: Tensor, row: Row, pieces: Iterable[bytes]) -> str:
+    values = hashlib.sha256()
+    for piece in pieces:
+        values.update(piece)
+    if row.kept is None or row.kept == values.hexdigest():
+        return ""
+    if tensor.dtype != row.dtype:
+        return f"is kept by the plan as {row.dtype} and stored as {tensor.dtype}: not comparable"
+    return "is kept by the plan, and holds other values"
+
+
+def _drawing(tensor: Tensor, row: Row, stream: str, seed: int) -> Callable[[Box], Values]:
+    """The values of a box; those that depend on each other are drawn whole, once."""
+    initializer = row.initializer
+    assert isinstance(initializer, Initializer)
+    how: dict[str, Any] = {"seed": seed, "name": stream, "dtype": tensor.dtype, "axes": row.axes}
+    whole: list[Values] = []
+
+    def draw(box: Box) -> Values:
+        if isinstance(initializer, Elementwise):
+            values = initializer(row.shape, index=box, **how)
+        else:
+            if not whole:
+                whole.append(initializer(row.shape, **how))
+            values = whole[0][box].copy()
+        if row.zero_row is not None and box[0].start <= row.zero_row < box[0].stop:
+            values[row.zero_row - box[0].start] = 0
+        return values
+
+    return draw
+
+
+def _unlike(drawn: Values, piece: bytes, tolerance: float, box: Box) -> str:
+    if drawn.tobytes() == piece:
+        return ""
+    held = np.frombuffer(piece, drawn.dtype).reshape(drawn.shape)
+    mine, theirs = _numbers(drawn), _numbers(held)
+    if tolerance:
+        unlike = ~(np.abs(mine - theirs) <= tolerance)
+    else:
+        unlike = (drawn.view(np.uint8) != held.view(np.uint8)).reshape(*drawn.shape, -1).any(-1)
+    if not unlike.any():
+        return ""
+    at = np.unravel_index(int(np.argmax(unlike)), drawn.shape)
+    place = tuple(int(one) + axis.start for one, axis in zip(at, box, strict=True))
+    return f"element {place} is {theirs[at]:.9g}, drawn {mine[at]:.9g}"
+
+
+def _numbers(values: Values) -> Values:
+    """Numbers to compute with; of bfloat16 there may be the bits alone."""
+    if values.dtype == np.uint16:
+        return (values.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    return values if values.dtype.kind == "c" else values.astype(np.float64)

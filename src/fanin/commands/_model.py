@@ -1,0 +1,94 @@
+"""Model: what `fanin plan` and `fanin init` build without memory, and the plan that they make."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import fanin
+from fanin.commands import _inputs
+from fanin.commands._factory import factory, users_code
+from fanin.errors import FaninError
+from fanin.streams import check_seed
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+
+def add_flags(parser: Any) -> None:
+    """Add the factory, and what decides its plan."""
+    parser.add_argument(
+        "factory",
+        nargs="?",
+        metavar="FACTORY",
+        help="package.module:factory, a function without arguments or a class of model",
+    )
+    inputs = parser.add_argument_group("what the model runs on, without memory")
+    _inputs.add_input(inputs)
+    _inputs.add_batch(inputs)
+    group = parser.add_argument_group("what the weights become")
+    for flag, metavar, text in (
+        ("--recipe", "RECIPE", "which rules choose the initializers (default auto)"),
+        ("--initializer", "INIT", "instead of a recipe, one initializer for all weights"),
+        ("--unplaced", "HOW", "'keep' for what no rule places (default error)"),
+    ):
+        group.add_argument(flag, metavar=metavar, help=text)
+    group.add_argument(
+        "--override",
+        metavar="NAME=INIT",
+        action="append",
+        help="the initializer of a parameter, or of those that a pattern such as '*.bias' names. "
+        "May be given again; of patterns the last match counts",
+    )
+    group.add_argument(
+        "--seed", type=int, metavar="SEED", help="seed of the weights, 0 to 2**64 - 1 (default 0)"
+    )
+    group.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        help="the type of all real weights and buffers (default: as the factory makes them)",
+    )
+
+
+def built(arguments: argparse.Namespace) -> Any:
+    """The factory's model, without memory but where the recipe measures it."""
+    from fanin.frameworks.torch import build
+
+    make = factory(arguments.factory)
+    with users_code("drawn"):
+        return build(make, empty=arguments.recipe != "lsuv", dtype=arguments.dtype)
+
+
+def planned(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
+    """The plan of a model that the command line asks for; it knows the seed, if one is given."""
+    seed = None if arguments.seed is None else check_seed(arguments.seed)
+    how = {name: getattr(arguments, name) for name in ("recipe", "initializer", "unplaced")}
+    given = {name: value for name, value in how.items() if value is not None}
+    inputs = None
+    if arguments.input:
+        from fanin.lab.samples import placed
+
+        drawn = _inputs.of_words(arguments.input, arguments.batch, seed or 0)
+        inputs = placed(drawn.values, model) if drawn.told else drawn.values
+    elif arguments.batch is not None:
+        raise FaninError("--batch is given without --input; give the shape of one input, too.")
+    with users_code("drawn"):
+        plan = fanin.plan(model, inputs, overrides=_overrides(arguments.override), **given)
+    if not plan.rows:
+        raise without_parameters(arguments)
+    return replace(plan, seed=seed)
+
+
+def without_parameters(arguments: argparse.Namespace) -> FaninError:
+    """The error where there is nothing to do; what was there stays."""
+    return FaninError(f"{arguments.factory} makes a model without parameters: nothing to draw.")
+
+
+def _overrides(words: Sequence[str] | None) -> dict[str, str] | None:
+    pairs = [word.partition("=") for word in words or ()]
+    for name, equals, spec in pairs:
+        if not (name and equals and spec):
+            raise FaninError(
+                f"override {name + equals + spec!r} is not NAME=INIT, such as '*.bias=zeros' or "
+                "'head.weight=normal(std=0.02)'."
+            )
+    return {name: spec for name, _, spec in pairs} or None

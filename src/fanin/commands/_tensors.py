@@ -1,0 +1,106 @@
+"""Tensors: what safetensors files hold, read in pieces."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanin.commands._safetensors import CODES, NAMES, item_size
+from fanin.errors import FaninError, shown
+from fanin.frameworks._tiles import tiles
+
+_TYPES = {code: dtype for dtype, code in CODES.items()}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a file; `planned` is what a plan calls it, where its file says so."""
+
+    path: Path
+    name: str
+    planned: str
+    code: str
+    shape: tuple[int, ...]
+    start: int  # in the file
+
+    @property
+    def dtype(self) -> str:
+        """The type of its elements, by NumPy's name, or by the file's where there is none."""
+        return _TYPES.get(self.code, self.code)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of its tiles, one behind the other."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            for box in tiles(self.shape):
+                size = item_size(self.dtype)
+                for one in box:
+                    size *= one.stop - one.start
+                yield file.read(size)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that a name stands for: itself, those of an index, or those of a folder."""
+    if path.is_dir():
+        files = sorted(path.glob("*.safetensors"))
+        if not files:
+            raise FaninError(f"{str(path)!r} holds no .safetensors files.")
+        return files
+    if path.name.endswith(".index.json"):
+        return _indexed(path)
+    return [path]
+
+
+def _indexed(path: Path) -> list[Path]:
+    try:
+        names = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
+        return [path.with_name(Path(name).name) for name in sorted(names)]
+    except OSError as error:
+        raise FaninError(f"cannot read {str(path)!r} ({error.strerror}).") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise FaninError(f"{str(path)!r} is no index of safetensors files.") from None
+
+
+def read(path: Path) -> list[Tensor]:
+    """The tensors of a file, in the order of its header."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= size - 8:
+                raise ValueError("its first eight bytes do not give the length of a header")
+            header = json.loads(file.read(length))
+        given = header.pop("__metadata__", {})
+        names = json.loads(given.get(NAMES, "{}"))
+        return [
+            _tensor(path, name, names.get(name, name), fields, 8 + length, size)
+            for name, fields in header.items()
+        ]
+    except OSError as error:
+        raise FaninError(f"cannot read {str(path)!r} ({error.strerror}).") from None
+    except FaninError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FaninError(f"{str(path)!r} is no safetensors file: {shown(str(error))}.") from None
+
+
+def _tensor(
+    path: Path, name: str, planned: Any, fields: dict[str, Any], base: int, end: int
+) -> Tensor:
+    code, shape = str(fields["dtype"]), tuple(fields["shape"])
+    start, stop = (base + offset for offset in fields["data_offsets"])
+    sizes = all(type(one) is int and one >= 0 for one in shape)
+    if not sizes or not base <= start <= stop <= end:
+        raise FaninError(f"{str(path)!r} is no safetensors file: {name} lies outside of it.")
+    count = 1
+    for one in shape:
+        count *= one
+    dtype = _TYPES.get(code)
+    if dtype is None or count * item_size(dtype) != stop - start:
+        held = ", ".join(CODES.values())
+        raise FaninError(
+            f"{name} of {str(path)!r} is {code} of shape {shape} in {stop - start} bytes; types "
+            f"that can be compared are {held}."
+        )
+    return Tensor(path, name, str(planned), code, shape, start)
