@@ -1,5 +1,7 @@
 """The public names are those of the golden file: changing one is a decision."""
 
+import subprocess
+import sys
 import types
 from importlib import import_module
 from pathlib import Path
@@ -41,3 +43,29 @@ def test_every_initializer_is_public_under_its_name() -> None:
 
     missing = [name for name in initializers.names() if not hasattr(initializers, name)]
     assert not missing
+
+
+LAZY = """
+import sys, fanin
+assert not {"torch", "rich", "fanin.lab", "fanin.testing"} & set(sys.modules)
+assert set(fanin.__all__) | {"__version__"} == set(dir(fanin))
+assert fanin.lab
+assert callable(fanin.testing.assert_healthy)
+assert sorted(dir(fanin.lab)) == ["Comparison", "compare"]
+assert "find" in dir(fanin.recipes) and "given_by_name" not in dir(fanin.recipes)
+assert dir(fanin.frameworks) == ["jax", "keras", "torch"]
+"""
+
+
+def test_parts_are_looked_up_on_first_use() -> None:
+    done = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    import fanin
+
+    assert callable(fanin.lab.compare)
+    assert callable(fanin.frameworks.torch.init.kaiming_normal_)
+    assert callable(fanin.frameworks.jax.initializer)
+    with pytest.raises(AttributeError, match="module 'fanin' has no attribute 'laab'"):
+        fanin.laab  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'tensorflow'"):
+        fanin.frameworks.tensorflow  # noqa: B018

@@ -1,5 +1,8 @@
 """fanin: weight initialization for neural networks that people can trust."""
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 # First, and from here: imported from deep inside the package, NumPy takes 13 ms longer (measured
 # by bench/calls.py; the cause is not known).
 import numpy as _numpy  # noqa: F401
@@ -18,3 +21,22 @@ from fanin.plans import plan as plan
 from fanin.streams import Stream as Stream
 
 __version__ = "0.1.0"
+
+# Submodules that need a framework, or libraries of the lab: they are looked up on first use.
+_LAZY = ("frameworks", "lab", "testing")
+
+__all__ = [
+    *("FaninError", "FaninWarning", "Fans", "Plan", "Stream", "check", "empty_weights", "fans"),
+    *("frameworks", "gain", "gains", "initialize", "initializers", "lab", "plan", "recipes"),
+    *("streams", "testing"),
+]
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -141,11 +141,13 @@ def _measured(
 
 def _opened(model: Any, draws: int) -> tuple[Any, Callable[[], Any] | None]:
     """The adapter, and the factory where it is one."""
-    from fanin.frameworks import adapter_for
+    from fanin.frameworks import adapter_for, foreign
 
     try:
         adapter = adapter_for(model)
     except FaninError:
+        if foreign(model):
+            raise
         if not callable(model):
             raise FaninError(
                 f"model has type {type(model).__name__}; it must be a torch.nn.Module, or a "

@@ -18,3 +18,7 @@ def __getattr__(name: str) -> Any:
     from fanin.lab import comparison
 
     return getattr(comparison, name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

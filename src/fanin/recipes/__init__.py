@@ -16,3 +16,9 @@ from fanin.recipes._registry import names as names
 from fanin.recipes._rules import given_by_name as given_by_name
 from fanin.recipes._rules import single as single
 from fanin.recipes._structure import Structure as Structure
+
+__all__ = ["Choice", "Graph", "Node", "Probe", "Recipe", "find", "lsuv", "mup", "names"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

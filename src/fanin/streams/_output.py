@@ -1,5 +1,6 @@
 """Where draws are written: dtypes, new arrays, and the buffers that callers bring."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def largest(name: str) -> float:
 def check_out(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
     """A new array, or the caller's after it was found fit to be written."""
     if out is None:
-        return np.empty(shape, _storage(name))
+        return _new(shape, _storage(name))
     stored = out.dtype.name
     if stored != name and not (stored == "uint16" and name in ("bfloat16", "float16")):
         raise FaninError(f"out holds {stored} and the draw is {name}; they must agree.")
@@ -84,6 +85,17 @@ def check_out(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
             "pass an array that owns each of its elements."
         )
     return out
+
+
+def _new(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):  # the latter beyond what NumPy can count
+        gibibytes = math.prod(shape) * dtype.itemsize / 2**30
+        raise FaninError(
+            f"values of shape {shape} in {dtype} take {gibibytes:.3g} GiB, and there is no memory "
+            "for them. Draw a part at a time with index=, or into a mapped array with out=."
+        ) from None
 
 
 def _may_overlap(out: Array) -> bool:

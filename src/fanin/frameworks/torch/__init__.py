@@ -1,5 +1,6 @@
 """PyTorch: modules as Params, values written into their parameters, and models traced."""
 
+from fanin.frameworks.torch import init as init
 from fanin.frameworks.torch._buffers import chance_buffers as chance_buffers
 from fanin.frameworks.torch._device import write_all as write_all
 from fanin.frameworks.torch._empty import empty_weights as empty_weights

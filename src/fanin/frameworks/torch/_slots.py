@@ -1,5 +1,6 @@
 """Slots: modules as Params, and values written into their parameters."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, an, shown, suggestion
+from fanin.frameworks._detect import foreign
 from fanin.frameworks.torch._modules import Role, roles
 from fanin.frameworks.torch._names import (
     TABLES,
@@ -38,6 +40,7 @@ def slots(
     be made. `prefix` stands before every name in that of its stream.
     """
     refuse_flat(model)
+    _refuse_keras(model)
     known = roles(model)
     if shards is not None and not isinstance(shards, Mapping):
         raise FaninError(f"shards is {shown(shards)}; it maps names to (global shape, index).")
@@ -56,6 +59,18 @@ def slots(
         )
         for name, (tensor, homes) in places.items()
     ]
+
+
+def _refuse_keras(model: nn.Module) -> None:
+    """Keras layers on torch hold parameters that their names and axes do not tell apart."""
+    if "keras" not in sys.modules:
+        return
+    for path, module in model.named_modules():
+        if hint := foreign(module):
+            raise FaninError(
+                f"{path or 'the model'} is {an(type(module).__name__)} of Keras, which makes and "
+                f"places its own weights. {hint}"
+            )
 
 
 def _refuse_shared_memory(places: Mapping[str, Placed]) -> None:
