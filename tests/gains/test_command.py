@@ -94,3 +94,10 @@ def test_wrong_input_is_one_line_and_status_2(
     assert out == ""
     assert error.startswith(f"fanin: error: {message}")
     assert error.count("\n") == 1
+
+
+def test_a_class_is_made_without_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["gain", "torch.nn:ReLU"]) == 0
+    assert "1.41421" in capsys.readouterr().out
+    assert cli.main(["gain", "torch.nn:Linear"]) == 2
+    assert "is a class that cannot be made without arguments" in capsys.readouterr().err
