@@ -28,11 +28,12 @@ class Net(nn.Module):
         self.head = nn.Linear(16, 50, bias=False)
         self.head.weight = self.table.weight
         self.rate = nn.Parameter(torch.log(torch.arange(1.0, 17.0)))
+        self.scale = nn.Parameter(torch.ones(()))
         nn.utils.parametrizations.weight_norm(self.line)
 
     def forward(self, tokens):
         h = self.table(tokens).mean(1) * torch.exp(-torch.exp(self.rate))
-        return self.head(self.norm(torch.relu(self.rotated(torch.relu(self.line(h))))))
+        return self.scale * self.head(self.norm(torch.relu(self.rotated(torch.relu(self.line(h))))))
 
 def nothing():
     return nn.ReLU()
@@ -59,7 +60,7 @@ def test_what_init_wrote_is_verified(capsys: pytest.CaptureFixture[str]) -> None
     digest = capsys.readouterr().out.splitlines()[-1]
     assert cli.main(["verify", "p.toml", "m.safetensors"]) == 0
     printed = capsys.readouterr()
-    told = "verified: 9 parameters, seed 7, all as the plan draws them"
+    told = "verified: 10 parameters, seed 7, all as the plan draws them"
     assert printed.out == f"{told}\n{digest}\n"
     assert "not in the plan, as buffers are not: " in printed.err
 
@@ -108,6 +109,7 @@ NAMES = (
         ("table.weight", (7, 5), r"table.weight: element (7, 5) is "),
         ("table.weight", (3, 0), r"table.weight: element (3, 0) is 0.001"),
         ("rotated.weight", (15, 15), "rotated.weight: element (15, 15) is "),
+        ("scale", (), "scale: element () is 1.00100005, drawn 1"),
         ("norm.bias", (2,), "norm.bias: element (2,) is 0.001"),
         ("line.parametrizations.weight.original1", (0, 1), "original1: element (0, 1) is "),
         ("rate", (4,), "rate: is kept by the plan, and holds other values"),
@@ -121,7 +123,7 @@ def test_what_differs_is_named(
     capsys.readouterr()
     assert cli.main(["verify", "p.toml", "m.safetensors"]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("NOT as the plan draws them: 1 of 9 parameters, seed 7\n")
+    assert out.startswith("NOT as the plan draws them: 1 of 10 parameters, seed 7\n")
     assert message in out
 
 

@@ -78,7 +78,8 @@ def _unlike(drawn: Values, piece: bytes, tolerance: float, box: Box) -> str:
     if tolerance:
         unlike = ~(np.abs(mine - theirs) <= tolerance)
     else:
-        unlike = (drawn.view(np.uint8) != held.view(np.uint8)).reshape(*drawn.shape, -1).any(-1)
+        bits = [one.reshape(-1).view(np.uint8).reshape(one.size, -1) for one in (drawn, held)]
+        unlike = (bits[0] != bits[1]).any(-1)
     if not unlike.any():
         return ""
     at = np.unravel_index(int(np.argmax(unlike)), drawn.shape)

@@ -46,11 +46,17 @@ class Plan(Mapping[str, Row]):
         return table(self)
 
     def __getitem__(self, name: str) -> Row:
-        for row in self.rows:
-            if name == row.name or name in row.aliases:
-                return row
+        row = self._row(name)
+        if row is not None:
+            return row
         hint = suggestion(str(name), [*self]) if self.rows else "; it has none."
         raise UnknownName(f"the plan has no parameter {shown(name)}{hint}")
+
+    def __contains__(self, name: object) -> bool:
+        return self._row(name) is not None
+
+    def _row(self, name: object) -> Row | None:
+        return next((row for row in self.rows if name in (row.name, *row.aliases)), None)
 
     def __iter__(self) -> Iterator[str]:
         return (row.name for row in self.rows)

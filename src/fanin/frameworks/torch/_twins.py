@@ -17,9 +17,20 @@ Key = tuple[int, str, tuple[int, ...]]  # seed, name of the stream, shape: all t
 Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
 
 
+class _Group(NamedTuple):
+    """What one call drew: tensors, with torch's counts of the writes to each."""
+
+    tensors: tuple[tuple[ref[Tensor], int | None], ...]
+
+    def untouched(self) -> bool:
+        """Whether none of those that live was written since: training would have."""
+        living = ((tensor(), version) for tensor, version in self.tensors)
+        return all(one is None or _version(one) == version for one, version in living)
+
+
 class _Drawn(NamedTuple):
     tensor: ref[Tensor]
-    version: int | None  # torch's count of writes; training moves it on
+    group: _Group
 
 
 # The latest tensor of each draw, for as long as it lives.
@@ -27,21 +38,31 @@ _latest: dict[Key, _Drawn] = {}
 
 
 def twins(items: Items, seed: int) -> list[str]:
-    """The parameters whose draw another one has that lives and was not written since.
+    """The parameters whose draw another one has that lives, in a model that was not trained since.
 
     Less those that hold it already, as a copy does that is drawn again.
     """
     found = [pair for pair in _keyed(items, seed) if _has_twin(*pair)]
-    if found:
-        gc.collect(1)  # a model that is gone may still be in a cycle
-    return [slot.param.name for key, slot in found if _has_twin(key, slot)]
+    if not found:
+        return []
+    gc.collect(1)  # a model that is gone may still be in a cycle
+    groups = {id(one): one for one in (_latest[key].group for key, _ in found if key in _latest)}
+    fresh = {number for number, group in groups.items() if group.untouched()}
+    return [
+        slot.param.name
+        for key, slot in found
+        if _has_twin(key, slot) and id(_latest[key].group) in fresh
+    ]
 
 
 def remember(items: Items, seed: int) -> None:
     """Note what was drawn into which tensor."""
-    for key, slot in _keyed(items, seed):
-        tensor = ref(slot.tensor, partial(_forget, key))
-        _latest[key] = _Drawn(tensor, _version(slot.tensor))
+    drawn = [
+        (key, slot.tensor, ref(slot.tensor, partial(_forget, key)))
+        for key, slot in _keyed(items, seed)
+    ]
+    group = _Group(tuple((known, _version(tensor)) for _, tensor, known in drawn))
+    _latest.update((key, _Drawn(known, group)) for key, _, known in drawn)
 
 
 def _keyed(items: Items, seed: int) -> Iterator[tuple[Key, Slot]]:
@@ -54,9 +75,9 @@ def _keyed(items: Items, seed: int) -> Iterator[tuple[Key, Slot]]:
 def _has_twin(key: Key, slot: Slot) -> bool:
     known = _latest.get(key)
     other = None if known is None else known.tensor()
-    if known is None or other is None or other is slot.tensor or not other.numel():
+    if other is None or other is slot.tensor or not other.numel():
         return False
-    return _version(other) == known.version and not _holds(slot.tensor, other)
+    return not _holds(slot.tensor, other)
 
 
 def _holds(tensor: Tensor, other: Tensor) -> bool:
