@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from fanin.errors import FaninError
+from fanin.frameworks.torch import gaussian_inputs
 from fanin.lab import samples
 from fanin.lab.sources import load
 
@@ -51,3 +52,19 @@ def test_inputs_go_where_the_model_is_and_only_real_ones_change_their_type() -> 
         assert (second.dtype, second.device) == (torch.int64, model.weight.device)
     assert samples.placed(real, nn.ReLU()) is real
     assert samples.placed(None, nn.Linear(3, 3)) is None
+
+
+def test_a_shape_is_checked_on_the_batch_that_the_command_line_draws() -> None:
+    """`--input 64` and `--input 64 --batch 256`: the same inputs, 256 of 64 numbers."""
+    model = nn.Linear(64, 2)
+    drawn = gaussian_inputs(model, (64,), 7)
+    assert torch.equal(drawn, samples.gaussian((256, 64), 7))
+    assert not torch.equal(drawn, gaussian_inputs(model, (64,), 8))
+
+
+def test_inputs_of_a_model_without_memory_have_its_type_and_stay_here() -> None:
+    with torch.device("meta"):
+        model = nn.Linear(3, 2).to(torch.bfloat16)
+    values = samples.typed((torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64)), model)
+    assert [one.dtype for one in values] == [torch.bfloat16, torch.int64]
+    assert {one.device.type for one in values} == {"cpu"}

@@ -29,7 +29,7 @@ def add_flags(parser: Any) -> None:
     for flag, metavar, text in (
         ("--recipe", "RECIPE", "which rules choose the initializers (default auto)"),
         ("--initializer", "INIT", "instead of a recipe, one initializer for all weights"),
-        ("--unplaced", "HOW", "'keep' for what no rule places (default error)"),
+        ("--untyped", "HOW", "'keep' for what no rule places (default error)"),
     ):
         group.add_argument(flag, metavar=metavar, help=text)
     group.add_argument(
@@ -61,14 +61,14 @@ def built(arguments: argparse.Namespace) -> Any:
 def planned(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
     """The plan of a model that the command line asks for; it knows the seed, if one is given."""
     seed = None if arguments.seed is None else check_seed(arguments.seed)
-    how = {name: getattr(arguments, name) for name in ("recipe", "initializer", "unplaced")}
+    how = {name: getattr(arguments, name) for name in ("recipe", "initializer", "untyped")}
     given = {name: value for name, value in how.items() if value is not None}
     inputs = None
     if arguments.input:
-        from fanin.lab.samples import placed
+        from fanin.lab.samples import typed
 
         drawn = _inputs.of_words(arguments.input, arguments.batch, seed or 0)
-        inputs = placed(drawn.values, model) if drawn.told else drawn.values
+        inputs = typed(drawn.values, model) if drawn.told else drawn.values
     elif arguments.batch is not None:
         raise FaninError("--batch is given without --input; give the shape of one input, too.")
     with users_code("drawn"):

@@ -37,6 +37,14 @@ def examples(data: Dataset, batch: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 
 
+def typed(values: Any, model: nn.Module) -> Any:
+    """A tensor, or a tuple of them, where it is, real numbers in the model's type."""
+    if isinstance(values, tuple):
+        return tuple(typed(one, model) for one in values)
+    real = next((one for one in model.parameters() if one.is_floating_point()), None)
+    return values if real is None or not values.is_floating_point() else values.to(real.dtype)
+
+
 def placed(values: Any, model: nn.Module) -> Any:
     """A tensor, or a tuple of them, on the model's device; numbers that are real in its type."""
     if isinstance(values, tuple):
@@ -44,5 +52,4 @@ def placed(values: Any, model: nn.Module) -> Any:
     real = next((one for one in model.parameters() if one.is_floating_point()), None)
     if values is None or real is None:
         return values
-    device = values.device if real.is_meta else real.device  # one that has no memory is nowhere
-    return values.to(device, real.dtype if values.is_floating_point() else None)
+    return values.to(real.device, real.dtype if values.is_floating_point() else None)
