@@ -61,18 +61,18 @@ def module_paths(model: nn.Module) -> dict[nn.Module, str]:
 def _all_paths(model: nn.Module) -> dict[nn.Module, list[str]]:
     """As `module_paths`, with every path of a module that is registered more than once."""
     paths: dict[nn.Module, list[str]] = {}
-
-    def walk(module: nn.Module, path: str, above: tuple[nn.Module, ...]) -> None:
+    stack: list[tuple[nn.Module, str, tuple[nn.Module, ...]]] = [(model, "", ())]
+    while stack:
+        module, path, above = stack.pop()
         known = paths.setdefault(module, [])
         if path in known or module in above or len(known) >= _MOST_PATHS:
-            return
+            continue
         known.append(path)
         inner = wrapped(module)
-        for name, child in module._modules.items():
+        for name, child in reversed(module._modules.items()):
             if child is not None:
-                walk(child, path if name == inner else _join(path, name), (*above, module))
-
-    walk(model, "", ())
+                below = path if name == inner else _join(path, name)
+                stack.append((child, below, (*above, module)))
     return paths
 
 
