@@ -45,7 +45,7 @@ def twins(items: Items, seed: int) -> list[str]:
     found = [pair for pair in _keyed(items, seed) if _has_twin(*pair)]
     if not found:
         return []
-    gc.collect(1)  # a model that is gone may still be in a cycle
+    gc.collect()  # a model that is gone may still be in a cycle
     groups = {id(one): one for one in (_latest[key].group for key, _ in found if key in _latest)}
     fresh = {number for number, group in groups.items() if group.untouched()}
     return [
