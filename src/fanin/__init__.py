@@ -1,7 +1,7 @@
 """fanin: weight initialization for neural networks that people can trust."""
 
 from importlib import import_module as _import_module
-from typing import Any as _Any
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 # First, and from here: imported from deep inside the package, NumPy takes 13 ms longer (measured
 # by bench/calls.py; the cause is not known).
@@ -32,10 +32,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> _Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _import_module(f"{__name__}.{name}")
+if not _TYPE_CHECKING:  # which would take any name for one of this package
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:

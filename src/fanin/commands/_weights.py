@@ -60,7 +60,8 @@ def write_weights(arguments: argparse.Namespace) -> None:
     found = slots(model, prefix=plan.prefix)
     if not found:
         raise _model.without_parameters(arguments)
-    choices = {row.name: (row.initializer, row.axes) for _, row in matched(plan, model, found, seed)}
+    rows = [row for _, row in matched(plan, model, found, seed)]
+    choices = {row.name: (row.initializer, row.axes) for row in rows}
     entries, same = stored(model, {slot.param.name: slot for slot in found}, choices, seed)
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
         metadata = same | _metadata(plan, seed, entries)
