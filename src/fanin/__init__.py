@@ -1,7 +1,7 @@
 """fanin: weight initialization for neural networks that people can trust."""
 
+import typing as _typing
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 # First, and from here: imported from deep inside the package, NumPy takes 13 ms longer (measured
 # by bench/calls.py; the cause is not known).
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-if not _TYPE_CHECKING:  # which would take any name for one of this package
+if not _typing.TYPE_CHECKING:  # which would take any name for one of this package
 
     def __getattr__(name: str) -> object:
         if name not in _LAZY:
