@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
+import fanin
 from fanin.axes import Axes
 from fanin.frameworks.torch import slots
 from fanin.param import Param
@@ -319,3 +320,25 @@ def test_models_on_the_meta_device() -> None:
     assert found["0.weight"].made is None
     assert found["1.weight"].made == 0.25
     assert found["2.weight_hh_l0"].kind == "recurrent"
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(8, 1), nn.Conv2d(3, 1, 3), nn.ConvTranspose1d(4, 1, 3), nn.LazyLinear(1)]
+)
+def test_the_one_number_of_a_drawn_bias_is_no_constant(layer: nn.Module) -> None:
+    """Chance does not decide a plan: the bias of a head with one output starts at zero."""
+    torch.manual_seed(0)
+    if isinstance(layer, nn.LazyLinear):
+        layer(torch.zeros(1, 8))
+    layer.reset_parameters()  # type: ignore[operator]
+    assert layer.bias.item() != 0  # type: ignore[union-attr, operator]
+    assert str(fanin.plan(layer)["bias"].initializer) == "zeros()"
+
+
+@pytest.mark.parametrize("value", [-4.595119850134589, 0.25, 0.1, 3.0])
+def test_the_one_number_of_a_bias_that_was_set_stays(value: float) -> None:
+    layer = nn.Linear(8, 1)
+    nn.init.constant_(layer.bias, value)
+    assert fanin.plan(layer)["bias"].initializer.std((1,)) == 0  # type: ignore[union-attr]
+    fanin.initialize(layer, 0)
+    assert layer.bias.item() == pytest.approx(value)

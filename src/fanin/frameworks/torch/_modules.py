@@ -1,5 +1,6 @@
 """Modules: what the module tree tells of every parameter, without a run of the model."""
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -91,6 +92,19 @@ def _were_norms(module: nn.Module, attribute: str, tensor: torch.Tensor) -> bool
     return mark is not None and mark.norms
 
 
+def _may_be_drawn(module: nn.Module, shape: tuple[int, ...], made: float | None) -> bool:
+    """Whether the one number of a bias can be what torch draws: of one, nothing shows a constant.
+
+    `reset_parameters` draws from +-1 / sqrt(fan_in). What lies outside was set, and so was what
+    has four digits at most, as of torch's draws one in 5000 has.
+    """
+    weight = getattr(module, "weight", None)
+    if made is None or math.prod(shape) != 1 or not isinstance(weight, torch.Tensor):
+        return False
+    fan_in = math.prod(weight.shape[1:])
+    return made != float(f"{made:.4g}") and abs(made) * math.sqrt(fan_in) <= 1
+
+
 def _parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
     """The module and the weight that each list of parametrizations belongs to."""
     return {
@@ -112,6 +126,8 @@ def _role(
     # A trained model, or one without memory, does not show what its constructor made.
     if isinstance(module, nn.PReLU):
         made = module.init
+    elif kind == "bias" and placed and _may_be_drawn(module, shape, made):
+        made = None
     elif isinstance(module, _NORMALIZATIONS):
         made = (1.0 if kind == "scale" else 0.0) if made is None else made
     return Role(kind, axes, owner.__name__, made, tensor.requires_grad)
