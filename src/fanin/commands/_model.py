@@ -29,7 +29,7 @@ def add_flags(parser: Any) -> None:
     for flag, metavar, text in (
         ("--recipe", "RECIPE", "which rules choose the initializers (default auto)"),
         ("--initializer", "INIT", "instead of a recipe, one initializer for all weights"),
-        ("--untyped", "HOW", "'keep' for what no rule places (default error)"),
+        ("--unplaced", "HOW", "'keep' for what no rule places (default error)"),
     ):
         group.add_argument(flag, metavar=metavar, help=text)
     group.add_argument(
@@ -61,7 +61,7 @@ def built(arguments: argparse.Namespace) -> Any:
 def planned(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
     """The plan of a model that the command line asks for; it knows the seed, if one is given."""
     seed = None if arguments.seed is None else check_seed(arguments.seed)
-    how = {name: getattr(arguments, name) for name in ("recipe", "initializer", "untyped")}
+    how = {name: getattr(arguments, name) for name in ("recipe", "initializer", "unplaced")}
     given = {name: value for name, value in how.items() if value is not None}
     inputs = None
     if arguments.input:
