@@ -28,7 +28,8 @@ class Param:
     `made` is the one value that the constructor gave to every element, None where elements
     differ or there is no memory to look at. `activation` is the function that the module tree
     puts before a weight, where it shows one. `kept` is the RMS of the values of a parameter
-    that stays as it is, such as a frozen one; None of one that is drawn. `read` gives the values
+    that stays as it is, such as a frozen one; None of one that is drawn. `head` says that a
+    table is the weight of a linear layer, too. `read` gives the values
     that it has now, where it has any.
     """
 
@@ -43,4 +44,5 @@ class Param:
     trainable: bool = True
     activation: Callable[..., Any] | None = None
     kept: float | None = None
+    head: bool = False
     read: Callable[[], Any] | None = field(default=None, compare=False, repr=False)

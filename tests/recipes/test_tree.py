@@ -124,3 +124,17 @@ def test_a_normalized_weight_of_zero_keeps_a_direction(zoo: Any) -> None:
     made = zoo.choices(model, "fixup", torch.zeros(2, 3))
     assert made["1.line.weight.original0"].initializer == zeros()
     assert made["1.line.weight.original1"].initializer == lecun_normal()
+
+
+def test_a_table_that_is_also_a_head_is_sized_for_it_without_a_run() -> None:
+    class Language(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = nn.Embedding(50, 16), nn.Embedding(7, 16)
+            self.head = nn.Linear(16, 50, bias=False)
+            self.head.weight = self.words.weight
+
+    rows = plan(Language())
+    for name in ("words.weight", "places.weight"):
+        assert rows[name].initializer == normal(std=0.25)
+    assert rows["words.weight"].why.startswith("also the head")

@@ -41,6 +41,8 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
             choice = Choice(same(param.made), role, AS_MADE, axes=choice.axes if choice else None)
         if choice is not None:
             made[name] = choice
+    if graph is None:
+        _ties(shown, made)
     _norms(shown, made)
     return {
         name: _told(made[name], shown[name], param)
@@ -60,6 +62,22 @@ def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     if choice is None or used or param.kind in ("bias", "shift", "scale"):
         return choice
     return replace(choice, why=f"{choice.why}; {why}")
+
+
+def _ties(params: Mapping[str, Param], made: dict[str, Choice]) -> None:
+    """Tables that are heads, too, and tables of their width, which are added to their rows."""
+    widths = {param.shape[-1] for param in params.values() if param.head}
+    for name, choice in made.items():
+        param = params[name]
+        if param.kind != "table" or choice.initializer != normal() or not param.shape:
+            continue
+        if param.shape[-1] in widths:
+            std = float(f"{param.shape[-1] ** -0.5:.9g}")
+            why = "also the head: its outputs get second moment 1"
+            why = why if param.head else f"as large as the table of width {param.shape[-1]}"
+            made[name] = replace(
+                choice, initializer=normal(std=std), why=f"{why}; the model was not run"
+            )
 
 
 def _norms(params: Mapping[str, Param], made: dict[str, Choice]) -> None:

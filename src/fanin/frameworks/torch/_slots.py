@@ -130,5 +130,6 @@ def _slot(
     origin = known if told else None
     empty = vacancy(tensor, homes, device, id(tensor) in elsewhere)
     slot = Slot(param, tensor, padding, shard, empty, homes=homes, origin=origin)
+    head = table and any(isinstance(place.module, nn.Linear) for place in places)
     # Of another slot: one that its own parameter reads is a cycle, which keeps models in memory.
-    return replace(slot, param=replace(param, read=slot.read))
+    return replace(slot, param=replace(param, head=head, read=slot.read))
