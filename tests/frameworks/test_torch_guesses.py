@@ -292,3 +292,28 @@ def test_a_plan_is_the_same_for_other_weights_and_empty_ones() -> None:
     with fanin.empty_weights():
         model = build()
     assert fanin.plan(model, X) == expected
+
+
+def test_steps_that_errors_decide_leave_the_head_its_size() -> None:
+    """An integrator with step control: its sums cancel out, and its step is read from values."""
+
+    class Field(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, y: Tensor) -> Tensor:
+            t, step = 0.0, torch.tensor(0.1)
+            while t < 1:
+                slopes = [self.net(y).tanh()]
+                slopes.append(self.net(y + step * slopes[0]).tanh())
+                error = (step * (slopes[1] - slopes[0])).abs().max()
+                step = torch.minimum(step * 0.9 / (error + 1e-3).sqrt(), torch.tensor(0.5))
+                middle, end = y + step / 2 * slopes[0], y + step * slopes[1]
+                y = 16 * (middle - y) - 8 * (end - y) + end  # as interpolations are written
+                t += step.item()
+            return self.head(y)
+
+    model = Field()
+    fanin.initialize(model, 0, X)
+    assert 0.1 < float(model(X).detach().square().mean().sqrt()) < 10

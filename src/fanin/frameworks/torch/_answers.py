@@ -12,6 +12,7 @@ Place = tuple[Any, ...]
 _PATIENCE = {bool: 64, float: 64, int: 1024}
 _TURN = 60  # further questions after which an answer that shrank grows
 _LIMIT = 100_000  # questions of one run
+_REVISIONS = 12  # of answers, in all runs of one model
 _FRAMES = 4  # of the callers that tell a place from another
 _LIBRARIES = ("torch", "fanin")
 
@@ -34,6 +35,7 @@ class Answers:
         # In this run, in the order of the last question: how often, and how many answers there are.
         self._asked: dict[Place, tuple[int, int]] = {}
         self._count = 0
+        self._revised = 0
 
     def start(self) -> None:
         """A run begins."""
@@ -59,7 +61,10 @@ class Answers:
         return answer if over <= 0 else _moved(answer, over)
 
     def revise(self) -> bool:
-        """Take another answer where the last question was asked; False if all were tried."""
+        """Take another answer where the last question was asked; False if enough were tried."""
+        self._revised += 1
+        if self._revised > _REVISIONS:
+            return False
         for place, (_, options) in reversed(self._asked.items()):
             if self._others[place] < options - 1:
                 self._others[place] += 1
