@@ -91,6 +91,12 @@ def test_raw_inputs_that_the_model_brings_to_scale_itself() -> None:
     assert not of(Scaled(), RAW)
 
 
+def test_coordinates_that_are_far_from_zero_and_images_that_are_not() -> None:
+    steps = torch.linspace(0, 30, 128)[:, None].expand(-1, 32)
+    assert of(network(nn.Tanh, 3), steps, select="F13")["F13"].fix == DATA
+    assert not of(network(nn.Tanh, 3), 0.46 + 0.16 * INPUTS, select="F13")
+
+
 def test_raw_inputs_and_weights_that_do_not_fit() -> None:
     fix = of(network(nn.Tanh, 3, nn.init.normal_), RAW)["F05"].fix
     assert fix == f"{DATA} And glorot_normal() for the weight."

@@ -67,6 +67,7 @@ class Limits:
     # F13. All theory assumes inputs of mean 0 and variance 1; photographs in [0, 1] have a mean of
     # 1 to 2.5 std, and small networks train from them all the same.
     input_mean: float = 3.0  # abs mean over std
+    input_far: float = 3.0  # abs mean, of one above std: coordinates from 0 to 30, say
     input_low: float = 0.1  # std
     input_high: float = 10.0
     # Of targets, RMS: the output starts near 1, and moves by the learning rate a step.

@@ -125,7 +125,8 @@ class Measurement:
             std = finite_inputs(self.rms[at], look.mean)
             if std is None:
                 continue
-            shifted = abs(look.mean) > limits.input_mean * std
+            mean = abs(look.mean)
+            shifted = mean > limits.input_mean * std or mean > max(std, limits.input_far)
             wild = shifted or not limits.input_low <= std <= limits.input_high
             if wild and not self._rescaled(at):
                 found[at] = std

@@ -255,7 +255,8 @@ _RULES = (
         "the inputs are not centred or not of variance 1, or the targets are large",
         "Mean and standard deviation of the floating-point inputs that feed a weight; the RMS of "
         "targets that are real numbers of the output's shape.",
-        f"abs(mean) is above {L.input_mean:g} std, or std is outside {L.input_low:g} to "
+        f"abs(mean) is above {L.input_mean:g} std, or above std and {L.input_far:g}, or std is "
+        f"outside {L.input_low:g} to "
         f"{L.input_high:g}; targets have RMS above {L.target_high:g}",
         "the input is constant",
         "All theory of initialization starts from inputs of mean 0 and variance 1.",
