@@ -121,6 +121,25 @@ def _planned(
             f"planned for training: dropout makes second moments up to {factor:.3g} times as large "
             "there, so that those in eval mode are smaller by as much."
         )
+    notes += _of_values(adapter, model, graph, list(slots.values()), rows)
+    notes += _overruled(slots.values(), rows, given)
+    guessed = [row.name for row in rows if row.why.startswith(GUESS)]
+    if guessed:
+        notes.append(f"guessed, for no run showed their use: {listed(guessed)}")
+    return Plan(chosen.name, tuple(rows), tuple(notes), prefix=prefix)
+
+
+def _changed(slot: Any, row: Row) -> bool:
+    """Whether a kept parameter has other values than when fanin first kept it."""
+    before = slot.origin.digest if row.initializer is None and slot.origin else None
+    return before is not None and row.kept != before
+
+
+def _of_values(
+    adapter: Any, model: Any, graph: Graph | None, slots: list[Any], rows: list[Row]
+) -> list[str]:
+    """Notes of values that are the constructor's, or training's, and not the seed's."""
+    notes = []
     unseeded = [row.name for row in rows if row.why.endswith(UNSEEDED)]
     if unseeded:
         notes.append(
@@ -135,26 +154,14 @@ def _planned(
             "Build the model under fanin.empty_weights(), which sees how they are drawn."
         )
     trained = [
-        slot.param.name
-        for slot, row in zip(slots.values(), rows, strict=True)
-        if _changed(slot, row)
+        slot.param.name for slot, row in zip(slots, rows, strict=True) if _changed(slot, row)
     ]
     if trained:
         notes.append(
             f"{listed(trained)} stay as they are, which is not as the constructor made them: they "
             "were trained or loaded, and are too large for fanin to have remembered."
         )
-    notes += _overruled(slots.values(), rows, given)
-    guessed = [row.name for row in rows if row.why.startswith(GUESS)]
-    if guessed:
-        notes.append(f"guessed, for no run showed their use: {listed(guessed)}")
-    return Plan(chosen.name, tuple(rows), tuple(notes), prefix=prefix)
-
-
-def _changed(slot: Any, row: Row) -> bool:
-    """Whether a kept parameter has other values than when fanin first kept it."""
-    before = slot.origin.digest if row.initializer is None and slot.origin else None
-    return before is not None and row.kept != before
+    return notes
 
 
 def _overruled(
