@@ -30,8 +30,9 @@ def check(
         inputs: what the model is called with: a tensor, a tuple (positional) or a dict (keywords).
             A real batch, as training will see it; some hundred inputs tell dead units best.
         targets: with integers the loss is cross-entropy, with real numbers of the output's shape
-            the mean squared error. Without targets it is a random projection of all outputs, and
-            the initial loss (F11) is not judged.
+            the mean squared error. Without targets it is the loss that the model returns, as
+            those do that are given labels; else a random projection of all outputs, and the
+            initial loss (F11) is not judged.
         loss: a function of (output, targets), or of the output alone where there are no targets.
         shape: of one input, without the batch, in place of `inputs`: Gaussian inputs of mean 0 and
             variance 1.

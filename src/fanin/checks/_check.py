@@ -73,7 +73,7 @@ def check(
     every = (one for family in _FAMILIES for one in family(made))
     found = [one for one in every if one.id in rules and judges_training(made, one)]
     found.sort(key=lambda one: (-SEVERITIES.index(one.severity), one.id))  # stable
-    _add_notes(made, conditions, targets)
+    _add_notes(made, conditions)
     return Checkup(tuple(found), layers(made), tuple(made.notes), conditions)
 
 
@@ -111,7 +111,7 @@ def _measured(
         adapter.refuse_empty(one)
         batch = inputs if shape is None else adapter.gaussian_inputs(one, shape, seed)
         count = adapter.batch_of(batch)
-        objective = adapter.Objective(targets, loss, seed)
+        objective = adapter.Objective(targets, loss, seed, adapter.labelled(one, batch))
         found = adapter.observed(one, batch, objective, seed, LIMITS.flat, LIMITS.same)
         return one, replace(found, output=None), objective, count
 
@@ -164,13 +164,13 @@ def _opened(model: Any, draws: int) -> tuple[Any, Callable[[], Any] | None]:
     return adapter, None
 
 
-def _add_notes(made: Measurement, conditions: Conditions, targets: Any) -> None:
+def _add_notes(made: Measurement, conditions: Conditions) -> None:
     if conditions.inputs != "given":
         made.note(
             "inputs are Gaussian, not data: what real inputs do (their scale, how alike they are) "
             "was not seen."
         )
-    if targets is None and conditions.loss != "given":
+    if conditions.loss == "random projection":
         made.note(
             "no targets: gradients are those of a random projection of the outputs, and the "
             "initial loss (F11) was not judged."

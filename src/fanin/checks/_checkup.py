@@ -59,7 +59,8 @@ class Conditions:
     mode: str  # "train", "eval", or "mixed" where modules differ
     batch: int
     inputs: str  # "given", or "Gaussian, mean 0, variance 1, (8, 3, 224, 224)"
-    loss: str  # "cross-entropy", "mean squared error", "random projection", "given"
+    # "cross-entropy", "mean squared error", "random projection", "given", "the model's own"
+    loss: str
     draws: int
     seed: int
 

@@ -10,30 +10,37 @@ from fanin.checks._forward import hidden_part
 from fanin.checks._measurement import Measurement
 from fanin.checks._paths import until_gathered
 from fanin.checks._remedy import DATA
+from fanin.checks._streams import unmoved
 from fanin.checks._verdict import number
 
 _PASSED = ("view", "dropout", "pointwise")
+_REACH = 8.0  # deviations: no logit is farther from another than twice as much as normal ones are
 
 
 def initial_loss(m: Measurement) -> Iterator[Finding]:
     """F11: cross-entropy against ln C."""
     limits = m.limits
-    if m.loss is None or m.classes is None or m.classes < 2 or not math.isfinite(m.loss):
+    classes = m.classes or _classes_inside(m)
+    if m.loss is None or classes is None or classes < 2 or not math.isfinite(m.loss):
         return
-    excess = m.loss - math.log(m.classes)
-    low = excess < -limits.loss_leak
+    chance = math.log(classes)
+    excess = m.loss - chance
+    low = m.classes is not None and excess < -limits.loss_leak
     if not low and excess <= limits.loss_warning:
         return
-    error = low or excess > limits.loss_error
-    limit = -limits.loss_leak if low else limits.loss_error if error else limits.loss_warning
+    highest = limits.loss_error
+    if classes >= limits.loss_classes:
+        highest = min(highest, (limits.loss_factor - 1) * chance)
+    error = low or excess > highest
+    limit = -limits.loss_leak if low else highest if error else limits.loss_warning
     heads = sorted(m.chains.heads)
     yield Finding(
         "F11",
         "error" if error else "warning",
         m.module(heads[-1]) if heads else "",
-        f"loss {m.loss:.3g}, {excess:+.3g} from ln {m.classes}",
-        f"{math.log(m.classes):.3g} to {math.log(m.classes) + 1:.3g}",
-        f"{limit:+g}",
+        f"loss {m.loss:.3g}, {excess:+.3g} from ln {classes}",
+        f"{chance:.3g} to {chance + 1:.3g}",
+        f"{limit:+.3g}",
         "An untrained network cannot know this much: labels leak into the inputs, the weights are "
         "trained, or it is another loss."
         if low
@@ -41,6 +48,27 @@ def initial_loss(m: Measurement) -> Iterator[Finding]:
         "Check the targets and the loss." if low else _quieter(m, heads[-1] if heads else None),
         excess,
     )
+
+
+def _classes_inside(m: Measurement) -> int | None:
+    """The classes of a cross-entropy within a loss that is given, or the model's own.
+
+    None where there is none, and where logits of this size cannot have made the loss: it is a sum
+    over the batch, or of several.
+    """
+    inside = [
+        node.inputs[0]
+        for node in m.nodes
+        if node.op == "softmax" and node.label == "log_softmax" and node.inputs
+    ]
+    asked = m.asked.get("_log_softmax")
+    at = asked if asked is not None else inside[-1] if inside else None
+    if at is None or m.loss is None or len(m.nodes[at].shape) < 2:
+        return None
+    shape = m.nodes[at].shape
+    classes = shape[1] if len(shape) > 3 else shape[-1]  # of images in front of the positions
+    size = m.rms[unmoved(m.nodes, at)] or 0.0
+    return classes if m.loss - math.log(max(classes, 1)) < _REACH * size else None
 
 
 def _quieter(m: Measurement, head: int | None) -> str:

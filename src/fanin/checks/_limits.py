@@ -57,6 +57,10 @@ class Limits:
     loss_warning: float = 1.5
     loss_error: float = 3000.0
     loss_leak: float = 0.5
+    # Of as many classes as a vocabulary has, loss over ln C: a table of N(0, 1) that is the readout
+    # too starts at 8 to 13, and does not train. The calibration has ten classes.
+    loss_factor: float = 5.0
+    loss_classes: int = 100
 
     # F12, factor on the standard deviation. ReLU with Xavier is at 1.41 (a note), torch's default
     # under ReLU at 2.45.

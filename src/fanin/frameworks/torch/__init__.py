@@ -13,6 +13,7 @@ from fanin.frameworks.torch._objective import projected as projected
 from fanin.frameworks.torch._observe import Observation as Observation
 from fanin.frameworks.torch._observe import observe as observe
 from fanin.frameworks.torch._origin import find_origin as find_origin
+from fanin.frameworks.torch._own_loss import labelled as labelled
 from fanin.frameworks.torch._restart import restart as restart
 from fanin.frameworks.torch._slot import Slot as Slot
 from fanin.frameworks.torch._slots import slots as slots

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from fanin.errors import FaninError, shown
+from fanin.frameworks.torch._own_loss import own_loss
 from fanin.frameworks.torch._trace import tensors_of
 
 Loss = Callable[..., Any]
@@ -36,12 +37,19 @@ class Size:
 class Objective:
     """The loss of an output; called once, it knows how many classes there were.
 
-    Without targets and loss it is a random projection of all outputs, with integer targets
-    cross-entropy, with real ones the mean squared error. A loss that is given is called with the
-    output and, where there are any, the targets.
+    Without targets and loss it is the loss that the model returns, or a random projection of all
+    outputs; with integer targets cross-entropy, with real ones the mean squared error. A loss that
+    is given is called with the output and, where there are any, the targets. `labelled` says that
+    the model itself was given labels.
     """
 
-    def __init__(self, targets: Any = None, loss: Loss | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        targets: Any = None,
+        loss: Loss | None = None,
+        seed: int = 0,
+        labelled: bool = False,
+    ) -> None:
         if loss is not None and not callable(loss):
             raise FaninError(f"loss is {shown(loss)}; it is a function of (output, targets).")
         if targets is not None and loss is None and not isinstance(targets, Tensor):
@@ -52,6 +60,8 @@ class Objective:
         self.targets = targets
         self.loss = loss
         self.seed = seed
+        self.labelled = labelled
+        self.own = False  # whether the loss is the model's
         self.classes: int | None = None  # of a cross-entropy
         self.compared: Size | None = None  # real targets of the output's shape
 
@@ -61,7 +71,7 @@ class Objective:
         if self.loss is not None:
             return "cross-entropy" if _is_cross_entropy(self.loss) else "given"
         if self.targets is None:
-            return "random projection"
+            return "the model's own" if self.own else "random projection"
         return "mean squared error" if self.targets.is_floating_point() else "cross-entropy"
 
     def __call__(self, output: Any) -> Tensor:
@@ -83,11 +93,13 @@ class Objective:
             value = self.loss(output, self.targets) if self.targets is not None else None
             return self._checked(self.loss(output) if value is None else value, output)
         if self.targets is None:
-            return projected(output, self.seed)
-        found = _prediction(output)
+            found = own_loss(output, self.labelled)
+            self.own = found is not None
+            return projected(output, self.seed) if found is None else found.reshape(())
+        made = _prediction(output)
         if self.targets.is_floating_point():
-            return self._squared(found)
-        logits = _classes_second(found, self.targets)
+            return self._squared(made)
+        logits = _classes_second(made, self.targets)
         self.classes = logits.shape[1]
         return F.cross_entropy(logits.float(), self.targets)
 
