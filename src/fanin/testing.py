@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fanin.checks import Checkup, Severity, check
+from fanin.checks import SEVERITIES, Checkup, Severity, check
 
 
 def assert_healthy(
@@ -36,5 +36,13 @@ def assert_healthy(
     __tracebackhide__ = True  # pytest then shows the call that failed
     found = check(model, inputs, targets, loss, **options)
     if not found.ok(level):
-        raise AssertionError(f"findings of level {level!r} or above\n\n{found}")
+        raise AssertionError(f"{_named(found, level)}\n\n{found}")
     return found
+
+
+def _named(found: Checkup, level: Severity) -> str:
+    """The findings in one line, which is all that a summary of tests shows."""
+    severe = SEVERITIES[SEVERITIES.index(level) :]
+    names = [f"{one.id} at {one.place}" for one in found.findings if one.severity in severe]
+    more = f" and {len(names) - 3} more" if names[3:] else ""
+    return f"{', '.join(names[:3])}{more} (findings of level {level!r} or above)"

@@ -38,7 +38,7 @@ def small() -> nn.Sequential:
         ({"shape": (8,), "targets": [1, 2]}, "without loss= it is a tensor"),
         ({"shape": (8,), "loss": "mse"}, "loss is 'mse'; it is a function"),
         ({"inputs": torch.zeros(0, 8)}, "inputs hold no values"),
-        ({"inputs": torch.zeros(2, 9)}, "the model does not run on these inputs"),
+        ({"inputs": torch.zeros(2, 9)}, "does not run on these inputs"),
         ({"inputs": torch.zeros(2, 8), "targets": torch.tensor([1, 2, 0])}, "one integer for each"),
         (
             {"inputs": torch.zeros(2, 8), "loss": lambda output: output},
@@ -168,7 +168,7 @@ def test_findings_are_sorted_and_complete(network: Build, batch: Batch) -> None:
         checkup.ok("fatal")  # type: ignore[arg-type]
     worst = checkup.findings[0]
     assert checkup.verdict == (
-        f"This network will probably not train as it is: {worst.id} at {worst.layer}."
+        f"This network will probably not train as it is: {worst.id} at {worst.place}."
     )
 
 

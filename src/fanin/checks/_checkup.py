@@ -92,8 +92,7 @@ class Checkup:
         }
         if counts["error"]:
             worst = next(one for one in self.findings if one.severity == "error")
-            where = worst.layer or "the whole model"
-            return f"This network will probably not train as it is: {worst.id} at {where}."
+            return f"This network will probably not train as it is: {worst.id} at {worst.place}."
         if counts["warning"]:
             ids = dict.fromkeys(one.id for one in self.findings if one.severity == "warning")
             return f"This network may train badly: {', '.join(ids)}."

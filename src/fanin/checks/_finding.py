@@ -26,6 +26,14 @@ class Finding:
     fix: str
     value: float | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: "encoder.2", "layer 58" for a bare number, or "the model"."""
+        if self.layer.partition(".")[0].isdigit():
+            return f"layer {self.layer}"
+        return self.layer or "the model"
+
     def __str__(self) -> str:
-        place = self.layer or "the model"
-        return f"{self.id} {self.severity} {place}: {self.measured}. {self.why} Fix: {self.fix}"
+        return (
+            f"{self.id} {self.severity} {self.place}: {self.measured}. {self.why} Fix: {self.fix}"
+        )

@@ -147,7 +147,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _lines(one: "Finding") -> Iterator[str]:
-    yield f"{one.id} {one.severity}: {one.layer or 'the whole model'} ({RULES[one.id].name})"
+    yield f"{one.id} {one.severity}: {one.place} ({RULES[one.id].name})"
     yield _wrapped(f"{one.measured}; expected {one.expected}; limit {one.limit}", "    ")
     yield _wrapped(one.why, "    ")
     yield _wrapped(f"fix: {one.fix}", "    ")

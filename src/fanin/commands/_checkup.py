@@ -66,7 +66,8 @@ def _maker(arguments: argparse.Namespace, inputs: Inputs, seed: int) -> Callable
 
     def make() -> Any:
         draw = next(draws)
-        _output.tell("check", f"draw {draw} of {arguments.draws}: {arguments.factory}")
+        if arguments.draws > 1:
+            _output.tell("check", f"draw {draw} of {arguments.draws}: {arguments.factory}")
         model = build()
         if given:
             fanin.initialize(model, seed + draw - 1, inputs.values, unplaced="keep", **given)

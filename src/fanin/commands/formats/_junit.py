@@ -39,7 +39,7 @@ def _case(id: str, checkup: Checkup, subject: Subject) -> ElementTree.Element:
     failing = [one for one in found if one.severity in severe]
     told = [one for one in found if one.severity not in severe]
     if failing:
-        message = ", ".join(map(place, failing))
+        message = "; ".join(f"{place(one)}: {one.measured}" for one in failing)
         kind = {"message": _clean(message), "type": failing[0].severity}
         ElementTree.SubElement(case, "failure", kind).text = _told(failing)
     if told:

@@ -22,7 +22,7 @@ class Subject:
 
 def place(finding: Finding) -> str:
     """Where a finding is, for people: a layer's path, or "the model"."""
-    return finding.layer or "the model"
+    return finding.place
 
 
 def title(finding: Finding) -> str:
