@@ -129,7 +129,8 @@ def _role(
     elif kind == "bias" and placed and _may_be_drawn(module, shape, made):
         made = None
     elif isinstance(module, _NORMALIZATIONS):
-        made = (1.0 if kind == "scale" else 0.0) if made is None else made
+        identity = 1.0 if kind == "scale" else 0.0
+        made = made if made == 0 else identity  # a last scale of zero is a method
     return Role(kind, axes, owner.__name__, made, tensor.requires_grad)
 
 
