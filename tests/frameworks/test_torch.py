@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from fanin import Stream, initialize
+from fanin import FaninWarning, Stream, initialize
 from fanin.frameworks import adapter_for
 from fanin.initializers import Initializer, constant, he_normal, normal, ones, zeros
 
@@ -76,11 +76,13 @@ def test_normalizations_become_the_identity(kind: str) -> None:
     assert "bias" not in given or (model.bias == 0).all()
 
 
-def test_buffers_are_left_alone() -> None:
+def test_statistics_start_anew_and_other_buffers_are_left_alone() -> None:
     model = nn.BatchNorm1d(3)
+    model.register_buffer("own", torch.full((3,), 5.0))
     model.running_mean += 5.0
     initialize(model, 0, initializer="he_normal")
-    assert (model.running_mean == 5).all()
+    assert (model.running_mean == 0).all()
+    assert (model.own == 5).all()
 
 
 @pytest.mark.parametrize("table", [nn.Embedding(7, 4), nn.EmbeddingBag(7, 4)])
@@ -251,7 +253,8 @@ def test_models_made_in_inference_mode_are_written() -> None:
 
 
 def test_a_model_without_parameters_gets_nothing() -> None:
-    assert given_by(nn.ReLU(), 0, initializer="normal") == {}
+    with pytest.warns(FaninWarning, match="ReLU has no parameters, so nothing was drawn"):
+        assert given_by(nn.ReLU(), 0, initializer="normal") == {}
 
 
 def test_slots_describe_parameters() -> None:
