@@ -20,6 +20,7 @@ from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, Weight, fan_in_of
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._sines import sines
 from fanin.recipes._sizes import HEAD, Sizes
 from fanin.recipes._structure import Residual, Structure
 from fanin.recipes._uses import constants
@@ -171,7 +172,7 @@ class _Auto:
 
     def _sines(self) -> None:
         """Weights whose outputs z go through sin(k z): SIREN's sizes (Sitzmann et al. 2020)."""
-        for position, factor in self.structure.sines(self._scale_of):
+        for position, factor in sines(self.graph, self.structure.users, self._scale_of):
             use = self.graph.nodes[position].param
             if abs(factor) <= 1 or use is None:
                 continue

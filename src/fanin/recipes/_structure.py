@@ -1,12 +1,13 @@
 """Structure: residual streams, attention logits and heads, found in a Graph; no names are read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from fanin.recipes._graph import CARRIERS, Graph, Node
+from fanin.recipes._lines import second_input, slope
 
 # Operations that an activation passes without meeting a weight or another activation.
 _PASSED = (*CARRIERS, "pointwise", "pool", "max", "mean", "sum")
@@ -75,14 +76,11 @@ class Structure:
             yield position
             node = self.graph.nodes[position]
             shown = self.graph.shown(position)
-            if shown is None and (node.op not in ops or self._second_input(node)):
+            if shown is None and (node.op not in ops or second_input(node)):
                 return
             if shown is None and not node.inputs:
                 return
             position = node.inputs[0] if shown is None else shown
-
-    def _second_input(self, node: Node) -> bool:
-        return node.op == "pointwise" and len(set(node.inputs)) > 1
 
     @cached_property
     def residuals(self) -> dict[int, Residual]:
@@ -149,7 +147,7 @@ class Structure:
             if node.op == "add":
                 other = next((one for one in node.inputs if one != position), position)
                 return any(inside >> one & 1 for one in self._back(other, _KEPT))
-            if node.op not in _KEPT or self._second_input(node):
+            if node.op not in _KEPT or second_input(node):
                 return False
             position = user
         return False
@@ -260,7 +258,7 @@ class Structure:
                 yield from self._terms(source)
             return
         passed = node.op in (*CARRIERS, "shift", "pointwise") and node.inputs
-        if passed and not self._second_input(node):
+        if passed and not second_input(node):
             yield from self._terms(node.inputs[0])
         else:
             yield list(self.ends_at(position))
@@ -332,7 +330,7 @@ class Structure:
                     return
                 position = products[0]
             elif node.op in (*CARRIERS, "pointwise", "shift", "mul") and node.inputs:
-                factor *= _slope(node)
+                factor *= slope(node)
                 position = node.inputs[0]
             else:
                 return
@@ -345,48 +343,13 @@ class Structure:
         ends = []
         for side in (query, key):
             for position in self._back(side, (*CARRIERS, "pointwise", "shift")):
-                factor *= _slope(self.graph.nodes[position])
+                factor *= slope(self.graph.nodes[position])
             ends.append(position)
         return Logits(node, ends[0], ends[1], terms, factor)
 
     def reads_input(self, position: int) -> bool:
         """Whether no weight is before this one."""
         return not self.above[position] & self._weights
-
-    def sines(self, scale: Callable[[Node], float | None]) -> Iterator[tuple[int, float]]:
-        """Weights of which every output z is read as functions, a sine of k z among them, and k.
-
-        `scale` is what a parameter multiplies by, where it is known.
-        """
-        for position, node in enumerate(self.graph.nodes):
-            if node.op == "linear":
-                factors = self._sine_factors(position, 1.0, scale)
-                if factors:
-                    yield position, max(factors, key=abs)
-
-    def _sine_factors(
-        self, position: int, factor: float, scale: Callable[[Node], float | None]
-    ) -> list[float]:
-        """The factors of an activation in sines; none where it is read by anything else."""
-        found = []
-        for user in self.users[position]:
-            node = self.graph.nodes[user]
-            if node.op in (*CARRIERS, "shift"):
-                step: float | None = 1.0
-            elif node.op == "scale":
-                step = scale(node)
-            elif node.op == "pointwise" and not self._second_input(node):
-                step = _factor(node)
-                if step is None:
-                    found.append(factor if node.label in ("sin", "cos") else 0.0)
-                    continue
-            else:
-                return []
-            deeper = [] if step is None else self._sine_factors(user, factor * step, scale)
-            if not deeper:
-                return []
-            found += deeper
-        return found
 
     @cached_property
     def heads(self) -> set[int]:
@@ -398,19 +361,3 @@ class Structure:
             if nodes[position].op == "softmax":
                 outputs.update(self._back(nodes[position].inputs[0], behind))
         return {position for position in outputs if nodes[position].op == "linear"}
-
-
-def _slope(node: Node) -> float:
-    """The factor of a pointwise function that is linear; 1 for any other operation."""
-    return _factor(node) or 1.0
-
-
-def _factor(node: Node) -> float | None:
-    """The factor of a pointwise function of one input that is linear; None for any other."""
-    fn: Callable[..., np.ndarray] | None = node.fn
-    if node.op != "pointwise" or fn is None or len(set(node.inputs)) > 1:
-        return None
-    points = np.array([-1.0, 0.0, 1.0, 3.0])  # odd functions are no lines
-    low, middle, high, beyond = fn(*[points] * len(node.inputs))
-    steps = np.array([middle - low, high - middle, (beyond - high) / 2])
-    return float(steps[0]) if np.allclose(steps, steps[0]) else None

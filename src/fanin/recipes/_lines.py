@@ -1,0 +1,25 @@
+"""Lines: functions element by element that multiply what they get by a number."""
+
+import numpy as np
+
+from fanin.recipes._graph import Node
+
+
+def second_input(node: Node) -> bool:
+    """Whether a function element by element reads more than one activation."""
+    return node.op == "pointwise" and len(set(node.inputs)) > 1
+
+
+def slope(node: Node) -> float:
+    """The factor of a function that is a line; 1 for any other operation."""
+    return factor(node) or 1.0
+
+
+def factor(node: Node) -> float | None:
+    """The factor of a function of one activation that is a line; None for any other."""
+    if node.op != "pointwise" or node.fn is None or second_input(node):
+        return None
+    points = np.array([-1.0, 0.0, 1.0, 3.0])  # odd functions are no lines
+    low, middle, high, beyond = node.fn(*[points] * len(node.inputs))
+    steps = np.array([middle - low, high - middle, (beyond - high) / 2])
+    return float(steps[0]) if np.allclose(steps, steps[0]) else None
