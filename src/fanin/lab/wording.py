@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fanin.lab.statistics import Interval
-
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison, Row
+    from fanin.lab.statistics import Interval
 
 
 def score(comparison: Comparison, value: float) -> str:
