@@ -12,7 +12,15 @@ from fanin.streams import Stream
 
 _FLAT = 0.05  # a power of the size that is less: it has no effect
 _ROUNDS = 8
-_FAILS = (RuntimeError, ValueError, TypeError, IndexError)  # of an operation on float64 values
+_MOST = 20.0  # octaves in a round
+_FAILS = (  # of an operation on float64 values
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -106,9 +114,9 @@ def acts_as(use: Use, shapes: Shapes, values: Values | float) -> Values | None:
     if function is None:
         return None if use.through else np.asarray(values, float)
     own, *others = function.of
-    given = {own: np.broadcast_to(np.asarray(values, float), shapes[own]).copy()}
-    given |= {name: np.ones(shapes[name]) for name in others}
     try:
+        given = {own: np.broadcast_to(np.asarray(values, float), shapes[own]).copy()}
+        given |= {name: np.ones(shapes[name]) for name in others}
         with np.errstate(all="ignore"):
             made = function.whole(given)
     except _FAILS:
@@ -167,9 +175,12 @@ def fitted(measured: Callable[[float], float | None], wanted: float, start: floa
         if math.isclose(value, wanted, rel_tol=1e-9):
             return std
         more = measured(2 * std)
-        if more is None or more <= 0 or abs(power := math.log2(more / value)) < _FLAT:
+        if more is None or more <= 0:
             return None
-        std *= min(max((wanted / value) ** (1 / power), 1e-6), 1e6)
+        power = math.log2(more) - math.log2(value)
+        if abs(power) < _FLAT:
+            return None
+        octaves = (math.log2(wanted) - math.log2(value)) / power
+        std *= 2 ** min(max(octaves, -_MOST), _MOST)
         value = measured(std)
-    close = value is not None and value > 0 and abs(math.log(value / wanted)) < 0.01
-    return std if close else None
+    return std if value is not None and math.isclose(value, wanted, rel_tol=0.01) else None

@@ -17,11 +17,11 @@ from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._graph import Graph, Node, Use, Values
 from fanin.recipes._made import heard, same
-from fanin.recipes._parameters import Share, Weight, fan_in_of
+from fanin.recipes._parameters import APART, Share, Weight, fan_in_of
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._sines import sines
-from fanin.recipes._sizes import HEAD, Sizes
+from fanin.recipes._sizes import HEAD, TABLE, Sizes
 from fanin.recipes._structure import Residual, Structure
 from fanin.recipes._uses import constants
 
@@ -130,7 +130,9 @@ class _Auto:
             if fed is None or fed.second <= 0 or self.params[name].kind == "shift":
                 continue
             width = self.params[name].shape[-1]
-            size, before = math.sqrt(HEAD / (width * fed.second)), self.sizes[name]
+            size, before = _tied(width, fed.second), self.sizes.get(name)
+            if before is None:  # as large as a rule says
+                continue
             for other, value in self.sizes.items():  # and what is added to its rows
                 if value == before and self.params[other].shape[-1] == width:
                     self.sizes[other] = size
@@ -174,9 +176,9 @@ class _Auto:
         """Weights whose outputs z go through sin(k z): SIREN's sizes (Sitzmann et al. 2020)."""
         for position, factor in sines(self.graph, self.structure.users, self._scale_of):
             use = self.graph.nodes[position].param
-            if abs(factor) <= 1 or use is None:
+            if not 1 < abs(factor) < math.inf or use is None:
                 continue
-            self.targets[position] = 1 / factor**2
+            self.targets[position] = 1 / factor / factor
             self.reasons[position] = f"{factor:.4g} z in a sine gets variance 1"
             if self.structure.reads_input(position):  # U(-1/n, 1/n): k says which frequencies
                 self.targets[position] = 1 / (3 * fan_in_of(use, self.shapes[use.name]))
@@ -243,7 +245,7 @@ class _Auto:
             for name, positions in self.uses.items()
         }
         tied = {
-            self.params[name].shape[-1]: math.sqrt(HEAD / self.params[name].shape[-1])
+            self.params[name].shape[-1]: _tied(self.params[name].shape[-1], 1.0)
             for name, found in ops.items()
             if {"lookup", "linear"} <= found and not self.parameters.is_codebook(name)
         }
@@ -260,11 +262,12 @@ class _Auto:
 
     def _variances(self) -> dict[str, float]:
         """Variances of weights that do not come from what feeds them."""
-        fixed = {name: self._rms(name) ** 2 for name in self.fixed if name in self.uses}
+        sizes = {name: self._rms(name) for name in self.fixed if name in self.uses}
+        fixed = {name: size * size for name, size in sizes.items()}
         for name, positions in self.uses.items():
             ops = {self.graph.nodes[position].op for position in positions}
             if {"lookup", "linear"} <= ops and name not in fixed:
-                fixed[name] = self.sizes[name] ** 2
+                fixed[name] = self.sizes.get(name, TABLE) ** 2
             elif self.params[name].kind == "shift" and "linear" in ops:
                 fixed.setdefault(name, 0.0)  # the second half of a low-rank update
         return fixed
@@ -274,7 +277,7 @@ class _Auto:
         if name in self.stay:
             return abs(self.params[name].made or 0.0)
         if name not in self.given and kept is not None:
-            return kept
+            return kept if math.isfinite(kept) else 1.0  # values that are not finite say nothing
         shape = self.params[name].shape
         try:
             return self.given[name].std(shape, self._axes(name))
@@ -341,14 +344,25 @@ class _Auto:
             why += ", an average: output RMS 1/sqrt(T) to 1 of the plan's"
         if weight.uses > 1:
             why += f"; used {weight.uses} times"
+        if weight.bounded:
+            asks = "asks for a variance" if weight.bounded == 1 else "ask for variances"
+            counts = "counts" if weight.bounded == 1 else "count"
+            why += f"; {weight.bounded} {asks} more than {APART:g} times from the first's"
+            why += f", and {counts} as {APART:g} times"
         if reason:
             why += f"; {reason}"
         drawn: Initializer = variance_scaling(scale, "fan_in", "normal")
         if use.fans is not None:  # the axes cannot say them
-            drawn = normal(std=math.sqrt(scale / use.fans[0]))
+            fan_in = fan_in_of(use, self.params[use.name].shape)
+            drawn = normal(std=math.sqrt(scale / fan_in))
         role = _role(use.axes, self.params[use.name].shape)
         output = None if weight.free else weight.target  # the model's own, with gains behind it
         return Choice(drawn, role, why, use.axes, output, averaged=weight.averaged)
+
+
+def _tied(width: int, second: float) -> float:
+    """The RMS of a table that is also a head, with outputs of second moment HEAD."""
+    return math.sqrt(HEAD / (max(width, 1) * second))
 
 
 def _before(graph: Graph, node: Node) -> str:

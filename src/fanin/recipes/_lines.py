@@ -20,6 +20,8 @@ def factor(node: Node) -> float | None:
     if node.op != "pointwise" or node.fn is None or second_input(node):
         return None
     points = np.array([-1.0, 0.0, 1.0, 3.0])  # odd functions are no lines
-    low, middle, high, beyond = node.fn(*[points] * len(node.inputs))
-    steps = np.array([middle - low, high - middle, (beyond - high) / 2])
-    return float(steps[0]) if np.allclose(steps, steps[0]) else None
+    with np.errstate(all="ignore"):
+        values = np.broadcast_to(node.fn(*[points] * len(node.inputs)), points.shape)
+        steps = np.diff(values) / np.diff(points)
+        straight = np.isfinite(steps).all() and np.allclose(steps, steps[0])
+    return float(steps[0]) if straight else None

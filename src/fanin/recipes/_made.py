@@ -170,7 +170,7 @@ class _Run:
             gates = any(self.graph.nodes[one].op == "mul" for _, one in self._readers(user))
             with np.errstate(all="ignore"):
                 origin, plain, moved = (
-                    MASS @ np.asarray(node.fn(*[z] * len(node.inputs)), float) ** 2
+                    MASS @ np.broadcast_to(node.fn(*[z] * len(node.inputs)), Z.shape) ** 2
                     for z in (0 * Z, Z, Z + bias)
                 )
             if not gates and origin == 0 and moved < _ON * plain:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Inputs = Sequence[Signal | None]
 
+APART = 10.0  # times what the first use of a weight asks for: what is farther counts as this
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -28,6 +30,7 @@ class Weight:
     fed: float  # the second moment of what feeds it
     averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
     uses: int = 1
+    bounded: int = 0  # of them, those that count as APART times the first
     free: bool = False  # whatever its size, its output is the same
 
 
@@ -45,10 +48,9 @@ class Share:
 
 def fan_in_of(use: Use, shape: tuple[int, ...]) -> float:
     """How many products an output of this use of a weight sums."""
-    if use.fans is not None:
-        return use.fans[0]
     whole = replace(use.axes, blocks=())  # packed blocks share their inputs
-    return max(fans(shape, whole).fan_in, 1e-9)
+    terms = fans(shape, whole).fan_in if use.fans is None else use.fans[0]
+    return max(terms, 1e-9)
 
 
 def table(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -61,7 +63,7 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
     assert use is not None
     fed = inputs[0] or gaussian(1.0, position)
     if fed.averaging:  # attention maps mixed over heads stay averages, of size one
-        run.weights.setdefault(use.name, Weight(position, 1.0, None, 1.0, False))
+        run.needs(use.name, Weight(position, 1.0, None, 1.0, False))
         return fed
     if position in run.aside:
         return gaussian(fed.second, position)
@@ -76,9 +78,9 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
         target = fan_in * run.variances[use.name] * fed.second
     elif fed.second > 0:
         run.asked.setdefault(use.name, []).append(target / fed.second)
-        run.weights.setdefault(use.name, Weight(position, 0.0, target, fed.second, fed.averaged))
+        run.needs(use.name, Weight(position, 0.0, target, fed.second, fed.averaged))
     else:
-        run.weights.setdefault(use.name, Weight(position, target, target, 0.0, fed.averaged))
+        run.needs(use.name, Weight(position, target, target, 0.0, fed.averaged))
         target = 0.0
     return gaussian(target, position, fed.share, averaged=fed.averaged)
 
@@ -103,11 +105,12 @@ def _function_of_weight(run: "Propagation", position: int, use: Use, fed: Signal
     if made is None:
         return None
     out = made.second(source)
-    if given is None and size is not None:
-        run.asked.setdefault(use.name, []).append(std**2 * terms)
-    weight = Weight(position, 1.0, out, fed.second, fed.averaged, free=size is None)
     if given is None:
-        run.weights.setdefault(use.name, weight)
+        scale = std**2 * terms
+        if size is not None and fed.second > 0:
+            run.asked.setdefault(use.name, []).append(scale)
+        free = size is None
+        run.needs(use.name, Weight(position, scale, out, fed.second, fed.averaged, free=free))
     if fed.second <= 0:
         return gaussian(0.0, position)
     mean = fed.mean * made.total
@@ -120,7 +123,7 @@ def _spectral(run: "Propagation", position: int, use: Use, fed: Signal) -> Signa
     outputs = math.prod(run.shapes[use.name]) / fan_in
     second = fed.second * fan_in / (math.sqrt(fan_in) + math.sqrt(outputs)) ** 2
     weight = Weight(position, 1.0, second, fed.second, False, free=True)
-    run.weights.setdefault(use.name, weight)
+    run.needs(use.name, weight)
     return gaussian(second, position, fed.share)
 
 

@@ -1,6 +1,7 @@
 """Propagate: second moments through a graph, and the variance that every weight needs."""
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from fanin.recipes._acting import acts_as, size_of
 from fanin.recipes._graph import Graph, Node, Use, Values
-from fanin.recipes._parameters import Share, Weight, linear, scale, shift, table
+from fanin.recipes._parameters import APART, Share, Weight, linear, scale, shift, table
 from fanin.recipes._signal import (
     Signal,
     added,
@@ -63,26 +64,39 @@ class Propagation:
         for position, node in enumerate(self.graph.nodes):
             inputs = [self.signals[source] for source in node.inputs]
             step = _STEPS.get(node.op, _passed)
-            signal = _credible(step(self, position, node, inputs), position)
-            self.signals.append(_checked(signal, position, node))
+            with np.errstate(all="ignore"):
+                signal = _checked(step(self, position, node, inputs), position, node)
+                self.signals.append(_credible(signal, position))
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
             # What is far from the first use, which stands nearest to the inputs, is not known.
-            near = [min(max(one, scales[0] / _FAR), scales[0] * _FAR) for one in scales]
-            together = math.exp(sum(map(math.log, near)) / len(near))
-            uses = len(scales)
-            self.weights[name] = replace(self.weights[name], scale=together, uses=uses)
+            near = [min(max(one, scales[0] / APART), scales[0] * APART) for one in scales]
+            self.weights[name] = replace(
+                self.weights[name],
+                scale=math.exp(sum(map(math.log, near)) / len(near)),
+                uses=len(scales),
+                bounded=sum(map(operator.ne, near, scales)),
+            )
         return self
 
     def target(self, position: int) -> float:
-        """The second moment that the output of a node is to have."""
+        """The second moment that the output of a node is to have: above 0, and finite."""
         share = self.shares.get(position)
         if share is None:
-            return self.targets.get(position, 1.0)
-        # A shortcut's weight may come later; its output has second moment one.
+            wanted = self.targets.get(position, 1.0)
+            return wanted if _LEAST < wanted < 1 / _LEAST else 1.0
+        # A shortcut's weight may come later; its output has second moment one. So has a stream
+        # that carries nothing yet, as one that starts at zeros, once its branches are added.
         known = share.stream < len(self.signals)
         stream = self.signals[share.stream] if known else None
-        return share.part * (1.0 if stream is None else stream.second) / share.factor**2
+        second = stream.second if stream is not None and stream.second > 0 else 1.0
+        wanted = share.part * second / share.factor / share.factor
+        return wanted if _LEAST < wanted < 1 / _LEAST else share.part
+
+    def needs(self, name: str, weight: Weight) -> None:
+        """Say what a weight needs: its first use does, of those that read anything but zeros."""
+        if name not in self.weights or (self.weights[name].fed == 0 and weight.fed > 0):
+            self.weights[name] = weight
 
     def acting(self, use: Use) -> Values | None:
         """The values with which a parameter acts element by element; None if unknown."""
@@ -97,10 +111,9 @@ class Propagation:
         if use.through and use.name not in self.sizes:
             return None
         size = size_of(use, self.shapes, self.sizes.get(use.name, 1.0))
-        return None if size is None else gaussian(size**2, position)
+        return None if size is None else gaussian(size * size, position)
 
 
-_FAR = 10.0  # times the variance that the first use of a weight asks for
 _NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
 _FAR = 100.0  # times too large is wrong, for a second moment
 _UNMOVED = ("view", "pointwise", "normalize", "scale", "shift", "dropout")
@@ -131,8 +144,10 @@ def _passed(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
 
 def _credible(signal: Signal | None, position: int) -> Signal | None:
     """What grows without bound says nothing of a model that works: it counts as one."""
-    if signal is None or _LEAST < signal.second < 1 / _LEAST or signal.second == 0:
+    if signal is None or _LEAST < signal.second < 1 / _LEAST:
         return signal
+    if signal.second == 0:  # or so small that its square is
+        return scaled(signal, 0.0)
     return gaussian(1.0, position)
 
 
@@ -336,10 +351,10 @@ def _recurrent(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
     for use in node.uses:
         if use.layer == 0:
             scale, second = 1 / (fed.second or 1.0), fed.second
-            run.weights.setdefault(use.name, Weight(position, scale, 1.0, second, fed.averaged))
+            run.needs(use.name, Weight(position, scale, 1.0, second, fed.averaged))
         elif use.layer is not None:
             second = state.second
-            run.weights.setdefault(use.name, Weight(position, 1.0, second, second, False))
+            run.needs(use.name, Weight(position, 1.0, second, second, False))
     return state
 
 

@@ -128,5 +128,6 @@ def _is_flat(node: Node) -> bool:
     if node.fn is None or len(set(node.inputs)) > 1:
         return False
     with np.errstate(all="ignore"):
-        low, _, high = node.fn(*[np.array([-_NEAR, 0.0, _NEAR])] * len(node.inputs))
+        near = np.array([-_NEAR, 0.0, _NEAR])
+        low, _, high = np.broadcast_to(node.fn(*[near] * len(node.inputs)), near.shape)
     return bool(low == 0 or high == 0)

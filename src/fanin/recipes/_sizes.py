@@ -62,8 +62,8 @@ class Sizes:
 
     def is_filter(self, name: str) -> bool:
         """Whether a factor of more than one axis was not made constant: drawn, as weights are."""
-        (source,) = self.graph.nodes[self.uses[name][0]].inputs or (0,)
-        normed = self.graph.nodes[source].op == "normalize"
+        sources = self.graph.nodes[self.uses[name][0]].inputs
+        normed = any(self.graph.nodes[source].op == "normalize" for source in sources)
         return self.params[name].made is None and self.is_table(name) and not normed
 
     def is_codebook(self, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Bare parameters: roles of what modules of unknown classes hold, by shape and neighbours."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -46,7 +47,7 @@ def _axes(shape: tuple[int, ...]) -> int:
 
 
 def constant_value(tensor: torch.Tensor) -> float | None:
-    """The value of all elements; None where they differ, or where there is no memory."""
+    """The value of all elements; None where they differ, are not finite, or have no memory."""
     plain = tensor.detach()
     if type(plain) is not torch.Tensor or plain.layout is not torch.strided:  # sharded, fake
         return None
@@ -54,6 +55,8 @@ def constant_value(tensor: torch.Tensor) -> float | None:
         return None
     first = plain[(0,) * plain.ndim]
     # Most weights differ in their first two elements: then nothing else is read.
+    if not math.isfinite(float(first)):
+        return None
     if plain.numel() > 1 and bool((plain[(0,) * (plain.ndim - 1)][:2] != first).any()):
         return None
     return _shortest(first) if bool((plain == first).all()) else None
