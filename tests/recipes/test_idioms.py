@@ -145,6 +145,61 @@ def test_functions_element_by_element(name: str) -> None:
     assert planned == pytest.approx(measured, rel=0.1)
 
 
+GRID = torch.linspace(-2, 2, 8)
+CHANNELS = torch.linspace(-1, 1, WIDTH)
+
+
+def splines(h: Tensor) -> Tensor:
+    """Cubic, on evenly spaced knots."""
+    x, knots = h[..., None], torch.arange(-3, 9) * 0.4 - 1
+    made = ((x >= knots[:-1]) & (x < knots[1:])).to(x.dtype)
+    for order in range(1, 4):
+        rise = (x - knots[: -order - 1]) / (knots[order:-1] - knots[: -order - 1])
+        fall = (knots[order + 1 :] - x) / (knots[order + 1 :] - knots[1:-order])
+        made = rise * made[..., :-1] + fall * made[..., 1:]
+    return made.flatten(1)
+
+
+GRIDS: dict[str, Idiom] = {
+    "splines": splines,
+    "splines of tanh": lambda h: splines(torch.tanh(h)),
+    "squared ramps": lambda h: (
+        (F.relu(h[..., None] - GRID) * F.relu(GRID + 1 - h[..., None])).pow(2).flatten(1)
+    ),
+    "bins": lambda h: ((h[..., None] >= GRID[:-1]) & (h[..., None] < GRID[1:])).float().flatten(1),
+    "where": lambda h: torch.where(h[..., None] > GRID, h[..., None] - GRID, 0.0).flatten(1),
+    "times radial functions": lambda h: (
+        h[..., None] * torch.exp(-((h[..., None] - GRID) ** 2))
+    ).flatten(1),
+    "powers": lambda h: (torch.tanh(h)[..., None] ** torch.arange(4)).flatten(1),
+    "thresholds by channel": lambda h: h * (h > 3 * CHANNELS),
+    "wavelets": lambda h: (1 - (h - CHANNELS) ** 2) * torch.exp(-((h - CHANNELS) ** 2) / 2),
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_functions_of_constants_that_vary(name: str) -> None:
+    planned, measured = planned_and_measured(GRIDS[name])
+    assert planned == pytest.approx(measured, rel=0.1)
+
+
+def test_a_grid_may_be_a_frozen_parameter() -> None:
+    class Bins(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.knots = nn.Parameter(GRID.expand(WIDTH, 8).clone(), requires_grad=False)
+            self.last = nn.Linear(7 * WIDTH, 8, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            left, right = self.knots[:, :-1], self.knots[:, 1:]
+            here = (x[..., None] >= left) * (x[..., None] < right)
+            return self.last(((x[..., None] - left) / (right - left) * here).flatten(1))
+
+    model, rows = Bins(), torch.randn(256, WIDTH)
+    fanin.initialize(model, 0, rows)
+    assert 0.8 < float(model(rows).detach().square().mean()) < 1.25
+
+
 def centre(x: Tensor) -> Tensor:
     return x - x.mean(-1, keepdim=True)
 

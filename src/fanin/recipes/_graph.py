@@ -103,6 +103,9 @@ class Node:
     mean: float = 0.0  # of a buffer
     # Of what feeds a weight, in a run that guessed values: their mean square.
     typical: Callable[[], float] | None = field(default=None, compare=False)
+    # Of a pointwise function with constants that vary along an axis, in place of `fn`: equally
+    # likely values of the result for such ones of the input.
+    sampled: Callable[[Values], Values] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         names = [f"{one.name} [{one.axes}]" for one in (self.param, *self.uses) if one]

@@ -25,6 +25,7 @@ from fanin.recipes._signal import (
     pointwise,
     pooled,
     root_of,
+    sampled,
     scaled,
     spread,
     summed,
@@ -210,6 +211,8 @@ def _softmax(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sig
 
 def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     known = [signal for signal in inputs if signal is not None]
+    if known and node.sampled is not None:
+        return sampled(node.sampled, known[0], position)
     if len(known) < len(inputs) or node.fn is None:
         return known[0] if known else None
     if any(signal.averaging for signal in known):

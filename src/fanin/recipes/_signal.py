@@ -23,6 +23,7 @@ _MASS: Values = np.tile(_NODE_WEIGHTS * 0.125, len(_EDGES) - 1) * np.exp(-Z * Z 
 MASS: Values = _MASS / _MASS.sum()
 _PROBABILITY: Values = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in Z])
 
+_SAMPLE = 1 << 12
 _NEARLY_ALL = 0.99  # of the mass: a function that is known there is known
 
 
@@ -108,6 +109,16 @@ def pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) ->
     if not np.isfinite(made.values).all():
         return gaussian(max(signal.second for signal in inputs), node)
     return made
+
+
+def sampled(fn: Callable[[Values], Values], signal: Signal, node: int) -> Signal:
+    """A function that gives equally likely values for such ones of an activation."""
+    z = np.interp((np.arange(_SAMPLE) + 0.5) / _SAMPLE, _PROBABILITY, Z)
+    values = fn(np.interp(z, Z, signal.values))
+    if not np.isfinite(values).all():
+        return gaussian(signal.second, node)
+    mass = np.full(len(values), 1 / len(values))
+    return _mixture(values, mass, node, signal.correlation)
 
 
 def _within_domain(values: Values) -> Values:

@@ -7,6 +7,7 @@ import torch
 from fanin.frameworks.torch import _elementwise, _masks, _moves, _products, _reductions
 from fanin.frameworks.torch._call import Call, flat_tensors
 from fanin.frameworks.torch._following import followed
+from fanin.frameworks.torch._joint import jointly
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Noise
 from fanin.frameworks.torch._weights import Weight
 
@@ -50,11 +51,13 @@ def translate(call: Call) -> list[Entry]:
     before = call.recorder.made.get(key) if key is not None else None
     if before is not None and _shows(call):
         return before
+    first = len(call.recorder.nodes)
     found = _first(call, outs[0], entries)
     made = found if isinstance(found, list) else [found]
     made += [_side(call, out, made[0]) for out in outs[len(made) :]]
     _note_masks(call, made)
     _note_integers(call, entries, made)
+    jointly(call, made, first)
     made = [followed(call, one, index) for index, one in enumerate(made)]
     call.recorder.note_twins(key, made)
     return made

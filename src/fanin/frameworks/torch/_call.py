@@ -140,7 +140,7 @@ class Call:
             for name, value in self.kwargs.items()
             if name not in ("dtype", "layout", "device", "pin_memory", "memory_format")
         }
-        return _Function(_out_of_place(self.func), args, kwargs)
+        return _Function(out_of_place(self.func), args, kwargs)
 
     # A method: a function that calls itself would be a cycle, and hold tensors until it is found.
     def _bound(self, value: Any, places: dict[int, int]) -> Any:
@@ -200,7 +200,7 @@ class _Function:
         return result
 
 
-def _out_of_place(func: Any) -> Any:
+def out_of_place(func: Any) -> Any:
     """The same function without writing: a result may be larger than a constant that it starts."""
     if not func._schema.is_mutable:
         return func

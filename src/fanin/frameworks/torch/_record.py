@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fanin.frameworks.torch import _formula
 from fanin.frameworks.torch._views import Dims, stored
 from fanin.frameworks.torch._weights import Part, Weight, plain_use, use
 from fanin.recipes._graph import UNITS, Node, Op, Use, Values
@@ -83,12 +84,26 @@ class Formula:
     fn: Callable[..., Values]
 
 
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """What made a tensor of the node `leaf` and of known constants, element by element."""
+
+    leaf: int
+    formula: _formula.Formula
+    shape: tuple[int, ...]  # of the leaf
+    varies: bool = False  # whether a constant in it differs from element to element
+    curved: bool = False  # whether it is more than a line in the leaf
+    mask: bool = False  # whether it is a tensor of truth values
+    length: int = 0  # operations, one behind the other
+
+
 class Recorder:
     """Collects nodes; knows every tensor of the run by its identity."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.path: list[str] = [""]
+        self.frozen: dict[str, Tensor] = {}  # values of small frozen parameters
         self.touched: set[str] = set()
         self.shapes: dict[str, tuple[int, ...]] = {}  # of parameters, as stored
         self.statistics: dict[int, Statistic] = {}
@@ -98,6 +113,7 @@ class Recorder:
         self.integers: set[int] = set()  # nodes made of integers and masks alone
         self.masks: dict[int, Formula] = {}  # nodes made of comparisons of activations alone
         self.removing: set[int] = set()  # masks that hold numbers far below zero
+        self.joints: dict[int, Joint] = {}  # nodes made of one activation and of known constants
         self.factors: dict[int, tuple[Activation, Weight]] = {}  # node of x * w -> x and w
         self.parametric: set[int] = set()  # nodes that depend on no input
         self.made: dict[Hashable, list[Entry]] = {}  # what an operation made of its arguments

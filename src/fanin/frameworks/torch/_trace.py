@@ -162,6 +162,9 @@ def _run(
             recorder.set(parameters[id(tensor)], whole(name, tensor.shape))
             mode.guesses.hold(parameters[id(tensor)], tensor)
             recorder.shapes[name] = tuple(tensor.shape)
+            known = None if tensor.requires_grad else known_value(tensor)
+            if known is not None:
+                recorder.frozen[name] = known
         for name, buffer in buffers.items():
             recorder.set(held[id(buffer)], Constant(known_value(buffer), name=name))
         args, kwargs = _arguments(inputs, mode)
