@@ -205,7 +205,7 @@ def test_printed_in_100_columns(network: Build, batch: Batch) -> None:
     assert max(map(len, text.splitlines())) <= 100
     assert checkup.verdict in text
     for one in checkup.findings:
-        assert f"{one.id} {one.severity}: {one.layer} ({RULES[one.id].name})" in text
+        assert f"{one.id} {one.severity}: {one.place} ({RULES[one.id].name})" in text
     assert "fix: he_normal()" in text
     forward = next(line for line in text.splitlines() if line.startswith("forward"))
     bars = forward.split()[2]
