@@ -18,6 +18,7 @@ from fanin.checks._layers import layers
 from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement, measured
 from fanin.checks._objective import squashed, target_scale
+from fanin.checks._recurrent import exploding_time, recurrent_weights, saturated_states
 from fanin.checks._rules import chosen
 from fanin.checks._symmetry import symmetry
 from fanin.checks._untrained import judges_training, untrained
@@ -34,8 +35,11 @@ _FAMILIES: tuple[Callable[[Measurement], Iterator[Finding]], ...] = (
     target_scale,
     forward_scale,
     backward_scale,
+    exploding_time,
     gain_mismatch,
+    recurrent_weights,
     saturation,
+    saturated_states,
     sharp_attention,
     deep_sigmoid,
     dead_units,
@@ -184,7 +188,8 @@ def _add_notes(made: Measurement, conditions: Conditions) -> None:
     if recurrent:
         made.note(
             f"{', '.join(dict.fromkeys(recurrent))}: a recurrent module is one layer here; of its "
-            "inside, equal and repeated weights alone were judged (F08, F09)."
+            "inside, what saturates, the gradient's growth through time, and weights far too small "
+            "or large, equal or repeated were judged (F03, F05, F08, F09, F12)."
         )
     if conditions.draws > 1:
         made.note(

@@ -44,6 +44,7 @@ class Measurement:
     outside: Sequence[Any]  # what requires gradients and is no parameter: the adapter's records
     spreads: Mapping[int, float]  # of logits, by the softmax or attention that they go into
     asked: Mapping[str, int]  # by the loss: its operation, and the node that it read
+    gates: Mapping[int, Sequence[Any]]  # layers inside of recurrent modules: the adapter's records
     train: bool
     batch: int
     draws: int
@@ -304,6 +305,7 @@ def measured(seen: Sequence[Any], **facts: Any) -> Measurement:
         outside=first.outside,
         spreads=_means([one.spreads for one in seen]),
         asked=first.asked,
+        gates=first.gates,
         draws=len(seen),
         **facts,
     )

@@ -89,19 +89,20 @@ _RULES = (
         "the gradient vanishes or explodes on its way back through a chain or residual stream",
         "The norm per sample of the loss's gradient with respect to the layers' outputs, at the "
         "first layer over the last one of a chain, and along each residual stream; for an error "
-        "also through normalizations, over all layers that no stream leads past. Never that of "
-        "parameters: with Xavier's scale their gradients are alike over layers while the "
+        "also through normalizations, over all layers that no stream leads past. Of an LSTM, a GRU "
+        "or an RNN the gradient of its last state, at the first step over the last one. Never that "
+        "of parameters: with Xavier's scale their gradients are alike over layers while the "
         "back-propagated one falls tenfold.",
         f"the ratio is beyond {L.backward_warning:g} (e**3), either way",
         f"the ratio is beyond {L.backward_error:g}, or {L.normalized_error:g} through "
-        "normalizations, or the gradient is exactly 0 upstream",
+        "normalizations or time, or the gradient is exactly 0 upstream",
         "Networks train to a depth of about 6 correlation lengths, where squared norms have "
         "changed by e**6. Where the ratio lies inside the finite-width band around theory (F04), "
         "theory is judged instead.",
         "Gradients that are 0 behind a weight that starts at zero and gets a gradient itself: a "
         "readout, the last layer of a branch, LoRA's B. Tokens that are not chosen. What one "
-        "average or maximum over positions changes. Within a residual branch it is a warning at "
-        "most.",
+        "average or maximum over positions changes. Gradients that fall through time. Within a "
+        "residual branch it is a warning at most.",
         "The backward gain of the activation with fan_out: he_normal(mode='fan_out') for ReLU; "
         "normalization or residual connections for networks that are too deep for either.",
         "Glorot & Bengio 2010, equation 14; Schoenholz et al. 2017, section 5.",
@@ -127,8 +128,9 @@ _RULES = (
         "an activation works where it is flat",
         "The share of values of a bounded activation (tanh, sigmoid, softsign, hardtanh) where "
         f"its slope is below {_percent(L.flat)} of the largest: abs(tanh) > 0.975, a sigmoid "
-        "outside 0.0127 to 0.987. Sigmoids that only gate another signal are left out. Of "
-        "attention the standard deviation of the logits over the keys, less what is added to them.",
+        "outside 0.0127 to 0.987. Sigmoids that only gate another signal are left out. Inside of "
+        "an LSTM, a GRU or an RNN the tanh of what its state takes up. Of attention the standard "
+        "deviation of the logits over the keys, less what is added to them.",
         f"more than {_percent(L.saturated_warning)} are there, or logits have a deviation above "
         f"{L.logits_warning:g}",
         f"more than {_percent(L.saturated_error)} are there",
@@ -242,15 +244,20 @@ _RULES = (
         "a weight's variance does not fit the activation before it",
         "n E[W**2] E[x**2] over the variance of the layer before, n the fan-in and x what feeds "
         "the weight, as a factor on the standard deviation; and the same for gradients, with f' in "
-        "place of x. The one that is nearer to 1 counts, for no weight can keep both for tanh.",
-        f"the factor is beyond {L.gain_warning:g}, either way",
+        "place of x. The one that is nearer to 1 counts, for no weight can keep both for tanh. Of "
+        "the recurrent weight of an LSTM, a GRU or an RNN its RMS sqrt(features of the state), "
+        "which is about its spectral radius.",
+        f"the factor is beyond {L.gain_warning:g}, either way; a recurrent weight's is above "
+        f"{L.gain_warning:g}; a weight inside is below a tenth of torch's default, which is a "
+        "note of the recurrent one of an LSTM or a GRU",
         f"the factor is beyond {L.gain_error:g} in as many layers as take the signal beyond "
         f"{L.forward_error:g}",
         f"A factor g a layer is g**depth at the end. Beyond {L.gain_note:g} it is a note, with the "
         "depth at which F02 would trip.",
         "The first weight of a chain, readouts, gates and residual branches, where sizes do not "
         "add up; weights that have the size which the remedy would give them.",
-        "The gain of the activation: he_normal() after ReLU, glorot_normal().",
+        "The gain of the activation: he_normal() after ReLU, glorot_normal(); orthogonal() for "
+        "recurrent weights.",
         "He et al. 2015, equations 9 and 13.",
     ),
     Rule(

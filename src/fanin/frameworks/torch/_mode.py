@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._decomp import decomposition_table
 from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
@@ -96,6 +96,11 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if guessed:
             self.guesses.note(func, sources, out, behind)
         return out
+
+    def look_inside(
+        self, node: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Look at what a recurrent module, one node here, does inside: where values are real."""
 
     def _follows(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether an argument is more than a constant."""

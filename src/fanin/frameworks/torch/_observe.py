@@ -15,6 +15,7 @@ from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._asked import asking
 from fanin.frameworks.torch._aten import is_known
 from fanin.frameworks.torch._call import flat_tensors
+from fanin.frameworks.torch._gates import Gates, gates
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
 from fanin.frameworks.torch._look import (
     Look,
@@ -83,6 +84,7 @@ class Observation:
     outside: tuple[Outside, ...] = ()  # what requires gradients and is no parameter
     spreads: Mapping[int, float] = field(default_factory=dict)  # of logits, by their softmax
     asked: Mapping[str, int] = field(default_factory=dict)  # by the loss: operation, its node
+    gates: Mapping[int, tuple[Gates, ...]] = field(default_factory=dict)  # of recurrent modules
 
 
 def observe(
@@ -155,6 +157,7 @@ def observe(
         outsiders(model, mode.outside),
         mode.spreads,
         asked,
+        mode.gates,
     )
 
 
@@ -202,6 +205,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         self.silent: dict[int, float] = {}
         self.flat: dict[int, float] = {}
         self.spreads: dict[int, float] = {}
+        self.gates: dict[int, tuple[Gates, ...]] = {}
         self.outside: list[tuple[str, Tensor]] = []  # unknown tensors that require gradients
         self.returned: tuple[int, ...] = ()
         self.derived: set[int] = set()
@@ -284,6 +288,13 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
             self.spreads[entry.node] = spread_before(made, args[1])
         elif node.op == "attention":
             self.spreads[entry.node] = spread_of_products(args[0], args[1], node.amount)
+
+    def look_inside(
+        self, node: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if self._detail is not None:
+            with _disable_current_modes(), torch.no_grad():
+                self.gates[node] = gates(module, args, kwargs, self._detail.flat)
 
     def _look(self, tensor: Tensor) -> None:
         entry = self.recorder.entry(tensor)

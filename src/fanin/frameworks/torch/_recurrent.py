@@ -17,8 +17,8 @@ _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 _READS_INPUT = re.compile(r"weight_ih(_l(?P<layer>\d+)(_reverse)?)?")  # torch's names, cells' too
 
 
-def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output: Any) -> None:
-    """One node; everything that the module returned is its result."""
+def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output: Any) -> int | None:
+    """One node, whose place it returns; everything that the module returned is its result."""
     parts = [
         part
         for tensor in module.parameters()
@@ -48,6 +48,7 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
         else:
             shape = tensor.shape
             recorder.set(tensor, recorder.emit("view", [made], shape, label="state"))
+    return None if made is None else made.node
 
 
 def gates_of(module: nn.Module) -> int:

@@ -42,7 +42,9 @@ def running_paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[
                 break
             recorder.path.pop()
         if isinstance(module, RECURRENT) and not mode.paused:
-            record_recurrent(recorder, module, [args, kwargs], output)
+            made = record_recurrent(recorder, module, [args, kwargs], output)
+            if made is not None:
+                mode.look_inside(made, module, args, kwargs)
         recorder.path.pop()
         return output
 

@@ -1,0 +1,253 @@
+"""Recurrent: F05 of states that saturate, F03 through time, F12 of weights inside of a module."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fanin.checks._cause import raw_inputs
+from fanin.checks._finding import Finding, Severity
+from fanin.checks._measurement import Measurement
+from fanin.checks._remedy import DATA
+from fanin.checks._verdict import level, number
+
+_SMALL = 0.1  # of torch's own default, or of lecun_normal(), whichever is smaller
+_GATED = ("lstm", "gru")
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One layer of a recurrent module in one direction: means over the calls of the module."""
+
+    kind: str  # "lstm", "gru", "rnn"
+    module: str
+    node: int  # of the first call
+    one: Any  # the adapter's record of it: names and weights
+    from_inputs: float
+    from_state: float
+    from_bias: float
+    flat: float
+    growth: float | None
+
+    def named(self, name: str) -> str:
+        return f"{self.module}.{name}" if self.module else name
+
+    @property
+    def inputs(self) -> str:
+        return self.named(self.one.inputs)
+
+    @property
+    def state(self) -> str:
+        return self.named(self.one.state)
+
+    @property
+    def biases(self) -> tuple[str, str]:
+        into, back = (one.replace("weight", "bias", 1) for one in (self.one.inputs, self.one.state))
+        return self.named(into), self.named(back)
+
+    @property
+    def read_scale(self) -> float:
+        """What reads the inputs: RMS sqrt(features), 1 where it keeps them."""
+        return float(self.one.inputs_rms * math.sqrt(self.one.read))
+
+    @property
+    def state_scale(self) -> float:
+        """The same of the state; about the spectral radius of each gate's matrix."""
+        return float(self.one.state_rms * math.sqrt(self.one.kept))
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What adds to the arguments of tanh, by the parameter that makes it."""
+        made = self.from_inputs, self.from_state, self.from_bias
+        return dict(zip((self.inputs, self.state, self.biases[0]), made, strict=True))
+
+
+def saturated_states(m: Measurement) -> Iterator[Finding]:
+    """F05: one finding for each module, at the layer that saturates most."""
+    limits = m.limits
+    for levels in _modules(m):
+        found = [one for one in levels if one.flat > limits.saturated_warning]
+        if not found:
+            continue
+        worst = max(found, key=lambda one: one.flat)
+        parts = worst.parts
+        place = max(parts, key=lambda name: parts[name])
+        error = worst.flat > limits.saturated_error
+        sizes = ", ".join(f"{number(size)} by {name}" for name, size in parts.items() if size)
+        more = f", and more than a fifth in {len(found) - 1} more layers" if found[1:] else ""
+        yield Finding(
+            "F05",
+            "error" if error else "warning",
+            place,
+            f"{worst.flat:.0%} of what the state takes up is where tanh is flat{more}",
+            "at most 15%",
+            f"{limits.saturated_error if error else limits.saturated_warning:.0%}",
+            f"Saturated units pass no gradient. What tanh is given has RMS {sizes}.",
+            _smaller(m, worst, others=bool(found[1:])),
+            worst.flat,
+        )
+
+
+def _smaller(m: Measurement, one: _Level, others: bool) -> str:
+    """What to write where the state of a layer saturates."""
+    steps = []
+    if one.read_scale > m.limits.gain_warning:
+        steps.append(f"glorot_uniform() for {one.inputs}")
+    if one.state_scale > m.limits.gain_warning:
+        steps.append(f"orthogonal() for {one.state}")
+    if one.from_bias > 1:
+        into, back = one.biases
+        open_gate = f"forget_gate() for {into} and zeros() for {back}"
+        steps.append(open_gate if one.kind == "lstm" else f"zeros() for {into} and {back}")
+    given = m.nodes[one.node].inputs[:1]
+    if any(raw_inputs(m, at) is not None for at in given):
+        return DATA + (f" And {', '.join(steps)}." if steps else "")
+    if not steps:
+        return f"a normalization of what {one.module or 'the model'} reads: it is too large."
+    so = ", and so in the other layers" if others else ""
+    return f"{', '.join(steps)}{so}; or fanin.initialize(model, inputs=x)."
+
+
+def exploding_time(m: Measurement) -> Iterator[Finding]:
+    """F03 through time: the gradient grows on its way back from step to step."""
+    limits = m.limits
+    for levels in _modules(m):
+        worst = max(levels, key=lambda one: one.growth or 0.0)
+        growth = worst.growth or 0.0
+        # A bounded state holds the signal and lets the gradient go, as normalizations do.
+        severity = level(growth, limits.backward_warning, limits.normalized_error)
+        if severity is None:
+            continue
+        limit = limits.normalized_error if severity == "error" else limits.backward_warning
+        large = worst.state_scale > limits.gain_warning
+        yield Finding(
+            "F03",
+            severity,
+            worst.state,
+            f"the gradient at the first step is {number(growth)} times that at the last one",
+            "no growth",
+            f"{limit:g}",
+            f"It grows from step to step on its way back through time: {_radius(worst)}.",
+            f"orthogonal() for {worst.state}; or fanin.initialize(model, inputs=x)."
+            if large
+            else "Shorter sequences, or gradients clipped.",
+            growth,
+        )
+
+
+def recurrent_weights(m: Measurement) -> Iterator[Finding]:
+    """F12: weights of a size that cannot be meant, where neither F03 nor F05 speaks of them."""
+    heard = {one.layer for found in (saturated_states, exploding_time) for one in found(m)}
+    for levels in _modules(m):
+        names = {name for one in levels for name in one.parts}
+        if names & heard:
+            continue
+        found = [finding for one in levels for finding in _off(m, one)]
+        if not found:
+            continue
+        worst = max(found, key=lambda one: (one.severity == "warning", _far(one.value or 0.0)))
+        more = f", and off in {len(found) - 1} more weights inside" if found[1:] else ""
+        fixes = ", ".join(one.fix for one in found[:4])
+        yield replace(
+            worst,
+            measured=worst.measured + more,
+            fix=f"{fixes}{' and so on' if found[4:] else ''}; or "
+            "fanin.initialize(model, inputs=x).",
+        )
+
+
+def _off(m: Measurement, one: _Level) -> Iterator[Finding]:
+    """The weights of one layer that are too small or too large."""
+    own = 1 / math.sqrt(3 * one.one.hidden)  # torch's default, whatever a weight reads
+    small = one.one.inputs_rms / min(own, 1 / math.sqrt(one.one.read))
+    if small < _SMALL:
+        yield _finding(
+            one.inputs,
+            "warning",
+            one.read_scale,
+            f"{number(_SMALL)} of torch's default",
+            "The state hardly depends on the inputs.",
+            "glorot_uniform()",
+        )
+    if one.state_scale > m.limits.gain_warning:
+        yield _finding(
+            one.state,
+            "warning",
+            one.state_scale,
+            f"{m.limits.gain_warning:g}",
+            f"What comes back from the state grows from step to step: {_radius(one)}.",
+            "orthogonal()",
+        )
+    elif one.one.state_rms < _SMALL * own:
+        # Gates carry a state of their own from step to step; a plain RNN has nothing else.
+        gated = one.kind in _GATED
+        yield _finding(
+            one.state,
+            "note" if gated else "warning",
+            one.state_scale,
+            f"{number(_SMALL)} of torch's default",
+            "Gates see the inputs alone at the start; the weight gets a gradient, and grows."
+            if gated
+            else "The state before has no part in the next one: what earlier inputs did is lost, "
+            "and no gradient gets back to them.",
+            "orthogonal()",
+        )
+
+
+def _finding(
+    layer: str, severity: Severity, scale: float, limit: str, why: str, word: str
+) -> Finding:
+    measured = f"factor {number(scale)} on the standard deviation" if scale else "all zero"
+    fix = f"{word} for {layer}"
+    return Finding("F12", severity, layer, measured, "1", limit, why, fix, scale)
+
+
+def _radius(one: _Level) -> str:
+    return f"a gate's {one.one.hidden}x{one.one.kept} matrix has spectral radius about " + number(
+        one.state_scale
+    )
+
+
+def _far(scale: float) -> float:
+    return abs(math.log(scale)) if scale > 0 else math.inf
+
+
+def _modules(m: Measurement) -> Iterator[list[_Level]]:
+    """The layers of every recurrent module, in the order of the run."""
+    calls: dict[str, dict[tuple[str, int], list[tuple[int, Any]]]] = {}
+    for node, several in m.gates.items():
+        place = m.nodes[node].module
+        for at, one in enumerate(several):
+            calls.setdefault(place, {}).setdefault((one.inputs, at), []).append((node, one))
+    for place, layers in calls.items():
+        levels = [_level(m, place, seen) for seen in layers.values()]
+        trained = [one for one in levels if one.inputs not in m.stuck]
+        if trained:
+            yield trained
+
+
+def _level(m: Measurement, place: str, seen: list[tuple[int, Any]]) -> _Level:
+    node, one = seen[0]
+
+    def mean(field: str) -> float:
+        return sum(getattr(each, field) or 0.0 for _, each in seen) / len(seen)
+
+    growths = [each.growth for _, each in seen if each.growth is not None]
+    growth = max(growths) if growths else _of_calls(m, [at for at, _ in seen])
+    return _Level(
+        m.nodes[node].label,
+        place,
+        node,
+        one,
+        mean("from_inputs"),
+        mean("from_state"),
+        mean("from_bias"),
+        mean("flat"),
+        growth,
+    )
+
+
+def _of_calls(m: Measurement, nodes: list[int]) -> float | None:
+    """The gradient at the first call of a cell over that at the last; less what each call adds."""
+    first, last = (m.gradients[nodes[at]] for at in (0, -1))
+    return first / last / len(nodes) if first is not None and last else None
