@@ -292,3 +292,21 @@ def test_pairs_of_positions(name: str) -> None:
     """Of six positions; the plan leaves out that one of six pairs is of a position with itself."""
     planned, measured = planned_and_measured(PAIRS[name], 6)
     assert 0.7 < planned / measured < 1.4
+
+
+KINKED: dict[str, Idiom] = {
+    "hardshrink(0.3)": lambda h: F.hardshrink(h, 0.3),
+    "softshrink(0.3)": lambda h: F.softshrink(h, 0.3),
+    "hardtanh(-0.3, 0.4)": lambda h: h.clamp(-0.3, 0.4),
+    "threshold(0.1, 20)": nn.Threshold(0.1, 20.0),
+    "prelu": nn.PReLU(),
+    "gelu_tanh": nn.GELU("tanh"),
+}
+
+
+@pytest.mark.parametrize("name", KINKED)
+def test_a_weight_behind_an_activation_has_its_gain(name: str) -> None:
+    row = fanin.plan(Reads(KINKED[name], WIDTH), torch.zeros(4, WIDTH))["after.weight"]
+    assert row.initializer is not None
+    std = row.initializer.std((8, WIDTH), row.axes)
+    assert std * math.sqrt(WIDTH) == pytest.approx(fanin.gain(name), rel=1e-6)

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from fanin.gains import gain, names
+from fanin.gains._activation import as_activation
 from fanin.recipes import _signal as signal
 from fanin.recipes._signal import Signal, gaussian, pointwise
 
@@ -107,3 +109,35 @@ def test_the_largest_of_correlated_positions() -> None:
     draws = math.sqrt(0.7) * shared + math.sqrt(0.3) * own
     made = signal.largest(rectified(correlation=0.7), 4, 1)
     assert made.second == pytest.approx(np.mean(relu(draws).max(1) ** 2), rel=0.01)
+
+
+OFF_THE_GRID = ("hardshrink(0.3)", "softshrink(0.1)", "hardtanh(-0.3, 0.4)", "threshold(0.1, 20)")
+NEEDS = {"threshold": "threshold(0.3, -1)"}
+
+
+@pytest.mark.parametrize("name", [*(NEEDS.get(one, one) for one in names()), *OFF_THE_GRID])
+@pytest.mark.parametrize(("second", "mean"), [(1.0, 0.0), (0.7, 0.05)])
+def test_functions_of_a_normal_have_the_moment_that_gains_have(
+    name: str, second: float, mean: float
+) -> None:
+    """Kinks and jumps included, wherever they lie."""
+    made = pointwise(as_activation(name), [gaussian(second, 0, mean=mean)], 1)
+    variance = second - mean**2
+    assert made.second == pytest.approx(
+        variance / gain(name, variance=variance, mean=mean) ** 2, rel=1e-6
+    )
+
+
+def test_poles_and_steps_without_end_stay_as_the_grid_has_them() -> None:
+    """What is too rare for a batch to show, or not finite, corrects nothing."""
+    for fn in (
+        lambda x: 1 / (np.abs(x - 0.1) + 1e-9),
+        lambda x: np.sqrt(np.abs(x)) / np.abs(x - 0.1),
+        lambda x: np.round(x * 1e4) / 1e4,
+        lambda x: np.exp(x * x),
+        lambda x: np.ones_like(x),
+        lambda x: np.zeros_like(x),
+    ):
+        values = fn(signal.Z)
+        made = pointwise(fn, [gaussian(1.0, 0)], 1)
+        assert made.second == pytest.approx(signal.MASS @ values**2, rel=0.01)

@@ -67,10 +67,12 @@ def settle(
     tolerance: float,
     name: str,
     floor: float = 0.0,
+    most: int = _MOST_VALUES,
 ) -> Panels:
     """Panels on which an integrand is a polynomial to `tolerance` of the integral.
 
-    `points` are edges to begin with; an integral below `floor` counts as zero.
+    `points` are edges to begin with; an integral below `floor` counts as zero; `most` are the
+    values of the integrand at most.
 
     The error of a panel is taken to be its width times the last Chebyshev coefficients there,
     which overrates it. While the sum is too large, every panel with more than its share is
@@ -94,7 +96,7 @@ def settle(
             return Panels(lower[order], upper[order], integrals[order])
         split = errors > allowed / errors.size
         spent += 2 * int(split.sum())
-        if spent * (_ORDER + 1) > _MOST_VALUES:
+        if spent * (_ORDER + 1) > most:
             break
         middle = (lower[split] + upper[split]) / 2
         low = np.concatenate([lower[split], middle])
