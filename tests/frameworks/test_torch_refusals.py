@@ -148,3 +148,15 @@ def test_offloaded_parameters_are_refused(submodules: bool) -> None:
             call()
     assert torch.equal(model[0].weight, before)
     assert model[1][0].weight.is_meta
+    x = torch.zeros(2, 3)
+    for read in (
+        lambda: fanin.plan(model, x),
+        lambda: initialize(model, inputs=x),
+        lambda: fanin.check(model, x),
+        lambda: plan.verify(model, seed=0),
+        lambda: plan.audit(model),
+        lambda: fanin.plan(model, x, recipe="lsuv"),
+    ):
+        with pytest.raises(FaninError, match=r"the values of 1\.0\.weight are offloaded.*before"):
+            read()
+    assert fanin.plan(model)["1.0.weight"].shape == (4, 4)  # its modules still tell

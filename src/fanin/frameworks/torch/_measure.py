@@ -20,6 +20,7 @@ from fanin.frameworks.torch._names import canonical_names, module_paths, without
 from fanin.frameworks.torch._saved import Saved
 from fanin.frameworks.torch._slot import Slot
 from fanin.frameworks.torch._slots import slots
+from fanin.frameworks.torch._vacancy import refuse_offloaded
 from fanin.initializers import Initializer
 
 
@@ -49,6 +50,8 @@ class TorchProbe:
         self.modules = {path: module for module, path in self.paths.items()}
         tensors = canonical_names(model, rename)
         own = {id(tensor): name for name, tensor in model.named_parameters()}
+        effect = "there are no values here to measure with"
+        refuse_offloaded(model, tensors, effect, "Plan")
         _refuse_empty(tensors, tensors_in((self.args, self.kwargs)))
         held = [*model.named_parameters(), *model.named_buffers()]
         self.copies = {name: tensor.detach().clone() for name, tensor in held}

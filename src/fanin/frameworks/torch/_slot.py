@@ -133,6 +133,7 @@ class Slot:
         Where the initializer promises a tolerance instead, within that.
         """
         if self.vacancy is not None:
+            self.vacancy.refuse_reading(self.param.name)
             return False
         tolerance = initializer.tolerance(self.param.dtype)
         each = isinstance(initializer, Elementwise)
@@ -242,6 +243,7 @@ class Slot:
         if self.vacancy is None:
             return None if self.origin is None else self.origin.value
         if self.vacancy.record.value is None:
+            self.vacancy.refuse_reading(self.param.name)
             raise FaninError(
                 f"{self.param.name} has shape {self.param.shape} and no value to keep: it was "
                 "built empty. Give it an initializer."

@@ -19,6 +19,7 @@ from fanin.frameworks.torch._inputs import call_arguments, tensors_in
 from fanin.frameworks.torch._names import canonical_names, without_shape
 from fanin.frameworks.torch._objective import Objective
 from fanin.frameworks.torch._observe import Detail, Observation, observe
+from fanin.frameworks.torch._vacancy import refuse_offloaded
 from fanin.streams import Stream
 
 _ELEMENTS = 1 << 20  # of a batch that is drawn
@@ -78,7 +79,9 @@ def _seed(seed: int) -> None:
 
 def refuse_empty(model: nn.Module) -> None:
     """Parameters without values cannot be judged."""
-    for name, tensor in canonical_names(model).items():
+    names = canonical_names(model)
+    refuse_offloaded(model, names, "there are no values to check here", "Check")
+    for name, tensor in names.items():
         if isinstance(tensor, UNINITIALIZED):
             raise without_shape(name)
         if tensor.is_meta or isinstance(tensor, FakeTensor):

@@ -25,6 +25,7 @@ from fanin.frameworks.torch._names import buffer_names, canonical_names, module_
 from fanin.frameworks.torch._packed import PackingMode
 from fanin.frameworks.torch._record import Activation, Constant, Recorder
 from fanin.frameworks.torch._running import running_paths
+from fanin.frameworks.torch._vacancy import refuse_offloaded
 from fanin.frameworks.torch._weights import whole
 from fanin.recipes._graph import Graph
 
@@ -56,8 +57,10 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     while (attribute := wrapped(model)) is not None:
         model = model.get_submodule(attribute)
     # Modes of the caller (fake tensors of its own, counters) have no part in it.
+    names = canonical_names(model, rename)
+    refuse_offloaded(model, names, "a run on fake tensors cannot follow it", "Plan")
     with alone(seeded=True), _disable_current_modes(), typical_buffers(model):
-        return _traced(model, canonical_names(model, rename), call_arguments(inputs))
+        return _traced(model, names, call_arguments(inputs))
 
 
 def _traced(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments) -> Graph:

@@ -56,15 +56,15 @@ class Vacancy:
     record: Record = field(default_factory=lambda: Record(torch.device("cpu")))
     offloaded: bool = False  # its values are elsewhere, and a hook brings them for every call
 
+    def refuse_reading(self, name: str) -> None:
+        """Raise FaninError where the values are not here, but in a hook."""
+        if self.offloaded:
+            raise _elsewhere(name, "there are no values to compare here", "Compare")
+
     def check(self, name: str) -> None:
         """Raise FaninError where nothing can be made on the device, or nobody would see it."""
         if self.offloaded:
-            raise FaninError(
-                f"the values of {name} are offloaded: a hook (accelerate's) replaces the "
-                "parameter at every call, so that nothing written here has an effect. Initialize "
-                "the model before it is offloaded, or remove the hooks first: "
-                "accelerate.hooks.remove_hook_from_submodules(model)."
-            )
+            raise _elsewhere(name, "nothing written here has an effect", "Initialize")
         try:
             torch.empty(0, device=self.record.device)
         except (RuntimeError, AssertionError) as error:  # both are torch's ways to say so
@@ -134,6 +134,22 @@ def offloaded(model: nn.Module) -> set[int]:
                 below = bool(getattr(one, "place_submodules", False))
                 found.update(map(id, module.parameters(recurse=below)))
     return found
+
+
+def refuse_offloaded(model: nn.Module, names: Mapping[str, Tensor], effect: str, do: str) -> None:
+    """Raise FaninError where a hook holds values of a model: what that means, what to do before."""
+    elsewhere = offloaded(model)
+    for name, tensor in names.items():
+        if tensor.is_meta and id(tensor) in elsewhere:
+            raise _elsewhere(name, effect, do)
+
+
+def _elsewhere(name: str, effect: str, do: str) -> FaninError:
+    return FaninError(
+        f"the values of {name} are offloaded: a hook (accelerate's) replaces the parameter at "
+        f"every call, so that {effect}. {do} the model before it is offloaded, or remove the "
+        "hooks first: accelerate.hooks.remove_hook_from_submodules(model)."
+    )
 
 
 def vacancy(
