@@ -59,7 +59,7 @@ def comparison_keys() -> tuple[str, ...]:
         ("--data keys.npz", "keys.npz holds a. Store trainimages"),
         ("--data two\nlines.npz", "two lines.npz holds a. Store trainimages"),
         ("--data pickle.npz", "pickle.npz is not an .npz file of plain arrays"),
-        ("--data shape.npz", "shape.npz: images have shape (3, 99, 99)"),
+        ("--data shape.npz", "shape.npz: labels of type float64 and shape (3, 99, 99) are not"),
         ("--train -5", "train is -5. Use a whole number of 1 or more."),
         ("--test 0", "test is 0"),
         ("--epochs two", "argument --epochs: invalid int value: 'two'. See fanin compare --help."),

@@ -69,7 +69,9 @@ def _fit_spectral(slot: Slot, seed: int) -> None:
 
 def _fit(matrix: Tensor, u: Tensor, v: Tensor, eps: float, stream: str, seed: int) -> None:
     start = torch.from_numpy(Stream(seed, f"{stream}#u").normal(len(u)))
-    wide = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
+    # A matrix product may add in another order where memory is aligned otherwise; rounded from
+    # float64 the vectors are the same.
+    wide = matrix.to(torch.promote_types(matrix.dtype, torch.float64))
     left = start.to(wide)
     with torch.no_grad():
         for _ in range(_ITERATIONS):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fanin.axes import Axes
+from fanin.frameworks.torch._shards import local_tensor
 from fanin.frameworks.torch._slot import Slot
 from fanin.initializers import Initializer
 
@@ -81,9 +82,10 @@ def _has_twin(key: Key, slot: Slot) -> bool:
 
 
 def _holds(tensor: Tensor, other: Tensor) -> bool:
-    """Whether a tensor has the values of another one already."""
+    """Whether a tensor has the values of another one already, here: nothing is communicated."""
+    tensor, other = local_tensor(tensor), local_tensor(other)
     alike = tensor.dtype == other.dtype and tensor.device == other.device and not tensor.is_meta
-    return alike and torch.equal(tensor, other)
+    return alike and tensor.shape == other.shape and torch.equal(tensor, other)
 
 
 def _version(tensor: Tensor) -> int | None:
