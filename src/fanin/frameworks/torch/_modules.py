@@ -98,11 +98,25 @@ def _may_be_drawn(module: nn.Module, shape: tuple[int, ...], made: float | None)
     `reset_parameters` draws from +-1 / sqrt(fan_in). What lies outside was set, and so was what
     has four digits at most, as of torch's draws one in 5000 has.
     """
-    weight = getattr(module, "weight", None)
-    if made is None or math.prod(shape) != 1 or not isinstance(weight, torch.Tensor):
+    fan_in = _fan_in(module)
+    if made is None or math.prod(shape) != 1 or fan_in is None:
         return False
-    fan_in = math.prod(weight.shape[1:])
     return made != float(f"{made:.4g}") and abs(made) * math.sqrt(fan_in) <= 1
+
+
+def _fan_in(module: nn.Module) -> int | None:
+    """What torch draws a bias by, from sizes alone: to read a parametrized weight may change it."""
+    match module:
+        case nn.Linear():
+            return module.in_features
+        case nn.Bilinear():
+            return module.in1_features
+        case nn.RNNBase() | nn.RNNCellBase():
+            return module.hidden_size
+        case nn.modules.conv._ConvNd():
+            inputs = module.out_channels if module.transposed else module.in_channels
+            return inputs // module.groups * math.prod(module.kernel_size)
+    return None
 
 
 def _parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
