@@ -128,3 +128,23 @@ def test_heads_are_weights_with_nothing_behind() -> None:
     structure = of(model, torch.randn(2, 8))
     assert names(structure, list(structure.heads)) == ["2.weight"]
     assert of(nn.Sequential(Block(8), nn.LayerNorm(8)), torch.randn(2, 8)).heads == set()
+
+
+@pytest.mark.parametrize("pool", [nn.AvgPool1d(2), nn.MaxPool1d(2)])
+def test_a_shortcut_may_be_pooled(pool: nn.Module) -> None:
+    """As in blocks that halve the resolution of a stream and keep its width."""
+
+    class Halving(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = pool
+            self.one, self.two = nn.Conv1d(8, 8, 2, stride=2), nn.Conv1d(8, 8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            short: Tensor = self.pool(x)
+            return short + self.two(torch.relu(self.one(x)))
+
+    structure = of(nn.Sequential(nn.Conv1d(4, 8, 1), Halving(), Halving()), torch.randn(2, 4, 16))
+    assert [chain.length for chain in structure.chains.values()] == [2, 2]
+    ends = [structure.ends(residual) for residual in structure.residuals.values()]
+    assert [names(structure, one) for one in ends] == [["1.two.weight"], ["2.two.weight"]]

@@ -14,8 +14,9 @@ _PASSED = (*CARRIERS, "pointwise", "pool", "max", "mean", "sum")
 # What a stream keeps its identity through, so that a chain of residual additions goes on.
 _STREAM = (*_PASSED, "normalize", "scale", "shift")
 
-# What an operand may pass between the stream and the addition.
-_KEPT = (*CARRIERS, "pointwise", "normalize", "scale", "shift")
+# What an operand may pass between the stream and the addition: blocks that halve the resolution
+# pool their shortcut.
+_KEPT = (*CARRIERS, "pointwise", "pool", "max", "normalize", "scale", "shift")
 
 
 @dataclass(frozen=True, slots=True)
