@@ -46,6 +46,39 @@ class Loop(nn.Module):
         return self.head(state[0] if isinstance(state, tuple) else state)
 
 
+class ByHand(nn.Module):
+    """An LSTM in plain torch, a linear layer for each gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.ModuleList(nn.Linear(8 + 64, 64) for _ in range(4))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = kept = x.new_zeros(len(x), 64)
+        for step in x.unbind(1):
+            given = torch.cat([step, state], -1)
+            into, forget, new, out = (gate(given) for gate in self.rnn)
+            kept = forget.sigmoid() * kept + into.sigmoid() * new.tanh()
+            state = out.sigmoid() * kept.tanh()
+        return self.head(state)
+
+
+class PlainByHand(nn.Module):
+    """A tanh RNN in plain torch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.ModuleDict({"read": nn.Linear(8, 64), "keep": nn.Linear(64, 64)})
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), 64)
+        for step in x.unbind(1):
+            state = torch.tanh(self.rnn["read"](step) + self.rnn["keep"](state))
+        return self.head(state)
+
+
 def made(kind: Any, **options: Any) -> nn.Module:
     torch.manual_seed(0)
     return Loop(kind) if kind in CELLS else Reader(kind, **options)
@@ -281,3 +314,26 @@ def test_under_autocast() -> None:
     model = Net(nn.GRU)
     assert found(model) == ()
     assert any(one.id == "F05" for one in found(drawn(model, nn.init.normal_)))
+
+
+def test_by_hand_the_forget_gate_has_nothing_to_forget_at_first() -> None:
+    torch.manual_seed(0)
+    model = ByHand()
+    assert found(model) == ()
+    fanin.initialize(model, seed=0, inputs=torch.randn(64, 12, 8))
+    assert found(model) == ()
+
+
+def test_by_hand_the_tanh_that_a_gate_lets_through_saturates() -> None:
+    torch.manual_seed(0)
+    one = next(one for one in found(drawn(ByHand(), nn.init.normal_)) if one.id == "F05")
+    assert one.layer == "rnn.2"
+
+
+def test_by_hand_a_faded_state_is_no_error() -> None:
+    """Late inputs come in late: from such weights digits by rows are learned to 0.09."""
+    torch.manual_seed(0)
+    model = drawn(PlainByHand(), lambda one: nn.init.normal_(one, std=1e-3), "weight")
+    checkup = fanin.check(model, torch.randn(64, 12, 8), torch.randint(0, 10, (64,)))
+    assert checkup.ok(), checkup
+    assert any(one.id == "F14" for one in checkup.findings)

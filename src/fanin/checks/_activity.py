@@ -25,7 +25,9 @@ def saturation(m: Measurement) -> Iterator[Finding]:
     groups: dict[object, list[tuple[float, int]]] = {}
     for at, share in m.flat.items():
         owner = m.chains.owners[at]
-        if owner is None or m.chains.gates(at) or m.nodes[at].label in STEPS:
+        label = m.nodes[at].label
+        # A tanh that a sigmoid gates is the signal: what the state of an LSTM takes up.
+        if owner is None or label in STEPS or (label in SIGMOIDS and m.chains.gates(at)):
             continue
         if share > limits.saturated_warning:
             groups.setdefault(m.chains.units[owner].chain, []).append((share, at))

@@ -109,6 +109,8 @@ def _limit(value: float) -> str:
 
 def _nothing(m: Measurement, unit: int) -> Iterator[Finding]:
     """A gradient of exactly 0, unless a zero weight that will move is all that keeps it."""
+    if m.moves(m.chains.units[unit].name):
+        return  # used again, where it counts: a forget gate at the first step has nothing to forget
     opener = m.closed_by(m.chains.units[unit].node)
     if opener:
         m.note(
