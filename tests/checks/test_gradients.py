@@ -214,3 +214,44 @@ def test_checkpointed_parts(reentrant: bool) -> None:
     assert checkup.ok(), checkup
     assert checkup.layers[-1].distinct_gradient_rows == 4
     assert checkup.layers[0].distinct_gradient_rows == 32
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0])
+def test_a_small_scale_whose_features_are_concatenated_is_no_exploding_gradient(
+    scale: float,
+) -> None:
+    """Dense blocks with LayerScale: what they add to the features opens as it is trained."""
+
+    class Dense(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(64, 64), nn.Linear(128, 10)
+            self.block = nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.Linear(64, 64))
+            self.gamma = nn.Parameter(torch.full((64,), scale))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            kept = self.first(x)
+            return self.head(torch.cat([kept, self.gamma * self.block(kept)], 1))
+
+    torch.manual_seed(0)
+    checkup = fanin.check(Dense(), torch.randn(64, 64), torch.randint(0, 10, (64,)))
+    assert all(one.id != "F03" for one in checkup.findings), checkup
+
+
+def test_a_small_scale_on_the_only_way_hides_nothing() -> None:
+    class Chain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(*(nn.Linear(64, 64) for _ in range(8)))
+            for layer in self.layers:
+                nn.init.normal_(layer.weight, std=1.0)
+            self.head = nn.Linear(64, 10)
+            self.gamma = nn.Parameter(torch.full((64,), 1e-6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.gamma * self.layers(x))
+
+    torch.manual_seed(0)
+    model = Chain()
+    checkup = fanin.check(model, torch.randn(64, 64), torch.randint(0, 10, (64,)))
+    assert any((one.id, one.severity) == ("F03", "error") for one in checkup.findings), checkup

@@ -1,7 +1,7 @@
 """Backward: F03, the gradient's scale along chains and residual streams."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from fanin.checks._cause import reviving, smaller
 from fanin.checks._chains import ratio
@@ -12,6 +12,8 @@ from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import STEPS, write
 from fanin.checks._verdict import judged, level, number
 from fanin.checks._width import band, path_beta
+
+_SMALL = 0.1  # of a scale that lets little of a gradient through until it has grown
 
 
 def backward_scale(m: Measurement) -> Iterator[Finding]:
@@ -40,7 +42,7 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding]]:
         if first == 0:
             yield from ((chain, one) for one in _nothing(m, units[0]))
             continue
-        if len(units) < 2 or last == 0:
+        if len(units) < 2 or last == 0 or _held_small(m, units):
             continue
         change = fair(m, units, first / last, m.gradients)
         theory, room = m.theory.backward(units), band(path_beta(m.chains, units[:-1]), m.draws)
@@ -82,7 +84,7 @@ def _runs(m: Measurement) -> Iterator[tuple[int, Finding]]:
         if not units or chains.units[units[0]].chain == chains.units[units[-1]].chain:
             continue
         first, last = m.gradient(units[0]), m.gradient(units[-1])
-        if not first or not last or ratio(first, last) <= limit:
+        if not first or not last or ratio(first, last) <= limit or _held_small(m, units):
             continue
         factor = (first / last) ** (1 / (len(units) - 1))
         yield (
@@ -101,6 +103,34 @@ def _runs(m: Measurement) -> Iterator[tuple[int, Finding]]:
                 first / last,
             ),
         )
+
+
+def _held_small(m: Measurement, path: Sequence[int]) -> bool:
+    """Whether a small scale that training moves, LayerScale's 1e-6 say, is between the end of a
+    path and the outputs, and another way leads from its beginning past that: a concatenation."""
+    scales = {
+        at
+        for at, node in enumerate(m.nodes)
+        if node.op == "scale"
+        and node.param is not None
+        and m.moves(node.param.name)
+        and m.values[node.param.name].rms < _SMALL
+    }
+    first, last = (m.chains.units[path[at]].node for at in (0, -1))
+    return bool(scales) and _open(m, first, scales) and not _open(m, last, scales)
+
+
+def _open(m: Measurement, position: int, closed: Collection[int]) -> bool:
+    """Whether a way leads from a node to the outputs around the closed ones."""
+    front, seen = [position], {position, *closed}
+    while front:
+        at = front.pop()
+        if at in m.outputs:
+            return True
+        new = [one for one in m.chains.structure.users[at] if one not in seen]
+        seen.update(new)
+        front += new
+    return False
 
 
 def _limit(value: float) -> str:
