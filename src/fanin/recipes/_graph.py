@@ -33,7 +33,7 @@ Op = Literal[
     "max",  # the largest of `amount`
     "sum",  # of `amount` elements
     "concat",
-    "view",
+    "view",  # `amount` is the share of elements that are no zeros put beside the features
     "dropout",  # `amount` is the rate
     "recurrent",  # a whole recurrent module; output bounded by its gates
 ]

@@ -166,6 +166,8 @@ def _view(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
     if shown is None:
         return None
     signal = run.signals[shown]
+    if signal is not None and node.amount is not None:  # the rest are zeros
+        return scaled(dropped(signal, 1 - node.amount, position), node.amount)
     if signal is None or node.label not in ("slice", "select") or shown != node.inputs[0]:
         return signal
     return replace(signal, base=position)

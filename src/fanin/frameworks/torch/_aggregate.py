@@ -75,17 +75,21 @@ def _counts(call: Call, values: Tensor) -> Tensor | None:
     return torch.bincount(known % size, minlength=size).double()
 
 
-def mixing(call: Call, matrix: Tensor, values: Tensor, shape: Any) -> Activation | None:
+def mixing(
+    call: Call, matrix: Tensor, values: Tensor, shape: Any, *, summed: int = -1
+) -> Activation | None:
     """Known numbers times activations: positions are mixed, as a graph's adjacency does.
 
-    None where the numbers are not known. With rows r the output has the second moment
-    mean(sum r**2) (second - shared) + mean((sum r)**2) shared: a sum of `terms`, times a factor.
+    None where the numbers are not known; their dimensions from `summed` on are. With rows r the
+    output has the second moment mean(sum r**2) (second - shared) + mean((sum r)**2) shared: a sum
+    of `terms`, times a factor.
     """
     entry = call.entry(matrix)
     known = None if isinstance(entry, Weight) else entry.value
     if known is None or known.is_complex() or not known.numel():
         return None
-    rows = (known.to_dense() if known.layout is not torch.strided else known).double()
+    whole = known if known.layout is torch.strided else known.to_dense()
+    rows = whole.double().flatten(summed)
     squares = float(rows.square().sum(-1).mean())
     together = float(rows.sum(-1).square().mean())
     if not 0 < squares < math.inf:

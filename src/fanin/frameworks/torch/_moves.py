@@ -239,6 +239,29 @@ def look_up(
     return made
 
 
+def pad(call: Call) -> Entry:
+    """Zeros around an activation; those beside its features count, like empty channels.
+
+    Of positions only the borders are zero, as in padded convolutions.
+    """
+    value = call.activation(call["self"])
+    made = call.recorder.emit("view", [value], call.shape, label=call.name)
+    feature = features_of(call, value.node)
+    kept = call.first.shape[feature] / max(call.shape[feature], 1)
+    if kept < 1 and call.number(call["value"]) == 0:
+        call.recorder.replace_node(made.node, amount=kept)
+    return made
+
+
+def features_of(call: Call, node: int) -> int:
+    """The axis of features: the layer's that made them, else where torch puts them."""
+    layout, rank = call.recorder.layouts.get(node), call.first.dim()
+    for dim, atoms in enumerate(layout.dims if layout else ()):
+        if layout and any(atom.axis == layout.features for atom in atoms):
+            return dim
+    return 1 if rank >= 4 else rank - 1
+
+
 def write(call: Call) -> Entry:
     """One tensor written into a part of another."""
     names = ("self", "src", "source", "values", "value")
@@ -310,6 +333,7 @@ TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
         write,
     ),
     **dict.fromkeys(("where", "masked_fill"), either),
+    "constant_pad_nd": pad,
 }
 
 # What shows elements of its argument.
@@ -319,14 +343,14 @@ VIEWS |= {"unsafe_split", "unsafe_chunk", "unbind"}
 # Views by hand-over: their label is their name, nothing of their axes is followed.
 PLAIN_VIEWS = frozenset(
     (
-        *("as_strided", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "unfold"),
+        *("as_strided", "reflection_pad1d", "reflection_pad2d", "unfold"),
         *("replication_pad1d", "replication_pad2d", "replication_pad3d", "im2col", "pad"),
         *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle"),
         *("diagonal", "tril", "triu", "masked_select", "repeat_interleave", "sort", "topk"),
         *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "diag_embed"),
-        *("_upsample_nearest_exact2d", "upsample_bilinear2d", "_upsample_bilinear2d_aa"),
-        *("upsample_bicubic2d", "_upsample_bicubic2d_aa", "upsample_linear1d"),
-        *("upsample_trilinear3d", "grid_sampler_2d", "grid_sampler_3d", "view_as_real"),
+        *("_upsample_nearest_exact2d", "_upsample_bilinear2d_aa"),
+        *("upsample_bicubic2d", "_upsample_bicubic2d_aa"),
+        *("grid_sampler_2d", "grid_sampler_3d", "view_as_real"),
         *("view_as_complex", "real", "imag", "select_backward", "slice_backward", "complex"),
         *("rot90", "swapaxes", "diag", "_embedding_bag_forward_only", "atleast_1d", "atleast_2d"),
     )

@@ -118,7 +118,9 @@ def convolution(call: Call) -> Entry:
     size = math.prod(kernel.shape[2:])
     weight = call.entry(kernel)
     if not isinstance(weight, Weight):
-        made = call.recorder.emit(
+        each = kernel.shape[1] == 1 and not transposed  # a filter of every channel on its own
+        blurred = mixing(call, kernel, tensor, call.shape, summed=1) if each else None
+        made = blurred or call.recorder.emit(
             "matmul",
             [call.activation(tensor), call.activation(kernel)],
             call.shape,

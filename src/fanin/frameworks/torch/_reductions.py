@@ -5,12 +5,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.frameworks.torch._call import Call
+from fanin.frameworks.torch._moves import features_of
 from fanin.frameworks.torch._record import Activation, Entry, Statistic
 from fanin.frameworks.torch._weights import Weight
 from fanin.recipes._graph import Op
+
+_FEW = 64  # positions, of which more are interpolated alike
 
 
 def _kept_weight(call: Call, tensor: Tensor) -> Weight | None:
@@ -132,18 +138,9 @@ def _follow_statistic(
     source = call.entry(call.first)
     if isinstance(made, Activation) and isinstance(source, Activation):
         call.recorder.statistics[made.node] = Statistic(
-            what, source.node, power, factor, positions=_features(call, source.node) not in dims
+            what, source.node, power, factor, positions=features_of(call, source.node) not in dims
         )
     return made
-
-
-def _features(call: Call, node: int) -> int:
-    """The axis of features: the layer's that made them, else where torch puts them."""
-    layout, rank = call.recorder.layouts.get(node), call.first.dim()
-    for dim, atoms in enumerate(layout.dims if layout else ()):
-        if layout and any(atom.axis == layout.features for atom in atoms):
-            return dim
-    return 1 if rank >= 4 else rank - 1
 
 
 def mean(call: Call) -> Entry:
@@ -235,6 +232,24 @@ def adaptive(call: Call) -> Entry:
     return _reduced(call, "mean" if math.prod(after) == 1 else "pool", amount)
 
 
+def interpolated(call: Call) -> Entry:
+    """Upsampling by lines: every position is a weighted mean of its neighbours.
+
+    A mean of n with weights w is as large as one over 1 / sum w**2 of them, on average.
+    """
+    rank = call.first.dim() - 2
+    align = bool(call.get("align_corners"))
+    terms = 1.0
+    for before, after in zip(call.first.shape[-rank:], call.shape[-rank:], strict=True):
+        with _disable_current_modes():
+            few = min(before, _FEW)
+            ones = torch.eye(few, dtype=torch.float64, device="cpu")[None]
+            size = max(after * few // before, 1)
+            weights = F.interpolate(ones, size=size, mode="linear", align_corners=align)
+            terms /= float(weights.square().sum(1).mean())
+    return _reduced(call, "pool", terms)
+
+
 def softmax(call: Call) -> Entry:
     """Softmax over one dimension."""
     kept = _kept_weight(call, call.first)
@@ -298,6 +313,9 @@ TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
     **dict.fromkeys(("_softmax", "_safe_softmax", "softmax"), softmax),
     **dict.fromkeys(("_log_softmax", "log_softmax"), softmax),
     "col2im": overlapping,
+    **dict.fromkeys(
+        ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), interpolated
+    ),
     **dict.fromkeys(("cumsum", "logcumsumexp"), _running_sum),
     **dict.fromkeys(("_fft_r2c", "_fft_c2r", "_fft_c2c"), _spectrum),
 }
