@@ -232,5 +232,5 @@ def test_a_reason_tells_of_uses_that_were_bounded() -> None:
         return torch.tanh(model.second(x)) + torch.tanh(model.second(1000 * x))
 
     row = fanin.plan(Written(forward), torch.randn(4, 8))["second.weight"]
-    said = "1 asks for a variance more than 10 times from the first's, and counts as 10 times"
+    said = "1 asks for a variance more than 100 times from the first's, and counts as 100 times"
     assert f"used 2 times; {said}" in row.why

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Inputs = Sequence[Signal | None]
 
-APART = 10.0  # times what the first use of a weight asks for: what is farther counts as this
+APART = 100.0  # times what the first use of a weight asks for: what is farther counts as this
 
 
 @dataclass(frozen=True, slots=True)
