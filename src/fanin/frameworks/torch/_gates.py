@@ -86,7 +86,7 @@ def _sequence(module: nn.Module, given: Any) -> tuple[Tensor, Tensor]:
     """What a module reads, (steps, batch, features), and where of (steps, batch) it is real."""
     if isinstance(given, PackedSequence):
         values, lengths = pad_packed_sequence(given)
-        return values, torch.arange(len(values))[:, None].to(values.device) < lengths.to(
+        return values, torch.arange(len(values), device=values.device)[:, None] < lengths.to(
             values.device
         )
     values = given.detach()
@@ -167,8 +167,8 @@ class _Layer:
             output = run(values, first, self._weights, biased, 1, 0.0, True, False, False)[0]
             if len(values) == 1:
                 return output.detach(), None
-            chosen = torch.Generator().manual_seed(0)
-            weights = torch.randn(output.shape[1:], generator=chosen).to(output)
+            chosen = torch.Generator("cpu").manual_seed(0)
+            weights = torch.randn(output.shape[1:], generator=chosen, device="cpu").to(output)
             (gradient,) = torch.autograd.grad((output[-1] * weights).sum(), values)
         last = norm(gradient[-1])
         return output.detach(), norm(gradient[0]) / last if last > 0 else None
