@@ -51,7 +51,7 @@ class NoGraphError(FaninError):
 CARRIERS = ("view", "dropout")
 
 # Labels of nodes that may put a constant, or what others made, among an activation's elements.
-WRITTEN = ("mask", "write", "where", "constant_pad_nd")
+WRITTEN = ("mask", "write", "where", "masked_fill", "constant_pad_nd")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
