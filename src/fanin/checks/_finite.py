@@ -204,8 +204,13 @@ class _Spread:
 
 
 def _last_gradient(m: Measurement) -> int | None:
-    """The last node whose gradient is not finite: gradients come from behind."""
+    """The last node whose gradient is not finite: gradients come from behind.
+
+    Less masks, which let no gradient through where they write.
+    """
     bad = [
-        at for at, size in enumerate(m.gradients) if size is not None and not math.isfinite(size)
+        at
+        for at, size in enumerate(m.gradients)
+        if size is not None and not math.isfinite(size) and m.nodes[at].label not in WRITTEN
     ]
     return bad[-1] if bad else None
