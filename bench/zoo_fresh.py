@@ -7,7 +7,7 @@ torchvision, none of bench/zoo_models.py. docs/zoo.md tells how they came out at
 from typing import Any
 
 from torch import nn
-from zoo_models import TEXT, Built, noise, of_transformers
+from zoo_models import ENCODER_DECODER, TEXT, Built, noise, of_transformers
 
 # Smallest or nearly smallest members of their families, and image sizes that they accept.
 TIMM: dict[str, int] = {
@@ -80,17 +80,6 @@ _BATCHES = dict.fromkeys(
 
 _HEADS = {**TEXT, "num_key_value_heads": 2, "head_dim": 32}
 _PIXELS = {**TEXT, "image_size": 64}
-_ENCODER_DECODER = {
-    "d_model": 160,
-    "encoder_layers": 3,
-    "decoder_layers": 3,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 256,
-    "decoder_ffn_dim": 256,
-    "vocab_size": 1000,
-    "max_position_embeddings": 160,
-}
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "starcoder2": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
     "granite": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
@@ -133,8 +122,8 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "squeezebert": ("MaskedLM", {**TEXT, "embedding_size": 160}),
     "nystromformer": ("MaskedLM", {**TEXT, "num_landmarks": 4, "segment_means_seq_len": 24}),
     "fnet": ("MaskedLM", TEXT),
-    "mbart": ("Seq2SeqLM", _ENCODER_DECODER),
-    "m2m_100": ("Seq2SeqLM", _ENCODER_DECODER),
+    "mbart": ("Seq2SeqLM", ENCODER_DECODER),
+    "m2m_100": ("Seq2SeqLM", ENCODER_DECODER),
     "swin": ("ImageClassification", {"image_size": 64, "embed_dim": 48, "window_size": 2}),
     "segformer": (
         "ImageClassification",

@@ -84,6 +84,17 @@ TEXT = {
     "vocab_size": 1000,
     "max_position_embeddings": 160,
 }
+ENCODER_DECODER = {
+    "d_model": 160,
+    "encoder_layers": 3,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 256,
+    "decoder_ffn_dim": 256,
+    "vocab_size": 1000,
+    "max_position_embeddings": 160,
+}
 _GPT = {"n_embd": 128, "n_layer": 4, "n_head": 4, "vocab_size": 1000, "n_positions": 128}
 _KEYS = {"num_key_value_heads": 2, "head_dim": 32}
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -144,17 +155,7 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "bart": (
         "Seq2SeqLM",
-        {
-            "d_model": 160,
-            "encoder_layers": 3,
-            "decoder_layers": 3,
-            "encoder_attention_heads": 4,
-            "decoder_attention_heads": 4,
-            "encoder_ffn_dim": 256,
-            "decoder_ffn_dim": 256,
-            "vocab_size": 1000,
-            "max_position_embeddings": 160,
-        },
+        ENCODER_DECODER,
     ),
     "vit": ("ImageClassification", {**TEXT, "image_size": 64}),
     "dinov2": ("ImageClassification", {**TEXT, "image_size": 70, "patch_size": 14}),

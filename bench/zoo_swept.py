@@ -9,21 +9,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from zoo_models import TEXT, Built, noise, of_transformers
+from zoo_models import ENCODER_DECODER, TEXT, Built, noise, of_transformers
 
 TIMM: dict[str, int] = {"nf_resnet26": 160}
 
 _KEYS = {**TEXT, "num_key_value_heads": 2, "head_dim": 32, "pad_token_id": 0}
 _ENCODER_DECODER = {
-    "d_model": 160,
-    "encoder_layers": 3,
-    "decoder_layers": 3,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 256,
-    "decoder_ffn_dim": 256,
-    "vocab_size": 1000,
-    "max_position_embeddings": 160,
+    **ENCODER_DECODER,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
