@@ -14,7 +14,7 @@ from torch import nn
 import fanin
 from fanin import FaninError
 from fanin._empty import empty_weights
-from fanin.frameworks.torch import fill_buffers, slots
+from fanin.frameworks.torch import new_buffers, slots
 from fanin.frameworks.torch._vacancy import RECORDS
 
 
@@ -387,49 +387,11 @@ def test_a_model_on_the_meta_device() -> None:
     with torch.device("meta"):
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     fanin.initialize(model, initializer="he_normal")
-    fill_buffers(model)
+    new_buffers(model).put()
     real = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     fanin.initialize(real, initializer="he_normal")
     for name, tensor in real.state_dict().items():
         assert torch.equal(model.state_dict()[name], tensor), name
-
-
-class Rotary(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("angles", torch.arange(3.0))
-
-
-def test_lost_buffers_are_listed() -> None:
-    with torch.device("meta"):
-        model = nn.Sequential(Rotary(), Rotary(), nn.BatchNorm1d(4))
-    message = r"buffers 0\.angles \(3,\), 1\.angles \(3,\), whose values are lost. Build the model"
-    with pytest.raises(FaninError, match=message):
-        fill_buffers(model)
-    given = {"0.angles": torch.arange(3.0)}
-    with pytest.raises(FaninError, match=r"buffers 1\.angles \(3,\), whose"):
-        fill_buffers(model, given=given)
-    given["1.angles"] = torch.zeros(2)
-    with pytest.raises(FaninError, match=r"buffers\['1.angles'\] is \(2,\); .* of shape \(3,\)"):
-        fill_buffers(model, given=given)
-    assert all(buffer.is_meta for buffer in model.buffers())
-    given["1.angles"] = torch.ones(3)
-    fill_buffers(model, given=given)
-    assert torch.equal(model[0].angles, torch.arange(3.0))
-    assert torch.equal(model[2].running_var, torch.ones(4))
-    assert not any(buffer.is_meta for buffer in model.buffers())
-
-
-def test_unknown_buffers_are_refused() -> None:
-    with torch.device("meta"):
-        model = nn.Sequential(Rotary(), nn.BatchNorm1d(4))
-    with pytest.raises(FaninError, match=r"buffers has '0.angle': did you mean '0.angles'\?"):
-        fill_buffers(model, given={"0.angle": torch.ones(3)})
-    with pytest.raises(FaninError, match=r"buffers is 3; it maps names of buffers to tensors"):
-        fill_buffers(model, given=3)  # type: ignore[arg-type]
-    with pytest.raises(FaninError, match=r"buffers has 'zz'; the model has no buffers"):
-        fill_buffers(nn.Linear(3, 4), given={"zz": torch.ones(3)})
-    assert all(buffer.is_meta for buffer in model.buffers())
 
 
 PEAK = """

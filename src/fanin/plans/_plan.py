@@ -112,8 +112,9 @@ class Plan(Mapping[str, Row]):
         adapter = adapter_for(model)
         items = [(slot, row.initializer, row.axes) for slot, row in pairs]
         same = adapter.twins(items, seed)
-        adapter.fill_buffers(model, device, buffers)
+        found = adapter.new_buffers(model, device, buffers)
         adapter.write_all(items, seed)
+        found.put()
         adapter.remember(items, seed)
         for slot, row in pairs:
             adapter.mark(slot, kept=row.initializer is None and not row.why.endswith(ASKED))

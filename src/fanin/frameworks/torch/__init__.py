@@ -8,6 +8,7 @@ from fanin.frameworks.torch._marks import mark as mark
 from fanin.frameworks.torch._measure import TorchProbe as TorchProbe
 from fanin.frameworks.torch._names import buffer_names as buffer_names
 from fanin.frameworks.torch._names import canonical_names as canonical_names
+from fanin.frameworks.torch._new_buffers import new_buffers as new_buffers
 from fanin.frameworks.torch._objective import Objective as Objective
 from fanin.frameworks.torch._objective import projected as projected
 from fanin.frameworks.torch._observe import Observation as Observation
@@ -30,4 +31,3 @@ from fanin.frameworks.torch._trace import tensors_of as tensors_of
 from fanin.frameworks.torch._trace import trace as trace
 from fanin.frameworks.torch._twins import remember as remember
 from fanin.frameworks.torch._twins import twins as twins
-from fanin.frameworks.torch._vacancy import fill_buffers as fill_buffers

@@ -30,10 +30,6 @@ Activation = Callable[..., Any]
 _IDENTITY = nn.Identity()  # what leaves a signal as it is
 # What every module has; its class and the rest of its attributes say which function it is.
 _COMMON = vars(nn.Module()).keys() - {"training"}
-Known = dict[Hashable, Activation | None]
-
-# What every module has; the rest of its attributes says which function it is.
-_COMMON = vars(nn.Module()).keys() - {"training"}
 
 
 def activations(model: nn.Module, weighted: Collection[int]) -> dict[int, Activation]:

@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fanin.axes import Axes
-from fanin.errors import FaninError
 from fanin.frameworks.torch._shards import local_tensor
 from fanin.frameworks.torch._slot import Slot
 from fanin.initializers import Initializer
@@ -43,17 +42,20 @@ class Item(NamedTuple):
 def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int) -> None:
     """Write every parameter, rehearsed before; those on a GPU first, all of a GPU at once.
 
-    Empty ones get all their memory there before any of them is put into the model: FaninError
-    names the parameter for which there is none, and the model is as it was.
+    Empty ones get all their memory before any is drawn, and are put into the model at the end:
+    FaninError names the parameter for which there is none, and the model is as it was.
     """
     known = [Item(*item) for item in items]
+    pairs = [(item, item.slot.memory()) for item in known]
     there = [_drawn_there(item) for item in known]
-    chosen = [item for item, drawn in zip(known, there, strict=True) if drawn]
-    for device in dict.fromkeys(item.device for item in chosen):
-        _write_there([item for item in chosen if item.device == device], seed)
-    for item, drawn in zip(known, there, strict=True):
+    chosen = [pair for pair, drawn in zip(pairs, there, strict=True) if drawn]
+    for device in dict.fromkeys(item.device for item, _ in chosen):
+        _draw_there([pair for pair in chosen if pair[0].device == device], seed)
+    for (item, memory), drawn in zip(pairs, there, strict=True):
         if not drawn:
-            item.slot.write(item.initializer, seed, item.axes)
+            item.slot.fill(memory, item.initializer, seed, item.axes)
+    for item, memory in pairs:
+        item.slot.occupy(memory)
 
 
 def _drawn_there(item: Item) -> bool:
@@ -67,37 +69,14 @@ def _drawn_there(item: Item) -> bool:
     return type(item.initializer) is Orthogonal and _maps_of(item) is not None
 
 
-def _write_there(items: Sequence[Item], seed: int) -> None:
+def _draw_there(pairs: Sequence[tuple[Item, Tensor]], seed: int) -> None:
     with torch.no_grad():
-        tensors = [_memory(item) for item in items]
-        jobs = [
-            job
-            for item, made in zip(items, tensors, strict=True)
-            for job in _jobs(item, made, seed)
-        ]
-        draw_many(jobs)
-        for item, made in zip(items, tensors, strict=True):
+        draw_many([job for item, memory in pairs for job in _jobs(item, memory, seed)])
+        for item, memory in pairs:
             if isinstance(item.initializer, Orthogonal):
-                _draw_orthogonal(item, made, seed)
-        for item, made in zip(items, tensors, strict=True):
-            for box, view in item.slot.pieces(made):
+                _draw_orthogonal(item, memory, seed)
+            for box, view in item.slot.pieces(memory):
                 item.slot.clear_padding(view, box)
-            if isinstance(made, nn.Parameter) and item.slot.vacancy is not None:
-                item.slot.occupy(made)
-
-
-def _memory(item: Item) -> Tensor:
-    slot = item.slot
-    if slot.vacancy is None:
-        return slot.tensor
-    try:
-        return slot.vacancy.made(slot.tensor)
-    except torch.OutOfMemoryError:
-        raise FaninError(
-            f"{item.device} has no room for {slot.param.name} of shape {slot.param.shape} "
-            f"({slot.param.dtype}); the model is as it was. Free memory there, shard the model, "
-            "or pass another device=."
-        ) from None
 
 
 def _jobs(item: Item, made: Tensor, seed: int) -> Iterable[Job]:

@@ -352,6 +352,6 @@ PLAIN_VIEWS = frozenset(
         *("upsample_bicubic2d", "_upsample_bicubic2d_aa"),
         *("grid_sampler_2d", "grid_sampler_3d", "view_as_real"),
         *("view_as_complex", "real", "imag", "select_backward", "slice_backward", "complex"),
-        *("rot90", "swapaxes", "diag", "_embedding_bag_forward_only", "atleast_1d", "atleast_2d"),
+        *("rot90", "swapaxes", "diag", "atleast_1d", "atleast_2d"),
     )
 )

@@ -15,7 +15,7 @@ from fanin.frameworks._tiles import Box, inside, tiles
 from fanin.frameworks.torch._copy import as_numpy, copy_from_host
 from fanin.frameworks.torch._replay import Place, replayed
 from fanin.frameworks.torch._shards import Shard, local_tensor
-from fanin.frameworks.torch._vacancy import Mark, Places, Vacancy
+from fanin.frameworks.torch._vacancy import Mark, Places, Vacancy, room_for
 from fanin.initializers import Initializer
 from fanin.initializers._base import Elementwise
 from fanin.param import Param
@@ -83,43 +83,57 @@ class Slot:
 
     def write(self, initializer: Initializer | None, seed: int, axes: Axes | None = None) -> None:
         """Draw the values into the tensor; an empty one gets its memory first."""
+        memory = self.memory()
+        self.fill(memory, initializer, seed, axes)
+        self.occupy(memory)
+
+    def memory(self) -> Tensor:
+        """The tensor that the values go into: of an empty one a new one, of no values yet."""
+        if self.vacancy is None:
+            return self.tensor
+        with room_for(self.param.name, self.tensor, self.vacancy.record.device):
+            return self.vacancy.made(self.tensor)
+
+    def fill(
+        self, memory: Tensor, initializer: Initializer | None, seed: int, axes: Axes | None = None
+    ) -> None:
+        """Draw the values into a tensor that `memory` gave."""
         value = None if initializer else self._kept_value(seed)
         if initializer is None and value is None:
             return
         with torch.no_grad():
             if initializer is None and self.drawn is not None:
                 self.origin = Mark(drawn=self.drawn)  # a memory does not show it
-            if self.vacancy is not None:
-                self.occupy(self.vacancy.made(self.tensor))
-            if initializer is not None and not self._in_place(initializer):
+            if initializer is not None and not self._in_place(initializer, memory):
                 value = self._whole(initializer, seed, axes)
-            for box, view in self.pieces():
+            for box, view in self.pieces(memory):
                 if value is not None:
                     view.copy_(value[box])
                 elif initializer is not None:
-                    self._write_piece(initializer, seed, axes, box, view)
+                    self._fill_piece(initializer, seed, axes, box, view)
+                    torch.autograd.graph.increment_version(memory)  # NumPy wrote behind its back
 
-    def occupy(self, made: nn.Parameter) -> None:
+    def occupy(self, memory: Tensor) -> None:
         """Put a parameter with memory where the empty one stood."""
-        assert self.vacancy is not None
-        self.vacancy.put(made)
-        self.tensor, self.vacancy = made, None
+        if self.vacancy is not None:
+            assert isinstance(memory, nn.Parameter)
+            self.vacancy.put(memory)
+            self.tensor, self.vacancy = memory, None
 
-    def _write_piece(
+    def _fill_piece(
         self, initializer: Initializer, seed: int, axes: Axes | None, box: Box, view: Tensor
     ) -> None:
         if view.device.type == "cpu":
             whole = self.shard is None
             self.draw(initializer, seed, axes, None if whole else box, as_numpy(view))
-            torch.autograd.graph.increment_version(self.tensor)  # NumPy wrote behind its back
             return
         for tile in tiles(tuple(view.shape)):
             draw = partial(self.draw, initializer, seed, axes, inside(box, tile))
             copy_from_host(view[tile], draw)
 
-    def _in_place(self, initializer: Initializer) -> bool:
+    def _in_place(self, initializer: Initializer, memory: Tensor) -> bool:
         """Whether a draw goes into the tensor itself; another is made whole, and parts copied."""
-        whole = self.shard is None and local_tensor(self.tensor).device.type == "cpu"
+        whole = self.shard is None and local_tensor(memory).device.type == "cpu"
         return whole or isinstance(initializer, Elementwise)
 
     def _whole(self, initializer: Initializer, seed: int, axes: Axes | None) -> Tensor:

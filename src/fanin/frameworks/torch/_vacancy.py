@@ -1,14 +1,13 @@
 """Vacancy: a parameter that has no memory yet, and the places where it will stand."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import _SpectralNorm
-from torch.nn.utils.spectral_norm import SpectralNorm
 
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, shown
 from fanin.frameworks.torch._replay import Place
 from fanin.frameworks.torch._shards import local_tensor
 
@@ -166,11 +165,12 @@ def vacancy(
     noted = next((record for record in records if record is not None), None)
     record = noted or Record(torch.device("cpu"))
     if device is not None:
-        record = replace(record, device=_device(device))
+        record = replace(record, device=device_of(device))
     return Vacancy(places, record, elsewhere)
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_of(device: str | torch.device) -> torch.device:
+    """The device that a user names."""
     try:
         return torch.device(device)
     except (RuntimeError, TypeError):
@@ -179,72 +179,17 @@ def _device(device: str | torch.device) -> torch.device:
         ) from None
 
 
-def fill_buffers(
-    model: nn.Module,
-    device: str | torch.device | None = None,
-    given: Mapping[str, Tensor] | None = None,
-) -> None:
-    """Give buffers on the meta device memory: batch statistics start anew, those of a spectral norm
-    follow when its weight is drawn, others are `given`.
-
-    Raises FaninError that lists the buffers which nobody knows, and for a name in `given` that
-    no buffer has, before anything is changed.
-    """
-    where = _device("cpu" if device is None else device)
-    values = {} if given is None else given
-    _refuse_unknown(model, values)
-    found: list[tuple[nn.Module, str, Tensor]] = []
-    norms: list[nn.Module] = []
-    unknown: list[str] = []
-    for path, module in model.named_modules():
-        for attribute, buffer in module._buffers.items():
-            if buffer is None or not buffer.is_meta:
-                continue
-            name = f"{path}.{attribute}" if path else attribute
-            if name in values:
-                found.append((module, attribute, _fitting(name, values[name], buffer).to(where)))
-            elif attribute in spectral_buffers(module):
-                found.append((module, attribute, torch.empty_like(buffer, device=where)))
-            elif isinstance(module, nn.modules.batchnorm._NormBase):
-                found.append((module, attribute, torch.empty_like(buffer, device=where)))
-                norms.append(module)
-            else:
-                unknown.append(f"{name} {tuple(buffer.shape)}")
-    if unknown:
+@contextmanager
+def room_for(name: str, tensor: Tensor, device: torch.device) -> Iterator[None]:
+    """FaninError that names a tensor for which a device has no memory, while nothing is changed."""
+    try:
+        yield
+    except RuntimeError as error:
+        # Of the CPU it is no class of its own.
+        if not isinstance(error, torch.OutOfMemoryError) and "alloc" not in str(error):
+            raise
+        dtype = str(tensor.dtype).removeprefix("torch.")
         raise FaninError(
-            f"on the meta device are the buffers {', '.join(unknown)}, whose values are lost. "
-            "Build the model under fanin.empty_weights(), where buffers are real unless they are "
-            "computed from weights, or pass buffers={name: tensor}."
-        )
-    for module, attribute, buffer in found:
-        module._buffers[attribute] = buffer
-    for module in norms:
-        module.reset_running_stats()  # type: ignore[operator]
-
-
-def spectral_buffers(module: nn.Module) -> Iterator[str]:
-    """The names of the buffers of a module that hold singular vectors of its weight."""
-    if isinstance(module, _SpectralNorm):
-        yield from ("_u", "_v")
-    for hook in module._forward_pre_hooks.values():
-        if isinstance(hook, SpectralNorm):
-            yield from (f"{hook.name}_u", f"{hook.name}_v")
-
-
-def _refuse_unknown(model: nn.Module, values: Mapping[str, Tensor]) -> None:
-    if not isinstance(values, Mapping):
-        raise FaninError(f"buffers is {shown(values)}; it maps names of buffers to tensors.")
-    known = [name for name, _ in model.named_buffers(remove_duplicate=False)]
-    for name in values:
-        if name not in known:
-            said = suggestion(str(name), known) if known else "; the model has no buffers."
-            raise FaninError(f"buffers has {name!r}{said}")
-
-
-def _fitting(name: str, value: Tensor, buffer: Tensor) -> Tensor:
-    if not isinstance(value, Tensor) or value.shape != buffer.shape:
-        got = tuple(value.shape) if isinstance(value, Tensor) else repr(value)
-        raise FaninError(
-            f"buffers[{name!r}] is {got}; {name} is a tensor of shape {tuple(buffer.shape)}."
-        )
-    return value
+            f"{device} has no room for {name} of shape {tuple(tensor.shape)} ({dtype}); the model "
+            "is as it was. Free memory there, shard the model, or pass another device=."
+        ) from None
