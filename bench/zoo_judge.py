@@ -11,7 +11,7 @@ import fanin
 from fanin.checks._chains import Chains, ratio
 from fanin.checks._width import averaged_over, finite_width
 from fanin.frameworks.torch import Observation, observe, projected, tensors_of
-from fanin.recipes import Graph
+from fanin.graph import Graph
 
 SEED = 0
 LOW, HIGH = 0.5, 2.0  # of the plan's RMS, without the finite-width band

@@ -20,7 +20,7 @@ LAYERS = (
     {"fanin.axes", "fanin._expression", "fanin._imported", "fanin._replacing"},
     {"fanin.param", "fanin.streams"},
     {"fanin._fans", "fanin.gains"},
-    {"fanin.initializers"},
+    {"fanin.graph", "fanin.initializers"},
     {"fanin.recipes"},
     {"fanin.frameworks"},
     {"fanin.plans", "fanin._empty"},

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import fanin
 from fanin.frameworks.torch import trace
-from fanin.recipes import Node
+from fanin.graph import Node
 
 X = torch.zeros(5, 8)
 POINTS = np.array([-1.5, -0.25, 0.5, 2.0])

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 import fanin
 from fanin.errors import FaninError
 from fanin.frameworks.torch import trace
-from fanin.recipes import Graph
+from fanin.graph import Graph
 
 X = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
 

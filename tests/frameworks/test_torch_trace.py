@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
 from fanin.frameworks.torch import trace
-from fanin.recipes._graph import Graph, Node
+from fanin.graph import Graph, Node
 
 
 class Run(nn.Module):

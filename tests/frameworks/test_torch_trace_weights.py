@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
 from fanin.frameworks.torch import trace
-from fanin.recipes._graph import Graph, Use
+from fanin.graph import Graph, Use
 
 
 class Run(nn.Module):

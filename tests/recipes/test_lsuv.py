@@ -6,11 +6,11 @@ import pytest
 
 from fanin import FaninError
 from fanin.axes import Axes
+from fanin.graph import Graph, Node, Use
 from fanin.initializers import Initializer, normal, orthogonal, zeros
 from fanin.initializers._orthogonal import Orthogonal
 from fanin.param import Param
 from fanin.recipes import lsuv
-from fanin.recipes._graph import Graph, Node, Use
 
 LINEAR = Axes(("out", "in"))
 SQUARE = (4, 4)

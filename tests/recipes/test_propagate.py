@@ -11,9 +11,9 @@ from torch.nn import functional as F  # noqa: N812
 
 import fanin
 from fanin.axes import Axes
+from fanin.graph import Function, Graph, Node, Use
 from fanin.recipes._acting import fitted
-from fanin.recipes._graph import Function, Graph, Node, Use
-from fanin.recipes._parameters import APART, Share, fan_in_of
+from fanin.recipes._parameters import APART, Share
 from fanin.recipes._propagate import Propagation
 
 Forward = Callable[["Written", Tensor], Tensor]
@@ -126,7 +126,7 @@ def test_a_branch_on_a_stream_of_zeros_has_its_share_of_one() -> None:
 
 
 def test_no_products_are_summed_as_one_all_but_nothing() -> None:
-    assert fan_in_of(Use("w", DENSE, fans=(0, 8)), (8, 8)) > 0
+    assert Use("w", DENSE, fans=(0, 8)).fan_in((8, 8)) > 0
     assert 0 < propagated(INPUT, linear(0, fans=(0, 8))).weights["w"].scale < math.inf
 
 

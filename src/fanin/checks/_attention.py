@@ -6,7 +6,7 @@ from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._streams import unmoved
 from fanin.checks._verdict import number
-from fanin.recipes._structure import Logits
+from fanin.graph import Logits
 
 _BEFORE = ("view", "dropout", "pointwise", "mul", "add", "shift")
 

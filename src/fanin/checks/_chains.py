@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fanin.checks._streams import own_nodes, residuals, stream_nodes, streams
-from fanin.recipes import Graph, Node, Structure
+from fanin.graph import Graph, Node, Structure
 
 # What a gradient has built-in reasons to change at: normalizations, attention, gates. A chain ends
 # there.

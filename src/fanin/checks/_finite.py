@@ -7,7 +7,7 @@ from fanin.checks._cause import bounded
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
-from fanin.recipes._graph import WRITTEN
+from fanin.graph import WRITTEN
 
 # Sums and products: of finite numbers nothing but an overflow makes inf, or inf - inf.
 _SUMS = ("linear", "shift", "scale", "matmul", "add", "mul", "sum", "mean", "pool")

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from fanin.checks._checkup import Layer
 from fanin.checks._matched import fans_of, matched
 from fanin.checks._measurement import Measurement
-from fanin.recipes import Node
-from fanin.recipes._graph import Use
+from fanin.graph import Node, Use
 
 
 def layers(m: Measurement) -> tuple[Layer, ...]:

@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from fanin._fans import fans
+from fanin.graph import Use
 from fanin.initializers import get
-from fanin.recipes._graph import Use
-from fanin.recipes._parameters import fan_in_of
 
 _MARGIN = 0.01  # of a std, beside four standard errors of it
 
@@ -74,4 +73,4 @@ def fans_of(use: Use, shape: tuple[int, ...]) -> tuple[float, float]:
     """How many products an output sums, and how many outputs an input reaches."""
     if use.fans is not None:
         return use.fans
-    return fan_in_of(use, shape), float(fans(shape, replace(use.axes, blocks=())).fan_out)
+    return use.fan_in(shape), float(fans(shape, replace(use.axes, blocks=())).fan_out)

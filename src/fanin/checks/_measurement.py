@@ -17,7 +17,7 @@ from fanin.checks._remedy import fits
 from fanin.checks._streams import unmoved
 from fanin.checks._theory import Theory
 from fanin.errors import FaninError
-from fanin.recipes import Graph, Node
+from fanin.graph import Graph, Node
 
 _NEARLY_ALL = 0.99
 Numbers = Sequence[float | None]

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from fanin.recipes import Node, Structure
-from fanin.recipes._structure import Residual
+from fanin.graph import Node, Residual, Structure
 
 _ON_STREAM = ("view", "dropout", "pointwise", "normalize", "scale", "shift")
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from fanin.checks._chains import GATHERS, Chains
 from fanin.checks._streams import unmoved
-from fanin.recipes import Graph, Node
-from fanin.recipes._parameters import fan_in_of
-from fanin.recipes._signal import (
+from fanin.graph import Graph, Node
+from fanin.graph.signal import (
     MASS,
     Signal,
     Z,
@@ -110,7 +109,7 @@ class Theory:
         second = self.second_of(use.name)
         if second is None:
             return None
-        gain = fan_in_of(use, self._shapes[use.name]) * second
+        gain = use.fan_in(self._shapes[use.name]) * second
         self._link(self._units[position], gain, fed)
         return gaussian(gain * fed.second, position)
 

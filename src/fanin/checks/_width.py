@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fanin.checks._chains import Chains, width
 from fanin.checks._limits import LIMITS
-from fanin.recipes import Node
+from fanin.graph import Node
 
 
 def band(beta: float, draws: int = 1) -> float:

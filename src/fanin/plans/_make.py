@@ -8,6 +8,7 @@ from typing import Any
 
 from fanin.errors import FaninError, an, shown, warn
 from fanin.frameworks import adapter_for
+from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.plans._columns import listed
@@ -16,8 +17,6 @@ from fanin.plans._row import ASKED, REDRAWN, UNSEEDED, Row
 from fanin.recipes import (
     GUESS,
     Choice,
-    Graph,
-    NoGraphError,
     Recipe,
     dropout_factor,
     find,

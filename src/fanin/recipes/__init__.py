@@ -1,10 +1,9 @@
 """Recipes: which initializer each parameter gets."""
 
+from fanin.graph import Graph as Graph
+from fanin.graph import Node as Node
 from fanin.recipes._choice import Choice as Choice
 from fanin.recipes._dropout import dropout_factor as dropout_factor
-from fanin.recipes._graph import Graph as Graph
-from fanin.recipes._graph import Node as Node
-from fanin.recipes._graph import NoGraphError as NoGraphError
 from fanin.recipes._lsuv import Probe as Probe
 from fanin.recipes._lsuv import lsuv as lsuv
 from fanin.recipes._made import same as same
@@ -15,7 +14,6 @@ from fanin.recipes._registry import find as find
 from fanin.recipes._registry import names as names
 from fanin.recipes._rules import given_by_name as given_by_name
 from fanin.recipes._rules import single as single
-from fanin.recipes._structure import Structure as Structure
 
 __all__ = ["Choice", "Graph", "Node", "Probe", "Recipe", "find", "lsuv", "mup", "names"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fanin.recipes._graph import Function, Use, Values
-from fanin.recipes._signal import MASS, Signal, Z
+from fanin.graph import Function, Use, Values
+from fanin.graph.signal import MASS, Signal, Z
 from fanin.streams import Stream
 
 _FLAT = 0.05  # a power of the size that is less: it has no effect

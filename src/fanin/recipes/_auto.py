@@ -12,17 +12,16 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
+from fanin.graph import Graph, Node, Residual, Structure, Use, Values
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph, Node, Use, Values
 from fanin.recipes._made import heard, same
-from fanin.recipes._parameters import APART, Share, Weight, fan_in_of
+from fanin.recipes._parameters import APART, Share, Weight
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._sines import sines
 from fanin.recipes._sizes import HEAD, TABLE, Sizes
-from fanin.recipes._structure import Residual, Structure
 from fanin.recipes._uses import constants
 
 # What all branches of a stream together add to its second moment, of what it has: branches that
@@ -181,7 +180,7 @@ class _Auto:
             self.targets[position] = 1 / factor / factor
             self.reasons[position] = f"{factor:.4g} z in a sine gets variance 1"
             if self.structure.reads_input(position):  # U(-1/n, 1/n): k says which frequencies
-                self.targets[position] = 1 / (3 * fan_in_of(use, self.shapes[use.name]))
+                self.targets[position] = 1 / (3 * use.fan_in(self.shapes[use.name]))
                 self.reasons[position] = f"{factor:.4g} z in a sine, the first: variance 1 / (3 n)"
 
     def _scale_of(self, node: Node) -> float | None:
@@ -353,7 +352,7 @@ class _Auto:
             why += f"; {reason}"
         drawn: Initializer = variance_scaling(scale, "fan_in", "normal")
         if use.fans is not None:  # the axes cannot say them
-            fan_in = fan_in_of(use, self.params[use.name].shape)
+            fan_in = use.fan_in(self.params[use.name].shape)
             drawn = normal(std=math.sqrt(scale / fan_in))
         role = _role(use.axes, self.params[use.name].shape)
         output = None if weight.free else weight.target  # the model's own, with gains behind it

@@ -1,6 +1,6 @@
 """Dropout: by how much what it does in training makes activations larger than in eval mode."""
 
-from fanin.recipes._graph import Graph
+from fanin.graph import Graph
 
 _RESETS = ("normalize", "softmax", "input", "buffer", "parameter", "lookup", "recurrent")
 

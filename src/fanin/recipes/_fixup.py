@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from fanin.graph import Graph, Residual, Structure
 from fanin.initializers import he_normal, variance_scaling, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
-from fanin.recipes._structure import Residual, Structure
 
 HE = 2.0  # the scale of He's initializer, which the rule shrinks
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from fanin._fans import fans
 from fanin.axes import Axes
+from fanin.graph import Graph
 from fanin.initializers import (
     Initializer,
     forget_gate,
@@ -21,7 +22,6 @@ from fanin.initializers import (
 )
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._tree import is_lstm_bias

@@ -7,14 +7,13 @@ from typing import NamedTuple, Protocol
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
+from fanin.graph import CARRIERS, Graph, Structure
 from fanin.initializers import Initializer
 from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import CARRIERS, Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
-from fanin.recipes._structure import Structure
 
 TOLERANCE = 0.01  # of a variance around 1
 TRIES = 10  # measurements of one weight

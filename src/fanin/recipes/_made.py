@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fanin.graph import CARRIERS, Graph
+from fanin.graph.signal import MASS, Z
 from fanin.initializers import Initializer, constant, ones, zeros
 from fanin.param import Param
-from fanin.recipes._graph import CARRIERS, Graph
-from fanin.recipes._signal import MASS, Z
 from fanin.recipes._silence import Silence
 
 _WEIGHTS = ("weight", "direction", "recurrent", "table")

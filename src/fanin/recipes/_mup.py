@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fanin.errors import FaninError, shown
+from fanin.graph import Graph
 from fanin.initializers import variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._tree import activation_scale, after_activation, by_kind

@@ -1,9 +1,9 @@
 """The recipe `orthogonal`: dynamical isometry, corrected for each activation."""
 
+from fanin.graph import Graph
 from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._tree import activation_gain, after_activation

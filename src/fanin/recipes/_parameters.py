@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fanin._fans import fans
+from fanin.graph import Node, Use
+from fanin.graph.signal import Signal, added, gaussian, pointwise, scaled, spread
 from fanin.recipes._acting import fitted, rows, stored_as
-from fanin.recipes._graph import Node, Use
-from fanin.recipes._signal import Signal, added, gaussian, pointwise, scaled, spread
 
 if TYPE_CHECKING:
     from fanin.recipes._propagate import Propagation
@@ -46,13 +45,6 @@ class Share:
     factor: float = 1.0
 
 
-def fan_in_of(use: Use, shape: tuple[int, ...]) -> float:
-    """How many products an output of this use of a weight sums."""
-    whole = replace(use.axes, blocks=())  # packed blocks share their inputs
-    terms = fans(shape, whole).fan_in if use.fans is None else use.fans[0]
-    return max(terms, 1e-9)
-
-
 def table(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
     assert node.param is not None
     return run.drawn(node.param, position)
@@ -73,7 +65,7 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
     if "div" in use.through:
         return _spectral(run, position, use, fed)
     target = run.target(position)
-    fan_in = fan_in_of(use, run.shapes[use.name])
+    fan_in = use.fan_in(run.shapes[use.name])
     if use.name in run.variances:
         target = fan_in * run.variances[use.name] * fed.second
     elif fed.second > 0:
@@ -90,7 +82,7 @@ def _function_of_weight(run: "Propagation", position: int, use: Use, fed: Signal
 
     Centred rows take the mean of their input away; positive ones add it up.
     """
-    terms = fan_in_of(use, run.shapes[use.name])
+    terms = use.fan_in(run.shapes[use.name])
     source = fed if fed.second > 0 else gaussian(1.0, position)
 
     def second(std: float) -> float | None:
@@ -119,7 +111,7 @@ def _function_of_weight(run: "Propagation", position: int, use: Use, fed: Signal
 
 def _spectral(run: "Propagation", position: int, use: Use, fed: Signal) -> Signal:
     """A weight divided by its largest singular value, about std (sqrt(fan_in) + sqrt(out))."""
-    fan_in = fan_in_of(use, run.shapes[use.name])
+    fan_in = use.fan_in(run.shapes[use.name])
     outputs = math.prod(run.shapes[use.name]) / fan_in
     second = fed.second * fan_in / (math.sqrt(fan_in) + math.sqrt(outputs)) ** 2
     weight = Weight(position, 1.0, second, fed.second, False, free=True)

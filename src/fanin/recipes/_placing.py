@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from fanin.graph import Graph
 from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
 from fanin.recipes._made import heard, same
 from fanin.recipes._tree import AS_MADE, by_kind, magnitude
 from fanin.recipes._uses import constants, positions, refined

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fanin.recipes._acting import acts_as, size_of
-from fanin.recipes._graph import Graph, Node, Use, Values
-from fanin.recipes._parameters import APART, Share, Weight, linear, scale, shift, table
-from fanin.recipes._signal import (
+from fanin.graph import Graph, Node, Use, Values
+from fanin.graph.signal import (
     Signal,
     added,
     added_apart,
@@ -30,6 +28,8 @@ from fanin.recipes._signal import (
     spread,
     summed,
 )
+from fanin.recipes._acting import acts_as, size_of
+from fanin.recipes._parameters import APART, Share, Weight, linear, scale, shift, table
 
 # The second moment of a recurrent layer's state: layers of torch with gates' inputs of second
 # moment one and orthogonal recurrent weights, fed noise that is new at every step (three seeds,

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fanin.graph import Graph
 from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
 
 Params = Mapping[str, Param]
 Given = Mapping[str, Initializer]

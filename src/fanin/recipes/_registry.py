@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from fanin.errors import FaninError, shown, suggestion
+from fanin.graph import Graph
 from fanin.param import Param
 from fanin.recipes._auto import AUTO
 from fanin.recipes._choice import Choice
 from fanin.recipes._fixup import FIXUP
-from fanin.recipes._graph import Graph
 from fanin.recipes._libraries import LIBRARIES
 from fanin.recipes._orthogonal import ORTHOGONAL
 from fanin.recipes._placing import place

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from fanin.errors import FaninError, shown, suggestion
+from fanin.graph import Graph
 from fanin.initializers import Initializer, constant, get, ones, zeros
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import Graph
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._tree import NORMS
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from fanin.recipes._graph import Graph, Node
+from fanin.graph import Graph, Node
 
 _NEAR = 1e-3  # where the slopes of a function at zero are looked at
 _MIXING = ("mean", "pool", "max", "sum", "softmax", "attention", "matmul", "recurrent", "mul")

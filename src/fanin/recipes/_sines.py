@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from fanin.recipes._graph import CARRIERS, Graph, Node
-from fanin.recipes._lines import factor, second_input
+from fanin.graph import CARRIERS, Graph, Node, factor, second_input
 
 Scale = Callable[[Node], float | None]
 Users = Sequence[Sequence[int]]

@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
+from fanin.graph import UNITS, Graph, Structure, Use
 from fanin.recipes._acting import fitted, size_of, stored_as
-from fanin.recipes._graph import UNITS, Graph, Use
 from fanin.recipes._recipe import Params
-from fanin.recipes._structure import Structure
 
 HEAD = 1.0  # second moment of a head's output
 TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens

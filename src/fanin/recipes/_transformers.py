@@ -3,13 +3,12 @@
 import math
 from collections.abc import Iterator
 
+from fanin.graph import CARRIERS, Graph, Structure
 from fanin.initializers import glorot_uniform, lecun_truncated_normal, normal, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
-from fanin.recipes._graph import CARRIERS, Graph
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
-from fanin.recipes._structure import Structure
 
 STD = 0.02  # of all weights and tables of GPT-2 and LLaMA
 _BIAS = 1e-6  # std of the biases in the Vision Transformer's MLPs

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fanin.axes import Axes
+from fanin.graph import CARRIERS, UNITS, Graph, Node
 from fanin.param import Kind, Param
 from fanin.recipes._acting import only_sizes
-from fanin.recipes._graph import CARRIERS, UNITS, Graph, Node
 
 _NEARLY_CARRIED = (*CARRIERS, "pool", "max")
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from fanin.frameworks.torch._call import Call
 from fanin.frameworks.torch._record import Activation, Entry
 from fanin.frameworks.torch._weights import Weight
-from fanin.recipes._graph import Op
+from fanin.graph import Op
 
 _KINDS: dict[str, Op] = {"sum": "sum", "mean": "pool", "amax": "max", "amin": "max"}
 

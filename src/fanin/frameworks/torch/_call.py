@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Recorder
 from fanin.frameworks.torch._weights import Weight
-from fanin.recipes._graph import Values
+from fanin.graph import Values
 
 _COMPARED = 1 << 10  # elements of constants, up to which two operations on them are compared
 

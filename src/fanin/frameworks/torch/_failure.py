@@ -20,7 +20,7 @@ from fanin.frameworks.torch._inputs import Arguments, tensors_in
 from fanin.frameworks.torch._mode import Unreadable
 from fanin.frameworks.torch._names import module_paths
 from fanin.frameworks.torch._saved import Saved, written_back
-from fanin.recipes import NoGraphError
+from fanin.graph import NoGraphError
 
 # What torch and the run itself raise where values are missing.
 UNREADABLE = (

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fanin.frameworks.torch._record import Piece, Recorder
-from fanin.recipes._graph import Graph, Node, Use
+from fanin.graph import Graph, Node, Use
 
 # Behind these a piece of a projection is no longer itself.
 _ENDS = ("linear", "matmul", "attention", "softmax", "recurrent", "normalize")

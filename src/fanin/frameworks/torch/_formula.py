@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from fanin.recipes._graph import Function, Values
+from fanin.graph import Function, Values
 
 _MOST = 1 << 24  # elements of a parameter that a formula is computed for
 

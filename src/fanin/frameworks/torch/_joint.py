@@ -21,7 +21,7 @@ from fanin.frameworks.torch._formula import Formula, parameter
 from fanin.frameworks.torch._moves import VIEWS
 from fanin.frameworks.torch._record import Activation, Constant, Entry, Joint
 from fanin.frameworks.torch._weights import Weight
-from fanin.recipes._graph import Values
+from fanin.graph import Values
 
 _LARGEST = 1 << 20  # elements of a tensor whose values are computed
 _LONGEST = 100  # operations, one behind the other

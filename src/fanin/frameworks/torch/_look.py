@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fanin.recipes._graph import Node, Values
+from fanin.graph import Node, Values
 
 _TINY = 1e-15  # RMS below it are computed again in double precision: their squares underflow
 _PAIRS = 256  # inputs whose cosines are taken: the mean over their pairs is sure enough

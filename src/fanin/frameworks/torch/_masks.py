@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fanin.frameworks.torch._call import Call
 from fanin.frameworks.torch._record import Activation, Constant, Formula, Recorder
-from fanin.recipes._graph import Values
+from fanin.graph import Values
 
 # Beyond this a number that is added or filled in is a mask: it removes what was there.
 REMOVES = -1e4

@@ -40,8 +40,7 @@ from fanin.frameworks.torch._saved import Saved, written_back
 from fanin.frameworks.torch._trace import eager, tensors_of
 from fanin.frameworks.torch._values import Values, WeightGradient, watched
 from fanin.frameworks.torch._weights import whole
-from fanin.recipes import Node
-from fanin.recipes._graph import WRITTEN
+from fanin.graph import WRITTEN, Node
 
 # What keeps the place of the units of a layer.
 _FOLLOWS = ("shift", "scale", "normalize", "pointwise", "dropout", "add", "mul")

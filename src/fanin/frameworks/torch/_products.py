@@ -11,7 +11,7 @@ from fanin.frameworks.torch._elementwise import plus
 from fanin.frameworks.torch._moves import ONE_HOT, look_up
 from fanin.frameworks.torch._record import Activation, Entry
 from fanin.frameworks.torch._weights import Weight
-from fanin.recipes._graph import Op
+from fanin.graph import Op
 
 _BAGS: tuple[Op, ...] = ("sum", "mean", "max")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from fanin.frameworks.torch import _formula
 from fanin.frameworks.torch._views import Dims, stored
 from fanin.frameworks.torch._weights import Part, Weight, plain_use, use
-from fanin.recipes._graph import UNITS, Node, Op, Use, Values
+from fanin.graph import UNITS, Node, Op, Use, Values
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from torch import nn
 from fanin.frameworks.torch._call import flat_tensors
 from fanin.frameworks.torch._record import Activation, Recorder
 from fanin.frameworks.torch._weights import Part, Weight, gates_use, plain_use
-from fanin.recipes._graph import Use
+from fanin.graph import Use
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 

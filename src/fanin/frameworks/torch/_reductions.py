@@ -14,7 +14,7 @@ from fanin.frameworks.torch._call import Call
 from fanin.frameworks.torch._moves import features_of
 from fanin.frameworks.torch._record import Activation, Entry, Statistic
 from fanin.frameworks.torch._weights import Weight
-from fanin.recipes._graph import Op
+from fanin.graph import Op
 
 _FEW = 64  # positions, of which more are interpolated alike
 

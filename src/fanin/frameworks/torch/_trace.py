@@ -27,7 +27,7 @@ from fanin.frameworks.torch._record import Activation, Constant, Recorder
 from fanin.frameworks.torch._running import running_paths
 from fanin.frameworks.torch._vacancy import refuse_offloaded
 from fanin.frameworks.torch._weights import whole
-from fanin.recipes._graph import Graph
+from fanin.graph import Graph
 
 
 def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None) -> Graph:

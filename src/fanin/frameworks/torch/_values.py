@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fanin.axes import Axes
 from fanin.frameworks.torch._look import norm
-from fanin.recipes import Node
+from fanin.graph import Node
 
 _CHUNK = 1 << 22  # elements that are looked at together
 _SAMPLE = 1 << 16  # values that the shape of a distribution is read from

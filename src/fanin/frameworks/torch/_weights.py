@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fanin.axes import Axes
 from fanin.frameworks.torch._formula import Formula, function, parameter
 from fanin.frameworks.torch._views import Dims, stored
-from fanin.recipes._graph import Function, Use
+from fanin.graph import Function, Use
 
 
 @dataclass(frozen=True, slots=True)

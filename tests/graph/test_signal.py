@@ -7,8 +7,8 @@ import pytest
 
 from fanin.gains import gain, names
 from fanin.gains._activation import as_activation
-from fanin.recipes import _signal as signal
-from fanin.recipes._signal import Signal, gaussian, pointwise
+from fanin.graph import signal
+from fanin.graph.signal import Signal, gaussian, pointwise
 
 RNG = np.random.default_rng(0)
 N = 1_000_000

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from fanin.recipes._graph import CARRIERS, Graph, Node
-from fanin.recipes._lines import second_input, slope
+from fanin.graph._graph import CARRIERS, Graph, Node
+from fanin.graph._lines import second_input, slope
 
 # Operations that an activation passes without meeting a weight or another activation.
 _PASSED = (*CARRIERS, "pointwise", "pool", "max", "mean", "sum")

@@ -1,12 +1,13 @@
 """Graph: what a model does with its parameters, as an adapter saw it run; no framework in it."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from fanin._fans import fans
 from fanin.axes import Axes
 from fanin.errors import FaninError
 
@@ -48,10 +49,10 @@ class NoGraphError(FaninError):
 
 
 # What an activation passes as it is.
-CARRIERS = ("view", "dropout")
+CARRIERS: tuple[Op, ...] = ("view", "dropout")
 
 # Labels of nodes that may put a constant, or what others made, among an activation's elements.
-WRITTEN = ("mask", "write", "where", "masked_fill", "constant_pad_nd")
+WRITTEN: tuple[str, ...] = ("mask", "write", "where", "masked_fill", "constant_pad_nd")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +85,12 @@ class Use:
     period: tuple[int, ...] = ()  # sizes of packed matrices that interleave, per head say
     layer: int | None = None  # of what reads the input of a layer in a stack of recurrent ones
     function: Function | None = field(default=None, compare=False, repr=False)
+
+    def fan_in(self, shape: tuple[int, ...]) -> float:
+        """How many products an output of this use sums; `shape` is the whole parameter's."""
+        whole = replace(self.axes, blocks=())  # packed blocks share their inputs
+        terms = fans(shape, whole).fan_in if self.fans is None else self.fans[0]
+        return max(terms, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from fanin.frameworks.torch import trace
-from fanin.recipes._structure import Structure
+from fanin.graph import Structure
 
 
 class Block(nn.Module):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fanin.recipes._graph import Node
+from fanin.graph._graph import Node
 
 
 def second_input(node: Node) -> bool:

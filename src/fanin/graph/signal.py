@@ -14,7 +14,7 @@ import numpy as np
 
 from fanin.errors import FaninError
 from fanin.gains._quadrature import root_density, settle, total
-from fanin.recipes._graph import Values
+from fanin.graph._graph import Values
 
 # Gauss-Legendre nodes on panels whose edges lie where activations have their kinks.
 _EDGES = np.arange(-8.0, 8.25, 0.25)
