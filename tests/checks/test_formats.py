@@ -215,16 +215,29 @@ def test_markdown_escapes_names_and_texts() -> None:
     assert re.search(r"^```+text$", folded, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("depth", "findings"), [(6000, 1), (3, 3000)])
-def test_markdown_fits_into_a_comment(depth: int, findings: int) -> None:
+def long(depth: int, findings: int) -> str:
+    """The markdown of this many layers and findings, which is cut."""
     found = tuple(
         Finding("F12", "note", f"layers.{n}", "m", "e", "l", f"reason {n}", f"fix {n}")
         for n in range(findings)
     )
     text = rendered("markdown", checkup(found, depth), subject())
     assert len(text) < LONGEST + 200
-    assert text.endswith("too long for a comment; --format html has it.\n")
-    assert "reason 0" in text or findings > 1
+    kept, _, told = text.rpartition("\n\n")
+    assert told == "The whole is too long for a comment; --format html has it.\n"
+    return kept
+
+
+def test_markdown_of_many_layers_leaves_them_out_and_nothing_else() -> None:
+    kept = long(depth=6000, findings=1)
+    assert "<details>" not in kept
+    assert "- **F12** reason 0 **Fix:** fix 0" in kept
+
+
+def test_markdown_of_many_findings_ends_with_a_whole_row() -> None:
+    rows = long(depth=3, findings=3000).partition("| --- |\n")[2].splitlines()
+    assert len(rows) > 1000
+    assert rows == [f"| note | F12 gain | `layers.{n}` | m | e | l |" for n in range(len(rows))]
 
 
 class Page(HTMLParser):

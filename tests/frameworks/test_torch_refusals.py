@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     ),
     "8 bit": (lambda: of_dtype(torch.float8_e4m3fn), {}, r"1\.weight .*dtype is 'float8_e4m3fn'"),
     "overlap": (overlapping, {}, r"1\.weight.*overlap"),
-    "sparse": (sparse, {}, r"1\.weight.*parse"),
+    "sparse": (sparse, {}, r"^1\.weight has layout torch\.sparse_coo; make it dense first\.$"),
     "fans": (
         lambda: with_last(nn.Linear(4, 4)),
         {"overrides": {"1.bias": "he_normal"}},
