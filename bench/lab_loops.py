@@ -1,4 +1,4 @@
-"""The article's network and its training, written as the article writes them: loops over NumPy.
+"""The network of Enrichment Cap (2023) and its training, as written there: loops over NumPy.
 
 The yardstick of bench/lab.py. One image at a time; a convolution visits every filter and every
 place, forward and backward, and the backward pass makes the gradient of the image too.

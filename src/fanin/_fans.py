@@ -51,9 +51,11 @@ def fans(
             output of a transposed convolution sums kernel / stride positions.
         blocks: how many matrices of one size are packed along the first `out` axis.
         convention: "torch", "jax", "keras" give what those libraries compute from the stored
-            shape alone, "article" what the NumPy article computes for a convolution: fan_in =
-            elements of the kernel tensor, fan_out = elements of the output map, `spatial_out`
-            positions times the channels; dense layers are plain.
+            shape alone, "article" what the article "Value of Random Numbers in ML" (Enrichment
+            Cap, 9 May 2023) does for a convolution: fan_in = elements of the kernel tensor,
+            fan_out = elements of the output map, `spatial_out` positions times the channels;
+            dense layers are plain.
+        spatial_out: height and width of the output map, for the article's convolutions alone.
 
     Raises FaninError where no axis is `in` or `out`, where an axis is unknown, and where
     groups or blocks do not fit. docs/fans.md shows each difference between the conventions.

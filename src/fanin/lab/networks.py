@@ -26,7 +26,7 @@ MNIST = Form()
 
 
 class SmallConvNet(nn.Module):
-    """The article's network: two convolutions and a linear head.
+    """The network of Enrichment Cap (2023): two convolutions and a linear head.
 
     Kernels of 8 and of 4 with stride 2, as on 28 x 28; smaller where the image would not hold them.
     """

@@ -62,7 +62,7 @@ def find(name: str) -> Start:
 
 
 def _glorot_then_he(model: nn.Module, seed: int, inputs: Tensor) -> fanin.Plan:
-    """The article's recommendation: Glorot for the first layer, He for those behind a ReLU."""
+    """As Enrichment Cap (2023) advises: Glorot for the first layer, He behind a ReLU."""
     first = next(name for name, value in model.named_parameters() if value.ndim > 1)
     overrides = {first: "glorot_normal"}
     return fanin.plan(model, initializer="he_normal", overrides=overrides, unplaced="keep")

@@ -1,4 +1,4 @@
-"""The NumPy article's network trained from its initializations: the rows, as files of plans."""
+"""The network of Enrichment Cap (2023) from its initializations: the rows, as files of plans."""
 
 import math
 import tempfile

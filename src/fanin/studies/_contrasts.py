@@ -13,7 +13,7 @@ from fanin.studies._cnn import ADVICE, BASE, EXCHANGED, RULES, SHAPES
 from fanin.studies._paired import difference, holm
 from fanin.studies._study import Claim
 
-ARTICLE = "the NumPy article"
+ARTICLE = "Enrichment Cap 2023"  # "Value of Random Numbers in ML"
 MARGIN, FAR = 0.01, 0.05  # of accuracy: less is no better; what "far" means
 
 Scores = Mapping[str, Sequence[float]]  # by row, one for every seed

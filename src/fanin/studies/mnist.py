@@ -1,4 +1,4 @@
-"""MNIST: what an article says of initializations from a two-layer CNN, on many seeds.
+"""MNIST: what Enrichment Cap (2023) says of initializations from a two-layer CNN, on many seeds.
 
 Every claim is a contrast of test accuracies, paired by seed: see `_contrasts`.
 """
@@ -16,7 +16,7 @@ from fanin.lab import sources, statistics
 from fanin.lab.drawing import INK
 from fanin.lab.statistics import Difference, Interval, mean_interval
 from fanin.studies._cnn import BASE, Convention, Training, trained
-from fanin.studies._contrasts import ARTICLE, Scores, claims, contrasts
+from fanin.studies._contrasts import Scores, claims, contrasts
 from fanin.studies._drawing import PALETTE, panels
 from fanin.studies._study import Advance, Claim, Figure, Findings, Part, Scale, Study, Table
 
@@ -182,7 +182,7 @@ STUDY = Study(
     name="mnist",
     title="The article's CNN on MNIST",
     question="Which initialization is best for a small CNN, and are the differences real?",
-    source=f"{ARTICLE} on weight initialization with a two-layer CNN",
+    source="Enrichment Cap, Value of Random Numbers in ML (9 May 2023), a CNN in NumPy",
     parts=_parts,
     conclude=_conclude,
 )

@@ -1,4 +1,4 @@
-"""Row 6: how much scale a deep ReLU network may lose and still train."""
+"""How much scale a deep ReLU network may lose and still train."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ def _median(steps: Sequence[int | None]) -> float:
 
 
 def parts(quick: bool) -> list[Part]:
-    """The part of row 6."""
+    """What is measured."""
     sizes: dict[str, Any] = {
         "depths": [CONVERGE, STALL] if quick else [18, CONVERGE, 26, STALL],
         "rates": [0.01] if quick else [0.005, 0.01, 0.02],
@@ -70,7 +70,7 @@ def parts(quick: bool) -> list[Part]:
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Row 6."""
+    """The claims about it."""
     measured = found["border"]
     told = []
     for depth, cases in measured.items():
@@ -84,7 +84,6 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     how = f"MLP of width 64 on MNIST, momentum, best of the rates {rates}, seeds: {len(example)}."
     return [
         Row(
-            6,
             f"At {CONVERGE} weights, 2^-{CONVERGE // 2} of the scale lost, Xavier and He both "
             f"train, He sooner; at {STALL}, 2^-{STALL // 2} lost, Xavier stalls and He trains",
             "He et al. 2015, section 2.2, on convolutions",

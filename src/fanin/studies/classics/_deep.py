@@ -1,4 +1,4 @@
-"""Rows 11 and 19, trained: learning time of deep linear networks, and Fixup without norms."""
+"""Trained: learning time of deep linear networks, and Fixup without norms."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def measure_fixup(
 
 
 def parts(quick: bool) -> list[Part]:
-    """The parts of rows 11 and 19 that train."""
+    """What is measured."""
     time: dict[str, Any] = {
         "depths": [2, 4] if quick else [4, 8, 16, 32, 64],
         "rates": [0.1] if quick else [0.003, 0.01, 0.03, 0.1, 0.3],
@@ -95,7 +95,7 @@ def _steps(sizes: Mapping[str, Any], over: str) -> int:
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Rows 11 and 19, trained."""
+    """The claims about it."""
     return [_times(found["learning-time"]), _trains(found["fixup"])]
 
 
@@ -107,7 +107,6 @@ def _times(times: Mapping[str, Mapping[str, float | None]]) -> Row:
     ]
     flat, grown = growth["orthogonal"], growth["Gaussian"]
     return Row(
-        11,
         "Deep linear networks learn in a time that does not depend on their depth with orthogonal "
         "weights, and that grows with Gaussian ones",
         "Saxe et al. 2013, fig. 6, on MNIST",
@@ -143,7 +142,6 @@ def _trains(found: Mapping[str, Any]) -> Row:
     deepest = list(found["Fixup"])[-1]
     learns = {name: found[name][deepest]["share"] > 0.5 for name in found}
     return Row(
-        19,
         "Fixup trains deep residual networks without normalization, where He's start fails",
         "Zhang et al. 2019, who went to 10,000 layers",
         "Blocks of width 64 on MNIST, momentum, best of several rates.",

@@ -1,4 +1,4 @@
-"""Rows 8 and 24: what PyTorch's default does to deep networks, and how gains saturate tanh."""
+"""What PyTorch's default does to deep networks, and how gains saturate tanh."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,12 +71,12 @@ def _key(scale: float | None) -> str:
 
 
 def parts(quick: bool) -> list[Part]:
-    """The part of rows 8 and 24."""
+    """What is measured."""
     return [part("defaults", measure, width=256, networks=10 if quick else 100)]
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Rows 8 and 24."""
+    """The claims about it."""
     measured = found["defaults"]
     tanh = measured["tanh"]
     networks = len(measured["linear"])
@@ -97,7 +97,6 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     how = f"{networks} networks of width 256, inputs N(0, 1)"
     return [
         Row(
-            8,
             "PyTorch's default, U(+-1/sqrt fan_in), multiplies the variance by 1/3 a linear layer "
             "and by 1/6 behind a ReLU; its bias adds 1/(3 fan_in); gradients of tanh vanish",
             "torch.nn.Linear, reset_parameters",
@@ -110,10 +109,9 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
             ],
         ),
         Row(
-            24,
             "Gains 1, 5/3 and 2 leave few units of tanh saturated (|h| > 0.97), N(0, 1) weights "
             "nearly all",
-            "the articles: big weights saturate; the figures by simulation",
+            "Djuric 2019, part 13: big weights saturate; the figures by simulation",
             f"{how} through a tanh.",
             shares,
         ),

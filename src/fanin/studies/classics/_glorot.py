@@ -1,4 +1,4 @@
-"""Rows 1 to 3: five layers of tanh, as Glorot and Bengio had them."""
+"""Five layers of tanh, as Glorot and Bengio had them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,21 +68,20 @@ def measure(width: int, networks: int, jacobians: int, batch: int) -> dict[str, 
 
 
 def parts(quick: bool) -> list[Part]:
-    """The parts of rows 1 to 3."""
+    """What is measured."""
     if quick:
         return [part("glorot", measure, width=200, networks=6, jacobians=3, batch=100)]
     return [part("glorot", measure, width=1000, networks=20, jacobians=5, batch=100)]
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Rows 1 to 3."""
+    """The claims about it."""
     measured, layers = found["glorot"], range(DEPTH)
     stds = {name: measured[name]["activations"] for name in RULES}
     falls = [(net[-1] / net[0]) ** (1 / (DEPTH - 1)) for net in stds["standard"]]
     gradient = measured["standard"]["gradients"]
     return [
         Row(
-            1,
             "With U(+-1/sqrt n) the activations of tanh shrink to about 0.57 a layer; normalised "
             "they shrink slowly",
             f"{SOURCE}, fig. 6; a replication's readings",
@@ -99,14 +98,12 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
             ],
         ),
         Row(
-            2,
             "The mean singular value of a layer's Jacobian is about 0.5, normalised 0.8",
             f"{SOURCE}, section 4.2.1; a replication read 0.49 and 0.80",
             _how(measured["standard"]["singular"]),
             [near(name, SINGULAR[name], measured[name]["singular"]) for name in RULES],
         ),
         Row(
-            3,
             "The gradient of the weights has the same size in every layer, although the signal's "
             "shrinks about 10 times on its way back",
             f"{SOURCE}, eq. 14 and fig. 8",
@@ -130,7 +127,7 @@ def _how(networks: Sequence[Any]) -> str:
 
 
 def figures(found: Mapping[str, Any]) -> list[Figure]:
-    """The activations of row 1, measured and read."""
+    """The activations of the first claim, measured and read."""
 
     def draw_all(axes: Sequence[Axes]) -> None:
         (one,) = axes

@@ -1,4 +1,4 @@
-"""Row 11, first half: how far a deep network is from an isometry at initialization."""
+"""How far a deep network is from an isometry at initialization."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,16 +38,15 @@ def measure(width: int, networks: int) -> dict[str, list[float]]:
 
 
 def parts(quick: bool) -> list[Part]:
-    """The part of row 11, first half."""
+    """What is measured."""
     return [part("jacobian", measure, width=200, networks=8 if quick else 200)]
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Row 11, first half."""
+    """The claims about it."""
     measured = found["jacobian"]
     return [
         Row(
-            11,
             "The squared singular values of a Jacobian of L layers have variance L (linear, "
             "Gaussian), 0 (linear, orthogonal), 2L (ReLU, Gaussian) and L (ReLU, orthogonal), "
             "mean 1: orthogonal weights make no isometry of a ReLU network",

@@ -1,4 +1,4 @@
-"""Row 10, trained: accuracy against depth and weight variance, and the depths 6 xi_c."""
+"""Trained networks of tanh: accuracy against depth and weight variance, and the depths 6 xi_c."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def _start(variance: float) -> Start:
 
 
 def parts(quick: bool) -> list[Part]:
-    """The part of row 10's map."""
+    """What is measured."""
     sizes: dict[str, Any] = {"depths": [5, 10] if quick else list(DEPTHS), "seed": FIRST_SEED}
     sizes["steps"] = 10 if quick else 300
     runs = len(sizes["depths"]) * len(VARIANCES) * len(RATES)
@@ -76,7 +76,7 @@ def edge(depths: Sequence[int], accuracies: Sequence[float], half: float) -> flo
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Row 10, trained."""
+    """The claims about it."""
     measured = found["map"]
     depths = [int(depth) for depth in measured]
     table = np.array(list(measured.values()))
@@ -91,7 +91,6 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     told = ", ".join(f"{v:g}: {100 * m:.0f} %" for v, m in zip(VARIANCES, means, strict=True))
     return [
         Row(
-            10,
             f"Deep networks of tanh learn best at the critical weight variance, {CRITICAL}",
             "Schoenholz et al. 2017, fig. 5, on MNIST",
             how,
@@ -117,7 +116,6 @@ def _edges(depths: Sequence[int], table: np.ndarray[Any, Any], how: str) -> Row:
         at = "none" if found is None else f"{found:.0f}"
         told.append(f"{variance:g}: {at} ({MULTIPLE * scale:.0f})")
     return Row(
-        10,
         "They learn down to a depth of about 6 xi_c",
         "Schoenholz et al. 2017, section 5",
         how,

@@ -1,4 +1,4 @@
-"""Rows 15 and 16: what goes wrong in narrow ReLU networks, with the right variance too."""
+"""What goes wrong in narrow ReLU networks, with the right variance too."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def measure_dead(networks: int) -> dict[str, int]:
 
 
 def parts(quick: bool) -> list[Part]:
-    """The parts of rows 15 and 16."""
+    """What is measured."""
     return [
         part("lengths", measure_lengths, networks=5_000 if quick else 200_000),
         part("dead", measure_dead, networks=20_000 if quick else 100_000),
@@ -79,7 +79,7 @@ def parts(quick: bool) -> list[Part]:
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Rows 15 and 16."""
+    """The claims about it."""
     checks = []
     for name, (width, depth) in LENGTHS.items():
         one = found["lengths"][name]
@@ -92,7 +92,6 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     counts = found["dead"]
     return [
         Row(
-            15,
             "With He's variance the length M of a signal still varies from network to network, "
             "by beta = sum of 1/width: E M^2 / (E M)^2 is prod(1 + 5/n), the median about "
             "exp(-2.5 beta)",
@@ -101,7 +100,6 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
             checks,
         ),
         Row(
-            16,
             "A deep narrow ReLU network is born dead with probability 1 - (1 - 2^-N)^L",
             "Lu et al. 2019",
             f"{counts['networks']} networks of each shape, no biases.",

@@ -1,4 +1,4 @@
-"""Rows 19 and 20, at initialization: how a residual stream without normalization grows."""
+"""How a residual stream without normalization grows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,17 +52,16 @@ def measure(width: int, networks: int) -> dict[str, list[float]]:
 
 
 def parts(quick: bool) -> list[Part]:
-    """The part of rows 19 and 20."""
+    """What is measured."""
     return [part("residual", measure, width=256, networks=8 if quick else 60)]
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Rows 19 and 20."""
+    """The claims about it."""
     measured = found["residual"]
     how = f"{len(measured['he'])} networks of width 256."
     return [
         Row(
-            19,
             "Without normalization He's variance doubles a residual stream's in every block; Fixup "
             "keeps it",
             "Zhang et al. 2019, section 2",
@@ -73,7 +72,6 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
             ],
         ),
         Row(
-            20,
             "With branches of variance 1 and the last weights times 1/sqrt N, the stream's "
             "variance after N branches is 2 and not N + 1",
             "Radford et al. 2019, section 2.3",

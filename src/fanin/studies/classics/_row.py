@@ -55,7 +55,6 @@ class Row:
     rows need longer trainings than the quick form's.
     """
 
-    number: int
     statement: str
     source: str
     how: str
@@ -65,15 +64,15 @@ class Row:
     rule: str = ""
     trained: bool = False
 
-    def claim(self) -> Claim:
-        """The row as the study's claim."""
+    def claim(self, number: int) -> Claim:
+        """The row as the study's claim of this number."""
         verdicts = [check.agrees for check in self.checks]
         holds, why = self.holds, self.rule
         if verdicts:
             holds = False if False in verdicts else None if None in verdicts else True
             why = _why(self.checks)
         return Claim(
-            f"{self.number}. {self.statement}",
+            f"{number}. {self.statement}",
             self.source,
             " ".join(filter(None, [self.measured or _told(self.checks), self.how])),
             holds,
@@ -112,7 +111,7 @@ def _told(checks: Sequence[Check]) -> str:
     shown = [one for one in checks if not one.agrees] or list(checks)
     count = len(shown) if len(shown) <= MOST_TOLD else 2
     told = [
-        f"{one.figure}: {text(one.measured)}, published {one.published:g}" for one in shown[:count]
+        f"{one.figure}: {text(one.measured)}, claimed {one.published:g}" for one in shown[:count]
     ]
     rest = f"; {len(shown) - count} more in the table" if len(shown) > count else ""
     return f"{'; '.join(told)}{rest}."

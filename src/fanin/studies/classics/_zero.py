@@ -1,4 +1,4 @@
-"""Row 21: ZerO, and the rank that identities alone would keep."""
+"""ZerO, and the rank that identities alone would keep."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,12 +57,12 @@ def measure(images: int, steps: int) -> dict[str, Any]:
 
 
 def parts(quick: bool) -> list[Part]:
-    """The part of row 21."""
+    """What is measured."""
     return [part("zero", measure, images=300 if quick else 1000, steps=20 if quick else 500)]
 
 
 def rows(found: Mapping[str, Any]) -> list[Row]:
-    """Row 21."""
+    """The claims about it."""
     measured = found["zero"]
     told = "; ".join(
         f"{name}: rank {measured[name]['change']} of the hidden weight's change, "
@@ -73,7 +73,6 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     lifted = min(measured["ZerO"].values()) > INPUTS
     return [
         Row(
-            21,
             "ZerO is the same for every seed; identities alone keep ranks at the number of inputs, "
             "its Hadamard matrix lifts them",
             "Zhao et al. 2022, section 3",
