@@ -2,8 +2,9 @@
 
     python bench/lab.py [--rounds N] [--whole]
 
-8 initializers x 8 seeds of the network of Enrichment Cap (2023), one image a step, on MNIST. All three take the
-same steps from the same weights, which is checked first. Seconds are per step and per trial.
+8 initializers x 8 seeds of the network of Enrichment Cap (2023), one image a step, on MNIST. All
+three take the same steps from the same weights, which is checked first. Seconds are per step and
+per trial.
 Targets: stacked at least 6 times as fast as plain torch, and 200 times as the loops.
 """
 
