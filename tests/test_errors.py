@@ -7,7 +7,7 @@ from torch import nn
 
 import fanin
 from fanin import FaninError, initializers
-from fanin.errors import an, shown, suggestion
+from fanin.errors import an, one_line, shown, suggestion
 
 TENSOR = torch.arange(1e4).reshape(100, 100)
 
@@ -129,3 +129,21 @@ def test_at_most_eight_names_are_suggested_the_nearest_first() -> None:
 )
 def test_articles(noun: str, text: str) -> None:
     assert an(noun) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "named"),
+    [
+        (RuntimeError("\n mat1  and mat2\tdiffer.\nTraceback"), "mat1 and mat2 differ", None),
+        (FileNotFoundError(2, "No such file", "a.txt"), "No such file", None),
+        (OSError("it is not a file"), "it is not a file", None),
+        (ValueError(), "ValueError", "ValueError"),
+        (KeyError(" "), "' '", None),
+        (TypeError("word " * 99), " ".join(["word"] * 40) + " ...", None),
+    ],
+)
+def test_another_error_is_quoted_in_one_line(
+    error: Exception, line: str, named: str | None
+) -> None:
+    assert one_line(error) == line
+    assert one_line(error, named=True) == (named or f"{type(error).__name__}: {line}")

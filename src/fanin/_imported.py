@@ -1,13 +1,14 @@
-"""Objects that a user names as package.module:object."""
+"""Objects that a user names as package.module:object, and what they may be called with."""
 
 import importlib
+import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 
 
 def imported(text: str, what: str) -> Callable[..., Any]:
@@ -25,12 +26,19 @@ def imported(text: str, what: str) -> Callable[..., Any]:
         for name in path.split("."):
             found = getattr(found, name)
     except Exception as error:  # an import runs whatever the user wrote
-        told = (str(error).splitlines() or [""])[0].rstrip(".")[:200]
         raise FaninError(
-            f"{what} {text!r} cannot be imported: {type(error).__name__}: {told}. Write "
+            f"{what} {text!r} cannot be imported: {one_line(error, named=True)}. Write "
             "package.module:function."
         ) from error
     if not colon or not callable(found):
         raise FaninError(f"{what} {text!r} is no function; write package.module:function.")
     function: Callable[..., Any] = found
     return function
+
+
+def accepted(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the offered arguments that a function names as its own."""
+    names: Collection[str] = ()
+    with suppress(TypeError, ValueError):  # of what is not written in Python
+        names = inspect.signature(function).parameters
+    return {name: value for name, value in offered.items() if name in names}

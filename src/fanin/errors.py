@@ -27,6 +27,7 @@ class FaninWarning(UserWarning):
 
 _LISTED = 8  # names that an error lists
 _LONGEST = 160  # characters of a value that an error quotes
+_LONGEST_REASON = 200  # characters of another error that one quotes
 
 
 def warn(message: str) -> None:
@@ -68,6 +69,19 @@ def shown(value: object) -> str:
     brief.maxstring = brief.maxother = 80
     text = brief.repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def one_line(error: BaseException, *, named: bool = False) -> str:
+    """What an exception says in one line without a full stop, of the system's its reason alone.
+
+    Its class, too, where that is asked for (`named`), or where it says nothing else.
+    """
+    said = getattr(error, "strerror", None) or str(error)
+    line = " ".join(next(iter(said.strip().splitlines()), "").split()).rstrip(".")
+    if len(line) > _LONGEST_REASON:
+        line = line[:_LONGEST_REASON].rpartition(" ")[0] + " ..."
+    name = type(error).__name__
+    return f"{name}: {line}" if named and line else line or name
 
 
 def an(noun: str) -> str:

@@ -10,7 +10,7 @@ from fanin._replacing import replacing
 from fanin.checks._checkup import Checkup
 from fanin.checks._finding import SEVERITIES, Severity
 from fanin.checks._rules import RULES
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 
 _VERSION = 1
 
@@ -73,8 +73,9 @@ class Baseline:
             with replacing([Path(path)]) as (temporary,):
                 temporary.write_text(text, "utf-8")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise FaninError(f"cannot write the baseline {str(path)!r} ({reason}).") from error
+            raise FaninError(
+                f"cannot write the baseline {str(path)!r} ({one_line(error)})."
+            ) from error
 
     @classmethod
     def load(cls, path: str | Path) -> "Baseline":
@@ -82,9 +83,8 @@ class Baseline:
         try:
             stored: Any = json.loads(Path(path).read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            reason = getattr(error, "strerror", None) or error
             raise FaninError(
-                f"the baseline {str(path)!r} cannot be read ({reason}). Make it with "
+                f"the baseline {str(path)!r} cannot be read ({one_line(error)}). Make it with "
                 "--write-baseline."
             ) from error
         try:
@@ -93,8 +93,8 @@ class Baseline:
             return cls({_key(row): _severity(row["severity"]) for row in stored["findings"]})
         except (KeyError, TypeError, ValueError) as error:
             raise FaninError(
-                f"the baseline {str(path)!r} is not one of this version ({error}). Make it anew "
-                "with --write-baseline."
+                f"the baseline {str(path)!r} is not one of this version ({one_line(error)}). Make "
+                "it anew with --write-baseline."
             ) from error
 
 

@@ -1,16 +1,15 @@
 """Factory: the function or class that a command line names, called for a model."""
 
-import inspect
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import fanin
-from fanin._imported import imported
-from fanin.errors import FaninError
+from fanin._imported import accepted, imported
+from fanin.errors import FaninError, one_line
 
 
 def factory(text: str, **offered: Any) -> Callable[[], Any]:
@@ -19,10 +18,7 @@ def factory(text: str, **offered: Any) -> Callable[[], Any]:
     What it raises, and what it needs, comes as a FaninError in one line.
     """
     made = imported(text, "factory")
-    accepted: Collection[str] = ()
-    with suppress(TypeError, ValueError):  # of what is not written in Python
-        accepted = inspect.signature(made).parameters
-    given = {name: value for name, value in offered.items() if name in accepted}
+    given = accepted(made, offered)
     how = f"with {' and '.join(given)} alone" if given else "without arguments"
 
     def make() -> Any:
@@ -31,9 +27,9 @@ def factory(text: str, **offered: Any) -> Callable[[], Any]:
         except FaninError:
             raise
         except Exception as error:
-            told = f"{type(error).__name__}: {error}".rstrip(".")
             raise FaninError(
-                f"factory {text!r} failed: {told}. It is called {how} and returns a model."
+                f"factory {text!r} failed: {one_line(error, named=True)}. It is called {how} and "
+                "returns a model."
             ) from error
 
     return make

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanin._imported import imported
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 
 _MOST, _FEWEST, _NUMBERS = 256, 4, 1 << 20  # of a batch: inputs, and numbers in all
 _TOKEN = 64  # numbers that one stands for
@@ -122,8 +122,7 @@ def _called(text: str) -> Any:
     try:
         return function()
     except Exception as error:
-        told = f"{type(error).__name__}: {error}".rstrip(".")
         raise FaninError(
-            f"input {text!r} failed: {told}. It is called with no arguments and returns what the "
-            "model is called with."
+            f"input {text!r} failed: {one_line(error, named=True)}. It is called with no arguments "
+            "and returns what the model is called with."
         ) from error

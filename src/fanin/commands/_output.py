@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin._replacing import replacing
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 
 
 def check_writable(name: str) -> None:
@@ -54,5 +54,6 @@ def print_table(grid: Any) -> None:
 
 
 def _unwritable(name: str, error: Exception) -> FaninError:
-    reason = getattr(error, "strerror", None) or error
-    return FaninError(f"cannot write {name!r} ({reason}). Name a file in a folder that exists.")
+    return FaninError(
+        f"cannot write {name!r} ({one_line(error)}). Name a file in a folder that exists."
+    )

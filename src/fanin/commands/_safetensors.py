@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from fanin._replacing import replacing
 from fanin.commands._digest import Digest
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 
 CODES = {
     "bool": "BOOL",
@@ -100,8 +100,9 @@ def write(
                 temporary[-1].write_text(_index(names, groups), "utf-8")
                 index.unlink(missing_ok=True)  # an earlier one would tell of files about to change
     except OSError as error:
-        reason = error.strerror or error
-        raise FaninError(f"cannot write {str(path)!r} ({reason}). Choose another place.") from None
+        raise FaninError(
+            f"cannot write {str(path)!r} ({one_line(error)}). Choose another place."
+        ) from None
     return places, digest
 
 

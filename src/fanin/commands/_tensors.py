@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin.commands._safetensors import CODES, NAMES, item_size
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, one_line, shown
 from fanin.frameworks._tiles import tiles
 
 _TYPES = {code: dtype for dtype, code in CODES.items()}
@@ -57,7 +57,7 @@ def _indexed(path: Path) -> list[Path]:
         names = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
         return [path.with_name(Path(name).name) for name in sorted(names)]
     except OSError as error:
-        raise FaninError(f"cannot read {str(path)!r} ({error.strerror}).") from None
+        raise FaninError(f"cannot read {str(path)!r} ({one_line(error)}).") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise FaninError(f"{str(path)!r} is no index of safetensors files.") from None
 
@@ -78,7 +78,7 @@ def read(path: Path) -> list[Tensor]:
             for name, fields in header.items()
         ]
     except OSError as error:
-        raise FaninError(f"cannot read {str(path)!r} ({error.strerror}).") from None
+        raise FaninError(f"cannot read {str(path)!r} ({one_line(error)}).") from None
     except FaninError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

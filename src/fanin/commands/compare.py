@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.lab.settings import FLAGS, Settings
 
 _HELP: dict[str, tuple[str, str]] = {
@@ -153,6 +153,6 @@ def _named(words: tuple[str, ...] | list[str]) -> tuple[str, ...]:
         try:
             lines = Path(word[1:]).read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:
-            raise FaninError(f"{word[1:]!r} cannot be read: {error}.") from error
+            raise FaninError(f"{word[1:]!r} cannot be read: {one_line(error)}.") from error
         names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return tuple(names)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fanin._imported import imported
 from fanin.commands import _output
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.gains import (
     ActivationLike,
     DepthTheory,
@@ -107,7 +107,7 @@ def _function(text: str) -> ActivationLike:
     except Exception as error:
         raise FaninError(
             f"activation {text!r} is a class that cannot be made without arguments: "
-            f"{type(error).__name__}: {error}. Name a function that makes one."
+            f"{one_line(error, named=True)}. Name a function that makes one."
         ) from error
     return made
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.streams import Array
 
 
@@ -41,7 +41,7 @@ def adapt(f: Callable[..., Any], name: str) -> Adapted:
         except FaninError:
             raise
         except Exception as error:  # whatever a function raises at an input that is not its own
-            failures.append(f"with a {kind}, {type(error).__name__}: {error}")
+            failures.append(f"with a {kind}, {one_line(error, named=True)}")
         else:
             return way
     raise FaninError(

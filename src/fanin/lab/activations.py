@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from fanin._expression import parse_expression
-from fanin.errors import FaninError, suggestion
-from fanin.lab.wording import first_line
+from fanin.errors import FaninError, one_line, suggestion
 
 Activation = Callable[[], nn.Module]
 _OTHERS = ("MultiheadAttention", "GLU")  # no functions of one signal that keep its shape
@@ -48,7 +47,7 @@ def _check(text: str, make: Activation) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             shape = make()(signal).shape
     except Exception as error:  # whatever a module raises at arguments that it cannot use
-        raise FaninError(f"activation {text!r} cannot be made: {first_line(error)}.") from error
+        raise FaninError(f"activation {text!r} cannot be made: {one_line(error)}.") from error
     if shape != signal.shape:
         raise FaninError(f"activation {text!r} changes the shape of a signal. Use another one.")
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fanin._replacing import replacing
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 
 EVERY = 20.0  # seconds; with a step and a test between two of them, still below 30
 FOLDER = "unfinished"  # beside the file of trials
@@ -48,10 +48,10 @@ class Checkpoint:
             with replacing([self.path]) as (temporary,):
                 save_file(tensors, temporary)
         except (OSError, SafetensorError) as error:
-            reason = getattr(error, "strerror", None) or error
             raise FaninError(
-                f"{self.path} cannot be written ({reason}). Finished trials and the last state "
-                "are kept; make room or choose another folder, then run the same command again."
+                f"{self.path} cannot be written ({one_line(error)}). Finished trials and the last "
+                "state are kept; make room or choose another folder, then run the same command "
+                "again."
             ) from error
         self._saved = time.monotonic()
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.lab.batch import Advance
 from fanin.lab.prepare import forget
 from fanin.lab.runner import Job, Run
 from fanin.lab.stack import one_thread
 from fanin.lab.trial import Trial
-from fanin.lab.wording import first_line
 
 
 def run_on(address: str) -> Run:
@@ -77,7 +76,7 @@ def _connect(ray: Any, address: str) -> None:
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise FaninError(
-            f"no Ray cluster answers at {address!r} ({first_line(error)}). Start one with ray "
+            f"no Ray cluster answers at {address!r} ({one_line(error)}). Start one with ray "
             "start --head, or leave --ray out."
         ) from error
 
@@ -98,7 +97,7 @@ def _result(ray: Any, ready: Any) -> list[Trial]:
         raise
     except ray.exceptions.RayError as error:
         raise FaninError(
-            f"the Ray cluster lost a batch ({first_line(error)}). Finished trials are kept: run "
+            f"the Ray cluster lost a batch ({one_line(error)}). Finished trials are kept: run "
             "the same command again."
         ) from error
     return trials

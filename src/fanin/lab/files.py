@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fanin._replacing import replacing
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 
 
 def check_folder(name: str | Path) -> None:
@@ -45,7 +45,7 @@ def _nearest(folder: Path) -> Path:
 
 def unwritable(folder: Path, error: Exception) -> FaninError:
     """What to say where a folder cannot be written."""
-    reason = getattr(error, "strerror", None) or error
     return FaninError(
-        f"the folder {folder} cannot be written ({reason}). Make room, or choose another one."
+        f"the folder {folder} cannot be written ({one_line(error)}). Make room, or choose another "
+        "one."
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fanin._imported import imported
-from fanin.errors import FaninError, suggestion
+from fanin._imported import accepted, imported
+from fanin.errors import FaninError, one_line, suggestion
 from fanin.lab import activations
 from fanin.lab.dataset import Dataset
 from fanin.lab.inputs import Kind
 from fanin.lab.networks import NETWORKS
 from fanin.lab.settings import Settings
 from fanin.lab.setup import Setup
-from fanin.lab.wording import first_line
 
 KINDS: dict[Kind, str] = {"images": "images", "table": "a table", "tokens": "token ids"}
 
@@ -40,7 +39,9 @@ class Model:
             except FaninError:
                 raise
             except Exception as error:
-                raise FaninError(f"model {self.name!r} raised {_told(error)}.") from error
+                raise FaninError(
+                    f"model {self.name!r} raised {one_line(error, named=True)}."
+                ) from error
         if not isinstance(model, nn.Module) or not any(True for _ in model.parameters()):
             raise FaninError(
                 f"model {self.name!r} returned {type(model).__name__} without parameters. "
@@ -92,8 +93,8 @@ def check_output(name: str, model: nn.Module, inputs: Tensor, data: Dataset) -> 
             found = model.eval()(inputs)
     except Exception as error:
         raise FaninError(
-            f"model {name!r} raised {_told(error)} on {data.unit} of shape {tuple(inputs.shape)} "
-            f"and type {inputs.dtype}."
+            f"model {name!r} raised {one_line(error, named=True)} on {data.unit} of shape "
+            f"{tuple(inputs.shape)} and type {inputs.dtype}."
         ) from error
     finally:
         model.train(training)
@@ -117,12 +118,10 @@ def _factory(setup: Setup, data: Dataset) -> Model:
         "shape": tuple(data.inputs.shape[1:]),
         "tokens": data.tokens or None,
     }
-    accepted: Collection[str] = ()
+    given = accepted(made, {key: value for key, value in offered.items() if value is not None})
     file = None
     with suppress(TypeError, ValueError):  # of what is not written in Python
-        accepted = inspect.signature(made).parameters
         file = inspect.getsourcefile(made)
-    given = {key: value for key, value in offered.items() if key in accepted and value is not None}
     if setup.depth is not None and "depth" not in given:
         raise FaninError(f"model {name!r} takes no argument depth. Add one, or leave depth out.")
     if setup.activation != Settings.activation:
@@ -132,9 +131,3 @@ def _factory(setup: Setup, data: Dataset) -> Model:
         )
     source = Path(file).read_bytes() if file else b""
     return Model(name, lambda: made(**given), hashlib.sha256(source).hexdigest())
-
-
-def _told(error: Exception) -> str:
-    """An exception in one short line."""
-    message = first_line(error, 200)
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__

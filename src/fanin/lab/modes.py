@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from fanin.errors import one_line
 from fanin.lab.method import Method
 from fanin.lab.single import Single
 from fanin.lab.stack import Stack
-from fanin.lab.wording import first_line
 
 TOLERANCE = 1e-2  # relative; wrong mathematics is off by far more, rounding by far less
 MODELS_IN_A_STACK = 96  # larger stacks are hardly faster, and lose more where a run is killed
@@ -63,7 +63,7 @@ def _told(error: Exception) -> str:
         return "it draws random numbers in training, as dropout does"
     if ".item()" in text or "data-dependent" in text:
         return "it decides by a value of a tensor"
-    return f"torch.vmap cannot take it ({first_line(error)})"
+    return f"torch.vmap cannot take it ({one_line(error)})"
 
 
 def _after(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fanin.errors import FaninError, suggestion
+from fanin.errors import FaninError, one_line, suggestion
 from fanin.lab.dataset import Dataset, pack
 
 SIDE = 28
@@ -117,7 +117,9 @@ def _idx(path: Path, header: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         content = gzip.decompress(path.read_bytes())
         return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
     except UNREADABLE as error:
-        raise FaninError(f"{path} cannot be read ({error}). Install its package again.") from error
+        raise FaninError(
+            f"{path} cannot be read ({one_line(error)}). Install its package again."
+        ) from error
 
 
 def _npz(path: Path) -> Raw:
@@ -128,9 +130,9 @@ def _npz(path: Path) -> Raw:
             arrays = [stored[names[key]] for key in keys] if keys else []
             found = ", ".join(sorted(stored)) or "nothing"
     except UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FaninError(
-            f"{path} is not an .npz file of plain arrays ({reason}). Write one with numpy.savez."
+            f"{path} is not an .npz file of plain arrays ({one_line(error)}). Write one with "
+            "numpy.savez."
         ) from error
     if not keys:
         wanted = " or ".join(", ".join(keys) for keys in NPZ_KEYS)

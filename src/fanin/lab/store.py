@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.lab.setup import Spec
 from fanin.lab.signals import Signals
 from fanin.lab.trial import Trial
@@ -57,7 +57,7 @@ class Store:
             for suffix in ("", "-journal"):
                 Path(f"{path}{suffix}").unlink(missing_ok=True)
         except OSError as error:
-            raise FaninError(f"{path} cannot be removed: {error.strerror}.") from error
+            raise FaninError(f"{path} cannot be removed: {one_line(error)}.") from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -124,16 +124,15 @@ class Store:
             return work()
         except sqlite3.OperationalError as error:  # a full disk, a lock, a folder without rights
             raise FaninError(
-                f"{self.path} cannot be used ({error}). What was stored before is kept; make room "
-                "or choose another folder, then run the same command again."
+                f"{self.path} cannot be used ({one_line(error)}). What was stored before is kept; "
+                "make room or choose another folder, then run the same command again."
             ) from error
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError, zlib.error) as error:
             if isinstance(error, FaninError):
                 raise
-            reason = (str(error).splitlines() or [""])[0]
-            raise FaninError(f"{self.path} is damaged ({reason}). {_WAYS_OUT}") from error
+            raise FaninError(f"{self.path} is damaged ({one_line(error)}). {_WAYS_OUT}") from error
         except OSError as error:
-            raise FaninError(f"{self.path} cannot be written ({error.strerror}).") from error
+            raise FaninError(f"{self.path} cannot be written ({one_line(error)}).") from error
 
 
 @contextmanager

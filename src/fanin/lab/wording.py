@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -36,12 +35,6 @@ def bounds(comparison: Comparison, interval: Interval) -> str:
 def steps(value: float | None) -> str:
     """A number of steps, or `never`."""
     return "never" if value is None else f"{value:,.0f}"
-
-
-def first_line(error: BaseException, width: int = 160) -> str:
-    """An exception's first line, cut between words where it is too long, without a full stop."""
-    line = (str(error).splitlines() or [""])[0].strip().rstrip(".")
-    return textwrap.shorten(line, width, placeholder=" ...")
 
 
 def share(done: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fanin._replacing import replacing
 from fanin.axes import Axes, parse_axes
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, one_line, shown
 from fanin.initializers import Initializer, get
 from fanin.plans import _fields as kinds
 from fanin.plans._fields import Fields, lines_of
@@ -44,7 +44,7 @@ def write(
         with replacing([path]) as (temporary,):
             temporary.write_text(text, "utf-8")
     except OSError as error:
-        raise FaninError(f"cannot write the plan {str(path)!r}: {error.strerror}.") from None
+        raise FaninError(f"cannot write the plan {str(path)!r}: {one_line(error)}.") from None
     return path
 
 
@@ -106,9 +106,9 @@ def read(path: str | os.PathLike[str]) -> Contents:
         text = path.read_text("utf-8")
         data = tomllib.loads(text)
     except OSError as error:
-        raise FaninError(f"cannot read the plan {str(path)!r}: {error.strerror}.") from None
+        raise FaninError(f"cannot read the plan {str(path)!r}: {one_line(error)}.") from None
     except (ValueError, RecursionError) as error:  # also what is no UTF-8
-        raise FaninError(f"{str(path)!r} is not a plan: {error}.") from None
+        raise FaninError(f"{str(path)!r} is not a plan: {one_line(error)}.") from None
     for key, known in (("format", _FORMAT), ("stream", _STREAM)):
         if type(data.get(key)) is not int or data[key] != known:
             raise FaninError(

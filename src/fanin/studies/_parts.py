@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.lab.files import write_files
 from fanin.studies._study import Part
 
@@ -76,7 +76,7 @@ class Parts:
             for path in self.folder.glob("*.json"):
                 path.unlink()
         except OSError as error:
-            raise FaninError(f"{self.folder} cannot be emptied: {error.strerror}.") from error
+            raise FaninError(f"{self.folder} cannot be emptied: {one_line(error)}.") from error
 
     def _path(self, part: Part) -> Path | None:
         if self.folder is None:

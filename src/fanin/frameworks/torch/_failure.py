@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.utils._pytree import tree_map_only
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.frameworks.torch._answers import Endless
 from fanin.frameworks.torch._inputs import Arguments, tensors_in
 from fanin.frameworks.torch._mode import Unreadable
@@ -43,14 +43,16 @@ class FailedError(FaninError):
         self.by_values = by_values
         given = "" if tensors_in(inputs) else "There is no tensor in the inputs. "
         super().__init__(
-            f"{self._place} does not run on these inputs: {told(cause)}. {given}Check that "
-            "model(inputs) runs, or pass inputs=None: then its modules say what its parameters are."
+            f"{self._place} does not run on these inputs: {one_line(cause, named=True)}. {given}"
+            "Check that model(inputs) runs, or pass inputs=None: then its modules say what its "
+            "parameters are."
         )
 
     def without_graph(self) -> NoGraphError:
         """What to raise where the model itself runs."""
         return NoGraphError(
-            f"{self._place} asks for what a run without values does not have ({told(self._cause)})."
+            f"{self._place} asks for what a run without values does not have "
+            f"({one_line(self._cause, named=True)})."
         )
 
 
@@ -63,12 +65,6 @@ def place(model: nn.Module, error: Exception) -> str:
         if isinstance(owner, nn.Module) and owner in paths:
             path, kind = paths[owner], type(owner).__name__
     return f"{path} ({kind})" if path else "the model"
-
-
-def told(error: Exception) -> str:
-    """An error in one line, without a full stop."""
-    message = str(error).strip().partition("\n")[0][:300].rstrip(".")
-    return ": ".join(filter(None, (type(error).__name__, message)))
 
 
 def has_values(model: nn.Module, inputs: Arguments) -> bool:

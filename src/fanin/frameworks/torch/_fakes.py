@@ -9,11 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from fanin.frameworks.torch._names import without_shape
+from fanin.frameworks.torch._names import require_shape
 from fanin.frameworks.torch._record import Recorder
 from fanin.frameworks.torch._saved import Saved
-
-UNINITIALIZED = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 
 
 def fake_like(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
@@ -60,8 +58,7 @@ def _replace(
     for name, tensor in held.items():
         if tensor is None:
             continue
-        if isinstance(tensor, UNINITIALIZED):
-            raise without_shape(name)
+        require_shape(name, tensor)
         if id(tensor) not in fakes:
             fake = fake_like(mode, tensor)
             if isinstance(tensor, nn.Parameter):

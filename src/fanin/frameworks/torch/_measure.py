@@ -10,13 +10,12 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.func import functional_call
 
 from fanin.axes import Axes
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.frameworks.torch._alone import alone
 from fanin.frameworks.torch._call import flat_tensors
-from fanin.frameworks.torch._failure import place, told
-from fanin.frameworks.torch._fakes import UNINITIALIZED
+from fanin.frameworks.torch._failure import place
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
-from fanin.frameworks.torch._names import canonical_names, module_paths, without_shape, wrapped
+from fanin.frameworks.torch._names import canonical_names, module_paths, require_shape, wrapped
 from fanin.frameworks.torch._saved import Saved
 from fanin.frameworks.torch._slot import Slot
 from fanin.frameworks.torch._slots import slots
@@ -107,15 +106,15 @@ class TorchProbe:
             pass
         except Exception as error:
             raise FaninError(
-                f"{place(self.model, error)} does not run on these inputs: {told(error)}. Check "
-                "that model(inputs) runs, in the mode that the model is in."
+                f"{place(self.model, error)} does not run on these inputs: "
+                f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
+                "the model is in."
             ) from error
 
 
 def _refuse_empty(tensors: Mapping[str, Tensor], inputs: list[Tensor]) -> None:
     for name, tensor in tensors.items():
-        if isinstance(tensor, UNINITIALIZED):
-            raise without_shape(name)
+        require_shape(name, tensor)
         if tensor.is_meta or isinstance(tensor, FakeTensor):
             raise FaninError(
                 f"{name} of shape {tuple(tensor.shape)} has no memory, and "

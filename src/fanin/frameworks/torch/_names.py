@@ -11,6 +11,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from fanin.errors import FaninError, shown, suggestion
 from fanin.streams import stream_number
 
+_UNINITIALIZED = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 TABLES = (nn.Embedding, nn.EmbeddingBag)
 _MOST_PATHS = 64  # of one module: modules that hold each other twice, in depth, have no end of them
 
@@ -193,9 +194,10 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def without_shape(name: str) -> FaninError:
-    """What to raise for a parameter of a lazy module that did not run yet."""
-    return FaninError(
-        f"{name} has no shape yet; run the model once, model(inputs), which gives the lazy modules "
-        "of it their shapes, and call this again."
-    )
+def require_shape(name: str, tensor: Tensor) -> None:
+    """FaninError for a tensor of a lazy module that did not run yet."""
+    if isinstance(tensor, _UNINITIALIZED):
+        raise FaninError(
+            f"{name} has no shape yet; run the model once, model(inputs), which gives the lazy "
+            "modules of it their shapes, and call this again."
+        )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, one_line, shown
 from fanin.frameworks.torch._own_loss import own_loss
 from fanin.frameworks.torch._trace import tensors_of
 
@@ -81,10 +81,9 @@ class Objective:
         except FaninError:
             raise
         except Exception as error:
-            first = str(error).strip().partition("\n")[0][:300].rstrip(".")
             raise FaninError(
-                f"the loss fails on this output and these targets: {type(error).__name__}: "
-                f"{first}. Check targets= and loss=."
+                f"the loss fails on this output and these targets: "
+                f"{one_line(error, named=True)}. Check targets= and loss=."
             ) from error
 
     def _value(self, output: Any) -> Tensor:

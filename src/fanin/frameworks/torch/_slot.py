@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.axes import Axes
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.frameworks._tiles import Box, inside, tiles
 from fanin.frameworks.torch._copy import as_numpy, copy_from_host
 from fanin.frameworks.torch._replay import Place, replayed
@@ -249,7 +249,7 @@ class Slot:
         except (RuntimeError, TypeError, KeyError) as error:
             raise FaninError(
                 f"{self.param.name} of shape {self.param.shape} is drawn by its constructor in a "
-                f"way that cannot be done again ({error}). Give it an initializer."
+                f"way that cannot be done again ({one_line(error)}). Give it an initializer."
             ) from None
 
     def _check_value(self) -> Tensor | None:

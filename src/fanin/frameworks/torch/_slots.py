@@ -18,7 +18,7 @@ from fanin.frameworks.torch._names import (
     canonical_places,
     checked_prefix,
     other_names,
-    without_shape,
+    require_shape,
 )
 from fanin.frameworks.torch._shards import refuse_flat, shard_given, shard_of
 from fanin.frameworks.torch._slot import Slot
@@ -106,8 +106,8 @@ def _slot(
     device: str | torch.device | None,
     elsewhere: set[int],
 ) -> Slot:
-    if role is None:
-        raise without_shape(name)
+    require_shape(name, tensor)
+    assert role is not None
     shard = shard_given(name, tensor, shards[name]) if name in shards else shard_of(name, tensor)
     homes = tuple(dict.fromkeys((place.module, place.attribute) for place in places))
     param = Param(

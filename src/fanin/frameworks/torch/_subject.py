@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from fanin.errors import FaninError
+from fanin.errors import FaninError, one_line
 from fanin.frameworks.torch._alone import alone
-from fanin.frameworks.torch._failure import place, told
-from fanin.frameworks.torch._fakes import UNINITIALIZED
+from fanin.frameworks.torch._failure import place
 from fanin.frameworks.torch._inputs import call_arguments, tensors_in
-from fanin.frameworks.torch._names import canonical_names, without_shape
+from fanin.frameworks.torch._names import canonical_names, require_shape
 from fanin.frameworks.torch._objective import Objective
 from fanin.frameworks.torch._observe import Detail, Observation, observe
 from fanin.frameworks.torch._vacancy import refuse_offloaded
@@ -58,8 +57,9 @@ def observed(
             raise
         except Exception as error:
             raise FaninError(
-                f"{place(model, error)} does not run on these inputs: {told(error)}. Check that "
-                "model(inputs) runs, in the mode that the model is in."
+                f"{place(model, error)} does not run on these inputs: "
+                f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
+                "the model is in."
             ) from error
 
 
@@ -82,8 +82,7 @@ def refuse_empty(model: nn.Module) -> None:
     names = canonical_names(model)
     refuse_offloaded(model, names, "there are no values to check here", "Check")
     for name, tensor in names.items():
-        if isinstance(tensor, UNINITIALIZED):
-            raise without_shape(name)
+        require_shape(name, tensor)
         if tensor.is_meta or isinstance(tensor, FakeTensor):
             raise FaninError(
                 f"{name} of shape {tuple(tensor.shape)} has no values to check: it is on the meta "

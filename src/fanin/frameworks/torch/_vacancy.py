@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, one_line, shown
 from fanin.frameworks.torch._replay import Place
 from fanin.frameworks.torch._shards import local_tensor
 
@@ -67,9 +67,8 @@ class Vacancy:
         try:
             torch.empty(0, device=self.record.device)
         except (RuntimeError, AssertionError) as error:  # both are torch's ways to say so
-            reason = str(error).splitlines()[0]
             raise FaninError(
-                f"weights cannot be made on device {str(self.record.device)!r}: {reason} "
+                f"weights cannot be made on device {str(self.record.device)!r}: {one_line(error)}. "
                 "Pass another device=."
             ) from None
 
