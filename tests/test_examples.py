@@ -14,6 +14,7 @@ import fanin
 
 README = Path(__file__).parents[1] / "README.md"
 PAGES = sorted((README.parent / "docs").rglob("*.md"))
+ELLIPSIS = doctest.ELLIPSIS  # `...` stands for the end of a long message
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 EXAMPLE = re.compile(r"```python\n(.*?)```.*?```(?:text|console)?\n(.*?)```", re.DOTALL)
 MODULES = sorted(
@@ -27,7 +28,7 @@ MODULES = sorted(
 def test_examples_in_docstrings(name: str) -> None:
     failures = io.StringIO()
     module = importlib.import_module(name)
-    runner = doctest.DocTestRunner()
+    runner = doctest.DocTestRunner(optionflags=ELLIPSIS)
     for test in doctest.DocTestFinder().find(module, name):
         runner.run(test, out=failures.write)
     assert runner.summarize(verbose=False).failed == 0, failures.getvalue()
@@ -40,7 +41,7 @@ def test_examples_in_pages(page: Path) -> None:
     failures = io.StringIO()
     text = FENCE.sub("", page.read_text("utf-8"))  # doctest would take a fence for output
     test = doctest.DocTestParser().get_doctest(text, dict(known), page.name, str(page), 0)
-    runner = doctest.DocTestRunner()
+    runner = doctest.DocTestRunner(optionflags=ELLIPSIS)
     runner.run(test, out=failures.write)
     assert runner.summarize(verbose=False).failed == 0, failures.getvalue()
 

@@ -39,11 +39,13 @@ def check(
         draws: how many models the function makes, each from another random state; what is judged
             are geometric means, which spread less than one draw.
         seed: of dropout, of Gaussian inputs and projections, and of the first draw.
-        select, ignore: ids ("F03") or names ("backward-scale") of rules; `fanin check --explain`
-            says what each is about.
+        select: ids ("F03") or names ("backward-scale") of the rules that are judged; None for all.
+            `fanin check --explain` says what each is about.
+        ignore: ids or names of rules that are left out.
 
-    Raises FaninError for wrong arguments, for parameters without values, and where the model does
-    not run on the inputs; then too it is as it was.
+    Returns a `fanin.checks.Checkup`, which prints as a report: `verdict`, `findings`, `layers`,
+    and `ok()`. Raises FaninError for wrong arguments, for parameters without values, and where
+    the model does not run on the inputs; then too it is as it was.
 
     >>> import fanin, torch
     >>> layers = [torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10)]

@@ -57,8 +57,9 @@ def fans(
             dense layers are plain.
         spatial_out: height and width of the output map, for the article's convolutions alone.
 
-    Raises FaninError where no axis is `in` or `out`, where an axis is unknown, and where
-    groups or blocks do not fit. docs/fans.md shows each difference between the conventions.
+    Returns Fans(fan_in, fan_out). Raises FaninError where no axis is `in` or `out`, where an axis
+    is unknown, and where groups or blocks do not fit. docs/fans.md shows each difference between
+    the conventions.
 
     >>> fans((64, 3, 7, 7))
     Fans(fan_in=147, fan_out=3136)

@@ -30,14 +30,18 @@ def gain(
     Only for f(a x) = a f(x), a > 0 (identity, the ReLU family), is g the same for every variance,
     and is forward equal to backward; pass the variance that your pre-activations have.
 
-    Args: `f`, a name ("gelu"), an expression ("leaky_relu(0.2)") or a function of one array,
-    element by element, of NumPy, JAX (0.8 or newer) or torch. The mean and variance are the
-    pre-activation's, f's input. `convention="torch"` gives torch.nn.init.calculate_gain's constant
-    for the name, in both directions (tanh 5/3, selu 3/4), instead of computing.
+    Args:
+        f: a name ("gelu"), an expression ("leaky_relu(0.2)") or a function of one array, element
+            by element, of NumPy, JAX (0.8 or newer) or torch.
+        direction: "forward" or "backward".
+        variance: of the pre-activation, f's input.
+        mean: of the pre-activation.
+        convention: "fanin" computes; "torch" gives torch.nn.init.calculate_gain's constant for the
+            name, in both directions (tanh 5/3, selu 3/4).
 
-    Accuracy: 1e-9 relative; backward of a function of NumPy, whose slopes are not known, 1e-6.
-    Raises FaninError for softmax, gated and random activations, and for functions that are zero,
-    not finite, or not square integrable.
+    Returns g. Accuracy: 1e-9 relative; backward of a function of NumPy, whose slopes are not
+    known, 1e-6. Raises FaninError for softmax, gated and random activations, and for functions
+    that are zero, not finite, or not square integrable.
 
     Source: He et al. 2015, eq. 9 and 13, with E f(x)**2 in place of the rectifier's 1/2.
 

@@ -73,11 +73,28 @@ class Initializer(ABC):
         out: Array | None = None,
         threads: int | None = None,
     ) -> Array:
-        """The values of the parameter `name` of this (global) shape under `seed`.
+        """The values of a parameter under a seed, or any slice of them.
 
-        `axes` gives the roles of the axes in stored order, such as "kh kw in out"; None is
-        torch's layout, "out in kernel ...". The other keywords are Stream's: `index` draws
-        only that slice, `out` is written into. Raises FaninError before anything is written.
+        Args:
+            shape: of the whole parameter, never a shard's.
+            seed: an integer in [0, 2**64).
+            name: the parameter's; a non-empty string without NUL.
+            dtype: float32 (default), float64, bfloat16, float16, complex64 or complex128.
+            axes: the roles of the axes in stored order, such as "kh kw in out"; None is torch's
+                layout, "out in kernel ...".
+            groups: of a grouped convolution.
+            index: draw only `array[index]` of an array of this shape.
+            out: a NumPy array of the result's shape to write into.
+            threads: None means FANIN_NUM_THREADS, else the CPUs of this process.
+
+        Returns the values, as `out` where it is given. Raises FaninError before anything is
+        written.
+
+        >>> from fanin.initializers import he_normal
+        >>> whole = he_normal()((10, 256), seed=0, name="2.weight")
+        >>> part = he_normal()((10, 256), seed=0, name="2.weight", index=(7, slice(3, 9)))
+        >>> bool((part == whole[7, 3:9]).all())
+        True
         """
         sizes = check_shape(shape)
         roles = parse_axes(axes, sizes, groups)
@@ -86,7 +103,11 @@ class Initializer(ABC):
     def std(self, shape: Shape, axes: Roles = None, groups: int = 1) -> float:
         """The standard deviation of all values (after truncation) for this shape.
 
-        Of complex values z it is the root of E|z|**2.
+        `axes` and `groups` are those of a call. Of complex values z it is the root of E|z|**2.
+
+        >>> from fanin.initializers import he_normal
+        >>> he_normal().std((10, 256))
+        0.08838834764831845
         """
         sizes = check_shape(shape)
         return self._std(sizes, parse_axes(axes, sizes, groups))

@@ -83,6 +83,12 @@ class Comparison:
     belongs to this run alone: its time, its host, what it found finished. `done` is the share of
     all training steps that were taken, below 1 where Ctrl-C ended the run. `unit` is what the
     inputs are called.
+
+    >>> from fanin.lab import compare
+    >>> settings = {"data": "digits", "seeds": 2, "train": 100, "test": 100, "epochs": 2}
+    >>> found = compare(["zeros", "he_normal"], **settings)
+    >>> found.best.name, found.done
+    ('he_normal', 1.0)
     """
 
     settings: Settings
@@ -124,11 +130,17 @@ class Comparison:
         return sorted(self.rows, key=lambda row: -row.score.mean)
 
     def table(self) -> Table:
-        """The result as a table for the terminal."""
+        """The result as a table of rich, for the terminal; it takes no arguments."""
         return summary.table(self)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write report.html, results.json and results.csv, all or none; return their paths."""
+        """Write report.html, results.json and results.csv, all or none.
+
+        Args:
+            folder: where; it is made if it is not there.
+
+        Returns the three paths. Raises FaninError where the folder cannot be written.
+        """
         contents = {
             "report.html": report.html(self),
             "results.json": report.json_text(self),
@@ -169,11 +181,35 @@ def compare(
         workers: processes that train on this machine's CPUs; the numbers do not depend on it.
         ray: the address of a Ray cluster that trains; "local" starts one.
         progress: show a bar on stderr.
-        settings: the other fields of `fanin.lab.settings.Settings`.
+        settings: what to train, by keyword. With defaults in brackets:
 
-    A seed fixes the split, the order of the training inputs and the weights; the first two are
-    the same for every initializer. Raises FaninError for bad input, before any training, and
-    Unfinished where Ctrl-C ends it.
+            seeds (8), first_seed (0): a seed fixes the split, the order of the training inputs and
+            the weights; the first two are the same for every initializer.
+            data ("mnist"): that, "digits", "fashion", or the path of an .npz file.
+            task ("classification"): that or "regression".
+            train, test (1000): how many inputs to train and to test on.
+            epochs (5), batch_size (1): of the training.
+            model ("cnn2"), activation ("relu"), depth (its own): a network of the lab with another
+            activation and depth, or a factory, "package.module:make_model".
+            depths (none): depths to train at besides.
+            loss (by task): "cross_entropy" or "quadratic".
+            optimizer ("adam"): that, "adamw", "sgd" or "momentum".
+            lr (0.001), lr_for (none): the learning rate, and those of single initializers,
+            "he_normal=0.01".
+            lr_grid (none): rates of which every initializer gets its best, on seeds of their own.
+            clip_value, clip_norm (none): bounds of the gradient's elements and of its norm.
+            target_loss (0.5, or that share of guessing's quadratic loss): what "steps to target"
+            counts to.
+            baseline (none: all pairs): the initializer that the others are compared with.
+
+    Returns the Comparison. Raises FaninError for bad input, before any training, and Unfinished,
+    which holds the comparison so far, where Ctrl-C ends it.
+
+    >>> from fanin.lab import compare
+    >>> settings = {"data": "digits", "seeds": 2, "train": 100, "test": 100, "epochs": 2}
+    >>> found = compare(["zeros", "he_normal"], **settings)
+    >>> [(row.name, row.failed) for row in found.rows]
+    [('zeros', 2), ('he_normal', 0)]
     """
     known = [field.name for field in fields(Settings)]
     for name in settings:

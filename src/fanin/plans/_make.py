@@ -66,7 +66,16 @@ def plan(
         prefix: stands before every name when values are drawn, "critic1" say: models of equal
             names get other values of the same seed. The plan keeps it.
 
-    Raises FaninError that names the parameter, its shape and what to do.
+    Returns the Plan, which prints as a table. Raises FaninError that names the parameter, its
+    shape and what to do.
+
+    >>> import fanin, torch
+    >>> layers = torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10)
+    >>> made = fanin.plan(torch.nn.Sequential(*layers), torch.zeros(1, 784))
+    >>> print(made["2.weight"])
+    2.weight (10, 256) float32: he_normal()
+    >>> made["2.weight"].why
+    'input through relu has second moment 0.5; the head'
     """
     slots = adapter_for(model).slots(model, rename=rename, prefix=prefix)
     return _planned(model, slots, 0, inputs, recipe, initializer, overrides, unplaced, rename)
@@ -221,13 +230,43 @@ def initialize(
     buffers: Mapping[str, Any] | None = None,
     prefix: str = "",
 ) -> Plan:
-    """Give every parameter of a model its values, in place; returns the applied plan.
+    """Give every parameter of a model its values, in place.
 
     A value depends on nothing but `seed`, the parameter's name and the element's index: the
-    same bits on every machine and under every sharding. The arguments are those of
-    `fanin.plan`; `shards`, `device` and `buffers` are those of `Plan.apply`. Raises FaninError,
-    with the model untouched, for whatever it cannot place or write, and warns as `Plan.apply`
-    does, and where the model has no parameters at all.
+    same bits on every machine and under every sharding.
+
+    Args:
+        model: a torch.nn.Module, which may be on the meta device or built empty; sharded, too,
+            where there are no inputs.
+        seed: an integer in [0, 2**64).
+        inputs: what the model is called with: a tensor, a tuple (positional) or a dict
+            (keywords). The model runs once on fake tensors of these shapes (for "lsuv", once and
+            more on the values). Without inputs the module tree decides, and the plan says so.
+        recipe: "auto" or another name of `fanin.recipes.names()`, or a Recipe.
+        initializer: instead of a recipe, one initializer for all weights; biases start at zero
+            and normalizations as the identity.
+        overrides: initializers by parameter name or glob pattern; they win. A key that is a
+            parameter's name wins over patterns; of patterns the last match counts.
+        unplaced: "error", or "keep" for parameters that no rule places.
+        rename: canonical names by the model's own, where only the user knows them.
+        shards: (global shape, index) by name, of local tensors that are no DTensors.
+        device: where weights that have no memory yet are made.
+        buffers: values by name, of buffers that were built on the meta device.
+        prefix: stands before every name when values are drawn, "critic1" say: models of equal
+            names get other values of the same seed.
+
+    Returns the applied plan. Raises FaninError, with the model untouched, for whatever it cannot
+    place or write. Warns, with a FaninWarning, as `Plan.apply` does, and where the model has no
+    parameters at all.
+
+    >>> import fanin, torch
+    >>> layers = torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10)
+    >>> model = torch.nn.Sequential(*layers)
+    >>> applied = fanin.initialize(model, seed=0, inputs=torch.zeros(1, 784))
+    >>> [str(row.initializer) for row in applied.values()]
+    ['lecun_normal()', 'zeros()', 'he_normal()', 'zeros()']
+    >>> applied.seed
+    0
     """
     _check_seed(seed)
     slots = adapter_for(model).slots(

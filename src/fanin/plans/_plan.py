@@ -34,6 +34,11 @@ class Plan(Mapping[str, Row]):
     A plan reads as a dict of rows by name: `plan["0.weight"]`, `"0.weight" in plan`, `len(plan)`,
     `for name in plan`, `plan.items()`; `rows` has the rows alone. The other names of a tied
     parameter find its row, too.
+
+    >>> import fanin, torch
+    >>> plan = fanin.plan(torch.nn.Linear(4, 2), torch.zeros(1, 4))
+    >>> [*plan], plan["weight"].fans
+    (['weight', 'bias'], Fans(fan_in=4, fan_out=2))
     """
 
     recipe: str
@@ -75,12 +80,13 @@ class Plan(Mapping[str, Row]):
         buffers: Mapping[str, Any] | None = None,
         prefix: str | None = None,
     ) -> "Plan":
-        """Write every weight of a model that this plan was made for; returns the applied plan.
+        """Write every weight of a model that this plan was made for.
 
         The model may be wrapped, sharded, empty, in another dtype, or hold a part of the
         parameters (a stage of a pipeline).
 
         Args:
+            model: what the weights are written into, in place.
             seed: by default the plan's own, which its file holds too; 0 where it has none.
             rename: canonical names by the model's own.
             shards: (global shape, index) by name, of local tensors that are no DTensors.
@@ -88,9 +94,15 @@ class Plan(Mapping[str, Row]):
             buffers: values by name, of buffers that were built on the meta device.
             prefix: as of `fanin.plan`; by default the plan's own.
 
-        Raises FaninError, with the model untouched, where names or shapes differ, or anything
+        Returns the plan with its seed, and the hashes of what is drawn as the constructor draws
+        it. Raises FaninError, with the model untouched, where names or shapes differ, or anything
         cannot be written. Warns, with a FaninWarning, where another parameter of this process
         that lives, and was not written since, was drawn from the same seed, name and shape.
+
+        >>> import fanin, torch
+        >>> plan = fanin.plan(torch.nn.Linear(4, 2), torch.zeros(1, 4))
+        >>> plan.apply(torch.nn.Linear(4, 2), seed=7).seed
+        7
         """
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
@@ -148,7 +160,23 @@ class Plan(Mapping[str, Row]):
     ) -> Audit:
         """Every parameter and buffer of a model accounted for, measured against this plan.
 
-        `rename` and `shards` are those of `apply`.
+        Args:
+            model: one that this plan was applied to; it is read alone.
+            rename: canonical names by the model's own.
+            shards: (global shape, index) by name, of local tensors that are no DTensors.
+
+        Returns an Audit: it prints as a table, `ok` says whether everything measured is as
+        planned, within six standard errors, and `findings` what is not. Raises FaninError where
+        names or shapes differ from the plan's.
+
+        >>> import fanin, torch
+        >>> model = torch.nn.Linear(64, 64)
+        >>> plan = fanin.initialize(model, inputs=torch.zeros(1, 64))
+        >>> plan.audit(model).ok
+        True
+        >>> _ = model.weight.data.mul_(2)
+        >>> [account.name for account in plan.audit(model).findings]
+        ['weight']
         """
         slots = adapter_for(model).slots(model, rename=rename, shards=shards)
         pairs = self._pairs(slots)
@@ -163,10 +191,27 @@ class Plan(Mapping[str, Row]):
         shards: Mapping[str, Any] | None = None,
         prefix: str | None = None,
     ) -> None:
-        """Draw every weight again and compare bit by bit; FaninError names what differs.
+        """Draw every weight again and compare bit by bit.
 
-        `seed`, `rename`, `shards` and `prefix` are those of `apply`: without a seed it is the
-        plan's own, 0 where it has none.
+        Args:
+            model: one that this plan was applied to; it is read alone.
+            seed: by default the plan's own; 0 where it has none.
+            rename: canonical names by the model's own.
+            shards: (global shape, index) by name, of local tensors that are no DTensors.
+            prefix: as of `fanin.plan`; by default the plan's own.
+
+        Returns None where all values are those that the plan draws. Raises FaninError that names
+        the parameters which differ, or where names or shapes are not the plan's.
+
+        >>> import fanin, torch
+        >>> model = torch.nn.Linear(4, 2)
+        >>> plan = fanin.initialize(model, inputs=torch.zeros(1, 4))
+        >>> plan.verify(model)
+        >>> _ = model.bias.data.add_(1)
+        >>> plan.verify(model)
+        Traceback (most recent call last):
+        ...
+        fanin.errors.FaninError: bias holds other values than seed 0 of this plan draws: ...
         """
         unsaid = seed is None and self.seed is None
         seed = self._seed(seed)
@@ -189,7 +234,24 @@ class Plan(Mapping[str, Row]):
             )
 
     def diff(self, other: "Plan | Any") -> tuple[str, ...]:
-        """What differs from another plan, or in names and shapes from a model; empty if nothing."""
+        """What differs from another plan, or in names and shapes from a model.
+
+        Args:
+            other: a plan, whose rows are compared, or a model, whose parameters are.
+
+        Returns a line for each difference, none where there is nothing: "-" what this plan has,
+        "+" what the other has, "!" a parameter of another shape. Raises FaninError for what is
+        neither.
+
+        >>> import fanin, torch
+        >>> model, inputs = torch.nn.Linear(4, 2), torch.zeros(1, 4)
+        >>> mine, theirs = (fanin.plan(model, inputs, name) for name in ("auto", "keras"))
+        >>> print(*mine.diff(theirs), sep="\\n")
+        - weight (2, 4) float32: lecun_normal()
+        + weight (2, 4) float32: glorot_uniform()
+        >>> mine.diff(model)
+        ()
+        """
         if isinstance(other, Plan):
             return _differences(self.rows, other.rows)
         slots = {slot.param.name: slot.param for slot in adapter_for(other).slots(other)}
@@ -204,12 +266,39 @@ class Plan(Mapping[str, Row]):
         return tuple(lines)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the plan as TOML, by a temporary name that is renamed at the end."""
+        """Write the plan as TOML, by a temporary name that is renamed at the end.
+
+        Args:
+            path: the file; one that is there is replaced as a whole.
+
+        Returns the path. Raises FaninError where it cannot be written, and the file is then as
+        it was.
+
+        >>> import fanin, tempfile, torch
+        >>> from pathlib import Path
+        >>> plan = fanin.plan(torch.nn.Linear(4, 2), torch.zeros(1, 4))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fanin.Plan.load(plan.save(Path(folder, "plan.toml"))) == plan
+        True
+        """
         return _file.write(self.recipe, self.rows, self.notes, self.seed, self.prefix, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Plan":
-        """Read a plan that `save` wrote; FaninError says what is wrong with the file."""
+        """Read a plan that `save` wrote.
+
+        Args:
+            path: the file.
+
+        Returns a plan that equals the saved one. Raises FaninError that says what is wrong with
+        the file.
+
+        >>> import fanin
+        >>> fanin.Plan.load("pyproject.txt")
+        Traceback (most recent call last):
+        ...
+        fanin.errors.FaninError: cannot read the plan 'pyproject.txt': No such file or directory.
+        """
         return cls(*_file.read(path))
 
     def _seed(self, given: int | None) -> int:

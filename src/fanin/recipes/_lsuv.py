@@ -50,7 +50,21 @@ def lsuv(probe: Probe) -> Recipe:
     layers, and weights whose output no module returns; the plan says which. Normalized
     (weight_norm) weights get the size that `orthogonal` gives them.
 
-    Source: Mishkin & Matas 2016, algorithm 1; they allow 0.1 around one. Needs a graph.
+    Args:
+        probe: a copy of the model's weights and a batch to run it on. `recipe="lsuv"` of
+            `fanin.plan` and `fanin.initialize` makes it from the model and the inputs.
+
+    Returns the recipe, which needs a graph. Planning raises FaninError where an output has no
+    variance that a scale could make one.
+
+    Source: Mishkin & Matas 2016, algorithm 1; they allow 0.1 around one.
+
+    >>> import fanin, torch
+    >>> layers = torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64)
+    >>> model, inputs = torch.nn.Sequential(*layers), torch.randn(256, 64)
+    >>> plan = fanin.initialize(model, 0, inputs, recipe="lsuv")
+    >>> round(model(inputs).var().item(), 1)
+    1.0
     """
 
     def choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:

@@ -19,9 +19,10 @@ SOURCE = "Yang et al. 2021 (Tensor Programs V), table 3"
 def mup(base: Mapping[str, Any]) -> Recipe:
     """The maximal update parametrization, for Adam, relative to a model of the base width.
 
-    `base` gives the shape of every parameter of that model, by canonical name: tuples, or
-    tensors such as dict(narrow.named_parameters()). An axis that differs is one whose width
-    grows; the model must have the same depth, kernels and number of axes.
+    Args:
+        base: the shape of every parameter of that model, by canonical name: tuples, or tensors
+            such as dict(narrow.named_parameters()). An axis that differs is one whose width
+            grows; the model must have the same depth, kernels and number of axes.
 
     With w the growth of a weight's fan_in (1 where it does not grow):
     hidden weights (both fans grow): variance g**2 / fan_in, learning rate 1 / w;
@@ -34,7 +35,19 @@ def mup(base: Mapping[str, Any]) -> Recipe:
     others). Attention logits must be divided by d, not sqrt(d), in the model: weights cannot
     do that. A table that is also the head needs a multiplier in the model, too: an error.
 
+    Returns the recipe, for `recipe=` of `fanin.plan` and `fanin.initialize`. Raises FaninError
+    where `base` is no mapping; planning raises it where the models differ in more than widths.
+
     Source: Yang et al. 2021, table 3. Weight normalization is not treated there.
+
+    >>> import fanin, torch
+    >>> def mlp(width):
+    ...     layers = torch.nn.Linear(8, width), torch.nn.ReLU(), torch.nn.Linear(width, width)
+    ...     return torch.nn.Sequential(*layers)
+    >>> recipe = mup(base=dict(mlp(32).named_parameters()))
+    >>> plan = fanin.plan(mlp(128), recipe=recipe)
+    >>> plan["2.weight"].role, plan["2.weight"].lr
+    ('hidden weight', 0.25)
     """
     if not isinstance(base, Mapping):
         raise FaninError(f"base of mup is {shown(base)}; it maps parameter names to shapes.")

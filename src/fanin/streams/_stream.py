@@ -37,19 +37,20 @@ class Stream:
     alone, in any order, with any number of threads, on any CPU, and the bits are the same.
     Drawing again gives the same values again.
 
-    Parameters: `seed`, an integer in [0, 2**64); `name`, a non-empty string without NUL;
-    `version` of the stream, of which 1 is the only one.
+    Args:
+        seed: an integer in [0, 2**64).
+        name: a non-empty string without NUL.
+        version: of the stream, of which 1 is the only one.
 
-    The drawing methods share these keywords:
+    The 16-bit values are the float32 ones rounded to nearest even; float64 refines the float32
+    draw's cell. `out` may be strided as you like; uint16 takes the bits of a 16-bit dtype that
+    is named. Bad input raises FaninError before anything is written.
 
-    - `dtype`: float32 (default), float64, bfloat16 or float16. The 16-bit values are the
-      float32 ones rounded to nearest even; float64 refines the float32 draw's cell.
-    - `index`: draw only `array[index]` of an array of this shape (integers, slices, `...`).
-    - `out`: a NumPy array of the result's shape to write into, strided as you like; uint16
-      takes the bits of a 16-bit dtype that is named.
-    - `threads`: None means FANIN_NUM_THREADS, else the CPUs of this process.
-
-    Bad input raises FaninError before anything is written.
+    >>> from fanin import Stream
+    >>> whole = Stream(seed=0, name="layer.weight").normal((4, 6))
+    >>> part = Stream(seed=0, name="layer.weight").normal((4, 6), index=(2, slice(3, 5)))
+    >>> bool((part == whole[2, 3:5]).all())
+    True
     """
 
     seed: int
@@ -70,7 +71,18 @@ class Stream:
         return self._number, stream_number(self.name, "low") if encoding == "float64" else 0
 
     def words(self, n: SupportsIndex, start: int = 0, *, threads: int | None = None) -> Words:
-        """The n 32-bit words from address `start` on, as uint32 of shape (n,)."""
+        """The 32-bit words that values are made from.
+
+        Args:
+            n: how many.
+            start: the address of the first, in [0, 2**64 - n].
+            threads: None means FANIN_NUM_THREADS, else the CPUs of this process.
+
+        Returns them as uint32 of shape (n,). Raises FaninError for addresses that do not exist.
+
+        >>> Stream(0, "layer.weight").words(3)
+        array([ 433436129, 1326488032,  964330875], dtype=uint32)
+        """
         (count,) = check_shape((n,))
         try:
             start = operator.index(start)
@@ -101,6 +113,21 @@ class Stream:
 
         2**24 equidistant values in float32, 2**53 in float64. A bfloat16 or float16 result
         may round onto a bound.
+
+        Args:
+            shape: of the whole array, of which `index` draws a part.
+            low: the lower bound.
+            high: the upper bound, above `low`.
+            dtype: float32 (default), float64, bfloat16 or float16.
+            index: draw only `array[index]` of an array of this shape (integers, slices, `...`).
+            out: a NumPy array of the result's shape to write into.
+            threads: None means FANIN_NUM_THREADS, else the CPUs of this process.
+
+        Returns the values, as `out` where it is given. Raises FaninError before anything is
+        written.
+
+        >>> Stream(0, "layer.weight").uniform(3, -1.0, 1.0)
+        array([-0.7981656 , -0.38230592, -0.55094844], dtype=float32)
         """
         return self.draw(Uniform(low, high), shape, dtype, index, out, threads)
 
@@ -119,6 +146,21 @@ class Stream:
 
         One word makes one value: |z| < 6.4 in float32; the values are antisymmetric about
         the mean in the words.
+
+        Args:
+            shape: of the whole array, of which `index` draws a part.
+            mean: of the distribution.
+            std: its standard deviation, 0 or more.
+            dtype: float32 (default), float64, bfloat16 or float16.
+            index: draw only `array[index]` of an array of this shape (integers, slices, `...`).
+            out: a NumPy array of the result's shape to write into.
+            threads: None means FANIN_NUM_THREADS, else the CPUs of this process.
+
+        Returns the values, as `out` where it is given. Raises FaninError before anything is
+        written.
+
+        >>> Stream(0, "layer.weight").normal(3, std=0.02)
+        array([-0.02552685, -0.00998242, -0.01513994], dtype=float32)
         """
         return self.draw(Normal(mean, std), shape, dtype, index, out, threads)
 
@@ -140,6 +182,23 @@ class Stream:
         `std` is the standard deviation *before* the truncation, the bounds count in units of
         it around the mean (as in JAX, Keras and SciPy; torch's bounds are absolute). The
         nearer bound lies at most 12.5 std from the mean.
+
+        Args:
+            shape: of the whole array, of which `index` draws a part.
+            mean: of the normal distribution before the truncation.
+            std: its standard deviation.
+            lower: the lower bound, in units of `std` from `mean`.
+            upper: the upper bound.
+            dtype: float32 (default), float64, bfloat16 or float16.
+            index: draw only `array[index]` of an array of this shape (integers, slices, `...`).
+            out: a NumPy array of the result's shape to write into.
+            threads: None means FANIN_NUM_THREADS, else the CPUs of this process.
+
+        Returns the values, as `out` where it is given. Raises FaninError before anything is
+        written.
+
+        >>> Stream(0, "layer.weight").truncated_normal(3, std=0.02)
+        array([-0.02359241, -0.00949152, -0.01431584], dtype=float32)
         """
         cut = TruncatedNormal(mean, std, lower, upper)
         return self.draw(cut, shape, dtype, index, out, threads)
@@ -157,9 +216,24 @@ class Stream:
     ) -> Array:
         """Values of a distribution; what the methods above and the initializers call.
 
-        `order` lists the axes of `shape` from the slowest to the fastest of the canonical
-        order that the indices count in; None means as stored. `start` is the index of the
-        first element, where the shape is that of a part.
+        Args:
+            distribution: one of `fanin.streams`, such as Uniform(low, high) or Laplace(0.0, 1.0).
+            shape: of the whole array, of which `index` draws a part.
+            dtype: float32 (default), float64, bfloat16 or float16; complex64 and complex128 for
+                complex distributions.
+            index: draw only `array[index]` of an array of this shape (integers, slices, `...`).
+            out: a NumPy array of the result's shape to write into.
+            threads: None means FANIN_NUM_THREADS, else the CPUs of this process.
+            order: the axes of `shape` from the slowest to the fastest of the canonical order that
+                the indices count in; None means as stored.
+            start: the index of the first element, where the shape is that of a part.
+
+        Returns the values, as `out` where it is given. Raises FaninError before anything is
+        written.
+
+        >>> from fanin.streams import Laplace
+        >>> Stream(0, "layer.weight").draw(Laplace(0.0, 1.0), 3)
+        array([-1.6003076, -0.4817619, -0.8006176], dtype=float32)
         """
         host = distribution if isinstance(distribution, HostDrawn) else None
         constant = isinstance(distribution, Constant)
