@@ -10,7 +10,7 @@ from torch import nn
 import fanin
 from fanin.checks._chains import Chains, ratio
 from fanin.checks._width import averaged_over, finite_width
-from fanin.frameworks.torch import Observation, observe, projected, tensors_of
+from fanin.frameworks.torch import Observation, observe, projected, tensors_in
 from fanin.graph import Graph
 
 SEED = 0
@@ -93,7 +93,7 @@ def judge(model: nn.Module, inputs: Any, plan: fanin.Plan | None) -> dict[str, A
         chains = chains_of(seen, mode == "train")
         sizes = outputs(seen, chains)
         result["finite"] &= all(math.isfinite(rms) for _, rms in sizes.values())
-        result["finite"] &= all(bool(one.isfinite().all()) for one in tensors_of(seen.output))
+        result["finite"] &= all(bool(one.isfinite().all()) for one in tensors_in(seen.output))
         result[f"rms_{mode}"] = [
             min((rms for _, rms in sizes.values()), default=math.nan),
             max((rms for _, rms in sizes.values()), default=math.nan),

@@ -35,6 +35,8 @@ LAYERS = (
     {"fanin.cli"},
     {"fanin.__main__"},
 )
+# Folders of the adapter of torch, from the bottom up.
+ROOMS = ("runs", "draws", "tree", "write", "record", "operations", "trace", "observe")
 FRAMEWORKS = {"torch", "jax", "keras", "flax", "tensorflow", "triton"}
 HEAVY = (
     *FRAMEWORKS,
@@ -92,6 +94,16 @@ def test_imports_go_down(path: Path) -> None:
             continue
         inside = package(name) == package(own) != "fanin"
         assert inside or layer(name) < layer(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SOURCE / "frameworks/torch").rglob("*/*.py")), ids=module_of
+)
+def test_rooms_of_the_adapter_import_down(path: Path) -> None:
+    own = ROOMS.index(path.parent.name)
+    for name in imports(path):
+        if name.startswith("fanin.frameworks.torch."):
+            assert ROOMS.index(name.split(".")[3]) <= own, f"{module_of(path)} imports {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

@@ -25,9 +25,9 @@ from fanin import initializers
 from fanin._fans import fans
 from fanin.axes import parse_axes
 from fanin.errors import FaninError, shown, warn
-from fanin.frameworks.torch._shards import shard_of
-from fanin.frameworks.torch._slot import Slot
-from fanin.frameworks.torch._twins import remember, twins
+from fanin.frameworks.torch.write._shards import shard_of
+from fanin.frameworks.torch.write._slot import Slot
+from fanin.frameworks.torch.write._twins import remember, twins
 from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.streams import check_seed

@@ -1,0 +1,1 @@
+"""Observation: one real run, with the size of every activation and gradient."""

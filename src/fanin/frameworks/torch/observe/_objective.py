@@ -1,0 +1,188 @@
+"""Objective: what a run is differentiated for: a loss with targets, or a random projection."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from fanin.errors import FaninError, one_line, shown
+from fanin.frameworks.torch.observe._own_loss import own_loss
+from fanin.frameworks.torch.runs._tensors import tensors_in
+
+Loss = Callable[..., Any]
+NO_GRADIENT = (
+    "no output depends on a parameter, so there is no gradient to look at. Pass a model whose "
+    "parameters are used, outside of torch.no_grad()."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The size of a tensor's values."""
+
+    shape: tuple[int, ...]
+    mean: float
+    rms: float
+
+    @property
+    def std(self) -> float:
+        """The standard deviation."""
+        return math.sqrt(max(self.rms**2 - self.mean**2, 0.0))
+
+
+class Objective:
+    """The loss of an output; called once, it knows how many classes there were.
+
+    Without targets and loss it is the loss that the model returns, or a random projection of all
+    outputs; with integer targets cross-entropy, with real ones the mean squared error. A loss that
+    is given is called with the output and, where there are any, the targets. `labelled` says that
+    the model itself was given labels.
+    """
+
+    def __init__(
+        self,
+        targets: Any = None,
+        loss: Loss | None = None,
+        seed: int = 0,
+        labelled: bool = False,
+    ) -> None:
+        if loss is not None and not callable(loss):
+            raise FaninError(f"loss is {shown(loss)}; it is a function of (output, targets).")
+        if targets is not None and loss is None and not isinstance(targets, Tensor):
+            raise FaninError(
+                f"targets has type {type(targets).__name__}; without loss= it is a tensor. Pass "
+                "loss=, a function of (output, targets)."
+            )
+        self.targets = targets
+        self.loss = loss
+        self.seed = seed
+        self.labelled = labelled
+        self.own = False  # whether the loss is the model's
+        self.classes: int | None = None  # of a cross-entropy
+        self.compared: Size | None = None  # real targets of the output's shape
+
+    @property
+    def name(self) -> str:
+        """What kind of loss it is."""
+        if self.loss is not None:
+            return "cross-entropy" if _is_cross_entropy(self.loss) else "given"
+        if self.targets is None:
+            return "the model's own" if self.own else "random projection"
+        return "mean squared error" if self.targets.is_floating_point() else "cross-entropy"
+
+    def __call__(self, output: Any) -> Tensor:
+        """A number that can be differentiated."""
+        try:
+            return self._value(output)
+        except FaninError:
+            raise
+        except Exception as error:
+            raise FaninError(
+                f"the loss fails on this output and these targets: "
+                f"{one_line(error, named=True)}. Check targets= and loss=."
+            ) from error
+
+    def _value(self, output: Any) -> Tensor:
+        self.compared = self._compared(output)
+        if self.loss is not None:
+            value = self.loss(output, self.targets) if self.targets is not None else None
+            return self._checked(self.loss(output) if value is None else value, output)
+        if self.targets is None:
+            found = own_loss(output, self.labelled)
+            self.own = found is not None
+            return projected(output, self.seed) if found is None else found.reshape(())
+        made = _prediction(output)
+        if self.targets.is_floating_point():
+            return self._squared(made)
+        logits = _classes_second(made, self.targets)
+        self.classes = logits.shape[1]
+        return F.cross_entropy(logits.float(), self.targets)
+
+    def _compared(self, output: Any) -> Size | None:
+        found, given = tensors_in(output), self.targets
+        if not isinstance(given, Tensor) or not given.is_floating_point() or not given.numel():
+            return None
+        if given.shape not in {one.shape for one in found}:
+            return None
+        wide = given.detach().double()
+        return Size(tuple(given.shape), float(wide.mean()), float(wide.square().mean().sqrt()))
+
+    def _squared(self, found: Tensor) -> Tensor:
+        if found.shape != self.targets.shape:
+            raise FaninError(
+                f"targets has shape {tuple(self.targets.shape)}, the output {tuple(found.shape)}; "
+                "the mean squared error wants the same. Pass loss=, or integer targets for "
+                "cross-entropy."
+            )
+        return F.mse_loss(found.float(), self.targets.float())
+
+    def _checked(self, value: Any, output: Any) -> Tensor:
+        if isinstance(value, Tensor) and value.numel() == 1 and not value.requires_grad:
+            raise FaninError(
+                "loss gave a number without a gradient; it is computed from the output, by "
+                "operations of torch, outside of torch.no_grad()."
+            )
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            raise FaninError(
+                f"loss gave {what}; it gives one number, a tensor that depends on the output."
+            )
+        if self.name == "cross-entropy":
+            found = _prediction(output)
+            self.classes = found.shape[1] if found.dim() > 1 else None
+        return value.reshape(())
+
+
+def projected(output: Any, seed: int = 0) -> Tensor:
+    """A random projection of all outputs, as a loss."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+
+    def like(one: Tensor) -> Tensor:
+        drawn = torch.randn(one.shape, generator=generator, device="cpu")
+        return drawn.to(one.device, one.dtype)
+
+    parts = [
+        (one * like(one)).sum()
+        for one in tensors_in(output)
+        if one.is_floating_point() and one.requires_grad
+    ]
+    if not parts:
+        raise FaninError(NO_GRADIENT)
+    return torch.stack([one.float() if one.dtype.itemsize < 4 else one for one in parts]).sum()
+
+
+def _is_cross_entropy(loss: Loss) -> bool:
+    return isinstance(loss, nn.CrossEntropyLoss) or loss is F.cross_entropy
+
+
+def _prediction(output: Any) -> Tensor:
+    """The output that a loss is of: `logits` where there are any, else the first real tensor."""
+    named = output.get("logits") if isinstance(output, Mapping) else None
+    named = getattr(output, "logits", None) if named is None else named
+    found = [one for one in tensors_in(output) if one.is_floating_point()]
+    if isinstance(named, Tensor):
+        return named
+    if not found:
+        raise FaninError(
+            f"the model returned {type(output).__name__}, in which there is no tensor of real "
+            "numbers for the targets. Pass loss=, a function of (output, targets)."
+        )
+    return found[0]
+
+
+def _classes_second(logits: Tensor, targets: Tensor) -> Tensor:
+    """Logits with the classes as torch wants them, behind the batch."""
+    shape, wanted = tuple(logits.shape), tuple(targets.shape)
+    if len(shape) == len(wanted) + 1 and len(shape) > 1:
+        if (shape[0], *shape[2:]) == wanted and shape[1] > 1:
+            return logits
+        if shape[:-1] == wanted and shape[-1] > 1:
+            return logits.movedim(-1, 1)
+    raise FaninError(
+        f"targets has shape {wanted}, the output {shape}; cross-entropy wants one integer for each "
+        "row of at least two logits. Pass loss=, a function of (output, targets)."
+    )

@@ -1,0 +1,361 @@
+"""Observe: a real run of a model, with the size of every activation and of its gradient."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import _disable_current_modes
+
+from fanin.errors import FaninError
+from fanin.frameworks.torch.observe._asked import asking
+from fanin.frameworks.torch.observe._gates import Gates, gates
+from fanin.frameworks.torch.observe._look import (
+    Look,
+    flat_beyond,
+    is_rectifier,
+    look,
+    norm,
+    rms,
+    share_outside,
+    silent,
+    spread_before,
+    spread_of_products,
+)
+from fanin.frameworks.torch.observe._objective import NO_GRADIENT
+from fanin.frameworks.torch.observe._outside import Outside, outsiders
+from fanin.frameworks.torch.observe._passing import PassingRecorder
+from fanin.frameworks.torch.observe._values import Values, WeightGradient, watched
+from fanin.frameworks.torch.operations._aten import is_known
+from fanin.frameworks.torch.record._record import Activation, Constant
+from fanin.frameworks.torch.record._weights import whole
+from fanin.frameworks.torch.runs._alone import alone
+from fanin.frameworks.torch.runs._inputs import call_arguments
+from fanin.frameworks.torch.runs._saved import Saved, written_back
+from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.trace._mode import RecordingMode, decomposed, known_value
+from fanin.frameworks.torch.trace._running import running_paths
+from fanin.frameworks.torch.trace._trace import eager
+from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, module_paths
+from fanin.graph import WRITTEN, Node
+
+# What keeps the place of the units of a layer.
+_FOLLOWS = ("shift", "scale", "normalize", "pointwise", "dropout", "add", "mul")
+# Whose gradients say nothing that those around them do not: they are large, and there are many.
+_UNWATCHED = ("view", "softmax", "matmul", "attention", "normalize")
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a closer look calls flat (a share of the largest slope) and the same (relative)."""
+
+    flat: float
+    same: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The operations of one real run, in order.
+
+    `rms` is the root mean square of each node's output, `gradients` the norm of the loss's
+    gradient with respect to it; None where the output is no real tensor, only shows others'
+    values, has no gradient, or is of a kind whose gradient is not looked at. A closer look adds
+    `looks` at what layers and inputs give, the shares of `silent` units and of values where a
+    function is `flat`, by node, the `values` of all parameters and the `weight_gradients`, by name.
+    """
+
+    nodes: tuple[Node, ...]
+    rms: tuple[float | None, ...]
+    gradients: tuple[float | None, ...]
+    output: Any
+    loss: float | None = None
+    looks: Mapping[int, Look] = field(default_factory=dict)
+    silent: Mapping[int, float] = field(default_factory=dict)
+    flat: Mapping[int, float] = field(default_factory=dict)
+    values: Mapping[str, Values] = field(default_factory=dict)
+    weight_gradients: Mapping[str, WeightGradient] = field(default_factory=dict)
+    outputs: tuple[int, ...] = ()  # the nodes that the model returned
+    derived: frozenset[int] = frozenset()  # those of a derivative that the model itself takes
+    frozen: frozenset[str] = frozenset()
+    outside: tuple[Outside, ...] = ()  # what requires gradients and is no parameter
+    spreads: Mapping[int, float] = field(default_factory=dict)  # of logits, by their softmax
+    asked: Mapping[str, int] = field(default_factory=dict)  # by the loss: operation, its node
+    gates: Mapping[int, tuple[Gates, ...]] = field(default_factory=dict)  # of recurrent modules
+
+
+def observe(
+    model: nn.Module,
+    inputs: Any,
+    loss: Callable[[Any], Tensor] | None = None,
+    rename: Mapping[str, str] | None = None,
+    detail: Detail | None = None,
+) -> Observation:
+    """Run the model as it is, forward and, where `loss` of its output is given, backward.
+
+    It runs in its own mode, from the random states of the caller. Afterwards those, its
+    buffers, what its modules hold and all `.grad` of its parameters and inputs are as they
+    were. `inputs` are as for `trace`. What the model raises is passed on. With `detail`, frozen
+    parameters take part as trainable ones. Of activations no more stays in memory than the run
+    itself keeps, and of the parameters' gradients one at a time.
+    """
+    args, kwargs = call_arguments(inputs)
+    recorder = PassingRecorder()
+    mode = _ObservingMode(recorder, detail, backward=loss is not None)
+    parameters = canonical_names(model, rename)
+    for name, parameter in parameters.items():
+        recorder.set(parameter, whole(name, parameter.shape))
+        recorder.shapes[name] = tuple(parameter.shape)
+    for name, buffer in buffer_names(model).items():
+        recorder.set(buffer, Constant(known_value(buffer), name=name))
+    frozen = frozenset(name for name, one in parameters.items() if not one.requires_grad)
+    given = list(tensors_in((args, kwargs)))
+    with ExitStack() as stack:
+        leaves = [*model.parameters(), *given]
+        devices = {one.device for one in leaves if one.is_cuda}
+        stack.enter_context(alone(seeded=False, devices=list(devices)))
+        stack.callback(Saved(model.modules(), tensors=True).restore)
+        stack.enter_context(written_back(parameters.values()))
+        stack.enter_context(eager())
+        if detail is not None:
+            stack.enter_context(_all_trainable(parameters.values()))
+        stack.callback(mode.unhook)
+        mode.take(given)
+        with running_paths(module_paths(model), mode), mode:
+            output = model(*args, **kwargs)
+        mode.watch_outputs(output)
+        values: dict[str, Values] = {}
+        found: dict[str, WeightGradient] = {}
+        value: float | None = None
+        if detail is not None:
+            values, found = stack.enter_context(
+                watched(parameters, recorder.nodes, detail.same, backward=loss is not None)
+            )
+        asked: dict[str, int] = {}
+        outside = [tensor for _, tensor in mode.outside]
+        if loss is not None and not (detail and (parameters or outside) and _is_cut(output)):
+            made, asked = asking(loss, output, recorder)
+            value = _backward(made, [*leaves, *outside])
+    count = len(recorder.nodes)
+    return Observation(
+        tuple(recorder.nodes),
+        tuple(mode.rms.get(node) for node in range(count)),
+        tuple(mode.gradients.get(node) for node in range(count)),
+        output,
+        value,
+        mode.looks,
+        mode.silent,
+        mode.flat,
+        values,
+        found,
+        mode.returned,
+        frozenset(mode.derived),
+        frozen,
+        outsiders(model, mode.outside),
+        mode.spreads,
+        asked,
+        mode.gates,
+    )
+
+
+def _is_cut(output: Any) -> bool:
+    """Whether nothing of an output leads back to what requires gradients."""
+    return not any(one.requires_grad for one in tensors_in(output))
+
+
+def _backward(loss: Tensor, leaves: list[Tensor]) -> float:
+    """The loss; its leaves keep the gradients that they had."""
+    if not loss.requires_grad:
+        raise FaninError(NO_GRADIENT)
+    with ExitStack() as stack:
+        for leaf in leaves:
+            if leaf.is_leaf:
+                stack.callback(setattr, leaf, "grad", leaf.grad)
+                leaf.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach())
+
+
+@contextmanager
+def _all_trainable(parameters: Any) -> Iterator[None]:
+    """Frozen parameters take part in the backward run."""
+    frozen = [one for one in parameters if not one.requires_grad and one.is_floating_point()]
+    for one in frozen:
+        one.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for one in frozen:
+            one.requires_grad_(False)
+
+
+class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
+    """Records operations on real tensors, and looks at what they make."""
+
+    unpacks = False
+
+    def __init__(self, recorder: PassingRecorder, detail: Detail | None, backward: bool) -> None:
+        super().__init__(recorder, FakeTensorMode())  # never entered
+        self.rms: dict[int, float] = {}
+        self.gradients: dict[int, float] = {}
+        self.looks: dict[int, Look] = {}
+        self.silent: dict[int, float] = {}
+        self.flat: dict[int, float] = {}
+        self.spreads: dict[int, float] = {}
+        self.gates: dict[int, tuple[Gates, ...]] = {}
+        self.outside: list[tuple[str, Tensor]] = []  # unknown tensors that require gradients
+        self.returned: tuple[int, ...] = ()
+        self.derived: set[int] = set()
+        self._detail = detail
+        self._backward = backward
+        self._hooked: set[int] = set()
+        self._on_leaves: list[Any] = []
+        self._versions: dict[int, int] = {}  # of the tensor of a node when it was made
+        self._units: dict[int, int] = {}  # of a node: the axis of its layer's units
+
+    def take(self, given: list[Tensor]) -> None:
+        """The inputs of the run."""
+        for tensor in given:
+            if not self.recorder.knows(tensor):
+                label = "" if tensor.is_floating_point() else "integers"
+                made = self.recorder.emit("input", (), tensor.shape, label=label)
+                self.recorder.set(tensor, made)
+                self._look(tensor)
+
+    def watch_outputs(self, output: Any) -> None:
+        """What the model returned, which it may not have used itself."""
+        entries = [self.recorder.entry(tensor) for tensor in tensors_in(output)]
+        self.returned = tuple(one.node for one in entries if isinstance(one, Activation))
+        for tensor in tensors_in(output):
+            self._watch(tensor)
+
+    def unhook(self) -> None:
+        """Hooks on what came from outside of the run do not go with it."""
+        for handle in self._on_leaves:
+            handle.remove()
+
+    def adopt(self, tensor: Tensor, entry: Any = None) -> Tensor:
+        if not self.recorder.knows(tensor):
+            self._notice([tensor])
+            self.recorder.set(tensor, Constant(known_value(tensor)))
+        return tensor
+
+    def _notice(self, tensors: list[Tensor]) -> None:
+        """Keeps what requires gradients and comes from outside of the run."""
+        for one in tensors:
+            if one.requires_grad and not self.recorder.knows(one):
+                self.outside.append((self.recorder.path[-1], one))
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func.namespace in ("prim", "prims"):
+            return func(*args, **kwargs)
+        for tensor in tensors_in([args, kwargs]):
+            self._watch(tensor)
+        if self.paused:
+            self._notice([one for one in tensors_in([args, kwargs]) if one.is_leaf])
+            return func(*args, **kwargs)
+        self.last = str(func)
+        for tensor in tensors_in([args, kwargs]):
+            self.adopt(tensor)
+        follows = self._follows(args, kwargs)
+        if follows and not is_known(func):
+            with self:
+                out = decomposed(func, args, kwargs)
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **kwargs)
+        with _disable_current_modes(), torch.no_grad():
+            self._record(func, args, kwargs, out, None if follows else out)
+            for tensor in tensors_in(out):
+                self._look(tensor)
+            if self._detail is not None:
+                self._look_at_logits(args, out)
+        return out
+
+    def _look_at_logits(self, args: tuple[Any, ...], out: Any) -> None:
+        made = next(tensors_in(out), None)
+        entry = None if made is None else self.recorder.entry(made)
+        if made is None or not isinstance(entry, Activation) or entry.node in self.spreads:
+            return
+        node = self.recorder.nodes[entry.node]
+        if node.op == "softmax" and node.label == "softmax" and isinstance(args[1], int):
+            self.spreads[entry.node] = spread_before(made, args[1])
+        elif node.op == "attention":
+            self.spreads[entry.node] = spread_of_products(args[0], args[1], node.amount)
+
+    def look_inside(
+        self, node: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if self._detail is not None:
+            with _disable_current_modes(), torch.no_grad():
+                self.gates[node] = gates(module, args, kwargs, self._detail.flat)
+
+    def _look(self, tensor: Tensor) -> None:
+        entry = self.recorder.entry(tensor)
+        if not isinstance(entry, Activation) or not tensor.is_floating_point():
+            return
+        at = entry.node
+        if at in self._versions:
+            return  # another tensor of the same values, such as a detached twin
+        self._versions[at] = tensor._version
+        if torch._C._current_graph_task_id() >= 0:
+            self.derived.add(at)
+        node = self.recorder.nodes[at]
+        self._follow(at, node)
+        moves = node.op == "view" and node.inputs and node.label not in WRITTEN
+        if not tensor.numel() or moves:
+            return
+        self.rms[at] = rms(tensor)
+        if self._detail is None:
+            return
+        if node.op in ("input", "linear", "shift", "lookup", "recurrent"):
+            self.looks[at] = look(tensor)
+        elif node.op == "pointwise" and len(set(node.inputs)) == 1:
+            self._look_at_function(at, node, tensor)
+
+    def _look_at_function(self, at: int, node: Node, tensor: Tensor) -> None:
+        assert self._detail is not None
+        if is_rectifier(node):
+            if at in self._units:
+                self.silent[at] = silent(tensor, self._units[at])
+        elif (bounds := flat_beyond(node, self._detail.flat)) is not None:
+            self.flat[at] = share_outside(tensor, *bounds)
+
+    def _follow(self, at: int, node: Node) -> None:
+        layout = self.recorder.layouts.get(at)
+        if layout is not None and node.op in ("linear", "shift", "scale"):
+            self._units[at] = layout.features
+        elif node.op in _FOLLOWS:
+            for source in node.inputs:
+                if source in self._units and self.recorder.nodes[source].shape == node.shape:
+                    self._units[at] = self._units[source]
+
+    def _watch(self, tensor: Tensor) -> None:
+        """Asks for the gradient of a tensor, once it has a history and before it gets another."""
+        entry = self.recorder.entry(tensor)
+        if not isinstance(entry, Activation) or entry.node in self._hooked:
+            return
+        at = entry.node
+        if at not in self._versions:  # of a recurrent module, which is recorded as a whole
+            with _disable_current_modes(), torch.no_grad():
+                self._look(tensor)
+        if not self._backward or not tensor.requires_grad or at not in self._versions:
+            return
+        self._hooked.add(at)
+        if self.recorder.nodes[at].op in _UNWATCHED:
+            return
+        # torch crashes at a hook on a view whose base was written since.
+        if tensor._is_view() and tensor._version != self._versions[at]:
+            return
+
+        def keep(gradient: Tensor) -> None:
+            self.gradients[at] = norm(gradient)
+
+        handle = tensor.register_hook(keep)  # type: ignore[no-untyped-call]
+        if tensor.is_leaf:
+            self._on_leaves.append(handle)

@@ -1,0 +1,127 @@
+"""Subject: the model that a checkup is of, made or found, and what it is run on."""
+
+import random
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from fanin.errors import FaninError, one_line
+from fanin.frameworks.torch.observe._objective import Objective
+from fanin.frameworks.torch.observe._observe import Detail, Observation, observe
+from fanin.frameworks.torch.runs._alone import alone
+from fanin.frameworks.torch.runs._inputs import call_arguments
+from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.trace._failure import place
+from fanin.frameworks.torch.tree._names import canonical_names, require_shape
+from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
+from fanin.streams import Stream
+
+_ELEMENTS = 1 << 20  # of a batch that is drawn
+_FEWEST, _MOST = 4, 256  # of its inputs
+
+
+def built(factory: Callable[[], Any], seed: int) -> nn.Module:
+    """What a factory makes when all random states start from this seed; they are put back."""
+    with alone(seeded=False):
+        _seed(seed)
+        model = factory()
+    if not isinstance(model, nn.Module):
+        raise FaninError(
+            f"the factory returned {type(model).__name__}; it must return a torch.nn.Module."
+        )
+    return model
+
+
+def observed(
+    model: nn.Module, inputs: Any, objective: Objective, seed: int, flat: float, same: float
+) -> Observation:
+    """One close look at a model, its random states started from the seed; they are put back."""
+    devices = {one.device for one in model.parameters() if one.is_cuda}
+    with ExitStack() as stack:
+        stack.enter_context(alone(seeded=False, devices=list(devices)))
+        stack.enter_context(_disable_current_modes())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        _seed(seed)
+        for device in devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        try:
+            return observe(model, inputs, objective, detail=Detail(flat, same))
+        except FaninError:
+            raise
+        except Exception as error:
+            raise FaninError(
+                f"{place(model, error)} does not run on these inputs: "
+                f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
+                "the model is in."
+            ) from error
+
+
+def batch_of(inputs: Any) -> int:
+    """How many inputs a batch holds: the first size of its first tensor that has one."""
+    tensors = list(tensors_in(call_arguments(inputs)))
+    if tensors and not any(one.numel() for one in tensors):
+        raise FaninError("inputs hold no values, so there is nothing to measure; pass a batch.")
+    return next((len(one) for one in tensors if one.dim() > 0), 1)
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    sys.modules["numpy"].random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+
+
+def refuse_empty(model: nn.Module) -> None:
+    """Parameters without values cannot be judged."""
+    names = canonical_names(model)
+    refuse_offloaded(model, names, "there are no values to check here", "Check")
+    for name, tensor in names.items():
+        require_shape(name, tensor)
+        if tensor.is_meta or isinstance(tensor, FakeTensor):
+            raise FaninError(
+                f"{name} of shape {tuple(tensor.shape)} has no values to check: it is on the meta "
+                "device. Call fanin.initialize(model) first."
+            )
+
+
+def gaussian_inputs(model: nn.Module, shape: tuple[int, ...], seed: int) -> Tensor:
+    """A batch of inputs of mean 0 and variance 1, in the type and on the device of the model."""
+    size = 1
+    for one in shape:
+        size *= one
+    count = min(max(_ELEMENTS // max(size, 1), _FEWEST), _MOST)
+    real = [one for one in model.parameters() if one.is_floating_point()]
+    dtype, device = (real[0].dtype, real[0].device) if real else (torch.float32, "cpu")
+    drawn = Stream(seed, "check/inputs").normal((count, *shape))
+    return torch.from_numpy(drawn).to(device, dtype)
+
+
+def facts(model: nn.Module) -> dict[str, Any]:
+    """What a checkup says of the model and the machine."""
+    parameters = canonical_names(model)
+    modes = {one.training for one in model.modules()}
+    return {
+        "model": type(model).__name__,
+        "parameters": sum(one.numel() for one in parameters.values()),
+        "torch": torch.__version__,
+        "dtype": _listed(str(one.dtype).removeprefix("torch.") for one in parameters.values()),
+        "device": _listed(str(one.device) for one in parameters.values()),
+        "mode": "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval",
+    }
+
+
+def smallest_normal(model: nn.Module) -> float:
+    """The smallest number that the types of a model hold in full."""
+    types = {one.dtype for one in model.parameters() if one.is_floating_point()}
+    return max((float(torch.finfo(one).tiny) for one in types), default=0.0)
+
+
+def _listed(words: Any) -> str:
+    return ", ".join(dict.fromkeys(words)) or "none"

@@ -1,0 +1,1 @@
+"""Operations: what each operation of torch becomes in the graph, in five tables."""

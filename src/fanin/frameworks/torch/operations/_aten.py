@@ -1,0 +1,178 @@
+"""Aten: which handler translates which operation of torch, and what happens to the others."""
+
+from typing import Any
+
+import torch
+
+from fanin.frameworks.torch.operations import _elementwise, _masks, _moves, _products, _reductions
+from fanin.frameworks.torch.operations._following import followed
+from fanin.frameworks.torch.operations._joint import jointly
+from fanin.frameworks.torch.record._call import Call
+from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Noise
+from fanin.frameworks.torch.record._weights import Weight
+from fanin.frameworks.torch.runs._tensors import tensors_in
+
+_TABLE = _moves.TABLE | _elementwise.TABLE | _products.TABLE | _reductions.TABLE
+
+# Random values by operation: kind, and the argument that says how many are kept.
+_NOISE = {
+    **dict.fromkeys(("bernoulli",), "bernoulli"),
+    **dict.fromkeys(("rand", "rand_like", "uniform"), "uniform"),
+    **dict.fromkeys(("randn", "randn_like", "normal"), "normal"),
+}
+
+# Functions element by element that torch does not mark as such.
+_POINTWISE = ("_prelu_kernel", "hardswish")
+
+# Of another tensor they take the shape and no values.
+FACTORIES = frozenset(
+    (
+        *("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like"),
+        *("randint_like", "new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"),
+    )
+)
+
+
+def is_known(func: Any) -> bool:
+    """Whether there is a handler; the others are better recorded as what they consist of."""
+    name = func.overloadpacket.__name__
+    plain = name.removesuffix("_") if func._schema.is_mutable else name
+    listed = plain in _TABLE or plain in _moves.PLAIN_VIEWS or plain in FACTORIES
+    return listed or plain in _POINTWISE or torch.Tag.pointwise in func.tags
+
+
+def translate(call: Call) -> list[Entry]:
+    """What every tensor that the operation returned is, in order."""
+    outs = list(tensors_in(call.out))
+    entries = [call.entry(one) for one in call.inputs()]
+    known = not any(isinstance(one, (Activation, Weight)) for one in entries)
+    if known or call.name in FACTORIES:
+        return [Constant(noise=_noise(call)) for _ in outs]
+    key = call.key()
+    before = call.recorder.made.get(key) if key is not None else None
+    if before is not None and _shows(call):
+        return before
+    first = len(call.recorder.nodes)
+    found = _first(call, outs[0], entries)
+    made = found if isinstance(found, list) else [found]
+    made += [_side(call, out, made[0]) for out in outs[len(made) :]]
+    _note_masks(call, made)
+    _note_integers(call, entries, made)
+    jointly(call, made, first)
+    made = [followed(call, one, index) for index, one in enumerate(made)]
+    call.recorder.note_twins(key, made)
+    return made
+
+
+def _shows(call: Call) -> bool:
+    """Whether an operation only shows elements of what it got: the same again is the same."""
+    if call.name in ("index", "index_select", "gather"):
+        return not isinstance(call.entry(call.first), Weight)  # of those it is a lookup
+    return call.name in _moves.VIEWS or call.name in _moves.PLAIN_VIEWS
+
+
+def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[Entry]:
+    real = out.is_floating_point() or out.is_complex()
+    active = any(isinstance(one, Activation) for one in entries)
+    counts = _masks.compares(call) or (_masks.follows(call) and is_known(call.func))
+    if not real and not counts and call.name not in ("split", "unbind", "split_with_sizes"):
+        label = _moves.ONE_HOT if _is_one_hot(call) else "integers"
+        return call.view(label) if active else Constant()
+    handler = _TABLE.get(call.name)
+    if handler is not None:
+        return handler(call)
+    if torch.Tag.pointwise in call.func.tags or call.name in _POINTWISE:
+        return _elementwise.pointwise(call)
+    if not active:
+        weight = call.entry(call.first)
+        if isinstance(weight, Weight):
+            return weight.through(call.name, keeps_axes=False)
+        return call.view()
+    for one in call.inputs():
+        if isinstance(call.entry(one), Weight):
+            call.activation(one)  # it is used, whatever for
+    return call.view(call.name if call.name in _moves.PLAIN_VIEWS else f"unknown: {call.name}")
+
+
+def _is_one_hot(call: Call) -> bool:
+    """Whether integers are compared with all those that they may be: how torch makes one-hots."""
+    if call.name != "eq" or not isinstance(call["other"], torch.Tensor):
+        return False
+    entries = [call.entry(call["self"]), call.entry(call["other"])]
+    known = [one.value for one in entries if isinstance(one, Constant) and one.value is not None]
+    classes = known[0].reshape(-1) if known else torch.zeros(0, device="cpu")
+    size = call.shape[-1] if call.shape else 0
+    return len(classes) == size > 1 and torch.equal(classes, torch.arange(size, device="cpu"))
+
+
+def _side(call: Call, out: torch.Tensor, first: Entry) -> Entry:
+    """Results beside the first: indices, saved statistics, the same values once more."""
+    if isinstance(first, Activation) and tuple(out.shape) == call.shape:
+        real = out.is_floating_point()
+        return first if real else call.view("integers")
+    return Constant()
+
+
+def _note_masks(call: Call, made: list[Entry]) -> None:
+    """What shows elements of masks, or counts them, is one."""
+    if not _masks.follows(call):
+        return
+    moved = call.name in _moves.TABLE or call.name in _moves.PLAIN_VIEWS
+    masks = call.recorder.masks
+    for out, entry in zip(tensors_in(call.out), made, strict=False):
+        if not isinstance(entry, Activation) or entry.node in masks:
+            continue
+        if moved or not out.is_floating_point():
+            _masks.remember_view(call.recorder, entry.node)
+
+
+def _note_integers(call: Call, entries: list[Entry], made: list[Entry]) -> None:
+    """What follows from integers and masks alone scales nothing."""
+    nodes = call.recorder.integers
+    active = [one for one in entries if isinstance(one, Activation)]
+    if any(isinstance(one, Weight) for one in entries):
+        return
+    integral = bool(active) and all(one.node in nodes for one in active)
+    for out, entry in zip(tensors_in(call.out), made, strict=False):
+        if (
+            isinstance(entry, Activation)
+            and entry.node not in call.recorder.masks
+            and (integral or not (out.is_floating_point() or out.is_complex()))
+        ):
+            nodes.add(entry.node)
+
+
+def _noise(call: Call) -> Noise | None:
+    """Of a random operation, and of arithmetic with scalars on its result."""
+    kind = _NOISE.get(call.name)
+    if kind == "bernoulli":
+        kept = call.number(call.get("p"))
+        return Noise(kind, 1 - kept) if kept is not None else None
+    if kind is not None:
+        return Noise(kind, 0.0)
+    known = [one.noise for one in map(call.entry, call.inputs()) if isinstance(one, Constant)]
+    noises = [one for one in known if one is not None]
+    if len(noises) != 1:
+        return None
+    return _after(call, noises[0])
+
+
+def _after(call: Call, noise: Noise) -> Noise | None:
+    if call.name in _moves.TABLE:
+        return noise
+    scalar = call.number(call.get("other"))
+    if noise.kind == "bernoulli" and scalar and call.name in ("div", "mul"):
+        kept = scalar if call.name == "div" else 1 / scalar
+        same = abs(kept - (1 - noise.rate)) < 1e-6
+        return Noise(noise.kind, noise.rate, divided=True) if same else None
+    if noise.kind != "uniform":
+        return None
+    if call.name == "add" and scalar is not None:
+        return Noise("uniform", noise.rate + scalar)
+    if call.name == "floor":
+        return Noise("bernoulli", 1 - noise.rate)
+    if call.name in ("lt", "le") and scalar is not None:
+        return Noise("bernoulli", 1 - scalar)
+    if call.name in ("gt", "ge") and scalar is not None:
+        return Noise("bernoulli", scalar)
+    return None

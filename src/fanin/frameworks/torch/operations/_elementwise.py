@@ -1,0 +1,326 @@
+"""Elementwise: sums, products and functions of one or more tensors, element by element."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from fanin.frameworks.torch.operations._following import reciprocal
+from fanin.frameworks.torch.operations._masks import (
+    REMOVES,
+    compares,
+    follows,
+    inlined,
+    is_mask,
+    removes,
+)
+from fanin.frameworks.torch.operations._masks import remember as remember_mask
+from fanin.frameworks.torch.operations._statistics import difference, normalized, remember, squared
+from fanin.frameworks.torch.record._call import Call
+from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Formula, Noise
+from fanin.frameworks.torch.record._weights import Weight
+
+
+def _as_constant(call: Call, entry: Entry) -> Constant | None:
+    """A constant, or an activation of integers and masks, which scales nothing."""
+    if isinstance(entry, Constant):
+        return entry
+    if isinstance(entry, Activation) and entry.node in call.recorder.integers:
+        return Constant(entry.value, name="mask")
+    return None
+
+
+def _swap_if_constant(call: Call, a: Any, b: Any) -> tuple[Any, Any]:
+    """The two with a real activation first, else a weight."""
+
+    def rank(value: Any) -> int:
+        if not isinstance(value, Tensor):
+            return 3
+        entry = call.entry(value)
+        if _as_constant(call, entry) is not None:
+            return 2
+        return int(isinstance(entry, Weight))
+
+    for weight, factor in ((a, b), (b, a)):
+        if _is_own_factor(call, weight, factor):
+            return weight, factor
+    return (b, a) if rank(b) < rank(a) else (a, b)
+
+
+def _is_own_factor(call: Call, weight: Any, factor: Any) -> bool:
+    """Whether a small tensor made of parameters changes a weight, as a spectral norm does."""
+    if not isinstance(weight, Tensor) or not isinstance(factor, Tensor):
+        return False
+    entry = call.entry(factor)
+    return (
+        isinstance(call.entry(weight), Weight)
+        and isinstance(entry, Activation)
+        and entry.node in call.recorder.parametric
+        and factor.numel() < weight.numel()
+    )
+
+
+def add(call: Call) -> Entry:
+    """Sums and differences."""
+    a, b = call["self"], call["other"]
+    negative = call.name in ("sub", "subtract")
+    if call.name == "rsub":
+        a, b, negative = b, a, True
+    alpha = call.number(call.get("alpha"))
+    deviation = difference(call, a, b) if negative else None
+    if deviation is not None:
+        return deviation
+    first, second = _swap_if_constant(call, a, b)
+    value, label = call.entry(first), "sub" if negative else ""
+    if isinstance(value, Weight):
+        return _of_weights(call, first, second)
+    if not isinstance(value, Activation):
+        return pointwise(call)
+    if alpha is not None and alpha != 1.0 and isinstance(second, Tensor):
+        return _scaled_sum(call, first, second, alpha)
+    number = call.number(second)
+    if number == 0 and first is a and tuple(a.shape) == call.shape:
+        return value
+    if number is not None or (negative and first is not a):
+        return pointwise(call)
+    return plus(call, value, second, call.shape, label)
+
+
+def _scaled_sum(call: Call, first: Tensor, second: Tensor, alpha: float) -> Entry:
+    if isinstance(call.entry(second), Weight):
+        return plus(call, call.activation(first), second, call.shape)
+    scaled = call.recorder.emit(
+        "pointwise",
+        [call.activation(second)],
+        second.shape,
+        fn=lambda x: x * alpha,
+        label=f"mul {alpha:.6g}",
+    )
+    return call.recorder.emit("add", [call.activation(first), scaled], call.shape)
+
+
+def plus(
+    call: Call, value: Activation, other: Any, shape: tuple[int, ...], label: str = ""
+) -> Activation:
+    """An activation plus a parameter, a constant or another activation."""
+    entry = call.entry(other)
+    recorder = call.recorder
+    if removes(call, other):
+        return recorder.follow(value, recorder.emit("view", [value], shape, label="mask"))
+    if isinstance(entry, Weight):
+        return recorder.elementwise("shift", value, entry, shape, label)
+    constant = _as_constant(call, entry)
+    if constant is None or value.node in recorder.integers:
+        return recorder.emit("add", [value, call.activation(other)], shape, label=label)
+    known = constant.value
+    if known is not None and known.numel() and not known.is_complex():
+        if float(known.min()) <= REMOVES or constant.name == "mask":
+            return recorder.follow(value, recorder.emit("view", [value], shape, label="mask"))
+        if not known.any():
+            return value if recorder.nodes[value.node].shape == tuple(shape) else call.view()
+    elif constant.name == "mask":
+        return recorder.emit("view", [value], shape, label="mask")
+    made = recorder.emit("add", [value, call.activation(other)], shape, label=label)
+    return recorder.follow(value, made)
+
+
+def multiply(call: Call) -> Entry:
+    """Products and quotients."""
+    a, b = call["self"], call["other"]
+    divides = call.name in ("div", "divide", "true_divide")
+    first, second = _swap_if_constant(call, a, b)
+    value = call.entry(first)
+    if isinstance(value, Weight):
+        return _of_weights(call, first, second)
+    if call.get("rounding_mode") is not None or not isinstance(value, Activation):
+        return pointwise(call)
+    if divides and first is not a:  # a constant or a parameter over an activation
+        return pointwise(call)
+    norm = normalized(call, a, b, divides)
+    if norm is not None:
+        return norm
+    number = call.number(second)
+    if number == 1 and tuple(first.shape) == call.shape:
+        return value
+    if number is not None:
+        return pointwise(call)
+    if is_mask(call, first) or is_mask(call, second):
+        return pointwise(call)
+    if not divides:
+        return _times(call, value, second)
+    return _over(call, value, second)
+
+
+def _times(call: Call, value: Activation, other: Tensor) -> Activation:
+    recorder, entry = call.recorder, call.entry(other)
+    if isinstance(entry, Weight):
+        made = recorder.elementwise("scale", value, entry, call.shape)
+        if recorder.nodes[value.node].op != "normalize":  # whose scale it were
+            recorder.factors[made.node] = (value, entry)
+        return made
+    constant = _as_constant(call, entry)
+    if constant is None or value.node in recorder.integers:
+        factor = call.activation(other)
+        if recorder.twin(value.node) == recorder.twin(factor.node):
+            factor = value
+        made = recorder.emit("mul", [value, factor], call.shape)
+        if value == factor:
+            squared(call, value, made)
+        return made
+    if constant.noise is not None and constant.noise.kind == "bernoulli":
+        return _dropped(call, value, constant.noise)
+    if _is_mask(constant):
+        return recorder.follow(value, recorder.emit("view", [value], call.shape, label="mask"))
+    factor = recorder.buffer(constant, other.shape)
+    return recorder.follow(value, recorder.emit("mul", [value, factor], call.shape))
+
+
+def _over(call: Call, value: Activation, other: Tensor) -> Entry:
+    recorder, entry = call.recorder, call.entry(other)
+    if isinstance(entry, Weight):
+        divisor = reciprocal(entry)
+        return recorder.elementwise("scale", value, divisor, call.shape)
+    constant = _as_constant(call, entry)
+    if constant is None or value.node in recorder.integers:
+        return pointwise(call)
+    known = constant.value
+    inverse = Constant(None if known is None else known.double().reciprocal(), name=constant.name)
+    factor = recorder.buffer(inverse, other.shape)
+    return recorder.follow(value, recorder.emit("mul", [value, factor], call.shape))
+
+
+def _is_mask(constant: Constant) -> bool:
+    known = constant.value
+    if known is None:
+        return constant.name == "mask"
+    if known.is_complex() or not known.numel():
+        return False
+    return bool(((known == 0) | (known == 1)).all()) and not bool((known == 0).all())
+
+
+def _dropped(call: Call, value: Activation, noise: Noise) -> Activation:
+    made = call.recorder.emit("dropout", [value], call.shape, amount=noise.rate, label="dropout")
+    call.recorder.follow(value, made)
+    if noise.divided or not noise.rate:
+        return made
+    kept = 1 - noise.rate  # a mask alone; the dropout of the record divides by what it keeps
+    undone = call.recorder.emit(
+        "pointwise", [made], call.shape, fn=lambda x: x * kept, label=f"mul {kept:.6g}"
+    )
+    return call.recorder.follow(made, undone)
+
+
+def native_dropout(call: Call) -> Entry:
+    """Dropout that torch leaves whole."""
+    value = call.activation(call["input"])
+    if call.get("train") is False:
+        return value
+    return _dropped(call, value, Noise("bernoulli", float(call["p"]), divided=True))
+
+
+def _of_weights(call: Call, first: Tensor, second: Any) -> Entry:
+    """A parameter with a scalar, a constant or another parameter: still a weight."""
+    entry = call.entry(first)
+    assert isinstance(entry, Weight)
+    other = call.entry(second) if isinstance(second, Tensor) else None
+    if isinstance(other, Weight) and isinstance(second, Tensor):
+        if second.numel() > first.numel():
+            entry, other = other, entry
+        names = {part.name for part in entry.parts}
+        strangers = Weight(tuple(part for part in other.parts if part.name not in names))
+        if strangers.parts and call.name in ("mul", "multiply"):
+            return entry.scaled_by([strangers])
+        if strangers.parts:
+            call.activation(second)  # a node that says that it was used
+    return entry.through(_label(call))
+
+
+def random_leaky(call: Call) -> Entry:
+    """rrelu: slopes below zero are drawn in training, and their mean else."""
+    low, high = (float(call[name]) for name in ("lower", "upper"))
+    mean_square = (low * low + low * high + high * high) / 3
+    slope = math.sqrt(mean_square) if call["training"] else (low + high) / 2
+    source = call.activation(call["self"])
+    made = call.recorder.emit(
+        "pointwise",
+        [source],
+        call.shape,
+        fn=lambda x: np.where(x < 0, slope * x, x),
+        label="rrelu",
+    )
+    return call.recorder.follow(source, made)
+
+
+def fused(call: Call) -> Entry:
+    """addcmul and lerp, which are a product and a sum in one."""
+    recorder, shape = call.recorder, call.shape
+    if call.name == "lerp":
+        start, left, right = call["self"], call["end"], call["weight"]
+        factor = call.number(right)
+        if factor is not None or not isinstance(call.entry(start), Activation):
+            return pointwise(call)
+        difference = [call.activation(left), call.activation(start)]
+        value = recorder.emit("add", difference, shape, label="sub")
+    else:
+        start, left, right = call["self"], call["tensor1"], call["tensor2"]
+        left, right = _swap_if_constant(call, left, right)
+        entry = call.entry(left)
+        if not isinstance(entry, Activation) or call.number(call.get("value")) != 1.0:
+            return pointwise(call)
+        value = entry
+    return plus(call, _times(call, value, right), start, shape)
+
+
+def pointwise(call: Call) -> Entry:
+    """A function of its activations; of parameters alone, a function that they go through."""
+    recorder = call.recorder
+    real = [one for one in call.inputs() if not isinstance(call.entry(one), Constant)]
+    active = [one for one in real if isinstance(call.entry(one), Activation)]
+    if not active:
+        weight = call.entry(max(real, key=lambda one: one.numel()))
+        assert isinstance(weight, Weight)
+        return weight.through(_label(call))
+    active = [one for one in call.inputs() if one in _Identity(real) or call.number(one) is None]
+    given = [call.activation(one) for one in active]
+    sources, fn = inlined(recorder, given, call.function(active))
+    made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=_label(call))
+    if compares(call) or follows(call):
+        remember_mask(recorder, made.node, Formula(tuple(one.node for one in sources), fn))
+    if len(sources) == 1:
+        recorder.follow(sources[0], made)
+        remember(call, sources[0], made)
+        if sources[0].node in recorder.integers:
+            recorder.integers.add(made.node)
+    return made
+
+
+class _Identity:
+    """Membership by identity: tensors compare element by element."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._ids = {id(one) for one in tensors}
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        return id(tensor) in self._ids
+
+
+def _label(call: Call) -> str:
+    numbers = [
+        f"{value:.6g}" if isinstance(value, (int, float)) else str(value)
+        for name, value in call.arguments.items()
+        if isinstance(value, (int, float, str))
+        and not isinstance(value, bool)
+        and not (name == "alpha" and value == 1)
+    ]
+    return " ".join([call.name.removeprefix("_"), *numbers])
+
+
+TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+    **dict.fromkeys(("add", "sub", "rsub", "subtract"), add),
+    **dict.fromkeys(("mul", "div", "multiply", "divide", "true_divide"), multiply),
+    **dict.fromkeys(("rrelu_with_noise", "rrelu_with_noise_functional", "rrelu"), random_leaky),
+    **dict.fromkeys(("addcmul", "lerp"), fused),
+    **dict.fromkeys(("native_dropout", "_fused_dropout"), native_dropout),
+}

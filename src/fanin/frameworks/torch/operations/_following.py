@@ -1,0 +1,120 @@
+"""Following: the formula of every tensor that an operation makes of parameters alone."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from fanin.frameworks.torch.operations._moves import SAME, VIEWS
+from fanin.frameworks.torch.record._call import Call
+from fanin.frameworks.torch.record._formula import Formula, Kind
+from fanin.frameworks.torch.record._record import Constant, Entry, Noise
+from fanin.frameworks.torch.record._weights import Part, Weight
+from fanin.frameworks.torch.runs._tensors import tensors_in
+
+_AFFINE = ("weight", "bias")  # other parameters that a normalization applies
+
+
+class _Unknown(Exception):  # noqa: N818 - ends a search, and never leaves this module
+    pass
+
+
+def followed(call: Call, entry: Entry, index: int) -> Entry:
+    """An entry that an operation made, with the formula of what it is where it is a weight."""
+    if not isinstance(entry, Weight) or call.name in (*SAME, "copy"):
+        return entry
+    if len(entry.parts) != 1:
+        keeps = call.name in VIEWS or call.name in ("cat", "stack")
+        return Weight(tuple(_of_several(part, keeps) for part in entry.parts))
+    part = entry.parts[0]
+    several = len(list(tensors_in(call.out))) > 1
+    formula = _formula(call, part)
+    if formula is not None and several:
+        formula = replace(formula, pick=index)
+    return Weight((replace(part, formula=formula),))
+
+
+def _of_several(part: Part, keeps: bool) -> Part:
+    """One of several that are joined: what it is element by element, it stays."""
+    known = keeps and part.formula is not None and part.formula.is_plain()
+    return part if known else replace(part, formula=None)
+
+
+def reciprocal(weight: Weight) -> Weight:
+    """A weight that something is divided by."""
+    inverse = weight.through("reciprocal")
+    return Weight(
+        tuple(
+            replace(part, formula=part.formula and _pointwise(torch.reciprocal, part.formula))
+            for part in inverse.parts
+        )
+    )
+
+
+def _pointwise(run: Any, source: Formula) -> Formula:
+    return Formula(run=run, args=(source,), kind="pointwise")
+
+
+def _formula(call: Call, part: Part) -> Formula | None:
+    try:
+        if "weight_norm" in call.name:  # a row's length is its scale's, whatever the weight's
+            return None
+        if not _splits(call, part):
+            args, kwargs = tree_map_only(Tensor, partial(_source, call), (call.args, call.kwargs))
+            return Formula(run=call.func, args=tuple(args), kwargs=kwargs, kind=_kind(call))
+        own = next(one for one in call.inputs() if _part(call, one, part.name) is not None)
+        if call.name in ("mul", "multiply"):
+            shape = call.shape
+            source = _source(call, own)
+            return Formula(run=torch.broadcast_to, args=(source, shape), kind="view")
+        given = {name: None if name in _AFFINE else one for name, one in call.arguments.items()}
+        kwargs = tree_map_only(Tensor, partial(_source, call), given)
+        return Formula(run=call.func, kwargs=kwargs)
+    except _Unknown:
+        return None
+
+
+def _splits(call: Call, part: Part) -> bool:
+    """Whether other parameters were multiplied in here: they act by themselves."""
+    before = [_part(call, one, part.name) for one in call.inputs()]
+    return len(part.scales) > max((len(one.scales) for one in before if one), default=0)
+
+
+def _part(call: Call, tensor: Tensor, name: str) -> Part | None:
+    """The only part of a tensor, if it is of this parameter."""
+    entry = call.entry(tensor)
+    if isinstance(entry, Weight) and len(entry.parts) == 1 and entry.parts[0].name == name:
+        return entry.parts[0]
+    return None
+
+
+def _source(call: Call, tensor: Tensor) -> Any:
+    entry = call.entry(tensor)
+    if isinstance(entry, Constant) and entry.noise is not None:
+        return Formula(run=partial(_drawn, entry.noise, tuple(tensor.shape)))
+    if isinstance(entry, Constant) and entry.value is not None:
+        return entry.value
+    if isinstance(entry, Weight) and len(entry.parts) == 1 and entry.parts[0].formula is not None:
+        return entry.parts[0].formula
+    raise _Unknown
+
+
+def _kind(call: Call) -> Kind:
+    if call.name in VIEWS:
+        return "view"
+    return "pointwise" if torch.Tag.pointwise in call.func.tags else "other"
+
+
+def _drawn(noise: Noise, shape: tuple[int, ...]) -> Tensor:
+    """Noise of the kind, the same at every call."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    if noise.kind == "normal":
+        return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
+    uniform = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
+    if noise.kind == "uniform":
+        return uniform + noise.rate
+    kept = 1 - noise.rate
+    return (uniform < kept).double() / (kept if noise.divided and kept else 1.0)

@@ -1,0 +1,146 @@
+"""Joint: functions of one activation and of constants that vary along an axis, such as grids.
+
+A spline multiplies ramps and indicators of one activation, each with knots of its own: what
+the product is depends on which knots meet. So the operations are kept, and carried out on values
+of the activation, with the constants in their places.
+"""
+
+import math
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_map_only
+
+from fanin.frameworks.torch.operations._moves import VIEWS
+from fanin.frameworks.torch.record._call import Call, out_of_place
+from fanin.frameworks.torch.record._formula import Formula, parameter
+from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Joint
+from fanin.frameworks.torch.record._weights import Weight
+from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.graph import Values
+
+_LARGEST = 1 << 20  # elements of a tensor whose values are computed
+_LONGEST = 100  # operations, one behind the other
+_ENOUGH, _MOST = 1 << 13, 1 << 16  # values of a result: their mean square is sure to a few percent
+_ACTIVATION = "activation"  # the name of the leaf in formulas
+_LINES = frozenset(("add", "sub", "rsub", "subtract", "neg", "mul", "multiply", "div", "divide"))
+
+
+def jointly(call: Call, made: list[Entry], first: int) -> None:
+    """Notes the function that an operation continues; nodes from `first` on are its own.
+
+    Its node is a function of the activation alone where constants that vary meet in it.
+    """
+    shows = call.name in VIEWS
+    if not shows and (torch.Tag.pointwise not in call.func.tags or len(made) != 1):
+        return
+    joint = _continued(call)
+    if joint is None or joint.length > _LONGEST or math.prod(call.shape) > _LARGEST:
+        return
+    recorder = call.recorder
+    meet = not shows and joint.curved and joint.varies and _meeting(call) > 1
+    for index, entry in enumerate(made):
+        if not isinstance(entry, Activation) or entry.node < first:
+            continue
+        pick = index if len(made) > 1 else None
+        recorder.joints[entry.node] = replace(joint, formula=replace(joint.formula, pick=pick))
+        if meet:
+            recorder.replace_node(
+                entry.node,
+                op="pointwise",
+                inputs=(joint.leaf,),
+                label=call.name,
+                fn=None,
+                sampled=partial(_sampled, joint),
+            )
+
+
+def _continued(call: Call) -> Joint | None:
+    """The operation after those that made its arguments; None where one is not known."""
+    sources: dict[int, Joint] = {}
+    varies = False
+    for tensor in call.inputs():
+        entry = call.entry(tensor)
+        if isinstance(entry, Activation) and entry.node not in call.recorder.integers:
+            sources[id(tensor)] = _joint(call, tensor, entry)
+        elif (known := _known(call, tensor)) is not None:
+            varies = varies or _varies(known)
+        else:
+            return None
+    if len({one.leaf for one in sources.values()}) != 1 or not math.prod(call.shape):
+        return None
+
+    def source(tensor: Tensor) -> Any:
+        joint = sources.get(id(tensor))
+        if joint is None:
+            return _known(call, tensor)
+        casts = joint.mask and tensor.is_floating_point()
+        return Formula(run=Tensor.double, args=(joint.formula,)) if casts else joint.formula
+
+    args, kwargs = tree_map_only(Tensor, source, (call.args, call.kwargs))
+    line = call.name in VIEWS or (call.name in _LINES and not _multiplies_activations(call))
+    before = list(sources.values())
+    return Joint(
+        before[0].leaf,
+        Formula(run=out_of_place(call.func), args=tuple(args), kwargs=kwargs),
+        before[0].shape,
+        varies=varies or any(one.varies for one in before),
+        curved=not line or any(one.curved for one in before),
+        mask=next(tensors_in(call.out)).dtype == torch.bool,
+        length=1 + max(one.length for one in before),
+    )
+
+
+def _joint(call: Call, tensor: Tensor, entry: Activation) -> Joint:
+    shape = tuple(tensor.shape)
+    known = call.recorder.joints.get(entry.node)
+    return known or Joint(entry.node, parameter(_ACTIVATION, shape), shape)
+
+
+def _known(call: Call, tensor: Tensor) -> Tensor | None:
+    """The values of a constant, and of what follows from frozen parameters alone."""
+    entry = call.entry(tensor)
+    if isinstance(entry, Constant):
+        return None if entry.noise else entry.value
+    formula = entry.parts[0].formula if isinstance(entry, Weight) else None
+    frozen = call.recorder.frozen
+    if formula is None or any(one.name not in frozen for one in formula.leaves()):
+        return None
+    with _disable_current_modes(), torch.no_grad():
+        return formula.value(frozen)
+
+
+def _varies(known: Tensor) -> bool:
+    return bool(known.numel()) and bool((known != known.reshape(-1)[0]).any())
+
+
+def _meeting(call: Call) -> int:
+    """How many of the arguments are activations, or constants that vary."""
+    active = [isinstance(call.entry(one), Activation) for one in call.inputs()]
+    known = [_known(call, one) for one in call.inputs()]
+    return sum(active) + sum(_varies(one) for one in known if one is not None)
+
+
+def _multiplies_activations(call: Call) -> bool:
+    """Whether a product is of two activations, or an activation is divided by."""
+    other = call.get("other")
+    divisor = isinstance(other, Tensor) and isinstance(call.entry(other), Activation)
+    both = divisor and isinstance(call.entry(call.first), Activation)
+    return divisor if call.name.startswith("div") else both and call.name.startswith("mul")
+
+
+def _sampled(joint: Joint, values: Values) -> Values:
+    """Equally likely values of the result for such ones of the activation."""
+    random = np.random.default_rng(0)
+    found: list[Values] = []
+    while sum(map(len, found)) < _ENOUGH:
+        picked = torch.from_numpy(random.choice(values, joint.shape))
+        with _disable_current_modes(), torch.no_grad():
+            made = joint.formula.value({_ACTIVATION: picked}).double().reshape(-1).numpy()
+        found.append(made if len(made) <= _MOST else random.choice(made, _MOST))
+    return np.concatenate(found)

@@ -1,0 +1,131 @@
+"""Masks: comparisons of activations and what follows from those alone, as functions of them.
+
+A rectifier written as `h * (h > 0)` is one function of h: wherever a mask takes part in an
+operation element by element, it is replaced by what it compares.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from fanin.frameworks.torch.record._call import Call
+from fanin.frameworks.torch.record._record import Activation, Constant, Formula, Recorder
+from fanin.graph import Values
+
+# Beyond this a number that is added or filled in is a mask: it removes what was there.
+REMOVES = -1e4
+
+_COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne", "isclose", "signbit", "heaviside"))
+_MOST = 3  # sources of one function; beyond it masks are nodes like any other
+_PROBES = np.random.default_rng(0).normal(size=(_MOST, 64))
+
+
+def compares(call: Call) -> bool:
+    """Whether an operation compares activations with each other, or with known numbers."""
+    if call.name not in _COMPARISONS:
+        return False
+    entries = [call.entry(one) for one in call.inputs()]
+    active = [one for one in entries if isinstance(one, Activation)]
+    unknown = any(isinstance(one, Constant) and one.value is None for one in entries)
+    integers = any(one.node in call.recorder.integers for one in active)
+    return bool(active) and not unknown and not integers
+
+
+def follows(call: Call) -> bool:
+    """Whether an operation reads masks, and no other activation."""
+    entries = [call.entry(one) for one in call.inputs()]
+    active = [one for one in entries if isinstance(one, Activation)]
+    return bool(active) and all(one.node in call.recorder.masks for one in active)
+
+
+def is_mask(call: Call, tensor: Any) -> bool:
+    """Whether a tensor follows from comparisons of activations."""
+    entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
+    return isinstance(entry, Activation) and entry.node in call.recorder.masks
+
+
+def removes(call: Call, tensor: Any) -> bool:
+    """Whether a mask holds numbers so far below zero that adding it removes."""
+    entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
+    return isinstance(entry, Activation) and entry.node in call.recorder.removing
+
+
+def remember(recorder: Recorder, node: int, formula: Formula) -> None:
+    """Notes that a node is a mask."""
+    recorder.masks[node] = formula
+    with np.errstate(all="ignore"):
+        lowest = np.nanmin(formula.fn(*_PROBES[: len(formula.sources)]))
+    if lowest <= REMOVES:
+        recorder.removing.add(node)
+
+
+def remember_view(recorder: Recorder, node: int) -> None:
+    """Notes that a node shows elements of masks, or counts them."""
+    recorder.masks[node] = Formula((node,), _itself)
+    if any(source in recorder.removing for source in recorder.nodes[node].inputs):
+        recorder.removing.add(node)
+
+
+def inlined(
+    recorder: Recorder, sources: Sequence[Activation], fn: Callable[..., Values]
+) -> tuple[list[Activation], Callable[..., Values]]:
+    """A function of activations and masks as one of what the masks compare."""
+    formulas = [recorder.masks.get(one.node, Formula((one.node,), _itself)) for one in sources]
+    nodes = list(dict.fromkeys(node for one in formulas for node in one.sources))
+    if all(one.fn is _itself for one in formulas) or len(nodes) > _MOST:
+        return list(sources), fn
+    places = [[nodes.index(node) for node in one.sources] for one in formulas]
+
+    def composed(*arrays: Values) -> Values:
+        inner = [
+            one.fn(*(arrays[place] for place in own))
+            for one, own in zip(formulas, places, strict=True)
+        ]
+        return fn(*inner)
+
+    return [Activation(node) for node in nodes], composed
+
+
+def fills_far_below(call: Call, filled: Any) -> bool:
+    """Whether a number is so far below zero that it removes what it replaces."""
+    number = call.number(filled)
+    return number is not None and not REMOVES < number < math.inf
+
+
+def written_by_mask(call: Call) -> Activation | None:
+    """x[x < 0] = value: a function of the mask, the values and x."""
+    picks = [call["mask"]] if call.name == "masked_scatter" else call.get("indices") or []
+    if len(picks) != 1 or not is_mask(call, picks[0]) or picks[0].shape != call["self"].shape:
+        return None
+    there = call["source"] if call.name == "masked_scatter" else call["values"]
+    return picked_by_mask(call, picks[0], there, call["self"])
+
+
+def picked_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Activation:
+    """Where a mask of activations picks one of two, number or tensor."""
+    sources = [call.activation(mask)]
+    numbers = [call.number(one) for one in (there, elsewhere)]
+    sources += [
+        call.activation(one)
+        for one, number in zip((there, elsewhere), numbers, strict=True)
+        if number is None
+    ]
+
+    def choose(mask: Values, *given: Values) -> Values:
+        rest = iter(given)
+        a, b = (next(rest) if number is None else np.asarray(number) for number in numbers)
+        return np.where(mask != 0, a, b)
+
+    recorder = call.recorder
+    sources, fn = inlined(recorder, sources, choose)
+    made = recorder.emit("pointwise", sources, call.shape, fn=fn, label="where")
+    if follows(call):
+        remember(recorder, made.node, Formula(tuple(one.node for one in sources), fn))
+    return recorder.follow(sources[0], made) if len(sources) == 1 else made
+
+
+def _itself(value: Values) -> Values:
+    return value

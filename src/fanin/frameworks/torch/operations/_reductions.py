@@ -1,0 +1,321 @@
+"""Reductions: normalizations, means, sums, maxima, pools and softmax."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+from torch.utils._python_dispatch import _disable_current_modes
+
+from fanin.frameworks.torch.operations._moves import features_of
+from fanin.frameworks.torch.record._call import Call
+from fanin.frameworks.torch.record._record import Activation, Entry, Statistic
+from fanin.frameworks.torch.record._weights import Weight
+from fanin.graph import Op
+
+_FEW = 64  # positions, of which more are interpolated alike
+
+
+def _kept_weight(call: Call, tensor: Tensor) -> Weight | None:
+    """A parameter's own entry after this function of it."""
+    entry = call.entry(tensor)
+    if not isinstance(entry, Weight):
+        return None
+    made = entry.through(call.name.removeprefix("native_"), tuple(tensor.shape) == call.shape)
+    others = [call.get(name) for name in ("weight", "bias")]
+    scales = [call.entry(one) for one in others if isinstance(one, Tensor) and one is not tensor]
+    return made.scaled_by([one for one in scales if isinstance(one, Weight)])
+
+
+def _norm(call: Call, label: str, batch: bool = False) -> Entry:
+    tensor = call["input"]
+    kept = _kept_weight(call, tensor)
+    if kept is not None:
+        return kept
+    recorder = call.recorder
+    value = call.activation(tensor)
+    made = recorder.emit("normalize", [value], call.shape, label=label, over_batch=batch)
+    for name, op in (("weight", "scale"), ("bias", "shift")):
+        made = _affine(call, made, call.get(name), op)
+    return made
+
+
+def _affine(call: Call, value: Activation, tensor: Any, op: Any) -> Activation:
+    """A norm's own scale or shift, where it is a parameter; constants there are 1 and 0."""
+    entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
+    if isinstance(entry, Weight):
+        return call.recorder.elementwise(op, value, entry, call.shape)
+    if isinstance(entry, Activation):
+        sources = [value, entry]
+        return call.recorder.emit("mul" if op == "scale" else "add", sources, call.shape)
+    return value
+
+
+def _batch_norm(call: Call) -> Entry:
+    rows = call["input"].shape[0]
+    running = call.get("running_mean") is not None
+    # Instance normalization runs as a batch of one, without running statistics.
+    alone = not running and rows == 1
+    return _norm(call, "instance_norm" if alone else "batch_norm", batch=not alone)
+
+
+def _count(call: Call, dims: Any) -> tuple[float, list[int]]:
+    shape = call.first.shape
+    if dims is None or dims == []:
+        chosen = list(range(len(shape)))
+    else:
+        given = dims if isinstance(dims, (list, tuple)) else [dims]
+        chosen = [int(dim) % max(len(shape), 1) for dim in given]
+    return float(math.prod(shape[dim] for dim in chosen)), chosen
+
+
+def _reduced(call: Call, op: Op, amount: float, label: str = "") -> Entry:
+    kept = _kept_weight(call, call.first)
+    if kept is not None:
+        return kept
+    if amount == 1 and op in ("mean", "sum", "max"):
+        return call.view("squeeze")
+    source = call.activation(call.first)
+    dims = _count(call, call.get("dim"))[1] if op in ("sum", "mean") else []
+    product = _inner_product(call, source, dims)
+    if product is not None:
+        return product if op == "sum" else _shared_out(call, product, amount)
+    dim, parts = call.recorder.stacks.get(source.node, (None, []))
+    if len(parts) > 1 and _count(call, call.get("dim"))[1] == [dim]:
+        return _of_stack(call, op, parts)
+    return call.recorder.emit(op, [source], call.shape, amount=amount, label=label or call.name)
+
+
+def _of_stack(call: Call, op: Op, parts: list[Activation]) -> Activation:
+    """A reduction over the very dimension along which its parts were stacked."""
+    recorder, shape = call.recorder, call.shape
+    made = parts[0]
+    for part in parts[1:]:
+        if op == "max":
+            sources = [made, part]
+            made = recorder.emit("pointwise", sources, shape, fn=np.maximum, label="maximum")
+        else:
+            made = recorder.emit("add", [made, part], shape)
+    return made if op != "mean" else _shared_out(call, made, len(parts))
+
+
+def _shared_out(call: Call, value: Activation, count: float) -> Activation:
+    return call.recorder.emit(
+        "pointwise", [value], call.shape, fn=lambda x: x / count, label=f"div {count:.6g}"
+    )
+
+
+def _inner_product(call: Call, source: Activation, dims: Sequence[int]) -> Activation | None:
+    """(x * w).sum over axes that w has: a linear map, as the attention vectors of graphs are."""
+    value, weight = call.recorder.factors.get(source.node, (source, None))
+    stored = None if weight is None or len(weight.parts) != 1 else weight.parts[0].dims
+    if weight is None or stored is None:
+        return None
+    product, read = call.first.shape, call.recorder.nodes[value.node].shape
+    roles, fans = [], {"in": 1, "out": 1, "stack": 1}
+    for back in range(len(stored), 0, -1):
+        size = math.prod(atom.size for atom in stored[-back] if atom.axis is not None)
+        summed = len(product) - back in dims and size > 1
+        shown = read[-back] if back <= len(read) else 1
+        roles.append("in" if summed else "stack" if shown > 1 or size == 1 else "out")
+        fans[roles[-1]] *= size
+    if fans["in"] == 1:
+        return None
+    features = max(len(call.shape) - 1, 0)
+    ends = (fans["in"], fans["out"])
+    return call.recorder.linear(
+        value, weight, roles, call.shape, features=features, fans=ends, label="inner"
+    )
+
+
+def _follow_statistic(
+    call: Call, made: Entry, dims: Sequence[int], what: str, power: float, factor: float
+) -> Entry:
+    """Notes that a result is a statistic of the rows of its input."""
+    source = call.entry(call.first)
+    if isinstance(made, Activation) and isinstance(source, Activation):
+        call.recorder.statistics[made.node] = Statistic(
+            what, source.node, power, factor, positions=features_of(call, source.node) not in dims
+        )
+    return made
+
+
+def mean(call: Call) -> Entry:
+    """Means, which may be the statistics of a normalization."""
+    count, dims = _count(call, call.get("dim"))
+    made = _reduced(call, "mean", count, "mean")
+    return _maybe_square(call, made, dims, 1.0)
+
+
+def total(call: Call) -> Entry:
+    """Sums."""
+    count, dims = _count(call, call.get("dim"))
+    made = _reduced(call, "sum", count, "sum")
+    return _maybe_square(call, made, dims, count)
+
+
+def _maybe_square(call: Call, made: Entry, dims: Sequence[int], factor: float) -> Entry:
+    source = call.entry(call.first)
+    if not isinstance(made, Activation) or not isinstance(source, Activation):
+        return made
+    squared = call.recorder.squares.get(source.node)
+    what = "mean" if squared is None else "square"
+    _follow_statistic(call, made, dims, what, 1.0, factor)
+    if squared is not None:
+        known = call.recorder.statistics[made.node]
+        call.recorder.statistics[made.node] = Statistic(what, squared, 1.0, factor, known.positions)
+    return made
+
+
+def variance(call: Call) -> Entry | list[Entry]:
+    """var, std and var_mean."""
+    count, dims = _count(call, call.get("dim"))
+    power = 0.5 if call.name.startswith("std") else 1.0
+    made = _follow_statistic(
+        call, _reduced(call, "mean", count, call.name), dims, "variance", power, 1.0
+    )
+    if not call.name.endswith("_mean"):
+        return made
+    average = _follow_statistic(call, _reduced(call, "mean", count, "mean"), dims, "mean", 1.0, 1.0)
+    return [made, average]
+
+
+def vector_norm(call: Call) -> Entry:
+    """The root of the sum of squares; other orders are sums."""
+    count, dims = _count(call, call.get("dim"))
+    order = call.number(call.get("ord") if "ord" in call.arguments else call.get("p"))
+    made = _reduced(call, "sum", count, "norm")
+    if order not in (None, 2.0):
+        return made
+    return _follow_statistic(call, made, dims, "square", 0.5, math.sqrt(count))
+
+
+def largest(call: Call) -> Entry:
+    """Maxima and minima over dimensions."""
+    count, _ = _count(call, call.get("dim"))
+    if call.name not in ("min", "amin") or isinstance(call.entry(call.first), Weight):
+        return _reduced(call, "max", count)
+    source = call.activation(call.first)  # the largest of the negatives, negative
+    recorder, shape = call.recorder, call.first.shape
+    negatives = recorder.emit("pointwise", [source], shape, fn=np.negative, label="neg")
+    made = recorder.emit("max", [negatives], call.shape, amount=count, label=call.name)
+    return recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")
+
+
+def window(call: Call) -> Entry:
+    """Pools with a window: its size, once for all dimensions or for each."""
+    rank = call.first.dim() - 2
+    if call.name in ("avg_pool1d", "max_pool1d"):
+        rank = 1
+    elif call.name[-2:] == "2d" or "2d" in call.name:
+        rank = 2
+    elif "3d" in call.name:
+        rank = 3
+    sizes = [int(one) for one in call["kernel_size"]]
+    amount = float(math.prod(sizes if len(sizes) > 1 else sizes * rank))
+    if "max" in call.name:
+        return _reduced(call, "max", amount)
+    whole = tuple(call.shape[-rank:]) == (1,) * rank
+    return _reduced(call, "mean" if whole else "pool", amount)
+
+
+def adaptive(call: Call) -> Entry:
+    """Pools to a given size: the window is what is left."""
+    rank = 3 if "3d" in call.name else 2 if "2d" in call.name else 1
+    before, after = call.first.shape[-rank:], call.shape[-rank:]
+    amount = math.prod(before) / max(math.prod(after), 1)
+    if "max" in call.name:
+        return _reduced(call, "max", amount)
+    return _reduced(call, "mean" if math.prod(after) == 1 else "pool", amount)
+
+
+def interpolated(call: Call) -> Entry:
+    """Upsampling by lines: every position is a weighted mean of its neighbours.
+
+    A mean of n with weights w is as large as one over 1 / sum w**2 of them, on average.
+    """
+    rank = call.first.dim() - 2
+    align = bool(call.get("align_corners"))
+    terms = 1.0
+    for before, after in zip(call.first.shape[-rank:], call.shape[-rank:], strict=True):
+        with _disable_current_modes():
+            few = min(before, _FEW)
+            ones = torch.eye(few, dtype=torch.float64, device="cpu")[None]
+            size = max(after * few // before, 1)
+            weights = F.interpolate(ones, size=size, mode="linear", align_corners=align)
+            terms /= float(weights.square().sum(1).mean())
+    return _reduced(call, "pool", terms)
+
+
+def softmax(call: Call) -> Entry:
+    """Softmax over one dimension."""
+    kept = _kept_weight(call, call.first)
+    if kept is not None:
+        return kept
+    source = call.activation(call.first)
+    count = float(call.first.shape[call.dim()])
+    label = "log_softmax" if "log" in call.name else "softmax"
+    return call.recorder.emit("softmax", [source], call.shape, amount=count, label=label)
+
+
+def _running_sum(call: Call) -> Entry:
+    return _reduced(call, "sum", (call.first.shape[call.dim()] + 1) / 2)
+
+
+def _spectrum(call: Call) -> Entry:
+    count, _ = _count(call, call["dim"])
+    # Normalization 0 sums n terms; 1 divides by their root; 2 takes their mean.
+    amount = {0: count, 1: 1.0, 2: 1 / count}[int(call["normalization"])]
+    source = call.activation(call.first)
+    return call.recorder.emit("sum", [source], call.shape, amount=amount, label="fft")
+
+
+def overlapping(call: Call) -> Entry:
+    """Windows summed where they overlap."""
+    amount = call.first.numel() / max(math.prod(call.shape), 1)
+    return _reduced(call, "sum", amount)
+
+
+TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+    **dict.fromkeys(("native_layer_norm", "layer_norm"), lambda call: _norm(call, "layer_norm")),
+    "native_group_norm": lambda call: _norm(call, "group_norm"),
+    **dict.fromkeys(("_fused_rms_norm", "rms_norm"), lambda call: _norm(call, "rms_norm")),
+    **dict.fromkeys(
+        (
+            *("native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm"),
+            *("_native_batch_norm_legit_functional", "_native_batch_norm_legit_no_training"),
+            *("_batch_norm_with_update", "_batch_norm_no_update", "miopen_batch_norm"),
+        ),
+        _batch_norm,
+    ),
+    "mean": mean,
+    **dict.fromkeys(("sum", "nansum"), total),
+    **dict.fromkeys(("var", "std", "var_mean", "std_mean"), variance),
+    **dict.fromkeys(("linalg_vector_norm", "norm"), vector_norm),
+    **dict.fromkeys(("max", "amax", "min", "amin", "aminmax", "median"), largest),
+    **dict.fromkeys(
+        (
+            *("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool1d", "avg_pool2d"),
+            *("avg_pool3d", "max_pool1d", "max_pool2d", "mkldnn_max_pool2d"),
+        ),
+        window,
+    ),
+    **dict.fromkeys(
+        (
+            *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d"),
+            *("adaptive_max_pool2d", "adaptive_max_pool3d", "adaptive_avg_pool2d"),
+        ),
+        adaptive,
+    ),
+    **dict.fromkeys(("_softmax", "_safe_softmax", "softmax"), softmax),
+    **dict.fromkeys(("_log_softmax", "log_softmax"), softmax),
+    "col2im": overlapping,
+    **dict.fromkeys(
+        ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), interpolated
+    ),
+    **dict.fromkeys(("cumsum", "logcumsumexp"), _running_sum),
+    **dict.fromkeys(("_fft_r2c", "_fft_c2r", "_fft_c2c"), _spectrum),
+}

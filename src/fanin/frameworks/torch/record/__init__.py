@@ -1,0 +1,1 @@
+"""The record: what every tensor of a run is, and the nodes seen so far."""

@@ -1,0 +1,1 @@
+"""Runs: a model is called, and is afterwards as it was."""

@@ -1,0 +1,1 @@
+"""The trace: one run on fake tensors, recorded as a graph."""

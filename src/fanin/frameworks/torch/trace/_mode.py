@@ -1,0 +1,286 @@
+"""Mode: sees every operation of a run on fake tensors, and hands it to the recorder."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._decomp import decomposition_table
+from torch._subclasses.fake_tensor import (
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_map_only
+
+from fanin.frameworks.torch.operations._aten import FACTORIES, is_known, translate
+from fanin.frameworks.torch.record._call import Call
+from fanin.frameworks.torch.record._memory import onto_itself, spread
+from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Recorder
+from fanin.frameworks.torch.record._weights import Weight
+from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.trace._answers import Answers
+from fanin.frameworks.torch.trace._fakes import fake_like
+from fanin.frameworks.torch.trace._guesses import Guesses, typical
+
+# Values of constants are computed up to this many elements.
+_KNOWN = 1 << 20
+
+# Operations whose results have a shape that depends on values.
+_SHAPED_BY_VALUES = frozenset(
+    (
+        *("nonzero", "masked_select", "bincount", "repeat_interleave", "_unique", "_unique2"),
+        *("unique_dim", "unique_consecutive", "unique_dim_consecutive"),
+    )
+)
+
+
+class Unreadable(Exception):  # noqa: N818 - leaves the model's forward, for the tracer alone
+    """The model read a value that a run without arithmetic does not have."""
+
+
+class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records operations while the fake mode carries them out."""
+
+    unpacks = True  # recurrent modules get packed sequences as one sequence: shapes are all
+
+    def __init__(
+        self, recorder: Recorder, fakes: FakeTensorMode, answers: Answers | None = None
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.recorder = recorder
+        self.paused = 0  # inside a module that is recorded as a whole
+        self.last = ""  # the operation that ran last, for messages
+        self.fakes = fakes
+        self.answers = answers or Answers()
+        self.guesses = Guesses(recorder, self.known, self.answers)
+        self._adopted: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def adopt(self, tensor: Tensor, entry: Entry | None = None) -> Tensor:
+        """The fake twin of a real tensor that the model held or made: a constant."""
+        if isinstance(tensor, FakeTensor):
+            return tensor
+        if id(tensor) not in self._adopted:
+            fake = fake_like(self.fakes, tensor)
+            self._adopted[id(tensor)] = (tensor, fake)
+            self.recorder.set(fake, entry or Constant(known_value(tensor)))
+        return self._adopted[id(tensor)][1]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func.namespace in ("prim", "prims") and "device_put" not in str(func):
+            return func(*args, **kwargs)
+        self.last = str(func)
+        args, kwargs = tree_map_only(Tensor, self.adopt, (args, kwargs))
+        if kwargs.get("device") is not None:  # one device for all: the record is the same
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        if func._schema.name == "aten::_local_scalar_dense":
+            return self._read(args[0])
+        if func._schema.name in ("aten::equal", "aten::allclose"):
+            return self._compared(func, args, kwargs)
+        if not self.paused and not is_known(func) and self._follows(args, kwargs):
+            with self:
+                out = decomposed(func, args, kwargs)
+            if out is not NotImplemented:
+                return out
+        value = self._value(func, args, kwargs)
+        guessed = value is None and not self.paused
+        sources = self.guesses.sources(args, kwargs) if guessed else None
+        behind = self.guesses.behind(func, args) if guessed else []
+        out = self._run(func, args, kwargs, value, sources)
+        if not self.paused:
+            with _disable_current_modes(), torch.no_grad():  # real values are computed beside
+                self._record(func, args, kwargs, out, value)
+        if guessed:
+            self.guesses.note(func, sources, out, behind)
+        return out
+
+    def look_inside(
+        self, node: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Look at what a recurrent module, one node here, does inside: where values are real."""
+
+    def _follows(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether an argument is more than a constant."""
+        entries = map(self.recorder.entry, tensors_in([args, kwargs]))
+        return any(not isinstance(entry, Constant) for entry in entries)
+
+    def _run(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, sources: Any
+    ) -> Any:
+        name = func.overloadpacket.__name__
+        if name == "_grouped_mm":  # refuses types on fake tensors that it takes elsewhere
+            rows, width = args[0].shape[-2], args[1].shape[-1]
+            return args[0].new_empty((*args[0].shape[:-2], rows, width))
+        picks = name in ("index", "index_put", "index_put_", "_unsafe_index")
+        if name in _SHAPED_BY_VALUES or (picks and _has_mask(args[1])):
+            return self._shaped(func, args, kwargs, value, sources)
+        try:
+            return func(*args, **kwargs)
+        except DynamicOutputShapeException:
+            return self._shaped(func, args, kwargs, value, sources)
+
+    def _shaped(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, sources: Any
+    ) -> Any:
+        """A result shaped by values: theirs if they are known, else by guessed ones."""
+        name = func.overloadpacket.__name__
+        if name.startswith("index") or name == "_unsafe_index":
+            if value is None and sources is not None:
+                self.guesses.never_empty(func, sources)
+            indices = [self._places(one) for one in args[1]]
+            flat = [one for several in indices for one in several]
+            return func(args[0], flat, *args[2:], **kwargs)
+        if value is None:
+            if sources is None:
+                sources = self.guesses.sources(args, kwargs)
+            value = self.guesses.shaped(func, sources)
+        return tree_map_only(Tensor, lambda one: fake_like(self.fakes, one), value)
+
+    def _places(self, index: Tensor | None) -> list[Tensor | None]:
+        """An index as integers: of a mask, where it is true."""
+        if index is None or index.dtype not in (torch.bool, torch.uint8):
+            return [index]
+        value = self.guesses.of(index)
+        with _disable_current_modes():
+            places = value.nonzero(as_tuple=True)
+        return [fake_like(self.fakes, one) for one in places]
+
+    def read(self, tensor: Tensor) -> Tensor:
+        """All values of a tensor, for the model's own Python: known, or guessed."""
+        known = self.known(tensor)
+        if known is not None:
+            return known
+        self.answers.asked(self.recorder.path[-1])
+        return self.guesses.of(tensor)
+
+    def _read(self, tensor: Tensor) -> Any:
+        known = self.known(tensor)
+        with _disable_current_modes():
+            if known is not None:
+                return known.item()
+        entry = self.recorder.entry(tensor)
+        if isinstance(entry, Constant) and entry.noise is not None:
+            return typical(entry.noise, tensor.dtype)
+        with _disable_current_modes():
+            guess = self.guesses.of(tensor).item()
+        return self.answers.give(guess, self.recorder.path[-1])
+
+    def _compared(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether two tensors are equal, or nearly."""
+        known = [self.known(one) for one in args[:2]]
+        with _disable_current_modes():
+            values = [self.guesses.of(one) for one in args[:2]]
+            same = args[0] is args[1] or bool(func(*values, *args[2:], **kwargs))
+        if all(one is not None for one in known):
+            return same
+        return bool(self.answers.give(same, self.recorder.path[-1]))
+
+    def known(self, tensor: Tensor) -> Tensor | None:
+        entry = self.recorder.entry(tensor)
+        if isinstance(entry, Constant):
+            return entry.value if entry.noise is None else None
+        return entry.value if isinstance(entry, Activation) else None
+
+    def _value(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The real result, where all arguments are known; None where they are not."""
+        tensors = list(tensors_in([args, kwargs]))
+        name = func.overloadpacket.__name__
+        if torch.Tag.nondeterministic_seeded in func.tags or name.startswith(
+            ("empty", "new_empty")
+        ):
+            return None
+        known = {id(one): self._stand_in(one, name) for one in tensors}
+        if any(value is None for value in known.values()) or _is_large(func, args, kwargs):
+            return None
+        if not tensors and "device" in {one.name for one in func._schema.arguments}:
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        with ExitStack() as stack:
+            stack.enter_context(_disable_current_modes())
+            stack.enter_context(torch.no_grad())
+            real = tree_map_only(Tensor, lambda one: known[id(one)], (args, kwargs))
+            try:
+                return func(*real[0], **real[1])
+            except (RuntimeError, NotImplementedError, IndexError):
+                return None  # a value that only the record wants
+
+    def _stand_in(self, tensor: Tensor, name: str) -> Tensor | None:
+        """The values of an argument; any, where the operation reads its shape alone."""
+        if name not in FACTORIES:
+            return self.known(tensor)
+        with _disable_current_modes():
+            return torch.zeros((), dtype=tensor.dtype, device="cpu").expand(tensor.shape)
+
+    def _record(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, value: Any
+    ) -> None:
+        outs = list(tensors_in(out))
+        if not outs:
+            return
+        call = Call(func, args, kwargs, out, self.recorder)
+        entries = translate(call)
+        values = list(tensors_in(value)) if value is not None else [None] * len(outs)
+        for tensor, entry, known in zip(outs, entries, values, strict=False):
+            if known is not None and known.numel() <= _KNOWN and not isinstance(entry, Weight):
+                entry = (
+                    Constant(known, name=getattr(entry, "name", "constant"))
+                    if isinstance(entry, Constant)
+                    else Activation(entry.node, known)
+                )
+            written = func._schema.is_mutable and any(tensor is one for one in call.inputs())
+            self.recorder.set(tensor, entry)
+            if written and call.name not in ("fill", "zero") and not onto_itself(call):
+                spread(self.recorder, tensor, entry)
+        _set_written(call, entries)
+
+
+def decomposed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The operation carried out as those that it consists of; NotImplemented if it is one."""
+    parts = decomposition_table.get(func)
+    return func.decompose(*args, **kwargs) if parts is None else parts(*args, **kwargs)
+
+
+def _set_written(call: Call, entries: list[Entry]) -> None:
+    """Arguments that the operation wrote without returning them."""
+    outs = {id(one) for one in tensors_in(call.out)}
+    for one in call.func._schema.arguments:
+        target = call.get(one.name)
+        written = one.alias_info is not None and one.alias_info.is_write
+        if not written or not isinstance(target, Tensor) or id(target) in outs:
+            continue
+        if isinstance(call.entry(target), Constant) and "norm" not in call.name:
+            call.recorder.set(target, entries[0])
+
+
+def known_value(tensor: Tensor) -> Tensor | None:
+    """A copy of a real tensor's values on the CPU; None where it has none, or very many."""
+    if tensor.is_meta or isinstance(tensor, FakeTensor) or tensor.numel() > _KNOWN:
+        return None
+    if tensor.is_quantized:
+        return None
+    sparse = tensor.layout in (torch.sparse_coo, torch.sparse_csr)
+    if tensor.layout is not torch.strided and not sparse:
+        return None
+    with _disable_current_modes(), torch.no_grad():
+        tensor = tensor.to_dense() if sparse else tensor
+        return tensor.detach().to("cpu", copy=True)
+
+
+def _has_mask(indices: Any) -> bool:
+    return any(isinstance(one, Tensor) and one.dtype == torch.bool for one in indices)
+
+
+def _is_large(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a factory, or an expansion, would make more values than are kept."""
+    sizes = [one for one in args if isinstance(one, (list, tuple)) and one]
+    counted = [one for one in sizes if all(isinstance(size, int) for size in one)]
+    product = 1
+    for size in counted[0] if counted else ():
+        product *= max(abs(int(size)), 1)
+    numbers = [one for one in args if isinstance(one, int) and not isinstance(one, bool)]
+    if func.overloadpacket.__name__ == "arange" and numbers:
+        product = max(map(abs, numbers))
+    return product > _KNOWN

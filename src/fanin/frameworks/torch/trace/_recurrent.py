@@ -1,0 +1,58 @@
+"""Recurrent modules: one node for a call of an LSTM, a GRU or an RNN, or of a cell of one."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from fanin.frameworks.torch.record._record import Activation, Recorder
+from fanin.frameworks.torch.record._weights import Part, Weight, gates_use, plain_use
+from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.tree._recurrent import gates_of, kind_of
+from fanin.graph import Use
+
+_READS_INPUT = re.compile(r"weight_ih(_l(?P<layer>\d+)(_reverse)?)?")  # torch's names, cells' too
+
+
+def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output: Any) -> int | None:
+    """One node, whose place it returns; everything that the module returned is its result."""
+    parts = [
+        part
+        for tensor in module.parameters()
+        if isinstance(entry := recorder.entry(tensor), Weight)
+        for part in entry.parts
+    ]
+    gates = gates_of(module)
+    made: Activation | None = None
+    for tensor in tensors_in(output):
+        if not tensor.is_floating_point():
+            continue
+        if made is None:
+            sources = [
+                entry
+                for one in tensors_in(inputs)
+                if one.is_floating_point()  # not the sizes in a packed sequence
+                and isinstance(entry := recorder.entry(one), Activation)
+            ]
+            made = recorder.emit(
+                "recurrent",
+                sources,
+                tensor.shape,
+                label=kind_of(module),
+                uses=tuple(_use(part, gates) for part in parts),
+            )
+            recorder.set(tensor, made)
+        else:
+            shape = tensor.shape
+            recorder.set(tensor, recorder.emit("view", [made], shape, label="state"))
+    return None if made is None else made.node
+
+
+def _use(part: Part, gates: int) -> Use:
+    if len(part.shape) < 2:
+        return plain_use(part)
+    own = part.name.rpartition(".")[2]
+    use = gates_use(part, 1 if own.startswith("weight_hr") else gates)
+    found = _READS_INPUT.fullmatch(own)
+    return use if found is None else replace(use, layer=int(found["layer"] or 0))

@@ -1,0 +1,1 @@
+"""The module tree: names, layers and roles of parameters, without a run."""

@@ -1,0 +1,262 @@
+"""Modules: what the module tree tells of every parameter, without a run of the model."""
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _WeightNorm
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from fanin.axes import Axes, equal_blocks, parse_axes
+from fanin.frameworks.torch.draws._records import marked, noted
+from fanin.frameworks.torch.tree._activations import activations
+from fanin.frameworks.torch.tree._bare import (
+    bare_role,
+    constant_value,
+    low_rank_outputs,
+    norms_of_frozen,
+)
+from fanin.frameworks.torch.tree._recurrent import gates_of
+from fanin.param import Kind
+
+_NORMALIZATIONS = (
+    nn.modules.batchnorm._NormBase,  # batch and instance normalizations
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+)
+_TABLES = (nn.Embedding, nn.EmbeddingBag)
+_HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
+
+Placed = tuple[Kind, Axes]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a parameter is: the fields of its Param that the module tree decides."""
+
+    kind: Kind
+    axes: Axes
+    owner: str
+    made: float | None
+    trainable: bool
+    activation: Callable[..., Any] | None = None
+
+
+def roles(model: nn.Module) -> dict[int, Role]:
+    """The role of every parameter that has a shape, by its id.
+
+    A tied parameter has the role in its embedding, else in the module registered first.
+    """
+    homes = _parametrized(model)
+    increments, norms = low_rank_outputs(model), norms_of_frozen(model)
+    found: dict[int, Role] = {}
+    weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
+    for module in model.modules():
+        home, weight = homes.get(id(module), (module, None))
+        for attribute, tensor in module._parameters.items():
+            if tensor is None or isinstance(tensor, nn.parameter.UninitializedParameter):
+                continue
+            if id(tensor) in found and not isinstance(module, _TABLES):
+                continue
+            made = _made(module, attribute, tensor)
+            role = _role(home, weight or attribute, attribute, tensor, made)
+            if id(tensor) in increments:
+                role = replace(role, kind="shift")
+            elif id(tensor) in norms or _were_norms(module, attribute, tensor):
+                role = replace(role, kind="norms")
+            found[id(tensor)] = role
+            if role.kind in ("weight", "direction"):
+                weights.setdefault(id(home), []).append(id(tensor))
+    single = {one: tensors[0] for one, tensors in weights.items() if len(tensors) == 1}
+    for one, activation in activations(model, single.keys()).items():
+        found[single[one]] = replace(found[single[one]], activation=activation)
+    return found
+
+
+def _made(module: nn.Module, attribute: str, tensor: torch.Tensor) -> float | None:
+    """The one value that the constructor gave to all elements, as remembered of a trained one."""
+    mark = None if tensor.is_meta else marked(module, attribute, tensor)
+    return constant_value(noted(module, attribute, tensor)) if mark is None else mark.made
+
+
+def _were_norms(module: nn.Module, attribute: str, tensor: torch.Tensor) -> bool:
+    mark = marked(module, attribute, tensor)
+    return mark is not None and mark.norms
+
+
+def _may_be_drawn(module: nn.Module, shape: tuple[int, ...], made: float | None) -> bool:
+    """Whether the one number of a bias can be what torch draws: of one, nothing shows a constant.
+
+    `reset_parameters` draws from +-1 / sqrt(fan_in). What lies outside was set, and so was what
+    has four digits at most, as of torch's draws one in 5000 has.
+    """
+    fan_in = _fan_in(module)
+    if made is None or math.prod(shape) != 1 or fan_in is None:
+        return False
+    return made != float(f"{made:.4g}") and abs(made) * math.sqrt(fan_in) <= 1
+
+
+def _fan_in(module: nn.Module) -> int | None:
+    """What torch draws a bias by, from sizes alone: to read a parametrized weight may change it."""
+    match module:
+        case nn.Linear():
+            return module.in_features
+        case nn.Bilinear():
+            return module.in1_features
+        case nn.RNNBase() | nn.RNNCellBase():
+            return module.hidden_size
+        case nn.modules.conv._ConvNd():
+            inputs = module.out_channels if module.transposed else module.in_channels
+            return inputs // module.groups * math.prod(module.kernel_size)
+    return None
+
+
+def _parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
+    """The module and the weight that each list of parametrizations belongs to."""
+    return {
+        id(one): (module, name)
+        for module in model.modules()
+        if parametrize.is_parametrized(module)
+        for name, one in module.parametrizations.items()  # type: ignore[operator,union-attr]
+    }
+
+
+def _role(
+    module: nn.Module, weight: str, attribute: str, tensor: torch.Tensor, made: float | None
+) -> Role:
+    """The role of what `module` stores as `attribute` for what it uses as `weight`."""
+    shape = tuple(tensor.shape)
+    placed = _stored(module, weight, attribute, shape)
+    owner = _torch_class(module) if placed else type(module)
+    kind, axes = placed or bare_role(module, attribute, shape, made)
+    # A trained model, or one without memory, does not show what its constructor made.
+    if isinstance(module, nn.PReLU):
+        made = module.init
+    elif kind == "bias" and placed and _may_be_drawn(module, shape, made):
+        made = None
+    elif isinstance(module, _NORMALIZATIONS):
+        identity = 1.0 if kind == "scale" else 0.0
+        made = made if made == 0 else identity  # a last scale of zero is a method
+    return Role(kind, axes, owner.__name__, made, tensor.requires_grad)
+
+
+def _torch_class(module: nn.Module) -> type:
+    """The class of torch that a module is, or comes from."""
+    own = type(module)
+    return next((one for one in own.__mro__ if one.__module__.startswith("torch.nn.modules")), own)
+
+
+def _stored(
+    module: nn.Module, weight: str, attribute: str, shape: tuple[int, ...]
+) -> Placed | None:
+    """The role of a parameter of a class that torch has, parametrized or not."""
+    split = False
+    if weight != attribute:  # in a list of parametrizations
+        kinds = module.parametrizations[weight]  # type: ignore[index]
+        split = isinstance(kinds[0], _WeightNorm)
+        whole = attribute == ("original1" if split else "original")
+    else:
+        for hook in module._forward_pre_hooks.values():
+            name = getattr(hook, "name", getattr(hook, "_tensor_name", None))
+            if isinstance(hook, _HOOKS) and attribute in (f"{name}_{end}" for end in _ENDS):
+                weight, split = str(name), isinstance(hook, WeightNorm)
+        whole = not (split and attribute.endswith("_g"))
+    if weight != attribute and not whole:
+        return ("magnitude" if split else "other"), _no_roles(shape)
+    placed = _known(module, weight, shape)
+    if placed is None and weight != attribute:
+        placed = bare_role(module, weight, shape, None)
+    if placed is not None and split:
+        return "direction", placed[1]
+    return placed
+
+
+_ENDS = ("g", "v", "orig")  # of what hooks store instead of a weight
+
+
+def _known(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+    """The role of a parameter in a module of a known class; None in any other."""
+    match module:
+        case nn.RNNBase() | nn.RNNCellBase():
+            return _recurrent(module, attribute, shape)
+        case nn.MultiheadAttention():
+            return _attention(attribute, shape)
+    if attribute == "bias" and isinstance(
+        module, (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd)
+    ):
+        return "bias", _no_roles(shape)
+    if isinstance(module, _NORMALIZATIONS) and attribute in ("weight", "bias"):
+        return ("scale" if attribute == "weight" else "shift"), _no_roles(shape)
+    if attribute != "weight":
+        return None
+    match module:
+        case nn.Linear():
+            return "weight", parse_axes(None, shape)
+        case nn.modules.conv._ConvNd():
+            return "weight", _convolution(module)
+        case nn.Bilinear():
+            return "weight", Axes(("out", "in", "in"))
+        case nn.Embedding() | nn.EmbeddingBag():
+            return "table", Axes(("stack", "out"))
+        case nn.PReLU():
+            return "scale", _no_roles(shape)
+    if _is_transposed_linear(module):
+        return "weight", Axes(("in", "out"))
+    return None
+
+
+def _convolution(module: nn.modules.conv._ConvNd) -> Axes:
+    channels = ("in", "out") if module.transposed else ("out", "in")
+    stride = module.stride[0] if len(set(module.stride)) == 1 else module.stride
+    kernel = ("kernel",) * len(module.stride)
+    return Axes((*channels, *kernel), module.groups, module.transposed, stride)
+
+
+def _recurrent(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+    gates = gates_of(module)
+    match attribute.split("_")[:2]:
+        case ["weight", "ih"]:
+            return "weight", _packed(gates, shape)
+        case ["weight", "hh"]:
+            return "recurrent", _packed(gates, shape)
+        case ["weight", "hr"]:  # projects the hidden state
+            return "weight", Axes(("out", "in"))
+        case ["bias", "ih"]:
+            return "bias", _packed(gates, shape)
+        case ["bias", "hh"]:  # added to the other: one alone tells gates apart, or rules act twice
+            return "bias", _no_roles(shape)
+    return None
+
+
+def _packed(gates: int, shape: tuple[int, ...]) -> Axes:
+    return equal_blocks(gates, Axes(("out", "in")[: len(shape)]), shape)
+
+
+def _attention(attribute: str, shape: tuple[int, ...]) -> Placed | None:
+    if attribute == "in_proj_weight":
+        return "weight", equal_blocks(3, Axes(("out", "in")), shape)
+    if attribute.endswith("_proj_weight"):
+        return "weight", Axes(("out", "in"))
+    if attribute == "in_proj_bias":
+        return "bias", _no_roles(shape)
+    if attribute in ("bias_k", "bias_v"):  # one more position of keys and values
+        return "table", _no_roles(shape)
+    return None
+
+
+def _is_transposed_linear(module: nn.Module) -> bool:
+    """transformers' Conv1D: a linear layer that stores (in, out), which no shape tells."""
+    library = sys.modules.get("transformers.pytorch_utils")
+    return library is not None and isinstance(module, library.Conv1D)
+
+
+def _no_roles(shape: tuple[int, ...]) -> Axes:
+    return Axes(("stack",) * len(shape))

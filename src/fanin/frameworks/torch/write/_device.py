@@ -1,0 +1,140 @@
+"""Device: weights drawn where they lie, by the kernels of `streams._triton` in one call a device.
+
+What those cannot draw, such as signs and complex values, the CPU draws (`Slot.write`).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fanin.axes import Axes
+from fanin.frameworks.torch.write._shards import local_tensor
+from fanin.frameworks.torch.write._slot import Slot
+from fanin.initializers import Initializer
+from fanin.initializers._base import Elementwise, Request
+from fanin.initializers._orthogonal import Orthogonal
+from fanin.streams import Normal
+from fanin.streams._address import region
+from fanin.streams._inversion import HostDrawn
+from fanin.streams._triton import Job, draw_many, kernels_draw
+
+_DRAWN = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+class Item(NamedTuple):
+    """A slot, the initializer of its values, None for those that it keeps, and the axes."""
+
+    slot: Slot
+    initializer: Initializer | None
+    axes: Axes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the values are, or will be."""
+        vacancy = self.slot.vacancy
+        return vacancy.record.device if vacancy else local_tensor(self.slot.tensor).device
+
+
+def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int) -> None:
+    """Write every parameter, rehearsed before; those on a GPU first, all of a GPU at once.
+
+    Empty ones get all their memory before any is drawn, and are put into the model at the end:
+    FaninError names the parameter for which there is none, and the model is as it was.
+    """
+    known = [Item(*item) for item in items]
+    pairs = [(item, item.slot.memory()) for item in known]
+    there = [_drawn_there(item) for item in known]
+    chosen = [pair for pair, drawn in zip(pairs, there, strict=True) if drawn]
+    for device in dict.fromkeys(item.device for item, _ in chosen):
+        _draw_there([pair for pair in chosen if pair[0].device == device], seed)
+    for (item, memory), drawn in zip(pairs, there, strict=True):
+        if not drawn:
+            item.slot.fill(memory, item.initializer, seed, item.axes)
+    for item, memory in pairs:
+        item.slot.occupy(memory)
+
+
+def _drawn_there(item: Item) -> bool:
+    if item.device.type != "cuda" and not kernels_draw(item.device):
+        return False
+    if item.slot.tensor.dtype not in _DRAWN:
+        return False
+    if isinstance(item.initializer, Elementwise):
+        drawn = item.initializer.draws(_request(item, seed=0))
+        return not any(isinstance(one.distribution, HostDrawn) for one in drawn)
+    return type(item.initializer) is Orthogonal and _maps_of(item) is not None
+
+
+def _draw_there(pairs: Sequence[tuple[Item, Tensor]], seed: int) -> None:
+    with torch.no_grad():
+        draw_many([job for item, memory in pairs for job in _jobs(item, memory, seed)])
+        for item, memory in pairs:
+            if isinstance(item.initializer, Orthogonal):
+                _draw_orthogonal(item, memory, seed)
+            for box, view in item.slot.pieces(memory):
+                item.slot.clear_padding(view, box)
+
+
+def _jobs(item: Item, made: Tensor, seed: int) -> Iterable[Job]:
+    if not isinstance(item.initializer, Elementwise):
+        return
+    for box, view in item.slot.pieces(made):
+        request = replace(_request(item, seed), index=box)
+        for draw in item.initializer.draws(request):
+            target = view[draw.where]
+            yield Job(target, draw.distribution, seed, item.slot.stream, draw.region)
+
+
+def _request(item: Item, seed: int) -> Request:
+    param = item.slot.param
+    return Request(param.shape, item.axes, seed, item.slot.stream, param.dtype, None, None, None)
+
+
+def _maps_of(item: Item) -> tuple[int, int, int] | None:
+    """The (maps, rows, columns) that a whole weight is as it lies in memory; None for another."""
+    axes, shape = item.axes, item.slot.param.shape
+    blocks = len(axes.blocks) or 1
+    lies_so = axes.order() is None and not axes.transposed and len(set(axes.blocks)) <= 1
+    if item.slot.shard is not None or not lies_so or not {"out", "in"} <= set(axes.roles):
+        return None
+    if (axes.groups > 1 and blocks > 1) or not all(shape):
+        return None
+    stacks = math.prod(shape[: axes.axis("out")])
+    rows = axes.size("out", shape) // (axes.groups * blocks)
+    return (
+        stacks * axes.groups * blocks,
+        rows,
+        math.prod(shape) // (stacks * axes.size("out", shape)),
+    )
+
+
+def _draw_orthogonal(item: Item, made: Tensor, seed: int) -> None:
+    """`orthogonal` from normal values that are drawn on the device, within its tolerance."""
+    initializer, maps, param = item.initializer, _maps_of(item), item.slot.param
+    assert isinstance(initializer, Orthogonal)
+    assert maps is not None
+    wide = made.dtype if made.dtype == torch.float64 else torch.float32
+    drawn = torch.empty(param.shape, dtype=wide, device=item.device)
+    draw_many([Job(drawn, Normal(0.0, 1.0), seed, item.slot.stream, region(param.shape))])
+    matrices = drawn.reshape(maps)
+    tall = maps[1] >= maps[2]
+    found = orthonormal(matrices if tall else matrices.mT, initializer.gain)
+    local_tensor(made).copy_((found if tall else found.mT).reshape(param.shape))
+
+
+def orthonormal(x: Tensor, gain: float) -> Tensor:
+    """What `initializers._householder.orthonormalize` makes of (..., m, n), m >= n, on a device.
+
+    The reflections are applied by the device's own orgqr, the second half of a QR decomposition.
+    """
+    diagonal, below = x.diagonal(dim1=-2, dim2=-1), x.tril(-1)
+    signs = torch.copysign(torch.ones_like(diagonal), diagonal)
+    lengths = (below.square().sum(-2) + diagonal.square()).sqrt()
+    vectors = below / (diagonal + signs * lengths).unsqueeze(-2)  # their heads are one
+    factors = 2 / (1 + vectors.square().sum(-2))
+    reflected: Tensor = torch.linalg.householder_product(vectors, factors)
+    return reflected * (-gain * signs).unsqueeze(-2)

@@ -1,0 +1,32 @@
+"""Marks: what the constructor had made of a parameter, remembered in its module.
+
+A trained parameter does not show it any more. Marks are plain attributes of modules, so that
+copies and pickles of a model have them too.
+"""
+
+from dataclasses import replace
+
+from fanin.frameworks.torch.draws._records import MARKS, Mark
+from fanin.frameworks.torch.write._shards import local_tensor
+from fanin.frameworks.torch.write._slot import Slot
+
+_SMALL = 1 << 16  # bytes of a kept value that are remembered
+
+
+def mark(slot: Slot, *, kept: bool) -> None:
+    """Remember, of a parameter that was just written or kept, what it had been made."""
+    known = Mark()
+    if kept and slot.param.trainable and slot.shard is None:
+        known = slot.origin or _held(slot)
+    one = replace(
+        known, shape=slot.param.shape, made=slot.param.made, norms=slot.param.kind == "norms"
+    )
+    for module, attribute in slot.homes:
+        vars(module).setdefault(MARKS, {})[attribute] = one
+
+
+def _held(slot: Slot) -> Mark:
+    """What is in memory: itself if it is small, else its hash."""
+    local = local_tensor(slot.tensor).detach()
+    small = local.numel() * local.element_size() <= _SMALL
+    return Mark(value=local.clone()) if small else Mark(digest=slot.digest())

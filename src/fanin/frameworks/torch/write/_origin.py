@@ -1,0 +1,115 @@
+"""Origin: how the constructor made a parameter of a model that was built for real."""
+
+import copy
+import inspect
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fanin.frameworks.torch.draws._empty import empty_weights
+from fanin.frameworks.torch.draws._records import RECORDS, Mark, Record
+from fanin.frameworks.torch.draws._replay import Place, UnknownError, replayed
+from fanin.frameworks.torch.write._slot import Slot
+
+_DRAWS, _ERRORS = 16, 8.0  # draws to compare with, and how far off their mean real values may be
+
+
+def find_origin(slot: Slot) -> None:
+    """Note in a slot what the constructor of its module does, where that can be found out.
+
+    The module alone is built once more, without memory for its weights, if its arguments are
+    known: from its attributes of the same names, or by default. What that computes counts if it
+    is what the parameter holds; what it draws counts if the parameter's values may be such.
+    """
+    if slot.origin is not None or slot.vacancy is not None or slot.shard is not None:
+        return
+    module, attribute = slot.homes[0]
+    again = built_again(module)
+    record: Record | None = None if again is None else vars(again).get(RECORDS, {}).get(attribute)
+    value = slot.tensor.detach()
+    if record is not None and record.value is not None and torch.equal(record.value, value):
+        slot.origin = Mark(value=record.value.clone(), computed=True)
+    elif record is not None and record.drawn is not None and _likely(record.drawn, value):
+        slot.origin = Mark(drawn=record.drawn)
+
+
+def built_again(module: nn.Module) -> nn.Module | None:
+    """A module like this one, without memory for its weights; None where it cannot be had."""
+    arguments = _arguments(module)
+    if arguments is None:
+        return None
+    with _unnoticed():
+        try:
+            with empty_weights():
+                again: nn.Module = type(module)(**copy.deepcopy(arguments))
+        except Exception:  # whatever a constructor may raise, it says nothing of this model
+            return None
+    return again if _geometry(again) == _geometry(module) else None
+
+
+def _geometry(module: nn.Module) -> dict[str, Any]:
+    own = (*module._parameters.items(), *module._buffers.items())
+    return {name: None if one is None else (one.shape, one.dtype) for name, one in own}
+
+
+def _arguments(module: nn.Module) -> dict[str, Any] | None:
+    """What the constructor is to be called with; None where an argument is not known."""
+    try:
+        parameters = inspect.signature(type(module)).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    found: dict[str, Any] = {}
+    for one in parameters:
+        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+            continue
+        if one.name in vars(module):
+            found[one.name] = vars(module)[one.name]
+        elif one.default is inspect.Parameter.empty or one.kind is one.POSITIONAL_ONLY:
+            return None
+    return None if any(map(_holds_tensors, found.values())) else found
+
+
+def _holds_tensors(value: Any) -> bool:
+    """Whether an argument has weights of its own, which the constructor could write."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_holds_tensors, value))
+    if isinstance(value, dict):
+        return any(map(_holds_tensors, value.values()))
+    return isinstance(value, (Tensor, nn.Module))
+
+
+@contextmanager
+def _unnoticed() -> Iterator[None]:
+    """Without warnings, and with the states of random number generators put back."""
+    states = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _likely(drawn: Place, value: Tensor) -> bool:
+    """Whether values may be such a draw, by the mean and the size of a few others."""
+    if value.is_complex():
+        return False
+    try:
+        others = torch.stack(
+            [replayed(drawn, seed, "origin").double().flatten() for seed in range(_DRAWS)]
+        )
+    except (RuntimeError, TypeError, KeyError, UnknownError):
+        return False
+    mine, spread = value.cpu().double().flatten(), float(others.std())
+    if not torch.isfinite(mine).all() or others.shape[1] != mine.numel():
+        return False
+    far = (mine.mean() - others.mean()).abs() <= _ERRORS * spread / mine.numel() ** 0.5 + 1e-12
+    return bool(far and (mine - others.mean()).abs().max() <= _ERRORS * spread + 1e-12)

@@ -1,0 +1,314 @@
+"""Slot: one parameter of a model, what is written into it, and proof of what it holds."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from fanin.axes import Axes
+from fanin.errors import FaninError, one_line
+from fanin.frameworks._tiles import Box, inside, tiles
+from fanin.frameworks.torch.draws._records import Mark
+from fanin.frameworks.torch.draws._replay import Place, replayed
+from fanin.frameworks.torch.write._copy import as_numpy, copy_from_host
+from fanin.frameworks.torch.write._shards import Shard, local_tensor
+from fanin.frameworks.torch.write._vacancy import Places, Vacancy, room_for
+from fanin.initializers import Initializer
+from fanin.initializers._base import Elementwise
+from fanin.param import Param
+from fanin.streams import Array, check_out
+
+_MOST_READ = 1 << 20  # values of a parameter that a recipe may look at
+
+
+@dataclass(slots=True)
+class Slot:
+    """A Param and the tensor that holds it, or its part on this process, or that will.
+
+    An initializer of None stands for the value that the constructor gave; axes of None, for
+    those of `param`.
+    """
+
+    param: Param
+    tensor: Tensor
+    padding_row: int | None = None  # of a table: stays zero, as torch keeps it
+    shard: Shard | None = None  # None: the tensor is whole
+    vacancy: Vacancy | None = None  # where an empty one is to be made; None: it has memory
+    homes: Places = ()  # the modules and attributes that name it
+    origin: Mark | None = None  # of one that is kept: what the constructor gave it, if known
+    prefix: str = ""  # what stands before the name in that of the stream
+
+    @property
+    def stream(self) -> str:
+        """The name that the values come from."""
+        return f"{self.prefix}.{self.param.name}" if self.prefix else self.param.name
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value to keep: in memory, or noted while the model was built."""
+        return self.vacancy is None or self.vacancy.record.value is not None
+
+    @property
+    def drawn(self) -> Place | None:
+        """How the constructor drew what is kept, where it did and that can be done again."""
+        return self.origin.drawn if self.vacancy is None and self.origin else self._noted_draw()
+
+    def _noted_draw(self) -> Place | None:
+        return None if self.vacancy is None or self.has_value else self.vacancy.record.drawn
+
+    def rehearse(
+        self, initializer: Initializer | None, seed: int, axes: Axes | None = None
+    ) -> None:
+        """Raise whatever `write` would raise, without drawing or writing."""
+        if self.vacancy is not None:
+            self.vacancy.check(self.param.name)
+        if initializer is None:
+            self._kept_value(seed)
+            return
+        param = self.param
+        nothing = (slice(0, 0),) * len(param.shape)
+        self.draw(initializer, seed, axes, nothing)
+        tensor = local_tensor(self.tensor)
+        if tensor.layout is not torch.strided:
+            raise FaninError(f"{param.name} has layout {tensor.layout}; make it dense first.")
+        if tensor.device.type == "cpu":
+            try:
+                for _, view in self.pieces():
+                    check_out(as_numpy(view), tuple(view.shape), param.dtype)
+            except (FaninError, RuntimeError) as error:
+                raise FaninError(f"{param.name} cannot be written: {error}") from None
+
+    def write(self, initializer: Initializer | None, seed: int, axes: Axes | None = None) -> None:
+        """Draw the values into the tensor; an empty one gets its memory first."""
+        memory = self.memory()
+        self.fill(memory, initializer, seed, axes)
+        self.occupy(memory)
+
+    def memory(self) -> Tensor:
+        """The tensor that the values go into: of an empty one a new one, of no values yet."""
+        if self.vacancy is None:
+            return self.tensor
+        with room_for(self.param.name, self.tensor, self.vacancy.record.device):
+            return self.vacancy.made(self.tensor)
+
+    def fill(
+        self, memory: Tensor, initializer: Initializer | None, seed: int, axes: Axes | None = None
+    ) -> None:
+        """Draw the values into a tensor that `memory` gave."""
+        value = None if initializer else self._kept_value(seed)
+        if initializer is None and value is None:
+            return
+        with torch.no_grad():
+            if initializer is None and self.drawn is not None:
+                self.origin = Mark(drawn=self.drawn)  # a memory does not show it
+            if initializer is not None and not self._in_place(initializer, memory):
+                value = self._whole(initializer, seed, axes)
+            for box, view in self.pieces(memory):
+                if value is not None:
+                    view.copy_(value[box])
+                elif initializer is not None:
+                    self._fill_piece(initializer, seed, axes, box, view)
+                    torch.autograd.graph.increment_version(memory)  # NumPy wrote behind its back
+
+    def occupy(self, memory: Tensor) -> None:
+        """Put a parameter with memory where the empty one stood."""
+        if self.vacancy is not None:
+            assert isinstance(memory, nn.Parameter)
+            self.vacancy.put(memory)
+            self.tensor, self.vacancy = memory, None
+
+    def _fill_piece(
+        self, initializer: Initializer, seed: int, axes: Axes | None, box: Box, view: Tensor
+    ) -> None:
+        if view.device.type == "cpu":
+            whole = self.shard is None
+            self.draw(initializer, seed, axes, None if whole else box, as_numpy(view))
+            return
+        for tile in tiles(tuple(view.shape)):
+            draw = partial(self.draw, initializer, seed, axes, inside(box, tile))
+            copy_from_host(view[tile], draw)
+
+    def _in_place(self, initializer: Initializer, memory: Tensor) -> bool:
+        """Whether a draw goes into the tensor itself; another is made whole, and parts copied."""
+        whole = self.shard is None and local_tensor(memory).device.type == "cpu"
+        return whole or isinstance(initializer, Elementwise)
+
+    def _whole(self, initializer: Initializer, seed: int, axes: Axes | None) -> Tensor:
+        values = torch.empty(self.param.shape, dtype=self.tensor.dtype, device="cpu")
+        self.draw(initializer, seed, axes, None, as_numpy(values))
+        return values
+
+    def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
+        """Whether the tensor has the values that `write` gives it, bit by bit.
+
+        Where the initializer promises a tolerance instead, within that.
+        """
+        if self.vacancy is not None:
+            self.vacancy.refuse_reading(self.param.name)
+            return False
+        tolerance = initializer.tolerance(self.param.dtype)
+        each = isinstance(initializer, Elementwise)
+        whole = None if each else self._whole(initializer, seed, axes)
+        for box, view in self.pieces():
+            for tile in tiles(tuple(view.shape)):
+                place = inside(box, tile)
+                if whole is None:
+                    drawn = torch.empty(view[tile].shape, dtype=view.dtype, device="cpu")
+                    self.draw(initializer, seed, axes, place, as_numpy(drawn))
+                else:
+                    drawn = whole[place]
+                if not _agree(drawn, view[tile], tolerance):
+                    return False
+        return True
+
+    def digest(self) -> str:
+        """SHA-256 of the values in row-major order, little-endian: the hash of a kept one."""
+        if self.shard is not None:
+            raise FaninError(
+                f"{self.param.name} of shape {self.param.shape} is sharded, and a hash needs all "
+                "of it. Plan from the unsharded model."
+            )
+        result = hashlib.sha256()
+        for piece in row_major(self._values()):
+            result.update(piece)
+        return result.hexdigest()
+
+    def read(self) -> Array | None:
+        """The values as float64; None where there are none, where they are many, or complex.
+
+        Of one that is drawn as its constructor draws it, some draw: the same for every seed.
+        """
+        many = math.prod(self.param.shape) > _MOST_READ or self.tensor.is_complex()
+        if many or self.shard is not None or not (self.has_value or self.drawn):
+            return None
+        drawn = None if self.drawn is None else self._kept_value(0)
+        held = self._values() if drawn is None else drawn
+        values: Array = held.to("cpu", torch.float64, copy=True).numpy()
+        return values
+
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the values here, of their real parts if complex."""
+        views = [self._values()] if self.shard is None else [view for _, view in self.pieces()]
+        count = sum(view.numel() for view in views)
+        if not count:
+            return math.nan, math.nan
+
+        def wide() -> Iterator[Tensor]:
+            for view in views:
+                for tile in tiles(tuple(view.shape)):
+                    piece = view[tile].detach()
+                    yield (piece.real if piece.is_complex() else piece).to(torch.float64)
+
+        mean = math.fsum(float(piece.sum()) for piece in wide()) / count
+        square = math.fsum(float(((piece - mean) ** 2).sum()) for piece in wide()) / count
+        return mean, math.sqrt(square)
+
+    def draw(
+        self,
+        initializer: Initializer,
+        seed: int,
+        axes: Axes | None = None,
+        index: Box | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        """The values of a box of the (global) parameter, as `write` writes them."""
+        param = self.param
+        try:
+            values = initializer(
+                param.shape,
+                seed=seed,
+                name=self.stream,
+                dtype=param.dtype,
+                axes=param.axes if axes is None else axes,
+                index=index,
+                out=out,
+            )
+        except FaninError as error:
+            raise FaninError(f"{param.name} ({initializer}): {error}") from None
+        self.clear_padding(values, index)
+        return values
+
+    def clear_padding(self, values: Array | Tensor, index: Box | None) -> None:
+        """Zero the row of a table that stands for no word, where a box of values holds it."""
+        if self.padding_row is None:
+            return
+        rows = range(*(slice(None) if index is None else index[0]).indices(self.param.shape[0]))
+        if self.padding_row in rows:
+            values[rows.index(self.padding_row)] = 0
+
+    def _kept_value(self, seed: int) -> Tensor | None:
+        """What is kept: the constructor's value, or its draw with this seed; None if in memory."""
+        place = self.drawn
+        if place is None:
+            return self._check_value()
+        try:
+            return replayed(place, seed, self.stream).to(self.tensor.dtype)
+        except (RuntimeError, TypeError, KeyError) as error:
+            raise FaninError(
+                f"{self.param.name} of shape {self.param.shape} is drawn by its constructor in a "
+                f"way that cannot be done again ({one_line(error)}). Give it an initializer."
+            ) from None
+
+    def _check_value(self) -> Tensor | None:
+        """The value of an empty parameter that is kept; None where it is in memory."""
+        if self.vacancy is None:
+            return None if self.origin is None else self.origin.value
+        if self.vacancy.record.value is None:
+            self.vacancy.refuse_reading(self.param.name)
+            raise FaninError(
+                f"{self.param.name} has shape {self.param.shape} and no value to keep: it was "
+                "built empty. Give it an initializer."
+            )
+        return self.vacancy.record.value
+
+    def _values(self) -> Tensor:
+        value = self._check_value()
+        if value is not None:
+            return value.to(self.tensor.dtype)
+        return local_tensor(self.tensor).detach()
+
+    def pieces(self, tensor: Tensor | None = None) -> Iterator[tuple[Box, Tensor]]:
+        """Boxes of the global tensor with the views of memory that hold them.
+
+        `tensor` is the one that will take this slot's place, if any.
+        """
+        local = local_tensor(self.tensor if tensor is None else tensor).detach()
+        if self.shard is not None:
+            yield from self.shard.pieces(local)
+        elif local.numel():
+            yield tuple(slice(0, size) for size in local.shape), local
+
+
+def stored_bytes(
+    slot: Slot, initializer: Initializer | None, seed: int, axes: Axes | None
+) -> Iterator[bytes]:
+    """What `write` would make of a whole parameter, in pieces in row-major order."""
+    if initializer is None:
+        value = None if slot.drawn is None else slot._kept_value(seed)
+        yield from row_major(slot._values() if value is None else value)
+    elif not isinstance(initializer, Elementwise):
+        yield from row_major(slot._whole(initializer, seed, axes))
+    else:
+        for tile in tiles(slot.param.shape):
+            yield slot.draw(initializer, seed, axes, tile).tobytes()
+
+
+def row_major(tensor: Tensor) -> Iterator[bytes]:
+    """The bytes of a tensor's values in row-major order, in pieces."""
+    for tile in tiles(tuple(tensor.shape)):
+        yield _bytes(tensor[tile])
+
+
+def _agree(drawn: Tensor, held: Tensor, tolerance: float) -> bool:
+    if tolerance == 0:
+        return _bytes(drawn) == _bytes(held)
+    return bool(((drawn.double() - held.detach().cpu().double()).abs() <= tolerance).all())
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    return plain.reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -1,0 +1,137 @@
+"""Slots: modules as Params, and values written into their parameters."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from fanin.errors import FaninError, an, shown, suggestion
+from fanin.frameworks._detect import foreign
+from fanin.frameworks.torch.draws._records import marked
+from fanin.frameworks.torch.tree._modules import Role, roles
+from fanin.frameworks.torch.tree._names import (
+    TABLES,
+    Place,
+    Placed,
+    canonical_places,
+    checked_prefix,
+    other_names,
+    require_shape,
+)
+from fanin.frameworks.torch.tree._offloaded import offloaded
+from fanin.frameworks.torch.write._shards import refuse_flat, shard_given, shard_of
+from fanin.frameworks.torch.write._slot import Slot
+from fanin.frameworks.torch.write._vacancy import vacancy
+from fanin.param import Param
+
+
+def slots(
+    model: nn.Module,
+    rename: Mapping[str, str] | None = None,
+    shards: Mapping[str, Any] | None = None,
+    device: str | torch.device | None = None,
+    prefix: str = "",
+) -> list[Slot]:
+    """Every parameter of the model, once, in the model's order, by its canonical name.
+
+    `rename` maps a canonical name to the one wanted. `shards` tells of plain tensors that are
+    parts, by name: (global_shape, index). `device` is where parameters on the meta device will
+    be made. `prefix` stands before every name in that of its stream.
+    """
+    refuse_flat(model)
+    _refuse_keras(model)
+    known = roles(model)
+    if shards is not None and not isinstance(shards, Mapping):
+        raise FaninError(f"shards is {shown(shards)}; it maps names to (global shape, index).")
+    places = canonical_places(model, rename)
+    others = other_names(places)
+    given = {others.get(name, name): part for name, part in (shards or {}).items()}
+    for name in given:
+        if name not in places:
+            raise FaninError(f"shards has {name!r}{suggestion(str(name), list(places))}")
+    _refuse_shared_memory(places)
+    before, elsewhere = checked_prefix(prefix), offloaded(model)
+    return [
+        replace(
+            _slot(name, tensor, homes, known.get(id(tensor)), given, device, elsewhere),
+            prefix=before,
+        )
+        for name, (tensor, homes) in places.items()
+    ]
+
+
+def _refuse_keras(model: nn.Module) -> None:
+    """Keras layers on torch hold parameters that their names and axes do not tell apart."""
+    if "keras" not in sys.modules:
+        return
+    for path, module in model.named_modules():
+        if hint := foreign(module):
+            raise FaninError(
+                f"{path or 'the model'} is {an(type(module).__name__)} of Keras, which makes and "
+                f"places its own weights. {hint}"
+            )
+
+
+def _refuse_shared_memory(places: Mapping[str, Placed]) -> None:
+    """Two parameters over the same elements: the second to be written would spoil the first."""
+    taken: dict[int, list[tuple[int, int, str, nn.Parameter]]] = {}
+    for name, (tensor, _) in places.items():
+        lazy = isinstance(tensor, nn.parameter.UninitializedParameter)
+        if lazy or tensor.is_meta or tensor.layout is not torch.strided or not tensor.numel():
+            continue
+        try:
+            key = tensor.untyped_storage().data_ptr()
+        except (RuntimeError, NotImplementedError):  # no memory of its own: a DTensor, say
+            continue
+        first = int(tensor.storage_offset())
+        steps = zip(tensor.shape, tensor.stride(), strict=True)
+        last = first + sum(int((size - 1) * stride) for size, stride in steps)
+        for low, high, other, its in taken.get(key, []):
+            if key and first <= high and low <= last:
+                raise FaninError(
+                    f"{other} of shape {tuple(its.shape)} and {name} of shape "
+                    f"{tuple(tensor.shape)} share memory. Register one parameter in both places, "
+                    "or transpose it in forward."
+                )
+        taken.setdefault(key, []).append((first, last, name, tensor))
+
+
+def _slot(
+    name: str,
+    tensor: nn.Parameter,
+    places: list[Place],
+    role: Role | None,
+    shards: Mapping[str, Any],
+    device: str | torch.device | None,
+    elsewhere: set[int],
+) -> Slot:
+    require_shape(name, tensor)
+    assert role is not None
+    shard = shard_given(name, tensor, shards[name]) if name in shards else shard_of(name, tensor)
+    homes = tuple(dict.fromkeys((place.module, place.attribute) for place in places))
+    param = Param(
+        name=name,
+        shape=tuple(tensor.shape) if shard is None else shard.shape,
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        kind=role.kind,
+        owner=role.owner,
+        axes=role.axes,
+        aliases=tuple(place.name for place in places[1:]),
+        made=role.made,
+        trainable=role.trainable,
+        activation=role.activation,
+    )
+    module = places[0].module
+    table = isinstance(module, TABLES) and places[0].attribute == "weight"
+    padding: Any = module.padding_idx if table else None
+    known = marked(*homes[0], tensor) if tensor.requires_grad and not tensor.is_meta else None
+    told = known is not None and (known.value, known.drawn, known.digest) != (None, None, None)
+    origin = known if told else None
+    empty = vacancy(tensor, homes, device, id(tensor) in elsewhere)
+    slot = Slot(param, tensor, padding, shard, empty, homes=homes, origin=origin)
+    head = table and any(isinstance(place.module, nn.Linear) for place in places)
+    # Of another slot: one that its own parameter reads is a cycle, which keeps models in memory.
+    return replace(slot, param=replace(param, head=head, read=slot.read))

@@ -1,0 +1,92 @@
+"""Stored: what a file of a model's weights holds, drawn while it is written."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fanin.axes import Axes
+from fanin.errors import FaninError, an
+from fanin.frameworks.torch.write._slot import Slot, row_major, stored_bytes
+from fanin.initializers import Initializer
+
+Choice = tuple[Initializer | None, Axes]
+
+
+class Stored(NamedTuple):
+    """One tensor of a file: its bytes in row-major order come in pieces."""
+
+    name: str
+    planned: str  # the canonical name, by which a plan calls it
+    dtype: str
+    shape: tuple[int, ...]
+    size: int  # in bytes
+    pieces: Callable[[], Iterator[bytes]]
+
+
+def stored(
+    model: nn.Module, slots: Mapping[str, Slot], choices: Mapping[str, Choice], seed: int
+) -> tuple[list[Stored], dict[str, str]]:
+    """The tensors of a model's state under the names of its state_dict, and names of the same.
+
+    Parameters are drawn as `choices` say, by the names of `slots`; buffers are as they are.
+    Raises FaninError before the first draw for what cannot be drawn or stored.
+    """
+    by_tensor = {id(slot.tensor): slot for slot in slots.values()}
+    found: list[Stored] = []
+    first: dict[int, str] = {}
+    same: dict[str, str] = {}
+    for key, value in model.state_dict(keep_vars=True).items():
+        if not isinstance(value, Tensor):
+            raise FaninError(
+                f"{key} of the model's state is {an(type(value).__name__)}, no tensor."
+            )
+        if id(value) in first:
+            same[key] = first[id(value)]
+            continue
+        first[id(value)] = key
+        found.append(_entry(key, value, by_tensor.get(id(value)), choices, seed))
+    return found, same
+
+
+def _entry(
+    key: str, value: Tensor, slot: Slot | None, choices: Mapping[str, Choice], seed: int
+) -> Stored:
+    shape, dtype = tuple(value.shape), str(value.dtype).removeprefix("torch.")
+    size = value.numel() * value.element_size()
+    if slot is not None:
+        initializer, axes = choices[slot.param.name]
+        slot.rehearse(initializer, seed, axes)
+        return Stored(
+            key, slot.param.name, dtype, shape, size, _drawing(slot, initializer, seed, axes)
+        )
+    if value.is_meta:
+        raise FaninError(
+            f"the buffer {key} of shape {shape} is computed from weights, which are not drawn when "
+            "the factory runs; it cannot be written. Make it when the model is first used."
+        )
+    return Stored(key, key, dtype, shape, size, lambda: row_major(value))
+
+
+def _drawing(slot: Slot, *how: Any) -> Callable[[], Iterator[bytes]]:
+    return lambda: stored_bytes(slot, *how)
+
+
+def build(factory: Callable[[], Any], *, empty: bool = True, dtype: str | None = None) -> nn.Module:
+    """The model that a factory makes, without memory for its parameters if `empty`.
+
+    Its real numbers get another type, if one is named.
+    """
+    from fanin.frameworks.torch.draws._empty import empty_weights
+
+    with empty_weights() if empty else nullcontext(), torch.no_grad():
+        model = factory()
+    if not isinstance(model, nn.Module):
+        raise FaninError(f"the factory made {an(type(model).__name__)}; it must make a Module.")
+    if dtype is not None:
+        wanted = getattr(torch, dtype)
+        convert: Any = model._apply  # not `to`, which makes complex numbers real
+        convert(lambda one: one.to(wanted) if one.is_floating_point() else one)
+    return model

@@ -1,0 +1,22 @@
+"""Aten: the tables of operations, each of which is translated in one way."""
+
+import itertools
+
+from fanin.frameworks.torch.operations import _aten, _elementwise, _moves, _products, _reductions
+
+
+def test_every_operation_is_in_one_table() -> None:
+    tables = {
+        "moves": frozenset(_moves.TABLE),
+        "plain views": _moves.PLAIN_VIEWS,
+        "elementwise": frozenset(_elementwise.TABLE),
+        "products": frozenset(_products.TABLE),
+        "reductions": frozenset(_reductions.TABLE),
+        "pointwise": frozenset(_aten._POINTWISE),
+        "factories": _aten.FACTORIES,
+    }
+    both = {
+        (first, second): tables[first] & tables[second]
+        for first, second in itertools.combinations(tables, 2)
+    }
+    assert not any(both.values()), {pair: names for pair, names in both.items() if names}
