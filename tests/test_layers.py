@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # From the bottom up; a file imports from lower rows and from its own package only.
 LAYERS = (
     {"fanin.errors", "fanin._native"},
-    {"fanin.axes", "fanin._expression", "fanin._imported", "fanin._replacing"},
+    {"fanin._arguments", "fanin.axes", "fanin._expression", "fanin._imported", "fanin._replacing"},
     {"fanin.param", "fanin.streams"},
     {"fanin._fans", "fanin.gains"},
     {"fanin.graph", "fanin.initializers"},

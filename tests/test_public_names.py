@@ -8,20 +8,22 @@ from pathlib import Path
 
 import pytest
 
+import fanin
+
 GOLDEN = Path(__file__).parent / "golden" / "public_names.txt"
 NAMES = [line for line in GOLDEN.read_text().splitlines() if line and not line.startswith("#")]
-MODULES = ("fanin", "fanin.gains", "fanin.initializers", "fanin.streams")
+MODULES = sorted({name.rpartition(".")[0] for name in NAMES})
 
 
 def public(module: str) -> set[str]:
-    """The names without underscore, less submodules that were merely imported."""
-    found = vars(import_module(module)).items()
-    return {
-        f"{module}.{name}"
-        for name, value in found
-        if not name.startswith("_")
-        and not (isinstance(value, types.ModuleType) and f"{module}.{name}" not in NAMES)
-    }
+    """The names of `__all__`; without it those without underscore, modules aside."""
+    found = import_module(module)
+    names = getattr(found, "__all__", None) or [
+        name
+        for name, value in vars(found).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    ]
+    return {f"{module}.{name}" for name in names}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -29,9 +31,18 @@ def test_public_names_are_the_golden_ones(module: str) -> None:
     assert public(module) == {name for name in NAMES if name.rpartition(".")[0] == module}
 
 
-def test_the_golden_file_is_sorted_and_names_nothing_else() -> None:
+def test_the_golden_file_is_sorted_and_has_every_promised_module() -> None:
     assert sorted(set(NAMES)) == NAMES
-    assert {name.rpartition(".")[0] for name in NAMES} == set(MODULES)
+    promised = {f"fanin.{name}" for name in fanin.__all__ if name.islower()} & {*sys.modules}
+    assert promised - {"fanin.frameworks"} <= set(MODULES)
+    frameworks = {f"fanin.frameworks.{name}" for name in ("jax", "keras", "torch.init")}
+    assert frameworks < set(MODULES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_there(name: str) -> None:
+    module, _, own = name.rpartition(".")
+    assert hasattr(import_module(module), own)
 
 
 def test_fanin_has_fewer_than_20_public_names() -> None:
@@ -57,11 +68,16 @@ assert dir(fanin.frameworks) == ["jax", "keras", "torch"]
 """
 
 
+def test_what_was_public_by_accident_warns_before_it_goes() -> None:
+    with pytest.warns(DeprecationWarning, match=r"fanin\.streams\.check_seed is internal"):
+        assert fanin.streams.check_seed(3) == 3
+    with pytest.raises(AttributeError, match=r"module 'fanin\.streams' has no attribute 'chek'"):
+        fanin.streams.chek  # noqa: B018
+
+
 def test_parts_are_looked_up_on_first_use() -> None:
     done = subprocess.run([sys.executable, "-c", LAZY], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    import fanin
-
     assert callable(fanin.lab.compare)
     assert callable(fanin.frameworks.torch.init.kaiming_normal_)
     assert callable(fanin.frameworks.jax.initializer)

@@ -20,7 +20,6 @@ import numpy as np
 
 from fanin import Stream
 from fanin.streams import (
-    COMPLEX,
     ComplexNormal,
     ComplexTruncatedNormal,
     ComplexUniform,
@@ -29,6 +28,7 @@ from fanin.streams import (
     Signs,
     use_backend,
 )
+from fanin.streams._output import COMPLEX
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "streams_v1.txt"

@@ -22,13 +22,14 @@ from fanin.streams import Stream as Stream
 
 __version__ = "0.1.0"
 
-# Submodules that need a framework, or libraries of the lab: they are looked up on first use.
-_LAZY = ("frameworks", "lab", "testing")
+# Submodules that `import fanin` alone does not need: they are looked up on first use.
+_LAZY = ("checks", "frameworks", "lab", "testing")
 
 __all__ = [
-    *("FaninError", "FaninWarning", "Fans", "Plan", "Stream", "check", "empty_weights", "fans"),
-    *("frameworks", "gain", "gains", "initialize", "initializers", "lab", "plan", "recipes"),
-    *("streams", "testing"),
+    *("FaninError", "FaninWarning", "Fans", "Plan", "Stream"),
+    *("check", "empty_weights", "fans", "gain", "initialize", "plan"),
+    *("checks", "frameworks", "gains", "initializers", "lab", "recipes", "streams"),
+    "testing",
 ]
 
 

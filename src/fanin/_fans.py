@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple, SupportsIndex, get_args
 
+from fanin._arguments import check_shape
 from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.errors import FaninError, shown
-from fanin.streams import check_shape
 
 Convention = Literal["fanin", "torch", "jax", "keras", "article"]
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from fanin.errors import FaninError, shown
 
+__all__ = ["Axes"]
+
 # Canonical order: a weight's index counts over these groups, each in stored order.
 ROLES = ("stack", "out", "in", "kernel")
 

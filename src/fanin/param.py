@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from fanin.axes import Axes
 
+__all__ = ["Param"]
+
 Kind = Literal[
     "weight",  # of a linear map or a convolution
     "table",  # rows looked up by integers

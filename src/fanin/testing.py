@@ -5,6 +5,8 @@ from typing import Any
 
 from fanin.checks import SEVERITIES, Checkup, Severity, check
 
+__all__ = ["assert_healthy"]
+
 
 def assert_healthy(
     model: Any,

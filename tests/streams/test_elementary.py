@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanin.streams import log_of
-from fanin.streams._elementary import cos_sin, log
+from fanin.streams._elementary import cos_sin, log, log_of
 
 
 def relative(found: float, exact: mpmath.mpf) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from fanin._arguments import check_seed
 from fanin.checks._activity import dead_units, deep_sigmoid, saturation
 from fanin.checks._attention import drowned, sharp_attention
 from fanin.checks._backward import backward_scale
@@ -24,7 +25,6 @@ from fanin.checks._symmetry import symmetry
 from fanin.checks._untrained import judges_training, untrained
 from fanin.checks._zeros import zero_scales, zero_weights
 from fanin.errors import FaninError, shown
-from fanin.streams import check_seed
 
 # In the order of the run where they speak of one place.
 _FAMILIES: tuple[Callable[[Measurement], Iterator[Finding]], ...] = (

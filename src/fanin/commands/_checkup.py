@@ -8,12 +8,12 @@ from typing import Any
 
 import fanin
 from fanin import checks
+from fanin._arguments import check_seed
 from fanin.checks import Checkup
 from fanin.commands import _inputs, _output
 from fanin.commands._factory import factory
 from fanin.commands._inputs import Inputs
 from fanin.errors import FaninError
-from fanin.streams import check_seed
 
 
 def checkup(arguments: argparse.Namespace, rules: tuple[str, ...]) -> Checkup:

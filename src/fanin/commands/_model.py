@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import fanin
+from fanin._arguments import check_seed
 from fanin.commands import _inputs
 from fanin.commands._factory import factory, users_code
 from fanin.errors import FaninError
-from fanin.streams import check_seed
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 

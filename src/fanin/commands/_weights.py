@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import fanin
+from fanin._arguments import check_seed
 from fanin.commands import _model, _output, _safetensors
 from fanin.errors import FaninError, shown
 from fanin.plans._plan import matched
-from fanin.streams import check_seed
 
 _ELSEWHERE = ("input", "batch", "recipe", "initializer", "unplaced", "override")
 

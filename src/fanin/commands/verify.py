@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fanin
+from fanin._arguments import check_seed
 from fanin.commands import _output
 from fanin.commands._digest import Digest
 from fanin.commands._drawn import difference
@@ -13,7 +14,6 @@ from fanin.commands._tensors import Tensor, files_of, read
 from fanin.errors import FaninError
 from fanin.plans import Row
 from fanin.plans._columns import listed
-from fanin.streams import check_seed
 
 _SHOWN = 20  # differences
 

@@ -9,10 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from fanin import initializers
+from fanin._arguments import check_seed, check_shape
 from fanin.errors import FaninError, shown
 from fanin.frameworks._layout import Roles, parse_kernel_axes
 from fanin.initializers import Initializer
-from fanin.streams import Array, Stream, check_seed, check_shape
+from fanin.streams import Array, Stream
+
+__all__ = ["KernelInitializer", "initializer"]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)  # jit keeps functions by weak references

@@ -6,10 +6,13 @@ import keras
 from keras.src.backend.common.name_scope import current_path
 
 from fanin import initializers
+from fanin._arguments import check_shape
 from fanin.errors import FaninError, shown, warn
 from fanin.frameworks._layout import parse_kernel_axes
 from fanin.initializers import Initializer
-from fanin.streams import Stream, check_shape
+from fanin.streams import Stream
+
+__all__ = ["KernelInitializer", "initializer"]
 
 Use = tuple[str, tuple[int, ...]]  # the path of a layer and the shape of a kernel
 

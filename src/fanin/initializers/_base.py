@@ -6,25 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, SupportsIndex
 
+from fanin._arguments import check_shape
 from fanin.axes import Axes, parse_axes
 from fanin.errors import FaninError
 from fanin.initializers._parts import Part, Piece, parts, pieces
-from fanin.streams import (
-    COMPLEX,
-    REAL,
-    Array,
-    Distribution,
-    DTypeLike,
-    Index,
-    Stream,
-    check_out,
-    check_shape,
-    dtype_name,
-    is_complex,
-    selected,
-    write,
-)
-from fanin.streams._address import Region, region
+from fanin.streams import Array, Distribution, DTypeLike, Index, Stream
+from fanin.streams._address import Region, region, selected
+from fanin.streams._output import COMPLEX, REAL, check_out, dtype_name, is_complex, write
 
 Shape = SupportsIndex | Sequence[SupportsIndex]
 Roles = str | Axes | None

@@ -8,7 +8,7 @@ from fanin.initializers._base import Initializer
 from fanin.initializers._constant import constant
 from fanin.initializers._entry import Entry
 from fanin.initializers._random import uniform
-from fanin.streams import log_of
+from fanin.streams._elementary import log_of
 
 
 def torch_bias(fan_in: int) -> Initializer:

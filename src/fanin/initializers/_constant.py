@@ -12,7 +12,9 @@ from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.initializers._base import Elementwise, Initializer, Request, expression
 from fanin.initializers._entry import Entry
-from fanin.streams import COMPLEX, REAL, Array, Stream, dtype_name, write
+from fanin.streams import Array, Stream
+from fanin.streams._address import selected
+from fanin.streams._output import COMPLEX, REAL, dtype_name, write
 
 _MOST_PRINTED = 32
 
@@ -67,7 +69,7 @@ class Given(Initializer):
         Stream(request.seed, request.name)  # checks both
         self._check(request.shape)
         encoding = dtype_name(request.dtype, request.out, REAL + COMPLEX)
-        streams.selected(request.shape, request.index)  # checks the index
+        selected(request.shape, request.index)  # checks the index
         index = ... if request.index is None else request.index
         return write(self.values[index], encoding, request.out)
 

@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from fanin._arguments import check_seed
 from fanin.errors import FaninError, suggestion
 from fanin.lab.setup import LOSSES, OPTIMIZERS, TASKS, Setup
-from fanin.streams import check_seed
 
 INITIALIZERS = (
     "uniform(-0.5, 0.5)",

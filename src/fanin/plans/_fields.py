@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from fanin._arguments import check_seed
 from fanin.errors import FaninError, shown, suggestion
-from fanin.streams import check_seed, stream_number
+from fanin.streams._address import stream_number
 
 _TABLE = re.compile(r"\s*\[\[\s*parameter\s*\]\]")
 _KEY = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*=")

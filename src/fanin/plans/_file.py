@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fanin._arguments import check_shape
 from fanin._replacing import replacing
 from fanin.axes import Axes, parse_axes
 from fanin.errors import FaninError, one_line, shown
@@ -15,7 +16,6 @@ from fanin.initializers import Initializer, get
 from fanin.plans import _fields as kinds
 from fanin.plans._fields import Fields, lines_of
 from fanin.plans._row import Row
-from fanin.streams import check_shape
 
 _FORMAT = 1  # of the file
 _STREAM = 1  # version of the streams that the values come from

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from fanin._arguments import check_seed
 from fanin.errors import FaninError, an, shown, warn
 from fanin.frameworks import adapter_for
 from fanin.graph import Graph, NoGraphError
@@ -25,7 +26,6 @@ from fanin.recipes import (
     same,
     single,
 )
-from fanin.streams import check_seed
 
 _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
 _TREE = (

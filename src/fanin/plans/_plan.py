@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from fanin._arguments import check_seed
 from fanin.errors import FaninError, shown, suggestion, warn
 from fanin.frameworks import adapter_for
 from fanin.plans import _file
@@ -13,7 +14,6 @@ from fanin.plans._audit import Audit, audited
 from fanin.plans._columns import listed
 from fanin.plans._row import ASKED, REDRAWN, UNSEEDED, Row
 from fanin.plans._table import table
-from fanin.streams import check_seed
 
 
 class UnknownName(FaninError, KeyError):  # noqa: N818

@@ -7,8 +7,9 @@ from typing import SupportsIndex
 
 import numpy as np
 
+from fanin._arguments import check_seed, check_shape
 from fanin.errors import FaninError, shown
-from fanin.streams._address import Index, check_seed, check_shape, region, stream_number
+from fanin.streams._address import Index, region, stream_number
 from fanin.streams._backends import check_threads, current_fill
 from fanin.streams._distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
 from fanin.streams._inversion import HostDrawn, Place

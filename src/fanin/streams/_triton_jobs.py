@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from fanin._arguments import check_seed
 from fanin.errors import FaninError
 from fanin.streams import _triton_tables as tables
-from fanin.streams._address import Region, check_seed, stream_number
+from fanin.streams._address import Region, stream_number
 from fanin.streams._distributions import Distribution
 from fanin.streams._output import largest
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.init import calculate_gain as calculate_gain
 
 from fanin import initializers
+from fanin._arguments import check_seed
 from fanin._fans import fans
 from fanin.axes import parse_axes
 from fanin.errors import FaninError, shown, warn
@@ -30,7 +31,17 @@ from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._twins import remember, twins
 from fanin.initializers import Initializer
 from fanin.param import Param
-from fanin.streams import check_seed
+
+__all__ = [
+    "InitError",
+    "calculate_gain",
+    *("constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_"),
+    *("orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_"),
+    "zeros_",
+    # As torch has them, with its warning.
+    *("constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal"),
+    *("sparse", "uniform", "xavier_normal", "xavier_uniform"),
+]
 
 Generator = torch.Generator | None
 

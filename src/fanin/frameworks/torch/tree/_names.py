@@ -9,7 +9,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.parametrize import ParametrizationList
 
 from fanin.errors import FaninError, shown, suggestion
-from fanin.streams import stream_number
+from fanin.streams._address import stream_number
 
 _UNINITIALIZED = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 TABLES = (nn.Embedding, nn.EmbeddingBag)

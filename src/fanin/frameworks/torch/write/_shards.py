@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fanin._arguments import check_shape
 from fanin.errors import FaninError, shown
 from fanin.frameworks._tiles import Box
-from fanin.streams import check_shape
 
 Runs = tuple[range, ...]  # positions along one axis, in the order in which they are stored
 

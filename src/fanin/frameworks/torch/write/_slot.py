@@ -20,7 +20,8 @@ from fanin.frameworks.torch.write._vacancy import Places, Vacancy, room_for
 from fanin.initializers import Initializer
 from fanin.initializers._base import Elementwise
 from fanin.param import Param
-from fanin.streams import Array, check_out
+from fanin.streams import Array
+from fanin.streams._output import check_out
 
 _MOST_READ = 1 << 20  # values of a parameter that a recipe may look at
 
