@@ -13,7 +13,11 @@ import pytest
 import fanin
 
 README = Path(__file__).parents[1] / "README.md"
-PAGES = sorted((README.parent / "docs").rglob("*.md"))
+PAGES = sorted(
+    page
+    for page in (README.parent / "docs").rglob("*.md")
+    if page.parent.name != "api"  # whose examples are those of docstrings
+)
 ELLIPSIS = doctest.ELLIPSIS  # `...` stands for the end of a long message
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
 EXAMPLE = re.compile(r"```python\n(.*?)```.*?```(?:text|console)?\n(.*?)```", re.DOTALL)

@@ -75,12 +75,15 @@ def depth_theory(
 ) -> DepthTheory:
     """What mean-field theory says about a deep network of the activation f.
 
-    Args: `f` as for `fanin.gain`; `weight_variance`, fan_in times the variance of a weight (the
-    square of a gain); `bias_variance`, the variance of a bias. The fixed point is sought from
-    variance 1, upwards or downwards in steps of 2, so it is the one that a signal of variance 1
-    comes to.
+    The fixed point is sought from variance 1, upwards or downwards in steps of 2, so it is the
+    one that a signal of variance 1 comes to.
 
-    Raises FaninError for variances out of range and for functions that have no gain.
+    Args:
+        f: as for `fanin.gain`: a name, an expression or a function of one array.
+        weight_variance: fan_in times the variance of a weight: the square of a gain.
+        bias_variance: the variance of a bias.
+
+    Returns a DepthTheory. Raises FaninError for variances out of range and for functions that have no gain.
 
     Source: Poole et al. 2016, eq. 3 and 5; Schoenholz et al. 2017, eq. 4, 5 and 9.
 

@@ -181,26 +181,23 @@ def compare(
         workers: processes that train on this machine's CPUs; the numbers do not depend on it.
         ray: the address of a Ray cluster that trains; "local" starts one.
         progress: show a bar on stderr.
-        settings: what to train, by keyword. With defaults in brackets:
-
-            seeds (8), first_seed (0): a seed fixes the split, the order of the training inputs and
-            the weights; the first two are the same for every initializer.
-            data ("mnist"): that, "digits", "fashion", or the path of an .npz file.
-            task ("classification"): that or "regression".
-            train, test (1000): how many inputs to train and to test on.
-            epochs (5), batch_size (1): of the training.
-            model ("cnn2"), activation ("relu"), depth (its own): a network of the lab with another
-            activation and depth, or a factory, "package.module:make_model".
-            depths (none): depths to train at besides.
-            loss (by task): "cross_entropy" or "quadratic".
-            optimizer ("adam"): that, "adamw", "sgd" or "momentum".
-            lr (0.001), lr_for (none): the learning rate, and those of single initializers,
-            "he_normal=0.01".
-            lr_grid (none): rates of which every initializer gets its best, on seeds of their own.
-            clip_value, clip_norm (none): bounds of the gradient's elements and of its norm.
-            target_loss (0.5, or that share of guessing's quadratic loss): what "steps to target"
-            counts to.
-            baseline (none: all pairs): the initializer that the others are compared with.
+        settings: what to train, by the keywords that follow, with their defaults.
+        seeds, first_seed: how many (8), and from which on (0). A seed fixes the split, the order
+            of the training inputs and the weights; the first two are every initializer's.
+        data: "mnist" (default), "digits", "fashion", or the path of an .npz file.
+        task: "classification" (default) or "regression".
+        train, test: how many inputs to train and to test on (1000 each).
+        epochs, batch_size: of the training (5, and one input a step).
+        model: "cnn2" (default) or another network of the lab, or "package.module:make_model".
+        activation, depth: of the lab's network ("relu", and its own depth).
+        depths: others to train at besides (none).
+        loss: "cross_entropy" for classes, "quadratic" for numbers.
+        optimizer: "adam" (default), "adamw", "sgd" or "momentum".
+        lr, lr_for: the learning rate (0.001), and those of single initializers, "he_normal=0.01".
+        lr_grid: rates of which every initializer gets its best, chosen on other seeds (none).
+        clip_value, clip_norm: bounds of the gradient's elements and of its norm (none).
+        target_loss: what "steps to target" counts to (0.5; of a quadratic loss half of guessing's).
+        baseline: the initializer that the others are compared with (none: all pairs).
 
     Returns the Comparison. Raises FaninError for bad input, before any training, and Unfinished,
     which holds the comparison so far, where Ctrl-C ends it.

@@ -339,6 +339,7 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         warnings.warn(f"`{new[:-1]}` is deprecated: use `{new}`.", FutureWarning, stacklevel=2)
         return function(*args, **kwargs)
 
+    old.__name__, old.__doc__ = new[:-1], f"Deprecated, as torch's is: use `{new}`."
     return old
 
 

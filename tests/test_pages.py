@@ -1,0 +1,80 @@
+"""The pages: links lead somewhere, every page can be reached, docs/api is what the code says."""
+
+import re
+import runpy
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README, INDEX = ROOT / "README.md", ROOT / "docs" / "index.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^(`{3,}).*?^\1`*$", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+LINK = re.compile(r"\]\(<?([^()\s>]+)>?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+MARKUP = re.compile(r"`|\*|\\|!?\[([^]]*)\]\([^)]*\)")
+
+
+def links(page: Path) -> list[str]:
+    """The relative links of a page; what code shows is none."""
+    found = LINK.findall(CODE.sub("", FENCE.sub("", page.read_text("utf-8"))))
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    seen: Counter[str] = Counter()
+    found = set()
+    for heading in HEADING.findall(FENCE.sub("", page.read_text("utf-8"))):
+        words = re.sub(r"[^\w\- ]", "", MARKUP.sub(r"\1", heading).strip().lower())
+        slug = words.replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return found
+
+
+def test_anchors_are_those_of_github(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A `b.c`: d, *e*\n```\n# no\n```\n## [x](y) - z_1\n## x - z_1\n", "utf-8")
+    assert anchors(page) == {"a-bc-d-e", "x---z_1", "x---z_1-1"}
+    page.write_text("[a](b.md#c) `[d](e)` [f](http://g)\n```\n[h](i)\n```\n![j](k.svg)", "utf-8")
+    assert links(page) == ["b.md#c", "k.svg"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    front, seen = [README], {README}
+    while front:
+        page = front.pop()
+        for link in links(page):
+            target = (page.parent / link.partition("#")[0]).resolve()
+            if target.suffix == ".md" and target not in seen:
+                seen.add(target)
+                front.append(target)
+    assert [page for page in PAGES if page not in seen] == []
+
+
+def test_the_index_has_the_pages_of_docs() -> None:
+    linked = {(ROOT / "docs" / link.partition("#")[0]).resolve() for link in links(INDEX)}
+    assert {page for page in (ROOT / "docs").glob("*.md") if page != INDEX} <= linked
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    """If this fails: python tools/api.py"""
+    made = runpy.run_path(str(ROOT / "tools" / "api.py"))["pages"]()
+    folder = ROOT / "docs" / "api"
+    assert {path.name for path in folder.iterdir()} == set(made)
+    for name, text in made.items():
+        assert (folder / name).read_text("utf-8") == text, name
