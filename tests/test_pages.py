@@ -1,5 +1,6 @@
 """The pages: links lead somewhere, every page can be reached, docs/api is what the code says."""
 
+import pkgutil
 import re
 import runpy
 from collections import Counter
@@ -78,3 +79,17 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert {path.name for path in folder.iterdir()} == set(made)
     for name, text in made.items():
         assert (folder / name).read_text("utf-8") == text, name
+
+
+GLOSSARY = re.compile(r"^\| ([^|]+) \| [^|]+ \|([^|]*)\|$", re.MULTILINE)
+
+
+def test_the_glossary_has_one_meaning_a_term_and_names_what_is_there() -> None:
+    rows = GLOSSARY.findall((ROOT / "docs" / "glossary.md").read_text("utf-8"))
+    terms = [
+        term for names, _ in rows if names not in ("term", "---") for term in names.split(", ")
+    ]
+    assert len(terms) > 40
+    assert len(set(terms)) == len(terms)
+    for path in re.findall(r"`([\w.]+)`", " ".join(code for _, code in rows)):
+        assert pkgutil.resolve_name(path), path
