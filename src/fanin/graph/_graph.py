@@ -94,6 +94,34 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """What every output position of a convolution reads, for each axis of its map.
+
+    `before` is how many zeros are put in front of the first position.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    before: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    def mean(self, values: Values, shape: tuple[int, ...]) -> Values:
+        """The means that a map of this shape has of another one's values, zeros around it."""
+        for axis, size in enumerate(shape):
+            kernel, stride, dilation = (
+                one[axis] for one in (self.kernel, self.stride, self.dilation)
+            )
+            line = np.moveaxis(values, axis, -1)
+            reach = stride * (size - 1) + 1
+            before = self.before[axis]
+            behind = max(reach + dilation * (kernel - 1) - before - line.shape[-1], 0)
+            line = np.pad(line, [(0, 0)] * (line.ndim - 1) + [(before, behind)])
+            terms = (line[..., at * dilation :][..., :reach:stride] for at in range(kernel))
+            values = np.moveaxis(np.asarray(sum(terms)) / kernel, -1, axis)
+        return values
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One operation; `inputs` are positions of earlier nodes in `Graph.nodes`."""
 
@@ -113,6 +141,7 @@ class Node:
     # Of a pointwise function with constants that vary along an axis, in place of `fn`: equally
     # likely values of the result for such ones of the input.
     sampled: Callable[[Values], Values] | None = field(default=None, compare=False)
+    window: Window | None = None  # of a convolution, and of zeros put around a map
 
     def __str__(self) -> str:
         names = [f"{one.name} [{one.axes}]" for one in (self.param, *self.uses) if one]

@@ -339,6 +339,8 @@ class _Auto:
             why += f"; through {', '.join(use.through)} any size gives the same"
         elif use.function is not None:
             why += f"; acts through {', '.join(use.through)}"
+        if weight.read < 1:
+            why += f", of which {weight.read:.2g} is left where the kernel reads zeros at borders"
         if weight.averaged:
             why += ", an average: output RMS 1/sqrt(T) to 1 of the plan's"
         if weight.uses > 1:

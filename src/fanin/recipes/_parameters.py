@@ -26,11 +26,12 @@ class Weight:
     node: int
     scale: float
     target: float | None  # None: not to be foreseen
-    fed: float  # the second moment of what feeds it
+    fed: float  # the second moment of what feeds it, zeros at borders left out
     averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
     uses: int = 1
     bounded: int = 0  # of them, those that count as APART times the first
     free: bool = False  # whatever its size, its output is the same
+    read: float = 1.0  # of `fed`, what is left where a kernel reads zeros around its map
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
         return fed
     if position in run.aside:
         return gaussian(fed.second, position)
+    read = run.borders.read(position)
+    fed = scaled(fed, math.sqrt(read))
     made = _function_of_weight(run, position, use, fed) if use.function else None
     if made is not None:
         return made
@@ -70,7 +73,8 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
         target = fan_in * run.variances[use.name] * fed.second
     elif fed.second > 0:
         run.asked.setdefault(use.name, []).append(target / fed.second)
-        run.needs(use.name, Weight(position, 0.0, target, fed.second, fed.averaged))
+        weight = Weight(position, 0.0, target, fed.second / read, fed.averaged, read=read)
+        run.needs(use.name, weight)
     else:
         run.needs(use.name, Weight(position, target, target, 0.0, fed.averaged))
         target = 0.0

@@ -29,6 +29,7 @@ from fanin.graph.signal import (
     summed,
 )
 from fanin.recipes._acting import acts_as, size_of
+from fanin.recipes._borders import Borders
 from fanin.recipes._parameters import APART, Share, Weight, linear, scale, shift, table
 
 # The second moment of a recurrent layer's state: layers of torch with gates' inputs of second
@@ -59,11 +60,13 @@ class Propagation:
     signals: list[Signal | None] = field(default_factory=list)
     asked: dict[str, list[float]] = field(default_factory=dict)  # scales, by every use of a weight
     aside: set[int] = field(default_factory=set)  # uses of weights that ask for nothing
+    borders: Borders = field(default_factory=Borders.empty)
 
     def run(self) -> "Propagation":
         self.aside.update(_on_constants(self.graph))
         for position, node in enumerate(self.graph.nodes):
             inputs = [self.signals[source] for source in node.inputs]
+            self.borders.follow(node, self.signals)
             step = _STEPS.get(node.op, _passed)
             with np.errstate(all="ignore"):
                 signal = _checked(step(self, position, node, inputs), position, node)

@@ -26,6 +26,7 @@ from fanin.frameworks.torch.record._views import (
     sliced,
 )
 from fanin.frameworks.torch.record._weights import Weight, use
+from fanin.graph import Window
 
 ONE_HOT = "one_hot"  # the label of ones at computed positions, which pick rows of a table
 
@@ -247,15 +248,28 @@ def look_up(
 def pad(call: Call) -> Entry:
     """Zeros around an activation; those beside its features count, like empty channels.
 
-    Of positions only the borders are zero, as in padded convolutions.
+    Of positions only the borders are zero, as in padded convolutions: the window tells which.
     """
     value = call.activation(call["self"])
     made = call.recorder.emit("view", [value], call.shape, label=call.name)
     feature = features_of(call, value.node)
     kept = call.first.shape[feature] / max(call.shape[feature], 1)
-    if kept < 1 and call.number(call["value"]) == 0:
-        call.recorder.replace_node(made.node, amount=kept)
+    if call.number(call["value"]) == 0:
+        if kept < 1:
+            call.recorder.replace_node(made.node, amount=kept)
+        elif feature == 1:
+            call.recorder.replace_node(made.node, window=_around(call))
     return made
+
+
+def _around(call: Call) -> Window | None:
+    """The zeros around a map; None where nothing, or less than nothing, is put there."""
+    rank, given = call.first.dim() - 2, [int(one) for one in call["pad"]]
+    before = tuple(given[-2::-2])
+    if min(given) < 0 or rank < 1 or len(before) > rank:
+        return None
+    ones = (1,) * rank
+    return Window(ones, ones, (0,) * (rank - len(before)) + before, ones)
 
 
 def features_of(call: Call, node: int) -> int:

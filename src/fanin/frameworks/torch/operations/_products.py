@@ -11,9 +11,12 @@ from fanin.frameworks.torch.operations._moves import ONE_HOT, look_up
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Entry
 from fanin.frameworks.torch.record._weights import Weight
-from fanin.graph import Op
+from fanin.graph import Op, Window
 
 _BAGS: tuple[Op, ...] = ("sum", "mean", "max")
+
+# How a kernel moves over a map, and what it does where nothing is said.
+_SLIDES = (("stride", 1), ("padding", 0), ("dilation", 1))
 
 # Roles of the dimensions of the left and the right operand, where that one is a weight.
 _ROLES = {
@@ -142,6 +145,7 @@ def convolution(call: Call) -> Entry:
             groups=groups,
             transposed=transposed,
             stride=_stride(call.get("stride")),
+            window=None if transposed else _window(call, tuple(kernel.shape[2:])),
         )
     return made if bias is None else plus(call, made, bias, call.shape)
 
@@ -149,6 +153,16 @@ def convolution(call: Call) -> Entry:
 def _stride(given: Sequence[int] | None) -> int | tuple[int, ...]:
     steps = tuple(int(one) for one in given or ())
     return steps[0] if steps and len(set(steps)) == 1 else steps or 1
+
+
+def _window(call: Call, kernel: tuple[int, ...]) -> Window:
+    """What an output position reads."""
+    given = [call.get(name) or (default,) for name, default in _SLIDES]
+    stride, before, dilation = (
+        tuple(int(one) for one in values) * (len(kernel) if len(values) == 1 else 1)
+        for values in given
+    )
+    return Window(kernel, stride, before, dilation)
 
 
 def attention(call: Call) -> Entry:

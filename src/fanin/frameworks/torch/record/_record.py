@@ -11,7 +11,7 @@ from torch import Tensor
 from fanin.frameworks.torch.record import _formula
 from fanin.frameworks.torch.record._views import Dims, stored
 from fanin.frameworks.torch.record._weights import Part, Weight, plain_use, use
-from fanin.graph import UNITS, Node, Op, Use, Values
+from fanin.graph import UNITS, Node, Op, Use, Values, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,7 @@ class Recorder:
         over_batch: bool = False,
         uses: tuple[Use, ...] = (),
         mean: float = 0.0,
+        window: Window | None = None,
     ) -> Activation:
         """A new node."""
         self.touched.update(one.name for one in (*uses, *([param] if param else [])))
@@ -173,6 +174,7 @@ class Recorder:
             over="batch" if over_batch else "features",
             uses=uses,
             mean=mean,
+            window=window,
         )
         self.nodes.append(node)
         position = len(self.nodes) - 1
@@ -243,6 +245,7 @@ class Recorder:
         features: int,
         fans: tuple[int, int],
         label: str = "",
+        window: Window | None = None,
         **how: Any,
     ) -> Activation:
         """An activation times a weight; concatenated weights make concatenated nodes."""
@@ -253,7 +256,7 @@ class Recorder:
                 own = part.dims[roles.index("out")]
                 shape = [*shape]
                 shape[features] = math.prod(atom.size for atom in own)
-            node = self.emit("linear", [value], shape, param=one, label=label)
+            node = self.emit("linear", [value], shape, param=one, label=label, window=window)
             self.layouts[node.node] = Layout(node.node, features, stored(shape))
             made.append(self.scaled(node, part))
         if len(made) == 1:
