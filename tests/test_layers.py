@@ -17,9 +17,12 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # From the bottom up; a file imports from lower rows and from its own package only.
 LAYERS = (
     {"fanin.errors", "fanin._native"},
-    {"fanin._arguments", "fanin.axes", "fanin._expression", "fanin._imported", "fanin._replacing"},
+    {
+        *("fanin._arguments", "fanin.axes", "fanin._columns", "fanin._expression"),
+        *("fanin._imported", "fanin._progress", "fanin._replacing"),
+    },
     {"fanin.param", "fanin.streams"},
-    {"fanin._fans", "fanin.gains"},
+    {"fanin._fans", "fanin._samples", "fanin.gains"},
     {"fanin.graph", "fanin.initializers"},
     {"fanin.recipes"},
     {"fanin.frameworks"},

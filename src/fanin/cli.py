@@ -5,6 +5,7 @@ imports what it needs when it runs, so that `fanin --help` needs NumPy alone.
 """
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,9 +24,9 @@ LAB_LIBRARIES = (
     "scipy",
     "sklearn",
     "mlxtend",
-    "plotille",
     "safetensors",
 )
+_OF_THE_LAB = ("compare", "study")  # commands
 Commands = Any  # argparse names the type of add_subparsers() only privately
 
 _OWN, _INSTALLED = str(Path(fanin.__file__).parent), ("site-packages", "dist-packages")
@@ -40,7 +41,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: its own or 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run one command; return its exit status.
+
+    That is its own or 0, 2 for bad input, 130 for Ctrl-C, 141 where nobody reads the output.
+    """
     words = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()
     if not words:
@@ -49,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parser.parse_args(words)
         status: int | None = arguments.run(arguments)
+        sys.stdout.flush()
     except FaninError as error:
         if "--traceback" in words:
             traceback.print_exception(error)
@@ -57,9 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         library = (error.name or "").partition(".")[0]
         if library not in LAB_LIBRARIES:
             raise
-        return _fail(f"error: {library} is missing. Install it: pip install 'fanin[lab]'", 2)
+        extra = "torch" if library == "torch" and words[0] not in _OF_THE_LAB else "lab"
+        return _fail(f"error: {library} is missing. Install it: pip install 'fanin[{extra}]'", 2)
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "interrupted", 130)
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return status or 0
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from fanin import _samples as samples
 from fanin._arguments import check_seed
+from fanin._samples import Form, Sample
 from fanin.checks._activity import dead_units, deep_sigmoid, saturation
 from fanin.checks._attention import drowned, sharp_attention
 from fanin.checks._backward import backward_scale
@@ -73,11 +75,12 @@ def check(
         raise FaninError("select and ignore leave no rule to judge by; leave one at least.")
     _refuse(model, inputs, shape, draws)
     check_seed(seed)
-    made, conditions = _measured(model, inputs, targets, loss, shape, draws, seed)
+    given = inputs if shape is None else samples.draw([Form(shape)], seed)
+    made, conditions = _measured(model, given, targets, loss, draws, seed)
     every = (one for family in _FAMILIES for one in family(made))
     found = [one for one in every if one.id in rules and judges_training(made, one)]
     found.sort(key=lambda one: (-SEVERITIES.index(one.severity), one.id))  # stable
-    _add_notes(made, conditions)
+    _add_notes(made, conditions, given.chance if isinstance(given, Sample) else "")
     return Checkup(tuple(found), layers(made), tuple(made.notes), conditions)
 
 
@@ -103,19 +106,20 @@ def _measured(
     inputs: Any,
     targets: Any,
     loss: Callable[..., Any] | None,
-    shape: tuple[int, ...] | None,
     draws: int,
     seed: int,
 ) -> tuple[Measurement, Conditions]:
     adapter, factory = _opened(model, draws)
+    ours = inputs if isinstance(inputs, Sample) else None
 
     def draw(number: int) -> tuple[Any, Any, Any, int]:
         """The model, what was seen of it less its output, the loss and the size of the batch."""
         one = model if factory is None else adapter.built(factory, seed + number)
         adapter.refuse_empty(one)
-        batch = inputs if shape is None else adapter.gaussian_inputs(one, shape, seed)
+        batch = adapter.placed(ours.values, one) if ours else inputs
+        goals = adapter.placed(ours.targets, one) if ours else targets
         count = adapter.batch_of(batch)
-        objective = adapter.Objective(targets, loss, seed, adapter.labelled(one, batch))
+        objective = adapter.Objective(goals, loss, seed, adapter.labelled(one, batch))
         found = adapter.observed(one, batch, objective, seed, LIMITS.flat, LIMITS.same)
         return one, replace(found, output=None), objective, count
 
@@ -125,9 +129,13 @@ def _measured(
         seen.append(found)
     facts = adapter.facts(one)
     classes = objective.classes if objective.name == "cross-entropy" else None
-    given = "given" if shape is None else f"Gaussian, mean 0, variance 1, {(count, *shape)}"
     conditions = Conditions(
-        **facts, batch=count, inputs=given, loss=objective.name, draws=draws, seed=seed
+        **facts,
+        batch=count,
+        inputs=ours.described if ours else "given",
+        loss=objective.name,
+        draws=draws,
+        seed=seed,
     )
     made = measured(
         seen,
@@ -168,10 +176,10 @@ def _opened(model: Any, draws: int) -> tuple[Any, Callable[[], Any] | None]:
     return adapter, None
 
 
-def _add_notes(made: Measurement, conditions: Conditions) -> None:
-    if conditions.inputs != "given":
+def _add_notes(made: Measurement, conditions: Conditions, chance: str) -> None:
+    if chance:
         made.note(
-            "inputs are Gaussian, not data: what real inputs do (their scale, how alike they are) "
+            f"inputs are {chance}, not data: what real inputs do (their scale, how alike they are) "
             "was not seen."
         )
     if conditions.loss == "random projection":

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from fanin._columns import aligned
 from fanin.checks._rules import RULES
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ _HEADS = (
     "dead",
 )
 _NAMES = 26  # columns of a layer's name
-_RIGHT = 4  # from here on columns are numbers
+_RIGHT = range(4, len(_HEADS))  # columns of numbers
 
 
 def table(layers: Sequence["Layer"]) -> str:
     """One line per layer."""
-    return "\n".join(_aligned([_HEADS, *map(_row, layers)])) + "\n" if layers else ""
+    return "\n".join(aligned([_HEADS, *map(_row, layers)], _RIGHT)) + "\n" if layers else ""
 
 
 def report(
@@ -108,7 +109,7 @@ def _shortened(layers: Sequence["Layer"], named: set[str]) -> Iterator[str]:
         or one.module in named
         or one.name in named
     ][: 2 * _SHOWN]
-    lines = _aligned([_HEADS, *(_row(layers[at]) for at in shown)])
+    lines = aligned([_HEADS, *(_row(layers[at]) for at in shown)], _RIGHT)
     yield lines[0]
     before = -1
     for at, line in zip(shown, lines[1:], strict=True):
@@ -133,17 +134,6 @@ def _row(one: "Layer") -> tuple[str, ...]:
         _share(one.saturated),
         _share(one.dead),
     )
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
-    return [
-        "  ".join(
-            cell.rjust(size) if column >= _RIGHT else cell.ljust(size)
-            for column, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _lines(one: "Finding") -> Iterator[str]:

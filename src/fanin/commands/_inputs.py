@@ -1,32 +1,14 @@
 """Inputs: what `fanin check` runs a model on, from the words of its command line."""
 
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fanin._imported import imported
+from fanin._samples import MOST, Form, Sample, draw
 from fanin.errors import FaninError, one_line
 
-_MOST, _FEWEST, _NUMBERS = 256, 4, 1 << 20  # of a batch: inputs, and numbers in all
-_TOKEN = 64  # numbers that one stands for
 _SHAPE = re.compile(r"(\d+(?:,\d+)*)(?::tokens=(\d+))?")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """`values` as fanin.check takes them; `targets` are labels of `classes`, or None.
-
-    `told` says what they are, for the conditions of the checkup: "" where the user made them.
-    With a `shape` the check draws inputs of its own; `values` then serve for plans.
-    """
-
-    values: Any
-    told: str = ""
-    targets: Any = None
-    classes: int = 0
-    shape: tuple[int, ...] | None = None
 
 
 def add_input(group: Any) -> None:
@@ -53,40 +35,33 @@ def add_batch(group: Any) -> None:
     )
 
 
-def of_data(name: str, batch: int | None, seed: int) -> Inputs:
-    """Inputs and labels of a data set of the lab."""
+def of_data(name: str, batch: int | None, seed: int) -> tuple[Sample, int]:
+    """Inputs and labels of a data set of the lab, and the number of its classes."""
     from fanin.lab import samples
     from fanin.lab.sources import load
 
     data = load(name)
-    values, labels = samples.examples(data, _MOST if batch is None else batch, seed)
-    return Inputs(values, f"{len(values)} {data.unit} of {data.name}", labels, data.classes)
+    return samples.examples(data, MOST if batch is None else batch, seed), data.classes
 
 
-def of_words(words: Sequence[str], batch: int | None, seed: int) -> Inputs:
-    """Inputs by chance, one for each word, or those that the function of a single word makes."""
+def of_words(words: Sequence[str], batch: int | None, seed: int) -> Any:
+    """A Sample of an input for each word, or what the function of a single word makes."""
     if len(words) == 1 and re.fullmatch(r"[^\W\d][\w.]*:[\w.]+", words[0]):
-        return Inputs(_called(words[0]))
-    drawn = [_read(word) for word in words]
-    if batch is None:
-        numbers = sum(math.prod(shape) * (_TOKEN if tokens else 1) for shape, tokens in drawn)
-        count = min(max(_NUMBERS // numbers, _FEWEST), _MOST)
-    elif batch < 1:
+        return _called(words[0])
+    forms = [_read(word) for word in words]
+    if batch is not None and batch < 1:
         raise FaninError(f"batch is {batch}. Use a whole number of 1 or more.")
-    else:
-        count = batch
-    made = [
-        _drawn((count, *shape), tokens, (seed + index) % 2**64)
-        for index, (shape, tokens) in enumerate(drawn)
-    ]
-    if len(made) > 1:
-        return Inputs(tuple(value for value, _ in made), "; ".join(told for _, told in made))
-    (value, told), (shape, tokens) = made[0], drawn[0]
-    return Inputs(value, told, shape=None if batch is not None or tokens else shape)
+    return draw(forms, seed, batch)
 
 
-def _read(word: str) -> tuple[tuple[int, ...], int]:
-    """The shape of one input, and how many tokens there are; 0 for Gaussian numbers."""
+def placed(inputs: Any, model: Any) -> Any:
+    """Inputs for a model: ours are brought into its type and to its device."""
+    from fanin.frameworks import adapter_for
+
+    return adapter_for(model).placed(inputs.values, model) if isinstance(inputs, Sample) else inputs
+
+
+def _read(word: str) -> Form:
     found = _SHAPE.fullmatch(word)
     if found is None:
         raise FaninError(
@@ -100,21 +75,7 @@ def _read(word: str) -> tuple[tuple[int, ...], int]:
     tokens = int(found[2] or 1)
     if not 1 <= tokens <= 2**31:
         raise FaninError(f"input {word!r} asks for {tokens} tokens. Use 1 to 2**31.")
-    return shape, tokens if found[2] else 0
-
-
-def _drawn(shape: tuple[int, ...], tokens: int, seed: int) -> tuple[Any, str]:
-    """The tensor of a shape, the batch included, and what it is."""
-    from fanin.lab import samples
-
-    try:
-        if tokens:
-            return samples.tokens(shape, tokens, seed), f"token ids 0 to {tokens - 1}, {shape}"
-        return samples.gaussian(shape, seed), f"Gaussian, mean 0, variance 1, {shape}"
-    except MemoryError:
-        raise FaninError(
-            f"inputs of shape {shape} do not fit into memory; use a smaller --batch."
-        ) from None
+    return Form(shape, tokens if found[2] else 0)
 
 
 def _called(text: str) -> Any:

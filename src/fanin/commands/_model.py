@@ -65,10 +65,8 @@ def planned(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
     given = {name: value for name, value in how.items() if value is not None}
     inputs = None
     if arguments.input:
-        from fanin.lab.samples import typed
-
-        drawn = _inputs.of_words(arguments.input, arguments.batch, seed or 0)
-        inputs = typed(drawn.values, model) if drawn.told else drawn.values
+        words = _inputs.of_words(arguments.input, arguments.batch, seed or 0)
+        inputs = _inputs.placed(words, model)
     elif arguments.batch is not None:
         raise FaninError("--batch is given without --input; give the shape of one input, too.")
     with users_code("drawn"):

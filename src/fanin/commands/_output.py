@@ -1,10 +1,8 @@
 """Output: a report on stdout, or in a file that is whole or not there."""
 
-import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from fanin._replacing import replacing
 from fanin.errors import FaninError, one_line
@@ -41,16 +39,6 @@ def show(text: str) -> None:
 def tell(command: str, text: str) -> None:
     """Print a line about the work of a command to stderr."""
     print(f"fanin {command}: {text}", file=sys.stderr)
-
-
-def print_table(grid: Any) -> None:
-    """Print a table of rich: as wide as it is, where no terminal limits it."""
-    from rich.console import Console
-
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = console.measure(grid, options=console.options.update(width=10**4)).maximum
-    console.print(grid)
 
 
 def _unwritable(name: str, error: Exception) -> FaninError:

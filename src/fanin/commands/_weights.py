@@ -46,8 +46,8 @@ def add_flags(parser: Any) -> None:
 
 def write_weights(arguments: argparse.Namespace) -> None:
     """Build the model empty, plan it, and write what the plan draws; nobody holds it whole."""
+    from fanin._progress import progress
     from fanin.frameworks.torch import slots, stored
-    from fanin.lab.progress import progress
 
     path = _destination(arguments.out)
     for place in (str(path), arguments.save_plan):

@@ -2,10 +2,12 @@
 
 import argparse
 import math
+import sys
 from typing import Any
 
 from fanin._imported import imported
 from fanin.commands import _output
+from fanin.commands._table import show_table
 from fanin.errors import FaninError, one_line
 from fanin.gains import (
     ActivationLike,
@@ -17,7 +19,6 @@ from fanin.gains import (
     torch_constant,
 )
 
-_NUMBERS = ("", "forward", "backward", "torch's")  # headings of columns of numbers
 _CORRELATIONS = (0.0, 0.5, 0.9, 0.99)
 
 
@@ -63,38 +64,42 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    grid = _grid("activation", "parameters", "forward", "backward", "torch's")
-    for row in table():
-        names = ", ".join((row.name, *row.aliases))
-        grid.add_row(names, row.parameters, *map(_digits, (row.forward, row.backward, row.torch)))
-    _output.print_table(grid)
+    headers = ("activation", "parameters", "forward", "backward", "torch's")
+    rows = [
+        (
+            ", ".join((row.name, *row.aliases)),
+            row.parameters,
+            *map(_digits, (row.forward, row.backward, row.torch)),
+        )
+        for row in table()
+    ]
+    show_table(headers, rows, right=range(2, 5))
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
     text = arguments.activation
     f: ActivationLike = _function(text) if ":" in text else text
-    law = {"variance": arguments.variance, "mean": arguments.mean}
-    forward = gain(f, **law)
-    moments = _grid("gains", "")
-    moments.add_row("forward gain, for std = gain / sqrt(fan_in)", _digits(forward))
-    try:
-        backward = gain(f, "backward", **law)
-    except FaninError as error:
-        moments.add_row("backward gain", "-")
-        moments.caption = str(error)
-    else:
-        growth = (forward / backward) ** 2
-        moments.add_row("backward gain, for std = gain / sqrt(fan_out)", _digits(backward))
-        moments.add_row("growth of a squared gradient at the forward gain", _digits(growth))
-    moments.add_row("torch's gain", _digits(torch_constant(text)))
+    _show_gains(f, text, arguments.variance, arguments.mean)
     weight = gain(f) ** 2 if arguments.weight_variance is None else arguments.weight_variance
     theory = depth_theory(f, weight, arguments.bias_variance)
-    console = Console()
-    console.print(moments)
-    console.print(_depth(theory, _critical(f, theory.bias_variance)))
-    console.print(_plot(theory, console.is_terminal), markup=False, highlight=False)
+    _show_depth(theory, _critical(f, theory.bias_variance))
+    _output.show(_plot(theory))
+
+
+def _show_gains(f: ActivationLike, text: str, variance: float, mean: float) -> None:
+    forward, caption = gain(f, variance=variance, mean=mean), ""
+    rows = [("forward gain, for std = gain / sqrt(fan_in)", _digits(forward))]
+    try:
+        backward = gain(f, "backward", variance=variance, mean=mean)
+    except FaninError as error:
+        rows.append(("backward gain", "-"))
+        caption = str(error)
+    else:
+        growth = (forward / backward) ** 2
+        rows.append(("backward gain, for std = gain / sqrt(fan_out)", _digits(backward)))
+        rows.append(("growth of a squared gradient at the forward gain", _digits(growth)))
+    rows.append(("torch's gain", _digits(torch_constant(text))))
+    show_table(("gains", ""), rows, right=(1,), caption=caption)
 
 
 def _function(text: str) -> ActivationLike:
@@ -112,25 +117,26 @@ def _function(text: str) -> ActivationLike:
     return made
 
 
-def _depth(theory: DepthTheory, critical: str) -> Any:
+def _show_depth(theory: DepthTheory, critical: str) -> None:
     weight, bias = _digits(theory.weight_variance), _digits(theory.bias_variance)
-    grid = _grid(f"depth, at weight variance {weight} / fan_in and bias variance {bias}", "")
-    grid.add_row("a signal's variance, from 1 on", theory.variance)
-    for what, value in (
-        ("q*, fixed point of the variance map", theory.q_star),
-        ("its slope there", theory.chi_q),
-        ("xi_q, depth scale of the variance", theory.xi_q),
-        ("chi1, growth of a squared gradient", theory.chi1),
-        ("c*, correlation that inputs tend to", theory.c_star),
-        ("xi_c, depth scale of correlations", theory.xi_c),
-        ("trainable to about 6 xi_c layers", 6 * theory.xi_c),
-    ):
-        grid.add_row(what, _digits(value))
+    rows = [
+        ("a signal's variance, from 1 on", theory.variance),
+        ("q*, fixed point of the variance map", _digits(theory.q_star)),
+        ("its slope there", _digits(theory.chi_q)),
+        ("xi_q, depth scale of the variance", _digits(theory.xi_q)),
+        ("chi1, growth of a squared gradient", _digits(theory.chi1)),
+        ("c*, correlation that inputs tend to", _digits(theory.c_star)),
+        ("xi_c, depth scale of correlations", _digits(theory.xi_c)),
+        ("trainable to about 6 xi_c layers", _digits(6 * theory.xi_c)),
+    ]
     if 0 < theory.q_star < math.inf:
-        for c in _CORRELATIONS:
-            grid.add_row(f"correlation {c:g} becomes", _digits(theory.correlation_map(c)))
-    grid.add_row("critical weight variance (chi1 = 1)", critical)
-    return grid
+        rows += [
+            (f"correlation {c:g} becomes", _digits(theory.correlation_map(c)))
+            for c in _CORRELATIONS
+        ]
+    rows.append(("critical weight variance (chi1 = 1)", critical))
+    title = f"depth, at weight variance {weight} / fan_in and bias variance {bias}"
+    show_table((title, ""), rows, right=(1,))
 
 
 def _critical(f: ActivationLike, bias_variance: float) -> str:
@@ -140,32 +146,24 @@ def _critical(f: ActivationLike, bias_variance: float) -> str:
         return "none"
 
 
-def _plot(theory: DepthTheory, colors: bool) -> str:
+def _plot(theory: DepthTheory) -> str:
     """The variance map beside the identity; they cross at fixed points."""
-    import plotille
-
+    try:
+        import plotille
+    except ModuleNotFoundError:
+        return "no plot of the variance map: plotille is missing. pip install 'fanin[lab]'\n"
     end = 2 * theory.q_star if 0 < theory.q_star < math.inf else 2.0
     q = [end * step / 60 for step in range(61)]
     figure = plotille.Figure()
-    figure.width, figure.height, figure.with_colors = 56, 14, colors
+    figure.width, figure.height, figure.with_colors = 56, 14, sys.stdout.isatty()
     figure.x_label, figure.y_label = "q", "V(q)"
     figure.x_ticks_fkt = figure.y_ticks_fkt = lambda low, high: f"{low:.3g}"
-    v = [theory.variance_map(one) for one in q]
+    v = [theory.variance_map(point) for point in q]
     figure.set_x_limits(0, end)
     figure.set_y_limits(0, max(end, *v))
     figure.plot(q, v, lc="cyan")
     figure.plot([0, end], [0, end], lc="white")
-    return f"\nvariance map V(q) and the line V = q\n\n{figure.show()}"
-
-
-def _grid(*columns: str) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    grid = Table(box=box.SIMPLE_HEAD, caption_justify="left")
-    for column in columns:
-        grid.add_column(column, justify="right" if column in _NUMBERS else "left")
-    return grid
+    return f"\nvariance map V(q) and the line V = q\n\n{figure.show()}\n"
 
 
 def _digits(value: float | None) -> str:

@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from fanin.commands import _output, _weights
+from fanin.commands import _weights
+from fanin.commands._table import show_table
 from fanin.errors import FaninError
 from fanin.initializers._registry import ENTRIES
 
@@ -40,12 +41,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    from rich import box
-    from rich.table import Table
-
-    grid = Table(box=box.SIMPLE_HEAD)
-    for column in ("initializer", "values", "reads", "preserves", "source"):
-        grid.add_column(column, no_wrap=column == "initializer")
-    for row in ENTRIES.values():
-        grid.add_row(row.name, row.values(), row.reads, row.preserves, row.source)
-    _output.print_table(grid)
+    headers = ("initializer", "values", "reads", "preserves", "source")
+    rows = [
+        (row.name, row.values(), row.reads, row.preserves, row.source) for row in ENTRIES.values()
+    ]
+    show_table(headers, rows)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin.commands import _output
+from fanin.commands._table import print_grid
 from fanin.errors import FaninError
 from fanin.studies._registry import NAMES, find
 
@@ -52,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.list:
         from fanin.studies._summary import listing
 
-        _output.print_table(listing([find(name) for name in NAMES]))
+        print_grid(listing([find(name) for name in NAMES]))
         return
 
     from fanin.lab.files import check_folder
@@ -78,7 +79,7 @@ def _study(name: str, arguments: argparse.Namespace) -> None:
         show=True,
     )
     for table in summary(result):
-        _output.print_table(table)
+        print_grid(table)
     written = write_page(result, out / name) + write_json(result, out / name)
     if arguments.page is not None:
         written += write_page(result, Path(arguments.page))

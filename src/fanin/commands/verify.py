@@ -7,13 +7,13 @@ from typing import Any
 
 import fanin
 from fanin._arguments import check_seed
+from fanin._columns import listed
 from fanin.commands import _output
 from fanin.commands._digest import Digest
 from fanin.commands._drawn import difference
 from fanin.commands._tensors import Tensor, files_of, read
 from fanin.errors import FaninError
 from fanin.plans import Row
-from fanin.plans._columns import listed
 
 _SHOWN = 20  # differences
 

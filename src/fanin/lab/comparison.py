@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
+from fanin._progress import progress as progress_bar
 from fanin.errors import FaninError, suggestion
 from fanin.lab import checkpoint, prepare, rates, report, summary
 from fanin.lab.batch import Advance, schedule
@@ -21,7 +22,6 @@ from fanin.lab.depth import DepthRow
 from fanin.lab.family import Family
 from fanin.lab.files import write_files
 from fanin.lab.losses import guess
-from fanin.lab.progress import progress as progress_bar
 from fanin.lab.rates import Rate
 from fanin.lab.runner import Interrupted, Run, run_on_cores, run_trials
 from fanin.lab.settings import Settings

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from fanin._columns import aligned
 from fanin.initializers import Elementwise
-from fanin.plans._columns import aligned
 from fanin.plans._row import Row
 
 # Standard errors: a false alarm in fewer than one of 10**8 parameters, for normal values.

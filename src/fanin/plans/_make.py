@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from fanin._arguments import check_seed
+from fanin._columns import listed
 from fanin.errors import FaninError, an, shown, warn
 from fanin.frameworks import adapter_for
 from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer
 from fanin.param import Param
-from fanin.plans._columns import listed
 from fanin.plans._plan import Plan
 from fanin.plans._row import ASKED, REDRAWN, UNSEEDED, Row
 from fanin.recipes import (

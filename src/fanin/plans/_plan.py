@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fanin._arguments import check_seed
+from fanin._columns import listed
 from fanin.errors import FaninError, shown, suggestion, warn
 from fanin.frameworks import adapter_for
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audited
-from fanin.plans._columns import listed
 from fanin.plans._row import ASKED, REDRAWN, UNSEEDED, Row
 from fanin.plans._table import table
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from fanin.plans._columns import aligned
+from fanin._columns import aligned
 from fanin.plans._row import Row
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from fanin._progress import progress
 from fanin.lab.prepare import versions
-from fanin.lab.progress import progress
 from fanin.lab.stack import one_thread
 from fanin.lab.starts import paired
 from fanin.studies._parts import Finished, Parts

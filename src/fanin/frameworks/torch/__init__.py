@@ -11,8 +11,8 @@ from fanin.frameworks.torch.observe._own_loss import labelled as labelled
 from fanin.frameworks.torch.observe._subject import batch_of as batch_of
 from fanin.frameworks.torch.observe._subject import built as built
 from fanin.frameworks.torch.observe._subject import facts as facts
-from fanin.frameworks.torch.observe._subject import gaussian_inputs as gaussian_inputs
 from fanin.frameworks.torch.observe._subject import observed as observed
+from fanin.frameworks.torch.observe._subject import placed as placed
 from fanin.frameworks.torch.observe._subject import refuse_empty as refuse_empty
 from fanin.frameworks.torch.observe._subject import smallest_normal as smallest_normal
 from fanin.frameworks.torch.runs._tensors import tensors_in as tensors_in

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -20,10 +20,6 @@ from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._failure import place
 from fanin.frameworks.torch.tree._names import canonical_names, require_shape
 from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
-from fanin.streams import Stream
-
-_ELEMENTS = 1 << 20  # of a batch that is drawn
-_FEWEST, _MOST = 4, 256  # of its inputs
 
 
 def built(factory: Callable[[], Any], seed: int) -> nn.Module:
@@ -91,16 +87,21 @@ def refuse_empty(model: nn.Module) -> None:
             )
 
 
-def gaussian_inputs(model: nn.Module, shape: tuple[int, ...], seed: int) -> Tensor:
-    """A batch of inputs of mean 0 and variance 1, in the type and on the device of the model."""
-    size = 1
-    for one in shape:
-        size *= one
-    count = min(max(_ELEMENTS // max(size, 1), _FEWEST), _MOST)
-    real = [one for one in model.parameters() if one.is_floating_point()]
-    dtype, device = (real[0].dtype, real[0].device) if real else (torch.float32, "cpu")
-    drawn = Stream(seed, "check/inputs").normal((count, *shape))
-    return torch.from_numpy(drawn).to(device, dtype)
+def placed(values: Any, model: nn.Module) -> Any:
+    """An array, or several in a tuple, as tensors where the model is; real ones in its type.
+
+    On the CPU for a model without memory. None stays None.
+    """
+    if isinstance(values, tuple):
+        return tuple(placed(one, model) for one in values)
+    if values is None:
+        return None
+    tensor = torch.from_numpy(values)
+    real = next((one for one in model.parameters() if one.is_floating_point()), None)
+    if real is None:
+        return tensor
+    dtype = real.dtype if tensor.is_floating_point() else tensor.dtype
+    return tensor.to("cpu" if real.is_meta else real.device, dtype)
 
 
 def facts(model: nn.Module) -> dict[str, Any]:

@@ -1,12 +1,10 @@
-"""Progress of long work on stderr: a bar in a terminal, plain lines everywhere else."""
+"""Progress of long work on stderr: a bar in a terminal where rich is there, else plain lines."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn
 
 LINES = 10
 EVERY = 20.0  # seconds: the longest silence
@@ -17,11 +15,17 @@ AT_ONCE = 20  # a larger share of the work than one in so many was not done sinc
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """Yield `advance(n)`, which is called until its arguments add up to `total`.
 
-    Without a terminal there is a line at each tenth of the work, and one every 20 seconds.
+    Without a bar there is a line at each tenth of the work, and one every 20 seconds.
     """
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        with _Lines(console, label, total) as lines:
+    try:
+        from rich.console import Console
+        from rich.progress import Progress, TimeElapsedColumn
+    except ModuleNotFoundError:
+        console = None
+    else:
+        console = Console(stderr=True)
+    if console is None or not console.is_terminal:
+        with _Lines(label, total) as lines:
             yield lines.advance
         return
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console) as bar:
@@ -32,8 +36,8 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
 class _Lines:
     """Prints lines, also while no step ends: a thread of its own sees to the silence."""
 
-    def __init__(self, console: Console, label: str, total: int) -> None:
-        self.console, self.label, self.total = console, label, total
+    def __init__(self, label: str, total: int) -> None:
+        self.label, self.total = label, total
         self.start = time.monotonic()
         self.done = self.found = 0
         self.printed = self.start
@@ -69,4 +73,4 @@ class _Lines:
         trained = self.done - self.found
         if trained > 0 and self.done < self.total:
             text += f", about {elapsed * (self.total - self.done) / trained:.0f} s more"
-        self.console.print(text, highlight=False, soft_wrap=True)
+        print(text, file=sys.stderr, flush=True)

@@ -13,8 +13,10 @@ from torch import nn
 
 import fanin
 from fanin import checks, cli
+from fanin._samples import Sample
 from fanin.checks import RULES, Checkup, Conditions, Finding, Layer
 from fanin.commands.formats import FORMATS
+from fanin.frameworks.torch import placed
 
 MODELS = """
 import torch
@@ -115,10 +117,12 @@ class Fake:
     )
     layers: tuple[Layer, ...] = (Layer("a.weight", "a", "linear", (8, 8), "", "zeros"),)
 
-    def __call__(self, make: Any, inputs: Any, targets: Any, **options: Any) -> Checkup:
-        assert (inputs is None) != (options["shape"] is None)
-        self.inputs, self.targets, self.options = inputs, targets, options
+    def __call__(self, make: Any, inputs: Any, **options: Any) -> Checkup:
+        self.options = options
         self.models = [make() for _ in range(options["draws"])]
+        ours = isinstance(inputs, Sample)
+        self.inputs = placed(inputs.values, self.models[0]) if ours else inputs
+        self.targets = placed(inputs.targets, self.models[0]) if ours else None
         kept = tuple(one for one in self.findings if one.id in options["select"])
         return Checkup(kept, self.layers, (), CONDITIONS)
 
@@ -202,10 +206,19 @@ def test_the_loss_is_judged_only_with_labels(fake: Fake) -> None:
     assert fake.options["select"] == tuple(RULES)
 
 
-def test_one_shape_alone_is_left_to_the_check(fake: Fake) -> None:
-    run("sound", "--input", "3,64", "--recipe", "auto")
-    assert fake.inputs is None
-    assert fake.options["shape"] == (3, 64)
+@pytest.mark.parametrize("model", ["sound", "half"])
+def test_a_batch_of_the_default_size_is_the_default_batch(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same numbers, and so the same checkup with the same notes."""
+    reports = []
+    for batch in ((), ("--batch", "256")):
+        run(model, "--input", "64", *batch, "--seed", "7", "--format", "json")
+        reports.append(capsys.readouterr().out)
+    assert reports[0] == reports[1]
+    assert "inputs are Gaussian, not data" in reports[1]
+    run(model, "--input", "64", "--seed", "8", "--format", "json")
+    assert capsys.readouterr().out != reports[0]
 
 
 def test_tokens_by_chance_are_all_of_them(fake: Fake) -> None:
@@ -238,17 +251,22 @@ def test_data_has_labels_and_tells_the_factory_of_the_classes(fake: Fake) -> Non
     assert fake.models[0][-1].out_features == 10
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told", "note"),
+    [
+        (("sound", "--input", "64", "--batch", "5"), "Gaussian, mean 0, variance 1, (5, 64)", True),
+        (("Words", "--input", "64:tokens=9"), "token ids 0 to 8, (256, 64)", True),
+        (("digits", "--data", "digits"), "256 images of digits", False),
+        (("Two", "--input", "check_models:pairs"), "given", False),
+    ],
+)
 def test_the_conditions_say_what_the_inputs_were(
-    fake: Fake, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], told: str, note: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for arguments, told in (
-        (("--input", "64", "--batch", "5"), "Gaussian, mean 0, variance 1, (5, 64)"),
-        (("--input", "64:tokens=9"), "token ids 0 to 8, (256, 64)"),
-        (("--data", "digits"), "256 images of digits"),
-        (("--input", "check_models:pairs"), "given"),
-    ):
-        run("sound", *arguments, "--format", "json")
-        assert json.loads(capsys.readouterr().out)["conditions"]["inputs"] == told
+    run(*arguments, "--format", "json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["conditions"]["inputs"] == told
+    assert any("not data: what real inputs do" in one for one in found["notes"]) == note
 
 
 def test_a_recipe_initializes_every_draw_with_a_seed_of_its_own(fake: Fake) -> None:
@@ -422,25 +440,6 @@ def test_end_to_end_every_format(form: str, capsys: pytest.CaptureFixture[str]) 
 def python(code: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-WITHOUT = """
-import sys
-from fanin import cli
-sys.modules.update(dict.fromkeys(library for library in cli.LAB_LIBRARIES if library != "torch"))
-for form in {forms}:
-    status = cli.main(["check", "check_models:sound", "--input", "64", "--format", form])
-    print("status", status)
-"""
-
-
-def test_torch_is_enough_for_all_formats_but_html_which_says_so_before_the_work() -> None:
-    done = python(WITHOUT.format(forms=FORMATS))
-    assert done.returncode == 0, done.stderr
-    found = [line for line in done.stdout.splitlines() if line.startswith("status")]
-    assert found == ["status 0"] * 6 + ["status 2"]
-    assert done.stderr.endswith("jinja2 is missing. Install it: pip install 'fanin[lab]'\n")
-    assert done.stderr.count("constructed") == 6
 
 
 def test_explain_takes_a_name_and_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
