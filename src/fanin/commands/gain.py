@@ -79,14 +79,19 @@ def _list() -> None:
 def _show(arguments: argparse.Namespace) -> None:
     text = arguments.activation
     f: ActivationLike = _function(text) if ":" in text else text
-    _show_gains(f, text, arguments.variance, arguments.mean)
+    gains, caption = _gains(f, text, arguments.variance, arguments.mean)
     weight = gain(f) ** 2 if arguments.weight_variance is None else arguments.weight_variance
     theory = depth_theory(f, weight, arguments.bias_variance)
-    _show_depth(theory, _critical(f, theory.bias_variance))
+    title, depth = _depth(theory, _critical(f, theory.bias_variance))
+    show_table(("gains", ""), gains, right=(1,), caption=caption)
+    show_table((title, ""), depth, right=(1,))
     _output.show(_plot(theory))
 
 
-def _show_gains(f: ActivationLike, text: str, variance: float, mean: float) -> None:
+def _gains(
+    f: ActivationLike, text: str, variance: float, mean: float
+) -> tuple[list[tuple[str, str]], str]:
+    """Rows of the table of gains, and what is to be said below it."""
     forward, caption = gain(f, variance=variance, mean=mean), ""
     rows = [("forward gain, for std = gain / sqrt(fan_in)", _digits(forward))]
     try:
@@ -99,7 +104,7 @@ def _show_gains(f: ActivationLike, text: str, variance: float, mean: float) -> N
         rows.append(("backward gain, for std = gain / sqrt(fan_out)", _digits(backward)))
         rows.append(("growth of a squared gradient at the forward gain", _digits(growth)))
     rows.append(("torch's gain", _digits(torch_constant(text))))
-    show_table(("gains", ""), rows, right=(1,), caption=caption)
+    return rows, caption
 
 
 def _function(text: str) -> ActivationLike:
@@ -117,7 +122,8 @@ def _function(text: str) -> ActivationLike:
     return made
 
 
-def _show_depth(theory: DepthTheory, critical: str) -> None:
+def _depth(theory: DepthTheory, critical: str) -> tuple[str, list[tuple[str, str]]]:
+    """The title and the rows of the table of depth."""
     weight, bias = _digits(theory.weight_variance), _digits(theory.bias_variance)
     rows = [
         ("a signal's variance, from 1 on", theory.variance),
@@ -135,8 +141,7 @@ def _show_depth(theory: DepthTheory, critical: str) -> None:
             for c in _CORRELATIONS
         ]
     rows.append(("critical weight variance (chi1 = 1)", critical))
-    title = f"depth, at weight variance {weight} / fan_in and bias variance {bias}"
-    show_table((title, ""), rows, right=(1,))
+    return f"depth, at weight variance {weight} / fan_in and bias variance {bias}", rows
 
 
 def _critical(f: ActivationLike, bias_variance: float) -> str:
