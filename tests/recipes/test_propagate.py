@@ -28,8 +28,8 @@ def linear(source: int, name: str = "w", **about: object) -> Node:
     return Node("linear", (source,), (4, 8), "", param=Use(name, DENSE, **about))  # type: ignore[arg-type]
 
 
-def constant(amount: float) -> Node:
-    return Node("buffer", (), (4, 8), "", amount=amount)
+def constant(square: float) -> Node:
+    return Node("buffer", (), (4, 8), "", square=square)
 
 
 def function(source: int, fn: object) -> Node:
@@ -79,7 +79,7 @@ def test_extreme_activations_give_weights_a_finite_size(value: float) -> None:
     scaled = function(0, lambda x: value * np.maximum(x, 0))
     mul = Node("mul", (1, 2), (4, 8), "")
     add = Node("add", (2, 3), (4, 8), "")
-    matmul = Node("matmul", (1, 2), (4, 8), "", amount=value)
+    matmul = Node("matmul", (1, 2), (4, 8), "", count=value)
     norm = Node("normalize", (1,), (4, 8), "", label="layer_norm")
     nodes = (INPUT, big, scaled, constant(value), mul, add, matmul, norm)
     for source in range(1, len(nodes)):

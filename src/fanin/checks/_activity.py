@@ -99,7 +99,7 @@ def _sigmoids_in_a_row(m: Measurement) -> list[tuple[int, ...]]:
         row = max(fed, key=len, default=())
         if node.op == "linear":
             found.append(row)
-        if node.op == "pointwise" and node.label in SIGMOIDS and not m.chains.gates(at):
+        if node.op == "pointwise" and node.function in SIGMOIDS and not m.chains.gates(at):
             row = (*row, at)
         rows.append(row)
     return found

@@ -6,9 +6,9 @@ from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._streams import unmoved
 from fanin.checks._verdict import number
-from fanin.graph import Logits
+from fanin.graph import Logits, having
 
-_BEFORE = ("view", "dropout", "pointwise", "mul", "add", "shift")
+_BEFORE = having("carries", "function", "pair") | {"shift"}
 
 
 def sharp_attention(m: Measurement) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _summed(m: Measurement) -> Iterator[Logits]:
         product = m.graph.behind(node.inputs[0]) if node.op == "sum" else at
         if m.nodes[product].op == "mul":
             query, key = m.nodes[product].inputs[0], m.nodes[product].inputs[-1]
-            yield Logits(at, query, key, int(node.amount or 1), 1.0)
+            yield Logits(at, query, key, int(node.count or 1), 1.0)
 
 
 def _scaling(m: Measurement, one: Logits, spread: float, unscaled: bool) -> str:
@@ -76,7 +76,7 @@ def _softmax(m: Measurement, one: Logits) -> int | None:
         if at in m.spreads:
             return at
         for user in m.chains.structure.users[at]:
-            if user not in seen and m.nodes[user].op in (*_BEFORE, "softmax"):
+            if user not in seen and m.nodes[user].op in _BEFORE | {"softmax"}:
                 seen.add(user)
                 front.append(user)
     return None

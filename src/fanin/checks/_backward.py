@@ -179,7 +179,7 @@ def _opening(m: Measurement, unit: int) -> str:
     """What lets gradients through to a unit: the first layer behind it that passes none on."""
     above, node = m.chains.structure.above, m.chains.units[unit].node
     for at, one in enumerate(m.nodes):
-        if one.label in STEPS and above[at] >> node & 1 and m.gradients[at]:
+        if one.function in STEPS and above[at] >> node & 1 and m.gradients[at]:
             return (
                 f"A gradient for {one.label}, whose slope is 0: x + ({one.label}(x) - x).detach() "
                 "in its place."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fanin.checks._remedy import DATA, RECTIFIERS, initializer_for, same_size, write
+from fanin.graph import having
 
 if TYPE_CHECKING:
     from fanin.checks._measurement import Measurement
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 _OUTWEIGHS = 0.7  # share of an output's RMS that a bias is, from which on it is to blame
 _FADED = 0.3  # of the largest signal of a chain
 # What raw numbers pass on their way to a layer, their scale unknown to any initializer.
-_HELD = ("normalize", "softmax", "lookup", "recurrent")
+_HELD = having("own size") - having("source")
 
 
 def advice(m: "Measurement", path: Sequence[int]) -> str:
@@ -130,7 +131,7 @@ def reviving(m: "Measurement", unit: int) -> str:
 
 def bounded(m: "Measurement", position: int, owner: int | None) -> str:
     """What to write where a function or a sum grows beyond what its type holds."""
-    label = m.nodes[position].label.partition(" ")[0]
+    label = m.nodes[position].function
     if raw_inputs(m, position) is not None:
         return DATA
     if label in ("div", "reciprocal", "rsqrt", "log", "log2", "log10"):

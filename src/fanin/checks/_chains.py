@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fanin.checks._streams import own_nodes, residuals, stream_nodes, streams
-from fanin.graph import Graph, Node, Structure
+from fanin.graph import Graph, Node, Structure, having
 
 # What a gradient has built-in reasons to change at: normalizations, attention, gates. A chain ends
 # there.
-_BREAKS = ("normalize", "softmax", "attention", "matmul", "mul", "recurrent")
+_BREAKS = having("breaks")
 # And these: averages, and choices of positions or units. A long chain goes on through them.
-GATHERS = ("mean", "pool", "max", "sum")
-_PIECES = ("slice", "select")
+GATHERS = having("window", "reduces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,9 @@ class Chains:
         self._sized = sized  # nodes whose output was measured
         self._functions = _own_functions(graph.nodes)
         self._on_streams = set(stream_nodes(graph.nodes, self.structure))
-        self._weights = _mask(graph, lambda node: node.op in ("linear", "recurrent"))
+        self._weights = _mask(graph, lambda node: node.op in having("weight"))
         self._varying = self._weights | _mask(
-            graph, lambda node: node.op == "input" and node.label != "integers"
+            graph, lambda node: node.op == "input" and "integers" not in node.flags
         )
         # Without inputs, a product is of the model's own making: a spectral norm's power iteration.
         self._given = _mask(graph, lambda node: node.op in ("input", "lookup"))
@@ -80,7 +79,7 @@ class Chains:
             return False
         if not self.long and (node.op in GATHERS or node.op == "concat"):
             return position not in self._functions
-        if node.op == "view" and node.label in _PIECES:
+        if node.op == "view" and "part" in node.flags:
             return not self.long
         if self.long and node.op in ("mul", "matmul") and len(self.made_by_weights(node)) < 2:
             return False
@@ -176,11 +175,11 @@ class Chains:
         """Of every node: the unit whose output it is a function of, normalized or not."""
         found: list[int | None] = []
         starts = {unit.node: at for at, unit in enumerate(self.units)}
-        passed = ("shift", "scale", "normalize", "view", "dropout", "pointwise", "pool", "max")
+        passed = having("affine", "norm", "carries", "function", "window")
         for position, node in enumerate(self.graph.nodes):
             if position in starts:
                 found.append(starts[position])
-            elif node.op in (*passed, "add") and node.inputs:
+            elif node.op in passed | {"add"} and node.inputs:
                 known = [found[one] for one in node.inputs if found[one] is not None]
                 found.append(known[-1] if known else None)
             else:
@@ -220,7 +219,7 @@ def output_of(nodes: Sequence[Node], position: int, sized: Collection[int]) -> i
 
 def width(node: Node) -> int:
     """The number of units of a weight's output."""
-    channels = "conv" in node.label and len(node.shape) > 2
+    channels = "convolution" in node.flags and len(node.shape) > 2
     return max(node.shape[1] if channels else node.shape[-1], 1) if node.shape else 1
 
 

@@ -12,8 +12,9 @@ from fanin.checks._paths import until_gathered
 from fanin.checks._remedy import DATA
 from fanin.checks._streams import unmoved
 from fanin.checks._verdict import number
+from fanin.graph import having
 
-_PASSED = ("view", "dropout", "pointwise")
+_PASSED = having("carries", "function")
 _REACH = 8.0  # deviations: no logit is farther from another than twice as much as normal ones are
 
 
@@ -59,7 +60,7 @@ def _classes_inside(m: Measurement) -> int | None:
     inside = [
         node.inputs[0]
         for node in m.nodes
-        if node.op == "softmax" and node.label == "log_softmax" and node.inputs
+        if node.op == "softmax" and "logarithm" in node.flags and node.inputs
     ]
     asked = m.asked.get("_log_softmax")
     at = asked if asked is not None else inside[-1] if inside else None
@@ -119,7 +120,7 @@ def _feeds_a_weight(m: Measurement, position: int) -> bool:
     front, seen = [position], {position}
     while front:
         for user in m.chains.structure.users[front.pop()]:
-            if m.nodes[user].op in ("linear", "recurrent"):
+            if m.nodes[user].op in having("weight"):
                 return True
             if m.nodes[user].op in _PASSED and user not in seen:
                 seen.add(user)

@@ -7,10 +7,10 @@ from fanin.checks._cause import bounded
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
-from fanin.graph import WRITTEN
+from fanin.graph import having
 
 # Sums and products: of finite numbers nothing but an overflow makes inf, or inf - inf.
-_SUMS = ("linear", "shift", "scale", "matmul", "add", "mul", "sum", "mean", "pool")
+_SUMS = having("sums")
 
 
 def non_finite(m: Measurement) -> Iterator[Finding]:
@@ -158,7 +158,7 @@ class _Spread:
     def _is_bad(self, at: int) -> bool:
         node, size = self._m.nodes[at], self._m.rms[at]
         if node.op == "buffer":
-            return node.amount is not None and not math.isfinite(node.amount)
+            return node.square is not None and not math.isfinite(node.square)
         if size is None:  # was not measured: a view, or a step inside of an operation
             return any(self._bad[one] for one in node.inputs)
         return not math.isfinite(size)
@@ -166,13 +166,13 @@ class _Spread:
     def _is_mask(self, at: int) -> bool:
         node, size = self._m.nodes[at], self._m.rms[at]
         if node.op == "buffer":
-            return not math.isnan(node.amount or 0.0)
+            return not math.isnan(node.square or 0.0)
         if size is not None and math.isnan(size):
             return False
         fed = self._producers(at)
         if fed:
             return all(self._masks[one] for one in fed)
-        return node.label in WRITTEN  # a constant, written among finite values
+        return "written" in node.flags  # a constant, written among finite values
 
     def _producers(self, at: int) -> list[int]:
         return [one for one in self._m.nodes[at].inputs if self._bad[one]]
@@ -211,6 +211,6 @@ def _last_gradient(m: Measurement) -> int | None:
     bad = [
         at
         for at, size in enumerate(m.gradients)
-        if size is not None and not math.isfinite(size) and m.nodes[at].label not in WRITTEN
+        if size is not None and not math.isfinite(size) and "written" not in m.nodes[at].flags
     ]
     return bad[-1] if bad else None

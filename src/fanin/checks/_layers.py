@@ -94,6 +94,6 @@ def _of_node(m: Measurement, at: int, node: Node, use: Use) -> Layer:
 
 def _kind(node: Node) -> str:
     """What people call the operation: "conv2d", "linear"."""
-    if "conv" not in node.label:
+    if "convolution" not in node.flags:
         return "linear"
     return f"conv{max(len(node.shape) - 2, 1)}d"

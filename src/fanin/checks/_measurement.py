@@ -121,7 +121,7 @@ class Measurement:
         limits, found = self.limits, {}
         for at, node in enumerate(self.nodes):
             look = self.looks.get(at)
-            if node.op != "input" or node.label == "integers" or look is None:
+            if node.op != "input" or "integers" in node.flags or look is None:
                 continue
             std = finite_inputs(self.rms[at], look.mean)
             if std is None:
@@ -218,7 +218,7 @@ class Measurement:
     def _name(self, at: int, node: Node) -> str:
         own = any(self.nodes[one].op == "mul" for one in self.chains.structure.users[at])
         gated = own and not self.chains.gates(at)
-        return "silu" if gated and node.label == "sigmoid" else node.label
+        return "silu" if gated and node.function == "sigmoid" else node.label
 
     def note(self, text: str) -> None:
         """Keep a note, once."""

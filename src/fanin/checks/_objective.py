@@ -22,14 +22,14 @@ def squashed(m: Measurement) -> Iterator[Finding]:
     inside = [  # a loss that the model computes itself
         ("_log_softmax", node.inputs[0])
         for node in m.nodes
-        if node.op == "softmax" and node.label == "log_softmax"
+        if node.op == "softmax" and "logarithm" in node.flags
     ]
     seen: set[int] = set()
     for operation, position in (*m.asked.items(), *inside):
         at = m.graph.behind(position, ("view",))
         node = m.nodes[at]
-        softmax = node.op == "softmax" and node.label == "softmax"
-        if at in seen or not (softmax or (node.op == "pointwise" and node.label in SIGMOIDS)):
+        softmax = node.op == "softmax" and "logarithm" not in node.flags
+        if at in seen or not (softmax or (node.op == "pointwise" and node.function in SIGMOIDS)):
             continue
         seen.add(at)
         loss, wanted = _LOSSES[operation]

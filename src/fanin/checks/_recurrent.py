@@ -235,7 +235,7 @@ def _level(m: Measurement, place: str, seen: list[tuple[int, Any]]) -> _Level:
     growths = [each.growth for _, each in seen if each.growth is not None]
     growth = max(growths) if growths else _of_calls(m, [at for at, _ in seen])
     return _Level(
-        m.nodes[node].label,
+        m.nodes[node].function,
         place,
         node,
         one,

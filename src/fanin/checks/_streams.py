@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from fanin.graph import Node, Residual, Structure
+from fanin.graph import Node, Residual, Structure, having
 
-_ON_STREAM = ("view", "dropout", "pointwise", "normalize", "scale", "shift")
+_ON_STREAM = having("carries", "function", "norm", "affine")
 
 
 def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
@@ -51,7 +51,7 @@ def _side_by_side(nodes: Sequence[Node], structure: Structure, residual: Residua
     for at in range(max(residual.stream, residual.branch) + 1):
         if structure.above[residual.node] >> at & 1 and not common >> at & 1:
             before = max((depths.get(one, 0) for one in nodes[at].inputs), default=0)
-            depths[at] = before + (nodes[at].op in ("linear", "recurrent"))
+            depths[at] = before + (nodes[at].op in having("weight"))
     return depths.get(residual.stream, 0) == depths.get(residual.branch, 0)
 
 
@@ -64,7 +64,7 @@ def own_nodes(structure: Structure, residual: Residual) -> int:
 
 def _behind(node: Node) -> int | None:
     """The node that a stream comes from, if it goes on through this one."""
-    if node.op == "view" and node.label in ("slice", "select"):
+    if node.op == "view" and "part" in node.flags:
         return None
     return node.inputs[0] if node.op in _ON_STREAM and len(set(node.inputs)) == 1 else None
 

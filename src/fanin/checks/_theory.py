@@ -169,7 +169,7 @@ def _dropout(
     theory: Theory, position: int, node: Node, inputs: list[Signal | None]
 ) -> Signal | None:
     """What is kept is divided by its share."""
-    rate = node.amount or 0.0
+    rate = node.rate or 0.0
     return None if inputs[0] is None or rate >= 1 else scaled(inputs[0], (1 - rate) ** -0.5)
 
 
@@ -196,7 +196,7 @@ def _add(theory: Theory, position: int, node: Node, inputs: list[Signal | None])
     a, b = inputs[0], inputs[-1]
     if a is None or b is None:
         return None
-    return added(a, scaled(b, -1.0) if node.label == "sub" else b, position)
+    return added(a, scaled(b, -1.0) if "difference" in node.flags else b, position)
 
 
 _STEPS: dict[str, _Step] = {

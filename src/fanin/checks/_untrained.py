@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
+from fanin.graph import having
 
 _OF_VALUES = ("F01", "F09", "F13", "F17", "F18")  # what is right however gradients go
 _SHOWN = 3
-_UNWATCHED = ("view", "softmax", "matmul", "attention", "normalize", "linear")
+_UNWATCHED = having("bulky") | {"linear"}
 
 
 def untrained(m: Measurement) -> Iterator[Finding]:
@@ -107,7 +108,7 @@ def _without_gradient(
         before, after = (m.nodes[one] for one in edge)
         ends = [one.module or "the model's own forward" for one in (before, after)]
         where = f" between {ends[0]} and {ends[1]}" if ends[0] != ends[1] else f" in {ends[0]}"
-    integers = edge is not None and any(m.nodes[one].label == "integers" for one in edge)
+    integers = edge is not None and any("integers" in m.nodes[one].flags for one in edge)
     by = (
         "integers (argmax, topk, a comparison or a cast), through which no gradient passes"
         if integers
@@ -151,7 +152,7 @@ def _cut(m: Measurement, name: str) -> tuple[int, int] | None:
                 return last, user
             if user not in seen:
                 seen.add(user)
-                named = node.label == "integers" or node.op not in _UNWATCHED
+                named = "integers" in node.flags or node.op not in _UNWATCHED
                 front.append((user, user if named else last))
     return None
 

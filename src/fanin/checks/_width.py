@@ -43,7 +43,7 @@ def averaged_over(nodes: Sequence[Node], train: bool) -> list[float]:
     for node in nodes:
         count = max((counts[source] for source in _carried(node, nodes)), default=1.0)
         if node.op in ("matmul", "mean"):
-            count *= node.amount or 1.0
+            count *= node.count or 1.0
         elif node.op == "attention":
             count *= nodes[node.inputs[1]].shape[-2]
         elif node.op == "softmax" or (

@@ -1,19 +1,21 @@
 """The graph: what a model did with its parameters in one run, and what follows from its shape."""
 
 from fanin.graph._graph import CARRIERS as CARRIERS
-from fanin.graph._graph import UNITS as UNITS
-from fanin.graph._graph import WRITTEN as WRITTEN
+from fanin.graph._graph import Flag as Flag
 from fanin.graph._graph import Function as Function
 from fanin.graph._graph import Graph as Graph
 from fanin.graph._graph import Node as Node
 from fanin.graph._graph import NoGraphError as NoGraphError
-from fanin.graph._graph import Op as Op
 from fanin.graph._graph import Use as Use
 from fanin.graph._graph import Values as Values
 from fanin.graph._graph import Window as Window
 from fanin.graph._lines import factor as factor
 from fanin.graph._lines import second_input as second_input
 from fanin.graph._lines import slope as slope
+from fanin.graph._operations import OPERATIONS as OPERATIONS
+from fanin.graph._operations import Op as Op
+from fanin.graph._operations import Trait as Trait
+from fanin.graph._operations import having as having
 from fanin.graph._structure import Logits as Logits
 from fanin.graph._structure import Residual as Residual
 from fanin.graph._structure import Structure as Structure

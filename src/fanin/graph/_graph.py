@@ -10,38 +10,9 @@ import numpy.typing as npt
 from fanin._fans import fans
 from fanin.axes import Axes
 from fanin.errors import FaninError
+from fanin.graph._operations import Op, having
 
 Values = npt.NDArray[np.float64]
-
-# What a node does. Everything that only moves, selects or copies elements is a "view".
-Op = Literal[
-    "input",  # from outside the model; no inputs
-    "buffer",  # a constant of the model; `amount` is its mean square, None if unknown
-    "parameter",  # a parameter on its own, such as a class token before it is concatenated
-    "linear",  # activations times a weight: dense, convolution, einsum, one per expert or group
-    "lookup",  # rows of a table by integers
-    "scale",  # activations times a parameter, element by element
-    "shift",  # activations plus a parameter: a bias, a position table
-    "matmul",  # two activations multiplied as matrices; `amount` is the number of terms summed
-    "attention",  # fused: inputs q, k, v; `amount` is the factor that the logits are scaled by
-    "softmax",
-    "pointwise",  # `fn` of the inputs, element by element
-    "add",  # two activations
-    "mul",  # two activations
-    "normalize",  # `over` says what; a norm's own scale and shift follow as nodes of their own
-    "mean",  # over positions; `amount` is how many
-    "pool",  # average over a window of `amount` positions
-    "max",  # the largest of `amount`
-    "sum",  # of `amount` elements
-    "concat",
-    "view",  # `amount` is the share of elements that are no zeros put beside the features
-    "dropout",  # `amount` is the rate
-    "recurrent",  # a whole recurrent module; output bounded by its gates
-]
-
-
-# The label of a shift that has one element for every unit of the weight before it.
-UNITS = "units"
 
 
 class NoGraphError(FaninError):
@@ -49,10 +20,23 @@ class NoGraphError(FaninError):
 
 
 # What an activation passes as it is.
-CARRIERS: tuple[Op, ...] = ("view", "dropout")
+CARRIERS = having("carries")
 
-# Labels of nodes that may put a constant, or what others made, among an activation's elements.
-WRITTEN: tuple[str, ...] = ("mask", "write", "where", "masked_fill", "constant_pad_nd")
+# What is known of a node beside what its operation does.
+Flag = Literal[
+    "integers",  # an input, or a view, of numbers that are no activations
+    "one hot",  # ones at computed positions, which pick rows of a table
+    "part",  # a view of some elements of its input
+    "moved",  # a view that puts elements in other places
+    "written",  # may have put a constant, or what others made, among an activation's elements
+    "difference",  # an addition of the first input and the negative of the second
+    "centred",  # a difference of an activation and its mean
+    "units",  # a shift that has one element for every unit of the weight before it
+    "uncentred",  # a normalization that leaves the mean
+    "by deviation",  # one that divides by the standard deviation, the mean left
+    "logarithm",  # of a softmax
+    "convolution",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,11 +115,19 @@ class Node:
     module: str  # dotted path of the innermost module that ran it
     param: Use | None = None
     fn: Callable[..., Values] | None = None  # NumPy float64 arrays to one, the scalars bound
-    label: str = ""  # what people call it: "gelu", "layer_norm"
-    amount: float | None = None
+    label: str = ""  # what people call it: "gelu", "layer_norm"; for reading only
+    # The plain name of what is computed, without its numbers: "leaky_relu", "sin", "lstm".
+    function: str = ""
+    flags: frozenset[Flag] = frozenset()
+    # How many products a matmul sums; of how many elements a mean, pool, sum or largest is.
+    count: float | None = None
+    factor: float | None = None  # by which attention scales its logits
+    rate: float | None = None  # of dropout
+    filled: float | None = None  # of a view: the share of features that are no zeros put beside
+    square: float | None = None  # of a buffer: its mean square, None if unknown
+    mean: float = 0.0  # of a buffer
     over: Literal["features", "batch"] = "features"  # of a normalization; batch: identity in eval
     uses: tuple[Use, ...] = ()  # of a recurrent module: all its parameters
-    mean: float = 0.0  # of a buffer
     # Of what feeds a weight, in a run that guessed values: their mean square.
     typical: Callable[[], float] | None = field(default=None, compare=False)
     # Of a pointwise function with constants that vary along an axis, in place of `fn`: equally
@@ -183,7 +175,7 @@ class Graph:
         if node.op != "view" or not node.inputs:
             return None
         source = self.nodes[node.inputs[0]]
-        if node.label in ("slice", "select") and source.op == "concat":
+        if "part" in node.flags and source.op == "concat":
             parts = [one for one in source.inputs if self.nodes[one].shape == node.shape]
             if len(parts) == 1:
                 return parts[0]
@@ -193,12 +185,12 @@ class Graph:
         """q of x + (q - x), and of x - (x - q)."""
         for stream, other in (node.inputs, node.inputs[::-1]):
             difference = self.nodes[other]
-            if difference.op != "add" or difference.label != "sub":
+            if difference.op != "add" or "difference" not in difference.flags:
                 continue
             left, right = difference.inputs
-            if node.label != "sub" and right == stream:
+            if "difference" not in node.flags and right == stream:
                 return left
-            if node.label == "sub" and (left, stream) == (stream, node.inputs[0]):
+            if "difference" in node.flags and (left, stream) == (stream, node.inputs[0]):
                 return right
         return None
 

@@ -1,6 +1,6 @@
 """Structure: residual streams, attention logits and heads, found in a Graph; no names are read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,15 +8,16 @@ import numpy as np
 
 from fanin.graph._graph import CARRIERS, Graph, Node
 from fanin.graph._lines import second_input, slope
+from fanin.graph._operations import having
 
 # Operations that an activation passes without meeting a weight or another activation.
-_PASSED = (*CARRIERS, "pointwise", "pool", "max", "mean", "sum")
+_PASSED = having("carries", "function", "window", "reduces")
 # What a stream keeps its identity through, so that a chain of residual additions goes on.
-_STREAM = (*_PASSED, "normalize", "scale", "shift")
+_STREAM = _PASSED | having("norm", "affine")
 
 # What an operand may pass between the stream and the addition: blocks that halve the resolution
 # pool their shortcut.
-_KEPT = (*CARRIERS, "pointwise", "pool", "max", "normalize", "scale", "shift")
+_KEPT = having("carries", "function", "window", "norm", "affine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,14 @@ class Structure:
         self._weights = sum(
             1 << position
             for position, node in enumerate(graph.nodes)
-            if node.op in ("linear", "recurrent")
+            if node.op in having("weight")
         )
         self._sums = [
-            at for at, node in enumerate(graph.nodes) if node.op == "sum" and (node.amount or 1) > 1
+            at for at, node in enumerate(graph.nodes) if node.op == "sum" and (node.count or 1) > 1
         ]
         self._norms = [at for at, node in enumerate(graph.nodes) if node.op == "normalize"]
 
-    def _back(self, position: int, ops: tuple[str, ...]) -> Iterator[int]:
+    def _back(self, position: int, ops: Collection[str]) -> Iterator[int]:
         """The node, and those behind it through operations of these kinds with one input."""
         while True:
             yield position
@@ -168,9 +169,9 @@ class Structure:
         while front:
             for user in self.users[front.pop()]:
                 node = self.graph.nodes[user]
-                if node.op == "softmax" and node.label != "log_softmax":
+                if node.op == "softmax" and "logarithm" not in node.flags:
                     return user not in self.graph.outputs
-                if user not in seen and node.op in (*CARRIERS, "add", "pointwise", "shift"):
+                if user not in seen and node.op in having("carries", "function") | {"add", "shift"}:
                     seen.add(user)
                     front.append(user)
         return False
@@ -258,7 +259,7 @@ class Structure:
             for source in node.inputs:
                 yield from self._terms(source)
             return
-        passed = node.op in (*CARRIERS, "shift", "pointwise") and node.inputs
+        passed = node.op in having("carries", "function") | {"shift"} and node.inputs
         if passed and not second_input(node):
             yield from self._terms(node.inputs[0])
         else:
@@ -282,7 +283,7 @@ class Structure:
                 yield from self.ends_at(node.inputs[averages.index(True) - 1])
         elif node.op == "mul":
             yield from self.ends_at(self._carried(node))
-        elif node.op in (*_PASSED, "shift") and node.inputs:
+        elif node.op in _PASSED | {"shift"} and node.inputs:
             yield from self.ends_at(node.inputs[0])
 
     def _is_weight_norm(self, position: int) -> bool:
@@ -293,7 +294,7 @@ class Structure:
         """The operand of a product that is not the gate: the larger, else the less transformed."""
 
         def rank(source: int) -> tuple[bool, int, int]:
-            path = list(self._back(source, (*_PASSED, "shift")))
+            path = list(self._back(source, _PASSED | {"shift"}))
             functions = sum(self.graph.nodes[one].op == "pointwise" for one in path)
             size = int(np.prod(self.graph.nodes[source].shape, dtype=object))
             return self.graph.nodes[path[-1]].op in ("buffer", "softmax"), -size, functions
@@ -301,7 +302,7 @@ class Structure:
         return min(node.inputs, key=rank)
 
     def _averages(self, position: int) -> bool:
-        path = self._back(position, (*CARRIERS, "pointwise"))
+        path = self._back(position, having("carries", "function"))
         return any(self.graph.nodes[one].op == "softmax" for one in path)
 
     @cached_property
@@ -311,7 +312,7 @@ class Structure:
         for position, node in enumerate(self.graph.nodes):
             if node.op == "attention":
                 terms = self.graph.nodes[node.inputs[0]].shape[-1]
-                factor = terms**-0.5 if node.amount is None else node.amount
+                factor = terms**-0.5 if node.factor is None else node.factor
                 found.append(self._logits(position, node.inputs[0], node.inputs[1], terms, factor))
             elif node.op == "softmax":
                 found.extend(self._fed_by_product(position))
@@ -322,7 +323,7 @@ class Structure:
         while True:
             node = self.graph.nodes[position]
             if node.op == "matmul":
-                terms = int(node.amount or 1)
+                terms = int(node.count or 1)
                 yield self._logits(position, node.inputs[0], node.inputs[1], terms, factor)
                 return
             if node.op == "add":  # a mask or a position bias beside the product
@@ -330,20 +331,20 @@ class Structure:
                 if not products:
                     return
                 position = products[0]
-            elif node.op in (*CARRIERS, "pointwise", "shift", "mul") and node.inputs:
+            elif node.op in having("carries", "function") | {"shift", "mul"} and node.inputs:
                 factor *= slope(node)
                 position = node.inputs[0]
             else:
                 return
 
     def _is_product(self, position: int) -> bool:
-        path = self._back(position, (*CARRIERS, "pointwise", "shift", "mul"))
+        path = self._back(position, having("carries", "function") | {"shift", "mul"})
         return any(self.graph.nodes[one].op in ("matmul", "add") for one in path)
 
     def _logits(self, node: int, query: int, key: int, terms: int, factor: float) -> Logits:
         ends = []
         for side in (query, key):
-            for position in self._back(side, (*CARRIERS, "pointwise", "shift")):
+            for position in self._back(side, having("carries", "function") | {"shift"}):
                 factor *= slope(self.graph.nodes[position])
             ends.append(position)
         return Logits(node, ends[0], ends[1], terms, factor)
@@ -356,7 +357,7 @@ class Structure:
     def heads(self) -> set[int]:
         """Weights whose output is the model's, with nothing but biases and functions behind."""
         nodes = self.graph.nodes
-        behind = (*_PASSED, "shift", "scale")
+        behind = _PASSED | having("affine")
         outputs = {one for out in self.graph.outputs for one in self._back(out, behind)}
         for position in list(outputs):
             if nodes[position].op == "softmax":

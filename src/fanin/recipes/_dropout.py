@@ -1,8 +1,6 @@
 """Dropout: by how much what it does in training makes activations larger than in eval mode."""
 
-from fanin.graph import Graph
-
-_RESETS = ("normalize", "softmax", "input", "buffer", "parameter", "lookup", "recurrent")
+from fanin.graph import Graph, having
 
 
 def dropout_factor(graph: Graph) -> float:
@@ -13,7 +11,8 @@ def dropout_factor(graph: Graph) -> float:
     """
     factors: list[float] = []
     for node in graph.nodes:
-        fed = 1.0 if node.op in _RESETS else max((factors[one] for one in node.inputs), default=1.0)
-        kept = 1 - (node.amount or 0.0) if node.op == "dropout" else 1.0
+        sources = () if node.op in having("own size") else node.inputs
+        fed = max((factors[source] for source in sources), default=1.0)
+        kept = 1 - (node.rate or 0.0) if node.op == "dropout" else 1.0
         factors.append(fed / kept if kept > 0 else fed)
     return max(factors, default=1.0)

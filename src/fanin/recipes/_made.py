@@ -158,7 +158,7 @@ class _Run:
             case "concat":
                 return node.shape[-1:] != self.graph.nodes[position].shape[-1:]
             case "pointwise":
-                return "where" not in node.label
+                return "written" not in node.flags
         return node.op == "mul"
 
     def _is_off(self, position: int, bias: float) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fanin.graph import Graph, Node, Use, Values
+from fanin.graph import Graph, Node, Use, Values, having
 from fanin.graph.signal import (
     Signal,
     added,
@@ -120,8 +120,8 @@ class Propagation:
 
 _NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
 _FAR = 100.0  # times too large is wrong, for a second moment
-_UNMOVED = ("view", "pointwise", "normalize", "scale", "shift", "dropout")
-_MOVES = ("index", "index_select", "gather", "roll", "flip")  # views to other places
+_UNMOVED = having("carries", "function", "norm", "affine")
+_DECAYS = ("exp", "exp2", "expm1")
 _LEAST = 1e-9  # second moments beyond it, or its inverse
 
 Inputs = Sequence[Signal | None]
@@ -169,26 +169,26 @@ def _view(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
     if shown is None:
         return None
     signal = run.signals[shown]
-    if signal is not None and node.amount is not None:  # the rest are zeros
-        return scaled(dropped(signal, 1 - node.amount, position), node.amount)
-    if signal is None or node.label not in ("slice", "select") or shown != node.inputs[0]:
+    if signal is not None and node.filled is not None:  # the rest are zeros
+        return scaled(dropped(signal, 1 - node.filled, position), node.filled)
+    if signal is None or "part" not in node.flags or shown != node.inputs[0]:
         return signal
     return replace(signal, base=position)
 
 
 def _input(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if node.label == "integers" else gaussian(1.0, position)
+    return None if "integers" in node.flags else gaussian(1.0, position)
 
 
 def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    if node.amount is None or not np.isfinite(node.amount):
+    if node.square is None or not np.isfinite(node.square):
         return None
-    return gaussian(node.amount, position, mean=node.mean)
+    return gaussian(node.square, position, mean=node.mean)
 
 
 def _dropout(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     """As in training: what is kept is divided by the share that is kept."""
-    return None if inputs[0] is None else dropped(inputs[0], node.amount or 0.0, position)
+    return None if inputs[0] is None else dropped(inputs[0], node.rate or 0.0, position)
 
 
 def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -198,7 +198,7 @@ def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     if a.averaging or b.averaging:
         value = b if a.averaging else a
         return gaussian(value.second, position, value.share, averaged=True)
-    return gaussian((node.amount or 1.0) * a.second * b.second, position, a.share * b.share)
+    return gaussian((node.count or 1.0) * a.second * b.second, position, a.share * b.share)
 
 
 def _attention(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -209,7 +209,7 @@ def _attention(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
 
 
 def _softmax(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    if inputs[0] is None or node.label == "log_softmax":
+    if inputs[0] is None or "logarithm" in node.flags:
         return inputs[0]
     return Signal(inputs[0].values, position, averaging=True)
 
@@ -234,12 +234,12 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return a or b
     if a.averaging or b.averaging:  # averages of averages
         return a if a.averaging else b
-    if node.label == "centre":
+    if "centred" in node.flags:
         return centred(a, positions=node.over == "batch")
     decays = [_is_decay(run.graph, source) for source in node.inputs]
     if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
         return b if decays[0] else a
-    b = scaled(b, -1.0) if node.label == "sub" else b
+    b = scaled(b, -1.0) if "difference" in node.flags else b
     join = added_apart if _at_other_positions(run, node, a, b) else added
     return join(a, b, position)
 
@@ -262,7 +262,7 @@ def _moves(graph: Graph, position: int) -> list[int]:
     found = []
     node = graph.nodes[position]
     while node.op in _UNMOVED and len(set(node.inputs)) == 1:
-        found += [position] if node.op == "view" and node.label in _MOVES else []
+        found += [position] if node.op == "view" and "moved" in node.flags else []
         position = node.inputs[0]
         node = graph.nodes[position]
     return found
@@ -272,7 +272,7 @@ def _is_decay(graph: Graph, position: int) -> bool:
     """Whether a state is multiplied by an exponential, as recurrences do at every step."""
     node = graph.nodes[position]
     return node.op == "mul" and any(
-        graph.nodes[_through_views(graph, source)].label.startswith("exp") for source in node.inputs
+        graph.nodes[_through_views(graph, source)].function in _DECAYS for source in node.inputs
     )
 
 
@@ -299,8 +299,8 @@ def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
     if signal is None:
         return None
     if node.over == "features":
-        by_deviation = node.label == "over_std"
-        centre = "rms" not in node.label and not by_deviation
+        by_deviation = "by deviation" in node.flags
+        centre = "uncentred" not in node.flags and not by_deviation
         return normalized(signal, centred=centre, by_deviation=by_deviation)
     # Batch normalization is the identity in eval mode; in train mode it makes any size one, so
     # that a plan for eval mode holds there as well.
@@ -320,15 +320,15 @@ def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
 
 
 def _pool(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if inputs[0] is None else pooled(inputs[0], node.amount or 1.0, position)
+    return None if inputs[0] is None else pooled(inputs[0], node.count or 1.0, position)
 
 
 def _max(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if inputs[0] is None else largest(inputs[0], node.amount or 1.0, position)
+    return None if inputs[0] is None else largest(inputs[0], node.count or 1.0, position)
 
 
 def _sum(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    signal, count = inputs[0], node.amount or 1.0
+    signal, count = inputs[0], node.count or 1.0
     if signal is None or signal.averaging:
         return signal
     if signal.weighted:
@@ -355,7 +355,7 @@ def _recurrent(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
     slowly (docs/recipes.md).
     """
     fed = inputs[0] if inputs and inputs[0] is not None else gaussian(1.0, position)
-    state = gaussian(_STATE[node.label], position, 0.5)
+    state = gaussian(_STATE[node.function], position, 0.5)
     for use in node.uses:
         if use.layer == 0:
             scale, second = 1 / (fed.second or 1.0), fed.second

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from fanin.graph import Graph, Node
+from fanin.graph import Graph, Node, having
 
 _NEAR = 1e-3  # where the slopes of a function at zero are looked at
-_MIXING = ("mean", "pool", "max", "sum", "softmax", "attention", "matmul", "recurrent", "mul")
+_MIXING = having("window", "reduces", "breaks") - having("norm")
 
 
 class Silence:
@@ -40,7 +40,7 @@ class Silence:
             case "pointwise":
                 return _keeps_zero(node, fed)
             case "buffer":
-                return node.amount == 0
+                return node.square == 0
             case "input" | "softmax" | "recurrent":
                 return False
         return bool(fed) and all(fed)

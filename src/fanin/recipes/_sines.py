@@ -32,7 +32,7 @@ def _factors(graph: Graph, users: Users, scale: Scale, position: int, before: fl
         elif node.op == "pointwise" and not second_input(node):
             step = factor(node)
             if step is None:
-                found.append(before if node.label in ("sin", "cos") else 0.0)
+                found.append(before if node.function in ("sin", "cos") else 0.0)
                 continue
         else:
             return []

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from fanin.graph import UNITS, Graph, Structure, Use
+from fanin.graph import Graph, Structure, Use
 from fanin.recipes._acting import fitted, size_of, stored_as
 from fanin.recipes._recipe import Params
 
@@ -78,7 +78,7 @@ class Sizes:
     def is_table(self, name: str) -> bool:
         """Whether a parameter has rows, and is no bias of heads of several units."""
         nodes = [self.graph.nodes[one] for one in self.uses[name]]
-        if all(node.op == "shift" and node.label == UNITS for node in nodes):
+        if all(node.op == "shift" and "units" in node.flags for node in nodes):
             return False
         return sum(size > 1 for size in self.params[name].shape) > 1
 

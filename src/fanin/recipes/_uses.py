@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fanin.axes import Axes
-from fanin.graph import CARRIERS, UNITS, Graph, Node
+from fanin.graph import Graph, Node, having
 from fanin.param import Kind, Param
 from fanin.recipes._acting import only_sizes
 
-_NEARLY_CARRIED = (*CARRIERS, "pool", "max")
+_NEARLY_CARRIED = having("carries", "window")
 
 
 def positions(graph: Graph | None) -> dict[str, list[int]]:
@@ -84,7 +84,7 @@ def _refined(param: Param, nodes: list[Node], graph: Graph) -> Param:
 
 def _covers_units(nodes: list[Node]) -> bool:
     """Whether a parameter has one element for every unit of the weights that it is added to."""
-    return all(node.op == "shift" and node.label == UNITS for node in nodes)
+    return all(node.op == "shift" and "units" in node.flags for node in nodes)
 
 
 def _elementwise_kind(param: Param, ops: Collection[str]) -> Kind:

@@ -148,31 +148,33 @@ def test_unit_vectors_are_a_norm_and_a_factor() -> None:
     assert fn(np.array([2.0])) == pytest.approx([0.5])  # of 16 elements, whose norm is 4
 
 
-AMOUNTS = {
-    "dropout": (nn.Dropout(0.25), X, 0.25),
-    "max pool": (nn.MaxPool2d(2), IMAGE, 4),
-    "mean pool": (nn.AvgPool2d((2, 4)), IMAGE, 8),
-    "global pool": (nn.AdaptiveAvgPool2d(1), IMAGE, 64),
-    "adaptive pool": (nn.AdaptiveAvgPool2d(2), IMAGE, 16),
-    "sum": (Run(lambda x: x.sum((1, 2))), X, 80),
-    "matmul": (Run(lambda x: x @ x.mT), X, 16),
+NUMBERS = {
+    "dropout": (nn.Dropout(0.25), X, "rate", 0.25),
+    "max pool": (nn.MaxPool2d(2), IMAGE, "count", 4),
+    "mean pool": (nn.AvgPool2d((2, 4)), IMAGE, "count", 8),
+    "global pool": (nn.AdaptiveAvgPool2d(1), IMAGE, "count", 64),
+    "adaptive pool": (nn.AdaptiveAvgPool2d(2), IMAGE, "count", 16),
+    "sum": (Run(lambda x: x.sum((1, 2))), X, "count", 80),
+    "matmul": (Run(lambda x: x @ x.mT), X, "count", 16),
     "attention": (
         Run(lambda q: F.scaled_dot_product_attention(q, q, q)),
         torch.zeros(2, 4, 5, 16),
+        "factor",
         0.25,
     ),
     "scaled attention": (
         Run(lambda q: F.scaled_dot_product_attention(q, q, q, scale=2.0)),
         torch.zeros(2, 4, 5, 16),
+        "factor",
         2.0,
     ),
 }
 
 
-@pytest.mark.parametrize("case", AMOUNTS)
-def test_amounts(case: str) -> None:
-    module, inputs, amount = AMOUNTS[case]
-    assert [node.amount for node in nodes(trace(module, inputs))] == [amount]
+@pytest.mark.parametrize("case", NUMBERS)
+def test_numbers(case: str) -> None:
+    module, inputs, field, number = NUMBERS[case]
+    assert [getattr(node, field) for node in nodes(trace(module, inputs))] == [number]
 
 
 def test_a_buffer_has_its_mean_square() -> None:
@@ -186,8 +188,8 @@ def test_a_buffer_has_its_mean_square() -> None:
 
     graph = trace(Net(), X)
     node = nodes(graph)[0]
-    assert (node.op, node.label, node.amount) == ("buffer", "wave", 12.5)
-    assert nodes(trace(Net().to("meta"), X))[0].amount is None
+    assert (node.op, node.label, node.square) == ("buffer", "wave", 12.5)
+    assert nodes(trace(Net().to("meta"), X))[0].square is None
 
 
 FUNCTIONS = {

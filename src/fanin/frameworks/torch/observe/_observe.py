@@ -40,12 +40,11 @@ from fanin.frameworks.torch.trace._mode import RecordingMode, decomposed, known_
 from fanin.frameworks.torch.trace._running import running_paths
 from fanin.frameworks.torch.trace._trace import eager
 from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, module_paths
-from fanin.graph import WRITTEN, Node
+from fanin.graph import Node, having
 
 # What keeps the place of the units of a layer.
-_FOLLOWS = ("shift", "scale", "normalize", "pointwise", "dropout", "add", "mul")
-# Whose gradients say nothing that those around them do not: they are large, and there are many.
-_UNWATCHED = ("view", "softmax", "matmul", "attention", "normalize")
+_FOLLOWS = having("keeps units")
+_UNWATCHED = having("bulky")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,10 +282,10 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         if made is None or not isinstance(entry, Activation) or entry.node in self.spreads:
             return
         node = self.recorder.nodes[entry.node]
-        if node.op == "softmax" and node.label == "softmax" and isinstance(args[1], int):
+        if node.op == "softmax" and "logarithm" not in node.flags and isinstance(args[1], int):
             self.spreads[entry.node] = spread_before(made, args[1])
         elif node.op == "attention":
-            self.spreads[entry.node] = spread_of_products(args[0], args[1], node.amount)
+            self.spreads[entry.node] = spread_of_products(args[0], args[1], node.factor)
 
     def look_inside(
         self, node: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -307,7 +306,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
             self.derived.add(at)
         node = self.recorder.nodes[at]
         self._follow(at, node)
-        moves = node.op == "view" and node.inputs and node.label not in WRITTEN
+        moves = node.op == "view" and node.inputs and "written" not in node.flags
         if not tensor.numel() or moves:
             return
         self.rms[at] = rms(tensor)

@@ -42,7 +42,7 @@ def aggregate(call: Call) -> Entry:
     recorder, values = call.recorder, _values(call)
     op = _KINDS[str(call.get("reduce") or "sum")]
     made = recorder.emit(
-        op, [call.activation(values)], call.shape, amount=_terms(call, values), label=call.name
+        op, [call.activation(values)], call.shape, count=_terms(call, values), label=call.name
     )
     if not _is_real(call, call["self"]) or call.get("include_self") is False:
         return made
@@ -97,7 +97,7 @@ def mixing(
     terms = max(together / squares, 1.0)
     factor = math.sqrt(squares / terms)
     source = call.activation(values)
-    made = call.recorder.emit("sum", [source], shape, amount=terms, label="mix")
+    made = call.recorder.emit("sum", [source], shape, count=terms, label="mix")
     return call.recorder.emit(
         "pointwise", [made], shape, fn=lambda x: x * factor, label=f"mul {factor:.6g}"
     )

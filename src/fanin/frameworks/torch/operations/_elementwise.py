@@ -201,7 +201,7 @@ def _is_mask(constant: Constant) -> bool:
 
 
 def _dropped(call: Call, value: Activation, noise: Noise) -> Activation:
-    made = call.recorder.emit("dropout", [value], call.shape, amount=noise.rate, label="dropout")
+    made = call.recorder.emit("dropout", [value], call.shape, rate=noise.rate, label="dropout")
     call.recorder.follow(value, made)
     if noise.divided or not noise.rate:
         return made

@@ -256,7 +256,7 @@ def pad(call: Call) -> Entry:
     kept = call.first.shape[feature] / max(call.shape[feature], 1)
     if call.number(call["value"]) == 0:
         if kept < 1:
-            call.recorder.replace_node(made.node, amount=kept)
+            call.recorder.replace_node(made.node, filled=kept)
         elif feature == 1:
             call.recorder.replace_node(made.node, window=_around(call))
     return made

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fanin.frameworks.torch.operations._aggregate import is_known, mixing
 from fanin.frameworks.torch.operations._elementwise import plus
-from fanin.frameworks.torch.operations._moves import ONE_HOT, look_up
+from fanin.frameworks.torch.operations._moves import look_up
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Entry
 from fanin.frameworks.torch.record._weights import Weight
@@ -45,7 +45,7 @@ def _product(
             "matmul",
             [call.activation(a), call.activation(b)],
             shape,
-            amount=float(terms),
+            count=float(terms),
             label=call.name,
         )
     tensor = b if source is a else a
@@ -68,9 +68,9 @@ def _product(
 
 def _is_one_hot(call: Call, source: Activation) -> bool:
     node = call.recorder.nodes[source.node]
-    while node.op == "view" and node.inputs and node.label != ONE_HOT:
+    while node.op == "view" and node.inputs and "one hot" not in node.flags:
         node = call.recorder.nodes[node.inputs[0]]
-    return node.label == ONE_HOT
+    return "one hot" in node.flags
 
 
 def product(call: Call) -> Entry:
@@ -127,7 +127,7 @@ def convolution(call: Call) -> Entry:
             "matmul",
             [call.activation(tensor), call.activation(kernel)],
             call.shape,
-            amount=float(kernel.shape[1] * size),
+            count=float(kernel.shape[1] * size),
             label=call.name,
         )
     else:
@@ -182,7 +182,7 @@ def attention(call: Call) -> Entry:
         "attention",
         sources,
         call.shape,
-        amount=float(scale) if scale is not None else query.shape[-1] ** -0.5,
+        factor=float(scale) if scale is not None else query.shape[-1] ** -0.5,
         label="attention",
     )
 
@@ -201,7 +201,7 @@ def embedding(call: Call) -> Entry:
         return made
     bag = indices.numel() / max(call.shape[0], 1)
     op: Op = _BAGS[int(call["mode"])]
-    return call.recorder.emit(op, [made], call.shape, amount=bag, label=call.name)
+    return call.recorder.emit(op, [made], call.shape, count=bag, label=call.name)
 
 
 def bilinear(call: Call) -> Entry:

@@ -72,21 +72,21 @@ def _count(call: Call, dims: Any) -> tuple[float, list[int]]:
     return float(math.prod(shape[dim] for dim in chosen)), chosen
 
 
-def _reduced(call: Call, op: Op, amount: float, label: str = "") -> Entry:
+def _reduced(call: Call, op: Op, count: float, label: str = "") -> Entry:
     kept = _kept_weight(call, call.first)
     if kept is not None:
         return kept
-    if amount == 1 and op in ("mean", "sum", "max"):
+    if count == 1 and op in ("mean", "sum", "max"):
         return call.view("squeeze")
     source = call.activation(call.first)
     dims = _count(call, call.get("dim"))[1] if op in ("sum", "mean") else []
     product = _inner_product(call, source, dims)
     if product is not None:
-        return product if op == "sum" else _shared_out(call, product, amount)
+        return product if op == "sum" else _shared_out(call, product, count)
     dim, parts = call.recorder.stacks.get(source.node, (None, []))
     if len(parts) > 1 and _count(call, call.get("dim"))[1] == [dim]:
         return _of_stack(call, op, parts)
-    return call.recorder.emit(op, [source], call.shape, amount=amount, label=label or call.name)
+    return call.recorder.emit(op, [source], call.shape, count=count, label=label or call.name)
 
 
 def _of_stack(call: Call, op: Op, parts: list[Activation]) -> Activation:
@@ -201,7 +201,7 @@ def largest(call: Call) -> Entry:
     source = call.activation(call.first)  # the largest of the negatives, negative
     recorder, shape = call.recorder, call.first.shape
     negatives = recorder.emit("pointwise", [source], shape, fn=np.negative, label="neg")
-    made = recorder.emit("max", [negatives], call.shape, amount=count, label=call.name)
+    made = recorder.emit("max", [negatives], call.shape, count=count, label=call.name)
     return recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")
 
 
@@ -215,21 +215,21 @@ def window(call: Call) -> Entry:
     elif "3d" in call.name:
         rank = 3
     sizes = [int(one) for one in call["kernel_size"]]
-    amount = float(math.prod(sizes if len(sizes) > 1 else sizes * rank))
+    count = float(math.prod(sizes if len(sizes) > 1 else sizes * rank))
     if "max" in call.name:
-        return _reduced(call, "max", amount)
+        return _reduced(call, "max", count)
     whole = tuple(call.shape[-rank:]) == (1,) * rank
-    return _reduced(call, "mean" if whole else "pool", amount)
+    return _reduced(call, "mean" if whole else "pool", count)
 
 
 def adaptive(call: Call) -> Entry:
     """Pools to a given size: the window is what is left."""
     rank = 3 if "3d" in call.name else 2 if "2d" in call.name else 1
     before, after = call.first.shape[-rank:], call.shape[-rank:]
-    amount = math.prod(before) / max(math.prod(after), 1)
+    count = math.prod(before) / max(math.prod(after), 1)
     if "max" in call.name:
-        return _reduced(call, "max", amount)
-    return _reduced(call, "mean" if math.prod(after) == 1 else "pool", amount)
+        return _reduced(call, "max", count)
+    return _reduced(call, "mean" if math.prod(after) == 1 else "pool", count)
 
 
 def interpolated(call: Call) -> Entry:
@@ -256,9 +256,8 @@ def softmax(call: Call) -> Entry:
     if kept is not None:
         return kept
     source = call.activation(call.first)
-    count = float(call.first.shape[call.dim()])
     label = "log_softmax" if "log" in call.name else "softmax"
-    return call.recorder.emit("softmax", [source], call.shape, amount=count, label=label)
+    return call.recorder.emit("softmax", [source], call.shape, label=label)
 
 
 def _running_sum(call: Call) -> Entry:
@@ -268,15 +267,15 @@ def _running_sum(call: Call) -> Entry:
 def _spectrum(call: Call) -> Entry:
     count, _ = _count(call, call["dim"])
     # Normalization 0 sums n terms; 1 divides by their root; 2 takes their mean.
-    amount = {0: count, 1: 1.0, 2: 1 / count}[int(call["normalization"])]
+    count = {0: count, 1: 1.0, 2: 1 / count}[int(call["normalization"])]
     source = call.activation(call.first)
-    return call.recorder.emit("sum", [source], call.shape, amount=amount, label="fft")
+    return call.recorder.emit("sum", [source], call.shape, count=count, label="fft")
 
 
 def overlapping(call: Call) -> Entry:
     """Windows summed where they overlap."""
-    amount = call.first.numel() / max(math.prod(call.shape), 1)
-    return _reduced(call, "sum", amount)
+    count = call.first.numel() / max(math.prod(call.shape), 1)
+    return _reduced(call, "sum", count)
 
 
 TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from fanin.frameworks.torch.record import _formula
+from fanin.frameworks.torch.record._flags import flags_of
 from fanin.frameworks.torch.record._views import Dims, stored
 from fanin.frameworks.torch.record._weights import Part, Weight, plain_use, use
-from fanin.graph import UNITS, Node, Op, Use, Values, Window
+from fanin.graph import Node, Op, Use, Values, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,10 @@ class Recorder:
         param: Use | None = None,
         fn: Callable[..., Values] | None = None,
         label: str = "",
-        amount: float | None = None,
+        count: float | None = None,
+        factor: float | None = None,
+        rate: float | None = None,
+        square: float | None = None,
         over_batch: bool = False,
         uses: tuple[Use, ...] = (),
         mean: float = 0.0,
@@ -170,7 +174,12 @@ class Recorder:
             param=param,
             fn=fn,
             label=label,
-            amount=amount,
+            function=label.partition(" ")[0],
+            flags=flags_of(op, label),
+            count=count,
+            factor=factor,
+            rate=rate,
+            square=square,
             over="batch" if over_batch else "features",
             uses=uses,
             mean=mean,
@@ -194,7 +203,7 @@ class Recorder:
     def buffer(self, constant: Constant, shape: Sequence[int]) -> Activation:
         """A constant as a node of its own."""
         size = mean_square(constant)
-        return self.emit("buffer", (), shape, label=constant.name, amount=size, mean=mean(constant))
+        return self.emit("buffer", (), shape, label=constant.name, square=size, mean=mean(constant))
 
     def _parameter(self, weight: Weight, shape: Sequence[int]) -> Activation:
         made = [
@@ -215,7 +224,7 @@ class Recorder:
     ) -> Activation:
         """A scale or a shift by a weight's parameters, one node for each."""
         if op == "shift" and not label and self._covers_units(value, weight, len(shape)):
-            label = UNITS
+            label = "units"
         for part in weight.parts:
             made = self.emit(op, [value], shape, param=plain_use(part), label=label)
             value = self.scaled(self.follow(value, made), part)

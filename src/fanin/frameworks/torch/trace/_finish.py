@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fanin.frameworks.torch.record._record import Piece, Recorder
-from fanin.graph import Graph, Node, Use
+from fanin.graph import Graph, Node, Use, having
 
 # Behind these a piece of a projection is no longer itself.
-_ENDS = ("linear", "matmul", "attention", "softmax", "recurrent", "normalize")
+_ENDS = having("weight", "breaks") - having("pair")
 
 
 def finish(recorder: Recorder, outputs: list[int], names: Iterable[str]) -> Graph:
