@@ -83,7 +83,8 @@ def depth_theory(
         weight_variance: fan_in times the variance of a weight: the square of a gain.
         bias_variance: the variance of a bias.
 
-    Returns a DepthTheory. Raises FaninError for variances out of range and for functions that have no gain.
+    Returns a DepthTheory. Raises FaninError for variances out of range and for functions that
+    have no gain.
 
     Source: Poole et al. 2016, eq. 3 and 5; Schoenholz et al. 2017, eq. 4, 5 and 9.
 
