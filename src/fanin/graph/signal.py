@@ -246,14 +246,17 @@ def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> 
     if len({(signal.base, round(signal.second, 12)) for signal in signals}) == 1:
         return signals[0]
     shares = [size / total for size in sizes]
+    averages = sum(s * one.second for s, one in zip(shares, signals, strict=True) if one.averaged)
+    whole = sum(s * one.second for s, one in zip(shares, signals, strict=True))
+    averaged = averages > whole / 2
     if all(_is_gaussian(signal) and abs(signal.mean) < 1e-12 for signal in signals):
-        second = sum(share * one.second for share, one in zip(shares, signals, strict=True))
         shared = sum(share * one.shared for share, one in zip(shares, signals, strict=True))
-        return gaussian(second, node, shared / second if second > 0 else 0.0)
+        correlation = shared / whole if whole > 0 else 0.0
+        return gaussian(whole, node, correlation, averaged=averaged)
     values = np.concatenate([signal.values for signal in signals])
     mass = np.concatenate([share * MASS for share in shares])
     correlation = sum(s * one.correlation for s, one in zip(shares, signals, strict=True))
-    return _mixture(values, mass, node, correlation)
+    return replace(_mixture(values, mass, node, correlation), averaged=averaged)
 
 
 def dropped(signal: Signal, rate: float, node: int) -> Signal:

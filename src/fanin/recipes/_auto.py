@@ -106,15 +106,14 @@ class _Auto:
         return found
 
     def _run(self) -> Propagation:
-        return Propagation(
-            self.graph,
-            self.shapes,
-            self.targets,
-            self.shares,
-            dict(self.sizes),
-            self._variances(),
-            self.values,
-        ).run()
+        """The run in eval mode; where batches are normalized, beside one in train mode."""
+        given = (self.graph, self.shapes, self.targets, self.shares)
+        variances, values = self._variances(), self.values
+        run = Propagation(*given, dict(self.sizes), variances, values)
+        if any(node.op == "normalize" and node.over == "batch" for node in self.graph.nodes):
+            trained = Propagation(*given, dict(self.sizes), variances, values, train=True)
+            run.training = trained.run().signals
+        return run.run()
 
     def _fit_tied(self, run: Propagation) -> bool:
         """Tables that are also heads, sized for what feeds the head in this run."""
@@ -339,6 +338,9 @@ class _Auto:
             why += f"; through {', '.join(use.through)} any size gives the same"
         elif use.function is not None:
             why += f"; acts through {', '.join(use.through)}"
+        if weight.alone not in (None, weight.fed):
+            trained = weight.fed**2 / weight.alone
+            why += f", between {weight.alone:.4g} in eval and {trained:.4g} in train mode"
         if weight.read < 1:
             why += f", of which {weight.read:.2g} is left where the kernel reads zeros at borders"
         if weight.averaged:

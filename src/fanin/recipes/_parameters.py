@@ -28,10 +28,11 @@ class Weight:
     target: float | None  # None: not to be foreseen
     fed: float  # the second moment of what feeds it, zeros at borders left out
     averaged: bool  # by attention: the output's RMS is between 1/sqrt(T) and 1 of the target's
+    alone: float | None = None  # `fed` in eval mode, where it is between that and train mode's
+    read: float = 1.0  # of `fed`, what is left where a kernel reads zeros around its map
     uses: int = 1
     bounded: int = 0  # of them, those that count as APART times the first
     free: bool = False  # whatever its size, its output is the same
-    read: float = 1.0  # of `fed`, what is left where a kernel reads zeros around its map
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,11 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
     if use.name in run.variances:
         target = fan_in * run.variances[use.name] * fed.second
     elif fed.second > 0:
-        run.asked.setdefault(use.name, []).append(target / fed.second)
-        weight = Weight(position, 0.0, target, fed.second / read, fed.averaged, read=read)
-        run.needs(use.name, weight)
+        alone = fed.second / read
+        second = run.between(node.inputs[0], alone)
+        run.asked.setdefault(use.name, []).append(target / (second * read))
+        run.needs(use.name, Weight(position, 0.0, target, second, fed.averaged, alone, read))
+        target *= alone / second
     else:
         run.needs(use.name, Weight(position, target, target, 0.0, fed.averaged))
         target = 0.0

@@ -61,6 +61,8 @@ class Propagation:
     asked: dict[str, list[float]] = field(default_factory=dict)  # scales, by every use of a weight
     aside: set[int] = field(default_factory=set)  # uses of weights that ask for nothing
     borders: Borders = field(default_factory=Borders.empty)
+    train: bool = False  # with the statistics of batches; else batch normalization is none
+    training: Sequence[Signal | None] = ()  # the signals of such a run, for one without
 
     def run(self) -> "Propagation":
         self.aside.update(_on_constants(self.graph))
@@ -102,6 +104,19 @@ class Propagation:
         if name not in self.weights or (self.weights[name].fed == 0 and weight.fed > 0):
             self.weights[name] = weight
 
+    def between(self, position: int, second: float) -> float:
+        """A second moment for both modes: this one, or the geometric mean where they differ.
+
+        No weight has the same output behind batch normalization of what is not of size one, and
+        behind means and maxima of what it made independent: half-way both are as near as can be.
+        """
+        trained = self.training[position] if self.training else None
+        if trained is None or trained.second <= 0 or second <= 0:
+            return second
+        apart = trained.second / second
+        least = 1 / (2 * _MODES if trained.averaged else _MODES)
+        return second if least <= apart <= _MODES else second * math.sqrt(apart)
+
     def acting(self, use: Use) -> Values | None:
         """The values with which a parameter acts element by element; None if unknown."""
         values = self.values.get(use.name, self.sizes.get(use.name))
@@ -119,6 +134,7 @@ class Propagation:
 
 
 _NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
+_MODES = 4.0  # times larger or smaller in train mode: a weight for eval mode serves both
 _FAR = 100.0  # times too large is wrong, for a second moment
 _UNMOVED = having("carries", "function", "norm", "affine")
 _DECAYS = ("exp", "exp2", "expm1")
@@ -302,9 +318,9 @@ def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
         by_deviation = "by deviation" in node.flags
         centre = "uncentred" not in node.flags and not by_deviation
         return normalized(signal, centred=centre, by_deviation=by_deviation)
-    # Batch normalization is the identity in eval mode; in train mode it makes any size one, so
-    # that a plan for eval mode holds there as well.
-    return signal
+    # In train mode batch normalization takes away what positions share; at first it is none in
+    # eval mode. Behind a weight, whose output has size one, a plan for the one holds in the other.
+    return replace(normalized(signal, centred=True), correlation=0.0) if run.train else signal
 
 
 def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
