@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import fanin
-from fanin.recipes._propagate import _STATE
+from fanin.recipes._parameters import _STATE
 
 STEPS, SAMPLES, INPUTS, WIDTH = 60, 16, 64, 128
 

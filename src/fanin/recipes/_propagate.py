@@ -30,12 +30,7 @@ from fanin.graph.signal import (
 )
 from fanin.recipes._acting import acts_as, size_of
 from fanin.recipes._borders import Borders
-from fanin.recipes._parameters import APART, Share, Weight, linear, scale, shift, table
-
-# The second moment of a recurrent layer's state: layers of torch with gates' inputs of second
-# moment one and orthogonal recurrent weights, fed noise that is new at every step (three seeds,
-# widths 128 and 512; tests/recipes/test_recurrent.py measures it again).
-_STATE = {"lstm": 0.053, "gru": 0.171, "rnn": 0.462}
+from fanin.recipes._parameters import APART, Share, Weight, linear, recurrent, scale, shift, table
 
 
 @dataclass
@@ -364,24 +359,6 @@ def _concat(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     return concatenated(signals, [max(size, 1) for size in sizes], position)
 
 
-def _recurrent(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    """What reads the input of the first layer gives its gates second moment one.
-
-    Layers above pass the small state on as it is: compensated, stacks of three trained more
-    slowly (docs/recipes.md).
-    """
-    fed = inputs[0] if inputs and inputs[0] is not None else gaussian(1.0, position)
-    state = gaussian(_STATE[node.function], position, 0.5)
-    for use in node.uses:
-        if use.layer == 0:
-            scale, second = 1 / (fed.second or 1.0), fed.second
-            run.needs(use.name, Weight(position, scale, 1.0, second, fed.averaged))
-        elif use.layer is not None:
-            second = state.second
-            run.needs(use.name, Weight(position, 1.0, second, second, False))
-    return state
-
-
 _STEPS: dict[str, Step] = {
     "input": _input,
     "buffer": _buffer,
@@ -404,5 +381,5 @@ _STEPS: dict[str, Step] = {
     "sum": _sum,
     "concat": _concat,
     "view": _view,
-    "recurrent": _recurrent,
+    "recurrent": recurrent,
 }
