@@ -12,6 +12,8 @@ from fanin.graph._graph import Window as Window
 from fanin.graph._lines import factor as factor
 from fanin.graph._lines import second_input as second_input
 from fanin.graph._lines import slope as slope
+from fanin.graph._mixtures import carried as carried
+from fanin.graph._mixtures import mixture as mixture
 from fanin.graph._operations import OPERATIONS as OPERATIONS
 from fanin.graph._operations import Op as Op
 from fanin.graph._operations import Trait as Trait

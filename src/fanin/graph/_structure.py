@@ -8,6 +8,7 @@ import numpy as np
 
 from fanin.graph._graph import CARRIERS, Graph, Node
 from fanin.graph._lines import second_input, slope
+from fanin.graph._mixtures import mixture
 from fanin.graph._operations import having
 
 # Operations that an activation passes without meeting a weight or another activation.
@@ -89,7 +90,11 @@ class Structure:
         """Every addition of a branch to a stream, by its node."""
         finders = {"add": self._residual, "shift": self._residual_of_parameter}
         found: dict[int, Residual] = {}
+        mixed = (mixture(self.graph, position) for position in range(len(self.graph.nodes)))
+        aside = {one for several in mixed if several is not None for one in several.sums}
         for position, node in enumerate(self.graph.nodes):
+            if position in aside:
+                continue
             residual = finders[node.op](position, found) if node.op in finders else None
             if residual is not None:
                 found[position] = residual

@@ -12,7 +12,7 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.graph import Graph, Node, Residual, Structure, Use, Values
+from fanin.graph import Graph, Node, Residual, Structure, Use, Values, carried
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
@@ -68,6 +68,7 @@ class _Auto:
         self._logits()
         self._sines()
         self._branches()
+        self._mixtures()
         self._parameters()
         run = self._run()
         for _ in range(_FITS):
@@ -199,6 +200,17 @@ class _Auto:
             for end, factor in self._sized_ends(self.structure.ends(residual)):
                 self.shares[end] = Share(self._part(residual, end), chain.start, factor)
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
+
+    def _mixtures(self) -> None:
+        """What gates mix into a stream is as large as the stream.
+
+        However small gates make it from layer to layer, what is as large as one would take its
+        place, and weights that make up for it let gradients explode.
+        """
+        for end, stream in carried(self.graph, self.structure):
+            if self._ends_again(end) == 1 and end not in self.shares:
+                self.shares[end] = Share(1.0, stream)
+                self.reasons[end] = "as large as the stream that a gate passes on beside it"
 
     def _part(self, residual: Residual, end: int) -> float:
         """What the end of a branch is to add to the stream, of what that has."""

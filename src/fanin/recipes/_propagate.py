@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fanin.graph import Graph, Node, Use, Values, having
+from fanin.graph import Graph, Node, Use, Values, having, mixture
 from fanin.graph.signal import (
     Signal,
     added,
@@ -240,6 +240,9 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
     shown = run.graph.shown(position)
     if shown is not None:
         return run.signals[shown]
+    mixed = _mixed(run, position)
+    if mixed is not None:
+        return mixed
     a, b = inputs
     if a is None or b is None:  # a mask, or a buffer of unknown size
         return a or b
@@ -253,6 +256,18 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
     b = scaled(b, -1.0) if "difference" in node.flags else b
     join = added_apart if _at_other_positions(run, node, a, b) else added
     return join(a, b, position)
+
+
+def _mixed(run: Propagation, position: int) -> Signal | None:
+    """t f + (1 - t) x, however it is written."""
+    found = mixture(run.graph, position)
+    if found is None:
+        return None
+    gate, new, stream = (run.signals[one] for one in (found.gate, found.new, found.stream))
+    if gate is None or new is None or stream is None:
+        return None
+    rest = pointwise(lambda t: 1 - t, (gate,), gate.base)
+    return added(multiplied(gate, new, position), multiplied(rest, stream, -position - 1), position)
 
 
 def _at_other_positions(run: Propagation, node: Node, a: Signal, b: Signal) -> bool:

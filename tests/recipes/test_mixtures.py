@@ -1,0 +1,102 @@
+"""Tests of gated mixtures t f + (1 - t) x: highway networks and their kin, in every spelling."""
+
+from collections.abc import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn
+
+import fanin
+
+Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
+WIDTH, BIAS = 64, -2.0
+
+SPELLINGS: dict[str, Mix] = {
+    "sum": lambda t, f, x: t * f + (1 - t) * x,
+    "other order": lambda t, f, x: x * (1 - t) + f * t,
+    "step": lambda t, f, x: x + t * (f - x),
+    "step back": lambda t, f, x: x - t * (x - f),
+    "step from the new": lambda t, f, x: f + (1 - t) * (x - f),
+    "lerp": lambda t, f, x: torch.lerp(x, f, t),
+    "lerp from the new": lambda t, f, x: torch.lerp(f, x, 1 - t),
+    "addcmul": lambda t, f, x: torch.addcmul((1 - t) * x, t, f),
+    "a tensor of ones": lambda t, f, x: t * f + (torch.ones_like(t) - t) * x,
+    "negated": lambda t, f, x: t * f + (-t + 1) * x,
+}
+
+
+class Highway(nn.Module):
+    """A layer of Srivastava et al. 2015; `packed`: both weights in one."""
+
+    def __init__(self, mix: Mix, packed: bool = False) -> None:
+        super().__init__()
+        self.mix = mix
+        if packed:
+            self.both = nn.Linear(WIDTH, 2 * WIDTH)
+        else:
+            self.new, self.gate = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+            nn.init.constant_(self.gate.bias, BIAS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if hasattr(self, "both"):
+            new, gate = self.both(x).chunk(2, -1)
+            gate = gate + BIAS
+        else:
+            new, gate = self.new(x), self.gate(x)
+        return self.mix(torch.sigmoid(gate), torch.relu(new), x)
+
+
+def network(mix: Mix, layers: int = 3, packed: bool = False) -> nn.Sequential:
+    layer = [Highway(mix, packed) for _ in range(layers)]
+    return nn.Sequential(nn.Linear(WIDTH, WIDTH), *layer, nn.Linear(WIDTH, 10))
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_spelling_gets_weights_of_the_same_size(spelling: str, packed: bool) -> None:
+    x = torch.randn(4, WIDTH)
+    plan = fanin.plan(network(SPELLINGS[spelling], packed=packed), x)
+    for row in plan.rows:
+        if row.name[0] in "123" and row.name.endswith("weight"):
+            assert str(row.initializer) == "lecun_normal()", row
+            assert row.why.endswith("as large as the stream that a gate passes on beside it")
+    assert "second moment 0.44" in plan["4.weight"].why
+
+
+@pytest.mark.parametrize("spelling", ["sum", "step"])
+def test_a_deep_highway_has_the_planned_outputs_and_its_gradients_last(spelling: str) -> None:
+    """Seed 0, 256 samples, 50 layers; f and t of second moment one let gradients explode."""
+    torch.manual_seed(0)
+    net = network(SPELLINGS[spelling], layers=50)
+    x = torch.randn(256, WIDTH)
+    fanin.plan(net, x).apply(net, seed=0)
+    first = net[0](x).detach().requires_grad_()
+    last = net[1:-1](first)
+    out = net[-1](last)
+    assert 0.5 < float(out.detach().square().mean().sqrt()) < 2
+    gradients = torch.autograd.grad(out, (first, last), torch.randn_like(out))
+    relative = [
+        float(g.norm() * h.detach().norm()) for g, h in zip(gradients, (first, last), strict=True)
+    ]
+    assert 0.05 < relative[0] / relative[1] < 20
+
+
+def test_what_reads_the_stream_through_a_norm_has_second_moment_one() -> None:
+    class Normed(Highway):
+        def forward(self, x: Tensor) -> Tensor:
+            h = nn.functional.layer_norm(x, x.shape[-1:])
+            return self.mix(torch.sigmoid(self.gate(h)), torch.relu(self.new(h)), x)
+
+    net = nn.Sequential(nn.Linear(WIDTH, WIDTH), *[Normed(SPELLINGS["sum"]) for _ in range(2)])
+    plan = fanin.plan(net, torch.randn(4, WIDTH))
+    assert all(plan[f"{at}.{name}.weight"].output == 1 for at in (1, 2) for name in ("new", "gate"))
+
+
+def test_a_step_by_what_is_no_share_stays_a_residual_branch() -> None:
+    class Step(Highway):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.tanh(self.gate(x)) * (self.new(x) - x)
+
+    net = nn.Sequential(nn.Linear(WIDTH, WIDTH), Step(SPELLINGS["sum"]), nn.Linear(WIDTH, 2))
+    assert "residual branch" in fanin.plan(net, torch.randn(4, WIDTH))["1.new.weight"].why
