@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 from torch import Tensor, nn
 
 import fanin
