@@ -139,3 +139,24 @@ def test_one_average_before_a_readout_is_built_in() -> None:
     with torch.no_grad():
         model[3].weight.mul_(0.2)
     assert fanin.check(model, torch.randn(16, 8, 400), select="F02,F03").ok("warning")
+
+
+def test_a_stream_inside_of_a_branch_does_not_begin_on_the_stream_outside() -> None:
+    """The gradient there passes the branch by, and says nothing of what is inside."""
+    first, last = _streams_of(lambda x, a, b, c: x + c((y := x + a(x)) + b(y)))
+    assert len(first) == 2  # the start and the sum of the outer one
+    assert len(last) == 2  # x + a(x), which is inside, and the addition of b to it
+
+
+def _streams_of(forward: Callable[..., Tensor]) -> list[list[int]]:
+    class Nested(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Linear(8, 8)
+            self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return forward(self.stem(x), *self.layers)
+
+    graph = trace(Nested(), torch.zeros(2, 8))
+    return streams(graph.nodes, Structure(graph))

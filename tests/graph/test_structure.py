@@ -148,3 +148,40 @@ def test_a_shortcut_may_be_pooled(pool: nn.Module) -> None:
     assert [chain.length for chain in structure.chains.values()] == [2, 2]
     ends = [structure.ends(residual) for residual in structure.residuals.values()]
     assert [names(structure, one) for one in ends] == [["1.two.weight"], ["2.two.weight"]]
+
+
+class Scaled(nn.Module):
+    """x * s + pool(norm(x)): a branch without weights beside a scaled stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.scale = nn.GroupNorm(1, 8), nn.Parameter(torch.ones(8, 1, 1))
+        self.out = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x)
+        x = x * self.scale + (nn.functional.avg_pool2d(h, 3, 1, 1) - h)
+        return x + self.out(nn.functional.layer_norm(x, x.shape[1:]))
+
+
+def test_branches_beside_a_scaled_stream_are_of_one_stream() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, 2), Scaled(), Scaled())
+    structure = Structure(trace(model, torch.zeros(2, 3, 9, 9)))
+    assert [one.length for one in structure.chains.values()] == [4] * 4
+
+
+def test_behind_a_norm_a_stream_begins_anew_in_size() -> None:
+    class Post(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.out = nn.LayerNorm(8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.norm(x + self.out(x))
+            return y
+
+    graph = trace(nn.Sequential(nn.Linear(3, 8), Post(), Post()), torch.zeros(2, 3))
+    first, second = Structure(graph).chains.values()
+    assert (first.length, second.length) == (2, 2)
+    assert graph.nodes[first.start].module == "0"
+    assert graph.nodes[second.start].module == "1.norm"

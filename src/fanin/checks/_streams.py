@@ -30,8 +30,10 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
             inside |= own_nodes(structure, structure.residuals[position])
         main = [one for one in group if not inside >> one & 1]
         for several in (main, *([one] for one in group if one not in main)):
-            first = structure.residuals[several[0]].stream
-            found.append([unmoved(nodes, first), *several])
+            start = unmoved(nodes, structure.residuals[several[0]].stream)
+            # What a branch reads is of the stream outside, whose gradient passes the branch by.
+            if several is main or inside >> start & 1:
+                found.append([start, *several])
     return found
 
 

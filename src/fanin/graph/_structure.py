@@ -34,7 +34,10 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A residual stream: how many branches are added to it, and the node where it begins."""
+    """A residual stream: how many branches are added to it, and the node where it begins.
+
+    Behind a norm on the stream, as in post-norm blocks, it begins anew in size.
+    """
 
     length: int
     start: int
@@ -161,7 +164,7 @@ class Structure:
 
     def _starts_with_norm(self, stream: int, own: int) -> bool:
         """Whether a branch without weights is one all the same: a pool behind a norm, say."""
-        sources = set(self._back(stream, CARRIERS))
+        sources = set(self._back(stream, (*CARRIERS, "scale", "shift")))
         return any(
             own >> user & 1 and self.graph.nodes[user].op == "normalize"
             for source in sources
@@ -192,16 +195,27 @@ class Structure:
         before = {node: self._previous(residual) for node, residual in self.residuals.items()}
         root: dict[int, int] = {}
         depth: dict[int, int] = {}
+        start: dict[int, int] = {}
         for node, previous in before.items():  # in the order of the run
             root[node] = node if previous is None else root[previous]
             depth[node] = 1 if previous is None else depth[previous] + 1
+            stream = self.residuals[node].stream
+            begins = previous is None or self._is_normalized(stream, previous)
+            start[node] = stream if begins or previous is None else start[previous]
         longest: dict[int, int] = {}
         for node, first in root.items():
             longest[first] = max(longest.get(first, 0), depth[node])
-        return {
-            node: Chain(longest[first], self.residuals[first].stream)
-            for node, first in root.items()
-        }
+        return {node: Chain(longest[first], start[node]) for node, first in root.items()}
+
+    def _is_normalized(self, stream: int, previous: int) -> bool:
+        """Whether a stream met a norm since the last addition to it: whatever it was, it is one."""
+        for position in self._back(stream, _STREAM):
+            node = self.graph.nodes[position]
+            if position == previous:
+                return False
+            if node.op == "normalize" and node.over == "features":
+                return True
+        return False
 
     def _previous(self, residual: Residual) -> int | None:
         if residual.shortcut:

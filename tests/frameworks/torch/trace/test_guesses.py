@@ -249,6 +249,24 @@ def test_the_plan_says_who_asked() -> None:
     assert fanin.plan(nn.Linear(8, 3), X).notes == ()
 
 
+class Wary(nn.Module):
+    """Goes on otherwise with fake tensors, as transformers does with masks."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if isinstance(x, torch._subclasses.FakeTensor):
+            raise ValueError("not with me")
+        return x.relu()
+
+
+def test_a_model_that_asks_for_fake_tensors_sees_none() -> None:
+    model, before = nn.Sequential(nn.Linear(8, 8), Wary(), nn.Linear(8, 3)), torch._subclasses
+    kind = before.FakeTensor
+    assert [node.label for node in trace(model, X).nodes if node.op == "pointwise"] == ["relu"]
+    assert before.FakeTensor is kind
+    with torch._subclasses.FakeTensorMode(), pytest.raises(ValueError, match="not with me"):
+        Wary()(torch.zeros(2))
+
+
 class Addressed(nn.Module):
     """Needs memory: no fake tensor has any."""
 

@@ -19,6 +19,7 @@ from fanin.frameworks.torch.runs._alone import alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
+from fanin.frameworks.torch.trace._disguise import disguised
 from fanin.frameworks.torch.trace._failure import UNREADABLE, FailedError, has_values, real_error
 from fanin.frameworks.torch.trace._fakes import conversions, fake_like, fake_model
 from fanin.frameworks.torch.trace._finish import finish
@@ -159,6 +160,7 @@ def _run(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager())
         stack.enter_context(_silent())
+        stack.enter_context(disguised())
         parameters, held = stack.enter_context(
             fake_model(model, fakes, train=train, trainable=trainable)
         )
