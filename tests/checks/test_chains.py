@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 import fanin
+from fanin.checks._streams import streams
+from fanin.frameworks.torch import trace
+from fanin.graph import Structure
 
 DEPTH, WIDTH, BATCH = 30, 32, 32
 Step = Callable[[list[nn.Linear], Tensor], Tensor]

@@ -164,7 +164,7 @@ class Structure:
 
     def _starts_with_norm(self, stream: int, own: int) -> bool:
         """Whether a branch without weights is one all the same: a pool behind a norm, say."""
-        sources = set(self._back(stream, (*CARRIERS, "scale", "shift")))
+        sources = set(self._back(stream, CARRIERS | having("affine")))
         return any(
             own >> user & 1 and self.graph.nodes[user].op == "normalize"
             for source in sources
