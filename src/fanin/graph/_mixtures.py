@@ -41,6 +41,9 @@ def mixture(graph: Graph, position: int) -> Mixture | None:
 def carried(graph: Graph, structure: "Structure") -> Iterator[tuple[int, int]]:
     """Weights that make t and f of x in t f + (1 - t) x, each with x.
 
+    However small gates make x from layer to layer, f as large as one would take its place, and
+    weights that make up for it are the larger the smaller it gets.
+
     None where a norm is between, which makes any x as large as one.
     """
     above = structure.above

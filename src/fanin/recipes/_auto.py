@@ -202,11 +202,7 @@ class _Auto:
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
 
     def _mixtures(self) -> None:
-        """What gates mix into a stream is as large as the stream.
-
-        However small gates make it from layer to layer, what is as large as one would take its
-        place, and weights that make up for it let gradients explode.
-        """
+        """What gates mix into a stream is as large as the stream: else gradients explode."""
         for end, stream in carried(self.graph, self.structure):
             if self._ends_again(end) == 1 and end not in self.shares:
                 self.shares[end] = Share(1.0, stream)
