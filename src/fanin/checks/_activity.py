@@ -149,10 +149,10 @@ def dead_units(m: Measurement) -> Iterator[Finding]:
 def _scaled_to_zero(m: Measurement, node: int, position: int) -> bool:
     """Whether a scale that is zero lies between two nodes: the weight of a normalization."""
     above = m.chains.structure.above
-    between = above[position] & ~above[node]
+    between = (m.nodes[at] for at in above[position] - above[node])
     return any(
-        between >> at & 1 and one.op == "scale" and one.param and m.is_zero(one.param.name)
-        for at, one in enumerate(m.nodes)
+        scale.op == "scale" and scale.param is not None and m.is_zero(scale.param.name)
+        for scale in between
     )
 
 

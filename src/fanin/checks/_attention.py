@@ -6,7 +6,7 @@ from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._streams import unmoved
 from fanin.checks._verdict import number
-from fanin.graph import Logits, having
+from fanin.graph import Logits, having, reach
 
 _BEFORE = having("carries", "function", "pair") | {"shift"}
 
@@ -70,16 +70,9 @@ def _scaling(m: Measurement, one: Logits, spread: float, unscaled: bool) -> str:
 
 def _softmax(m: Measurement, one: Logits) -> int | None:
     """The softmax that logits go into; fused attention is its own."""
-    front, seen = [one.node], {one.node}
-    while front:
-        at = front.pop()
-        if at in m.spreads:
-            return at
-        for user in m.chains.structure.users[at]:
-            if user not in seen and m.nodes[user].op in _BEFORE | {"softmax"}:
-                seen.add(user)
-                front.append(user)
-    return None
+    users, passed = m.chains.structure.users, _BEFORE | {"softmax"}
+    ways = reach([one.node], lambda at: [user for user in users[at] if m.nodes[user].op in passed])
+    return next((at for at in ways if at in m.spreads), None)
 
 
 def _spread(m: Measurement, softmax: int) -> float:
@@ -137,7 +130,7 @@ def drowned(m: Measurement) -> Iterator[Finding]:
 def _varying(m: Measurement) -> set[int]:
     """The nodes that depend on the inputs of the run."""
     above = m.chains.structure.above
-    given = sum(1 << at for at, node in enumerate(m.nodes) if node.op == "input")
+    given = m.graph.where(lambda node: node.op == "input")
     return {at for at, node in enumerate(m.nodes) if node.op == "input" or above[at] & given}
 
 

@@ -12,6 +12,7 @@ from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import STEPS, write
 from fanin.checks._verdict import judged, level, number
 from fanin.checks._width import band, path_beta
+from fanin.graph import reach
 
 _SMALL = 0.1  # of a scale that lets little of a gradient through until it has grown
 
@@ -122,15 +123,9 @@ def _held_small(m: Measurement, path: Sequence[int]) -> bool:
 
 def _open(m: Measurement, position: int, closed: Collection[int]) -> bool:
     """Whether a way leads from a node to the outputs around the closed ones."""
-    front, seen = [position], {position, *closed}
-    while front:
-        at = front.pop()
-        if at in m.outputs:
-            return True
-        new = [one for one in m.chains.structure.users[at] if one not in seen]
-        seen.update(new)
-        front += new
-    return False
+    users = m.chains.structure.users
+    ways = reach([position], lambda at: [user for user in users[at] if user not in closed])
+    return any(at in m.outputs for at in ways)
 
 
 def _limit(value: float) -> str:
@@ -156,8 +151,8 @@ def _nothing(m: Measurement, unit: int) -> Iterator[Finding]:
         and node.param is not None
         and m.is_zero(node.param.name)
         and (
-            m.chains.structure.above[at] >> m.chains.units[unit].node & 1
-            or (m.chains.structure.above[unit_node] >> at & 1 and not m.moves(node.param.name))
+            unit_node in m.chains.structure.above[at]
+            or (at in m.chains.structure.above[unit_node] and not m.moves(node.param.name))
         )
     ]
     if zeros or _not_selected(m, m.chains.units[unit].output):
@@ -179,13 +174,13 @@ def _opening(m: Measurement, unit: int) -> str:
     """What lets gradients through to a unit: the first layer behind it that passes none on."""
     above, node = m.chains.structure.above, m.chains.units[unit].node
     for at, one in enumerate(m.nodes):
-        if one.function in STEPS and above[at] >> node & 1 and m.gradients[at]:
+        if one.function in STEPS and node in above[at] and m.gradients[at]:
             return (
                 f"A gradient for {one.label}, whose slope is 0: x + ({one.label}(x) - x).detach() "
                 "in its place."
             )
     for at, what in sorted(m.shut.items()):
-        if at == unit or above[m.chains.units[at].node] >> node & 1:
+        if at == unit or node in above[m.chains.units[at].node]:
             place = m.module(at) or m.chains.units[at].name
             if what == "dead":
                 return f"{reviving(m, at)} All units of {place} are dead."

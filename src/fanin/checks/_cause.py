@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fanin.checks._remedy import DATA, RECTIFIERS, initializer_for, same_size, write
-from fanin.graph import having
+from fanin.graph import having, reach
 
 if TYPE_CHECKING:
     from fanin.checks._measurement import Measurement
@@ -66,18 +66,13 @@ def raw_inputs(m: "Measurement", position: int) -> int | None:
 
     A normalization on the way makes up for it.
     """
-    front, seen = [position], {position}
-    while front:
-        at = front.pop()
+
+    def before(at: int) -> tuple[int, ...]:
         node = m.nodes[at]
-        if node.op == "input" and at in m.off_scale:
-            return at
-        held = node.op in _HELD and (node.over != "batch" or m.train)
-        for one in () if held else node.inputs:
-            if one not in seen:
-                seen.add(one)
-                front.append(one)
-    return None
+        return () if node.op in _HELD and (node.over != "batch" or m.train) else node.inputs
+
+    sources = reach([position], before)
+    return next((at for at in sources if m.nodes[at].op == "input" and at in m.off_scale), None)
 
 
 def smaller(m: "Measurement", unit: int, label: str) -> str:

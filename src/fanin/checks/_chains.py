@@ -1,12 +1,12 @@
 """Chains: the runs of weights between normalizations, and the branches of residual networks."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from fanin.checks._streams import own_nodes, residuals, stream_nodes, streams
-from fanin.graph import Graph, Node, Structure, having
+from fanin.graph import Graph, Node, NodeSet, Structure, having
 
 # What a gradient has built-in reasons to change at: normalizations, attention, gates. A chain ends
 # there.
@@ -61,12 +61,12 @@ class Chains:
         self._sized = sized  # nodes whose output was measured
         self._functions = _own_functions(graph.nodes)
         self._on_streams = set(stream_nodes(graph.nodes, self.structure))
-        self._weights = _mask(graph, lambda node: node.op in having("weight"))
-        self._varying = self._weights | _mask(
-            graph, lambda node: node.op == "input" and "integers" not in node.flags
+        self._weights = graph.where(lambda node: node.op in having("weight"))
+        self._varying = self._weights | graph.where(
+            lambda node: node.op == "input" and "integers" not in node.flags
         )
         # Without inputs, a product is of the model's own making: a spectral norm's power iteration.
-        self._given = _mask(graph, lambda node: node.op in ("input", "lookup"))
+        self._given = graph.where(lambda node: node.op in ("input", "lookup"))
         self.latest: list[tuple[int, ...]] = []  # of every node: the units that feed it
         self.units: list[Unit] = []
         for position in range(len(graph.nodes)):
@@ -88,13 +88,11 @@ class Chains:
     def _varies(self, product: Node, factors: Collection[int]) -> bool:
         """Whether what is multiplied with these factors is more than a constant or a mask."""
         others = [one for one in product.inputs if one not in factors]
-        above = self.structure.above
-        return not others or any((above[one] | 1 << one) & self._varying for one in others)
+        return not others or any(self.structure.up_to(one) & self._varying for one in others)
 
     def made_by_weights(self, node: Node) -> list[int]:
         """The inputs of a node that a weight made; others are data, constants or parameters."""
-        above = self.structure.above
-        return [one for one in node.inputs if (above[one] | 1 << one) & self._weights]
+        return [one for one in node.inputs if self.structure.up_to(one) & self._weights]
 
     def _step(self, position: int) -> tuple[int, ...]:
         node = self.graph.nodes[position]
@@ -132,7 +130,7 @@ class Chains:
     def is_derived(self, path: Sequence[int]) -> bool:
         """Whether the model takes a derivative of what a path leads to."""
         above = self.structure.above
-        return any(above[at] >> self.units[path[-1]].node & 1 for at in self.derived)
+        return any(self.units[path[-1]].node in above[at] for at in self.derived)
 
     @cached_property
     def paths(self) -> list[tuple[int, ...]]:
@@ -165,10 +163,10 @@ class Chains:
     @cached_property
     def in_branches(self) -> set[int]:
         """The units inside of a residual branch."""
-        inside = 0
+        inside = NodeSet()
         for one in residuals(self.graph.nodes, self.structure).values():
             inside |= own_nodes(self.structure, one)
-        return {at for at, unit in enumerate(self.units) if inside >> unit.node & 1}
+        return {at for at, unit in enumerate(self.units) if unit.node in inside}
 
     @cached_property
     def owners(self) -> list[int | None]:
@@ -199,11 +197,6 @@ class Chains:
                     seen.add(user)
                     front.append(user)
         return False
-
-
-def _mask(graph: Graph, holds: Callable[[Node], bool]) -> int:
-    """The nodes for which this holds, as a bit mask."""
-    return sum(1 << at for at, node in enumerate(graph.nodes) if holds(node))
 
 
 def output_of(nodes: Sequence[Node], position: int, sized: Collection[int]) -> int:

@@ -85,7 +85,7 @@ def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
     used = [_uses(m, name) for name in names]
     above = m.chains.structure.above
     if any(
-        above[late] >> early & 1
+        early in above[late]
         for one, first in enumerate(used)
         for other, second in enumerate(used)
         if one != other

@@ -12,7 +12,7 @@ from fanin.checks._paths import until_gathered
 from fanin.checks._remedy import DATA
 from fanin.checks._streams import unmoved
 from fanin.checks._verdict import number
-from fanin.graph import having
+from fanin.graph import having, reach
 
 _PASSED = having("carries", "function")
 _REACH = 8.0  # deviations: no logit is farther from another than twice as much as normal ones are
@@ -117,15 +117,12 @@ def input_scale(m: Measurement) -> Iterator[Finding]:
 
 
 def _feeds_a_weight(m: Measurement, position: int) -> bool:
-    front, seen = [position], {position}
-    while front:
-        for user in m.chains.structure.users[front.pop()]:
-            if m.nodes[user].op in having("weight"):
-                return True
-            if m.nodes[user].op in _PASSED and user not in seen:
-                seen.add(user)
-                front.append(user)
-    return False
+    users = m.chains.structure.users
+
+    def goes_on(at: int) -> Sequence[int]:
+        return users[at] if at == position or m.nodes[at].op in _PASSED else ()
+
+    return any(m.nodes[at].op in having("weight") for at in reach([position], goes_on))
 
 
 def collapse(m: Measurement) -> Iterator[Finding]:

@@ -1,13 +1,13 @@
 """Finite: F01, what is infinite or not a number, and who made it so."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fanin.checks._cause import bounded
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
-from fanin.graph import having
+from fanin.graph import having, reach
 
 # Sums and products: of finite numbers nothing but an overflow makes inf, or inf - inf.
 _SUMS = having("sums")
@@ -185,14 +185,11 @@ class _Spread:
         """The first node, in the order of the run, whose bad values reach the output."""
         users = self._m.chains.structure.users
         ends = self._m.outputs or [at for at, one in enumerate(users) if not one]
-        front = [at for at in ends if self._is_faulty(at)]
-        reached = set(front)
-        while front:
-            for one in self._m.nodes[front.pop()].inputs:
-                if self._is_faulty(one) and one not in reached:
-                    reached.add(one)
-                    front.append(one)
-        return min(reached, default=None)
+
+        def faulty(positions: Iterable[int]) -> list[int]:
+            return [at for at in positions if self._is_faulty(at)]
+
+        return min(reach(faulty(ends), lambda at: faulty(self._m.nodes[at].inputs)), default=None)
 
     def _is_faulty(self, at: int) -> bool:
         return self._bad[at] and not self._masks[at]

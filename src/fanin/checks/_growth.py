@@ -39,11 +39,8 @@ def stream_growth(m: Measurement) -> Iterator[Finding]:
 def _normalized(m: Measurement, members: Sequence[int]) -> bool:
     """Whether a branch of a stream, or the stream between two of them, is normalized."""
     above = m.chains.structure.above
-    between = above[members[-1]] & ~above[members[0]]
-    return any(
-        between >> at & 1 and node.op == "normalize" and m.chains.ends_at(at)
-        for at, node in enumerate(m.nodes)
-    )
+    between = above[members[-1]] - above[members[0]]
+    return any(m.nodes[at].op == "normalize" and m.chains.ends_at(at) for at in between)
 
 
 def narrowness(m: Measurement) -> Iterator[Finding]:

@@ -254,11 +254,11 @@ class Measurement:
         It comes later in the run, or makes the zeros that the node's own signal only gates.
         """
         above = self.chains.structure.above
-        gated = [zero for at, zero in self._gated_zeros if above[at] >> position & 1]
+        gated = [zero for at, zero in self._gated_zeros if position in above[at]]
         for one in self.openers:
-            makes = any((above[zero] | 1 << zero) >> one & 1 for zero in gated)
+            makes = any(one == zero or one in above[zero] for zero in gated)
             param = self.nodes[one].param
-            if param is not None and (makes or above[one] >> position & 1):
+            if param is not None and (makes or position in above[one]):
                 return param.name
         return ""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from fanin.graph import Node, Residual, Structure, having
+from fanin.graph import Node, NodeSet, Residual, Structure, having
 
 _ON_STREAM = having("carries", "function", "norm", "affine")
 
@@ -25,10 +25,8 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
         members.setdefault(key, []).append(position)
     found = []
     for group in members.values():
-        inside = 0
-        for position in group:
-            inside |= own_nodes(structure, structure.residuals[position])
-        main = [one for one in group if not inside >> one & 1]
+        branches = [own_nodes(structure, structure.residuals[position]) for position in group]
+        main = [position for position in group if not any(position in own for own in branches)]
         for several in (main, *([one] for one in group if one not in main)):
             start = unmoved(nodes, structure.residuals[several[0]].stream)
             # What a branch reads is of the stream outside, whose gradient passes the branch by.
@@ -51,17 +49,15 @@ def _side_by_side(nodes: Sequence[Node], structure: Structure, residual: Residua
     common = structure.above[residual.stream] & structure.above[residual.branch]
     depths: dict[int, int] = {}
     for at in range(max(residual.stream, residual.branch) + 1):
-        if structure.above[residual.node] >> at & 1 and not common >> at & 1:
+        if at in structure.above[residual.node] and at not in common:
             before = max((depths.get(one, 0) for one in nodes[at].inputs), default=0)
             depths[at] = before + (nodes[at].op in having("weight"))
     return depths.get(residual.stream, 0) == depths.get(residual.branch, 0)
 
 
-def own_nodes(structure: Structure, residual: Residual) -> int:
-    """The nodes of a branch, as a bit mask."""
-    above = structure.above
-    inside = above[residual.branch] | 1 << residual.branch
-    return inside & ~(above[residual.stream] | 1 << residual.stream)
+def own_nodes(structure: Structure, residual: Residual) -> NodeSet:
+    """The nodes of a branch, without those of the stream that it is added to."""
+    return structure.between(residual.stream, residual.branch)
 
 
 def _behind(node: Node) -> int | None:

@@ -36,12 +36,8 @@ def untrained(m: Measurement) -> Iterator[Finding]:
 def _inputs_reach_outputs(m: Measurement) -> bool:
     """Whether what the model returned depends on its inputs, as far as operations show."""
     above = m.chains.structure.above
-    reached = {one for out in m.outputs for one in (out, *_bits(above[out]))}
-    return any(m.nodes[one].op == "input" for one in reached)
-
-
-def _bits(mask: int) -> Iterator[int]:
-    return (at for at in range(mask.bit_length()) if mask >> at & 1)
+    given = m.graph.where(lambda node: node.op == "input")
+    return any(out in given or above[out] & given for out in m.outputs)
 
 
 def judges_training(m: Measurement, one: Finding) -> bool:

@@ -18,6 +18,8 @@ from fanin.graph._operations import OPERATIONS as OPERATIONS
 from fanin.graph._operations import Op as Op
 from fanin.graph._operations import Trait as Trait
 from fanin.graph._operations import having as having
+from fanin.graph._sets import NodeSet as NodeSet
+from fanin.graph._sets import reach as reach
 from fanin.graph._structure import Logits as Logits
 from fanin.graph._structure import Residual as Residual
 from fanin.graph._structure import Structure as Structure

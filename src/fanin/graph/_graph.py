@@ -11,6 +11,7 @@ from fanin._fans import fans
 from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.graph._operations import Op, having
+from fanin.graph._sets import NodeSet
 
 Values = npt.NDArray[np.float64]
 
@@ -158,6 +159,10 @@ class Graph:
             for source in dict.fromkeys(node.inputs):
                 users[source].append(position)
         return tuple(map(tuple, users))
+
+    def where(self, holds: Callable[[Node], bool]) -> NodeSet:
+        """The nodes for which this holds."""
+        return NodeSet(at for at, node in enumerate(self.nodes) if holds(node))
 
     def shown(self, position: int) -> int | None:
         """The node whose elements a view shows; None for anything else.

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from fanin.graph._graph import CARRIERS, Graph, Node
 from fanin.graph._lines import second_input, slope
 from fanin.graph._mixtures import mixture
 from fanin.graph._operations import having
+from fanin.graph._sets import NodeSet, reach
 
 # Operations that an activation passes without meeting a weight or another activation.
 _PASSED = having("carries", "function", "window", "reduces")
@@ -60,17 +62,11 @@ class Structure:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.users = graph.users()
-        self.above: list[int] = []  # ancestors of every node, as a bit mask
+        self.above: list[NodeSet] = []  # ancestors of every node
         for node in graph.nodes:
-            mask = 0
-            for source in node.inputs:
-                mask |= self.above[source] | 1 << source
-            self.above.append(mask)
-        self._weights = sum(
-            1 << position
-            for position, node in enumerate(graph.nodes)
-            if node.op in having("weight")
-        )
+            sets = (self.up_to(source) for source in node.inputs)
+            self.above.append(reduce(or_, sets, NodeSet()))
+        self._weights = graph.where(lambda node: node.op in having("weight"))
         self._sums = [
             at for at, node in enumerate(graph.nodes) if node.op == "sum" and (node.count or 1) > 1
         ]
@@ -113,7 +109,7 @@ class Structure:
         for source, one in enumerate(self.graph.nodes[:position]):
             same = one.op == "parameter" and one.param is not None and one.param.name == name
             # Of three axes and more: a decay rate is no stream.
-            if same and len(one.shape) >= 3 and self.above[branch] >> source & 1:
+            if same and len(one.shape) >= 3 and source in self.above[branch]:
                 return Residual(position, source, branch, shortcut=False, read=source)
         return None
 
@@ -122,10 +118,10 @@ class Structure:
         if a == b or self.feeds_softmax(position):
             return None
         for stream, branch in ((a, b), (b, a)):
-            inside = self.above[branch] | 1 << branch
+            inside = self.up_to(branch)
             for read in self._before_branches(stream, found):
-                if any(inside >> one & 1 for one in self._back(read, _KEPT)):
-                    own = inside & ~(self.above[read] | 1 << read)
+                if any(source in inside for source in self._back(read, _KEPT)):
+                    own = inside - self.up_to(read)
                     if own & self._weights or self._starts_with_norm(read, own):
                         return Residual(position, stream, branch, shortcut=False, read=read)
                     return None
@@ -156,38 +152,38 @@ class Structure:
             node = self.graph.nodes[user]
             if node.op == "add":
                 other = next((one for one in node.inputs if one != position), position)
-                return any(inside >> one & 1 for one in self._back(other, _KEPT))
+                return any(source in inside for source in self._back(other, _KEPT))
             if node.op not in _KEPT or second_input(node):
                 return False
             position = user
         return False
 
-    def _starts_with_norm(self, stream: int, own: int) -> bool:
+    def _starts_with_norm(self, stream: int, own: NodeSet) -> bool:
         """Whether a branch without weights is one all the same: a pool behind a norm, say."""
         sources = set(self._back(stream, CARRIERS | having("affine")))
         return any(
-            own >> user & 1 and self.graph.nodes[user].op == "normalize"
+            user in own and self.graph.nodes[user].op == "normalize"
             for source in sources
             for user in self.users[source]
         )
 
     def feeds_softmax(self, position: int) -> bool:
         """Whether an activation becomes attention logits, or is added to them."""
-        front, seen = [position], {position}
-        while front:
-            for user in self.users[front.pop()]:
-                node = self.graph.nodes[user]
-                if node.op == "softmax" and "logarithm" not in node.flags:
-                    return user not in self.graph.outputs
-                if user not in seen and node.op in having("carries", "function") | {"add", "shift"}:
-                    seen.add(user)
-                    front.append(user)
+        passed = having("carries", "function") | {"add", "shift"}
+
+        def goes_on(source: int) -> Iterator[int]:
+            reads = self.graph.nodes[source].op in passed
+            return iter(self.users[source] if reads or source == position else ())
+
+        for reader in reach([position], goes_on):
+            node = self.graph.nodes[reader]
+            if reader != position and node.op == "softmax" and "logarithm" not in node.flags:
+                return reader not in self.graph.outputs
         return False
 
     def _weights_beyond(self, one: int, other: int) -> int:
         """How many weights the one has met that the other has not."""
-        own = (self.above[one] | 1 << one) & ~(self.above[other] | 1 << other)
-        return (own & self._weights).bit_count()
+        return len(self.between(other, one) & self._weights)
 
     @cached_property
     def chains(self) -> dict[int, Chain]:
@@ -236,34 +232,39 @@ class Structure:
             return None
         a, b = node.inputs
         for stream, other in ((a, b), (b, a)):
-            if self.above[other] >> stream & 1:
+            if stream in self.above[other]:
                 return stream
         return None
 
-    def _inside(self, residual: Residual) -> int:
-        """The nodes of a branch, as a bit mask."""
-        inside = self.above[residual.branch] | 1 << residual.branch
-        return inside & ~(self.above[residual.read] | 1 << residual.read)
+    def up_to(self, position: int) -> NodeSet:
+        """A node and its ancestors."""
+        return self.above[position] | NodeSet((position,))
+
+    def between(self, start: int, end: int) -> NodeSet:
+        """A node and its ancestors, without another node and its ancestors."""
+        return self.up_to(end) - self.up_to(start)
+
+    def own_nodes(self, residual: Residual) -> NodeSet:
+        """The nodes of a branch, without those of the stream that it reads."""
+        return self.between(residual.read, residual.branch)
 
     def reads_normalized(self, residual: Residual) -> bool:
         """Whether a branch normalizes what it reads of the stream, before its first weight."""
-        inside = self._inside(residual)
+        inside = self.own_nodes(residual)
         return any(
-            inside >> norm & 1 and not self.above[norm] & inside & self._weights
-            for norm in self._norms
+            norm in inside and not self.above[norm] & inside & self._weights for norm in self._norms
         )
 
     def ends(self, residual: Residual) -> list[int]:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
-        inside = self._inside(residual)
-        return [node for node in dict.fromkeys(self.ends_at(residual.branch)) if inside >> node & 1]
+        inside = self.own_nodes(residual)
+        return [node for node in dict.fromkeys(self.ends_at(residual.branch)) if node in inside]
 
     def sums_behind_ends(self, residual: Residual) -> bool:
         """Whether a branch sums over positions behind what sets its size."""
-        inside, ends = self._inside(residual), self.ends(residual)
+        inside, ends = self.own_nodes(residual), self.ends(residual)
         return any(
-            inside >> one & 1 and any(self.above[one] >> end & 1 for end in ends)
-            for one in self._sums
+            one in inside and any(end in self.above[one] for end in ends) for one in self._sums
         )
 
     def terms(self, residual: Residual) -> list[list[int]]:

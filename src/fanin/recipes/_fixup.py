@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fanin.graph import Graph, Residual, Structure
+from fanin.graph import Graph, Residual, Structure, reach
 from fanin.initializers import he_normal, variance_scaling, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
@@ -65,29 +65,22 @@ def _fixup(graph: Graph) -> tuple[dict[str, str], dict[str, tuple[float, str]]]:
 
 def _weights(structure: Structure, residual: Residual) -> list[int]:
     """The weights of a branch, without those of another stream, as of an encoder it attends to."""
-    inside = structure.above[residual.branch] | 1 << residual.branch
-    inside &= ~(structure.above[residual.stream] | 1 << residual.stream)
+    inside = structure.between(residual.stream, residual.branch)
     base = _base(structure, residual)
-    found: set[int] = set()
-    front, seen = [residual.branch], {residual.branch}
-    while front:
-        position = front.pop()
-        if structure.graph.nodes[position].op == "linear":
-            found.add(position)
-        beside = position in structure.residuals and not structure.above[position] >> base & 1
-        for source in () if beside else structure.graph.nodes[position].inputs:
-            if inside >> source & 1 and source not in seen:
-                seen.add(source)
-                front.append(source)
-    return sorted(found)
+
+    def before(position: int) -> Iterator[int]:
+        if position in structure.residuals and base not in structure.above[position]:
+            return iter(())
+        return (source for source in structure.graph.nodes[position].inputs if source in inside)
+
+    found = reach([residual.branch], before)
+    return sorted(at for at in found if structure.graph.nodes[at].op == "linear")
 
 
 def _base(structure: Structure, residual: Residual) -> int:
     """Where a branch leaves its stream: both come from it."""
-    below = (structure.above[residual.branch] | 1 << residual.branch) & (
-        structure.above[residual.stream] | 1 << residual.stream
-    )
-    return below.bit_length() - 1
+    common = structure.up_to(residual.branch) & structure.up_to(residual.stream)
+    return max(common, default=-1)
 
 
 def _last(structure: Structure, residual: Residual) -> Iterator[int]:

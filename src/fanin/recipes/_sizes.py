@@ -67,10 +67,9 @@ class Sizes:
 
     def is_codebook(self, name: str) -> bool:
         """Whether products with a table decide which of its rows are looked up."""
-        chosen = 0
-        for position in self.uses_as(name, "lookup"):
-            chosen |= self.structure.above[position]
-        return all(chosen >> one & 1 for one in self.uses_as(name, "linear"))
+        chosen = [self.structure.above[position] for position in self.uses_as(name, "lookup")]
+        products = self.uses_as(name, "linear")
+        return all(any(product in above for above in chosen) for product in products)
 
     def uses_as(self, name: str, *ops: str) -> list[int]:
         return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fanin.frameworks.torch.record._record import Piece, Recorder
-from fanin.graph import Graph, Node, Use, having
+from fanin.graph import Graph, Node, Use, having, reach
 
 # Behind these a piece of a projection is no longer itself.
 _ENDS = having("weight", "breaks") - having("pair")
@@ -40,17 +40,15 @@ def _packed(pieces: list[Piece]) -> tuple[tuple[int, ...], int]:
 def _joined_again(graph: Graph, users: tuple[tuple[int, ...], ...], pieces: list[Piece]) -> bool:
     """Whether two different pieces meet in one tensor again, as rotary halves do."""
     met: dict[int, tuple[int, int]] = {}
+
+    def goes_on(at: int) -> tuple[int, ...]:
+        return () if graph.nodes[at].op in _ENDS else users[at]
+
     for piece in pieces:
         span = (piece.start, piece.size)
-        stack, seen = [piece.node], {piece.node}
-        while stack:
-            for user in users[stack.pop()]:
-                node = graph.nodes[user]
-                if node.op == "concat" and met.setdefault(user, span) != span:
-                    return True
-                if user not in seen and node.op not in _ENDS:
-                    seen.add(user)
-                    stack.append(user)
+        for at in reach([piece.node], goes_on):
+            if graph.nodes[at].op == "concat" and met.setdefault(at, span) != span:
+                return True
     return False
 
 
