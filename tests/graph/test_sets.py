@@ -1,4 +1,4 @@
-"""Sets of nodes are Python's sets, faster; and what is reached is what a breadth-first walk finds."""
+"""Sets of nodes are those of Python, faster; what is reached is what a walk through all finds."""
 
 from hypothesis import given
 from hypothesis import strategies as st
