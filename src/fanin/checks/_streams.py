@@ -30,7 +30,7 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
         for several in (main, *([one] for one in group if one not in main)):
             start = unmoved(nodes, structure.residuals[several[0]].stream)
             # What a branch reads is of the stream outside, whose gradient passes the branch by.
-            if several is main or inside >> start & 1:
+            if several is main or any(start in own for own in branches):
                 found.append([start, *several])
     return found
 
