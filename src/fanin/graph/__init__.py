@@ -1,5 +1,6 @@
 """The graph: what a model did with its parameters in one run, and what follows from its shape."""
 
+from fanin.graph._carried import carried as carried
 from fanin.graph._graph import CARRIERS as CARRIERS
 from fanin.graph._graph import Flag as Flag
 from fanin.graph._graph import Function as Function
@@ -12,7 +13,6 @@ from fanin.graph._graph import Window as Window
 from fanin.graph._lines import factor as factor
 from fanin.graph._lines import second_input as second_input
 from fanin.graph._lines import slope as slope
-from fanin.graph._mixtures import carried as carried
 from fanin.graph._mixtures import mixture as mixture
 from fanin.graph._operations import OPERATIONS as OPERATIONS
 from fanin.graph._operations import Op as Op

@@ -3,15 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fanin.graph._graph import Graph, Node, Values
 from fanin.graph._lines import second_input
-
-if TYPE_CHECKING:
-    from fanin.graph._structure import Structure
 
 _POINTS = np.linspace(-8.0, 8.0, 33)  # where gates are looked at
 
@@ -36,28 +32,6 @@ def mixture(graph: Graph, position: int) -> Mixture | None:
         return None
     found = (*_sums(graph, position), *_steps(graph, position))
     return next((one for one in found if _is_share(graph, one.gate)), None)
-
-
-def carried(graph: Graph, structure: "Structure") -> Iterator[tuple[int, int]]:
-    """Weights that make t and f of x in t f + (1 - t) x, each with x.
-
-    However small gates make x from layer to layer, f as large as one would take its place, and
-    weights that make up for it are the larger the smaller it gets.
-
-    None where a norm is between, which makes any x as large as one.
-    """
-    above = structure.above
-    norms = sum(1 << at for at, node in enumerate(graph.nodes) if node.op == "normalize")
-    for position in range(len(graph.nodes)):
-        mixed = mixture(graph, position)
-        for new, stream in () if mixed is None else permutations((mixed.new, mixed.stream)):
-            if mixed is None or not above[mixed.gate] & above[new] & 1 << stream:
-                continue
-            ends = (*structure.ends_at(mixed.gate), *structure.ends_at(new))
-            for end in dict.fromkeys(ends):
-                read = above[end] >> stream & 1 and not above[end] & ~above[stream] & norms
-                if read and graph.nodes[end].op == "linear":
-                    yield end, stream
 
 
 def _sums(graph: Graph, position: int) -> Iterator[Mixture]:
