@@ -310,3 +310,27 @@ def test_a_weight_behind_an_activation_has_its_gain(name: str) -> None:
     assert row.initializer is not None
     std = row.initializer.std((8, WIDTH), row.axes)
     assert std * math.sqrt(WIDTH) == pytest.approx(fanin.gain(name), rel=1e-6)
+
+
+def over_sum(x: Tensor, value: Tensor) -> Tensor:
+    weights = torch.sigmoid(x @ x.mT / 8)
+    return (weights / (weights.sum(-1, keepdim=True) + 1e-6)) @ value
+
+
+def linear_attention(x: Tensor, value: Tensor) -> Tensor:
+    """By ones beside the values, which sum the weights."""
+    query, key = F.relu(x), F.relu(x.flip(-1))
+    sums = query @ (key.mT @ F.pad(value, (0, 1), value=1.0))
+    return sums[..., :-1] / (sums[..., -1:] + 1e-5)
+
+
+@pytest.mark.parametrize("average", [over_sum, linear_attention])
+def test_averages_by_hand(average: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Of 16 positions, their second moment is 1/16 to 1 of the plan's."""
+    torch.manual_seed(0)
+    model, rows = Reads(lambda h: average(*h.chunk(2, -1)), WIDTH // 2), torch.randn(32, 16, WIDTH)
+    row = fanin.initialize(model, 0, rows)["after.weight"]
+    model(rows)
+    assert row.averaged
+    assert "second moment 1," in row.why
+    assert 1 / 20 < float(model.fed.detach().square().mean()) < 1

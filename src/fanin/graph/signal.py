@@ -243,7 +243,8 @@ def multiplied(a: Signal, b: Signal, node: int) -> Signal:
 def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> Signal:
     """A mixture in proportion to the sizes."""
     total = sum(sizes)
-    if len({(signal.base, round(signal.second, 12)) for signal in signals}) == 1:
+    same = len({(signal.base, round(signal.second, 12)) for signal in signals}) == 1
+    if same or all(signal.averaging for signal in signals):
         return signals[0]
     shares = [size / total for size in sizes]
     averages = sum(s * one.second for s, one in zip(shares, signals, strict=True) if one.averaged)

@@ -53,8 +53,6 @@ class Borders:
 
     def _joined(self, node: Node, signals: list[Signal | None]) -> Values | None:
         """The maps of a node's inputs, those of one shape, in proportion to their size."""
-        if node.op == "normalize" and "group" not in node.label and node.over == "features":
-            return None  # every position by itself
         shapes = [values.shape for at in node.inputs if (values := self.maps[at]) is not None]
         if not shapes:
             return None

@@ -29,6 +29,7 @@ from fanin.graph.signal import (
     summed,
 )
 from fanin.recipes._acting import acts_as, size_of
+from fanin.recipes._averages import attention, quotient, softmax
 from fanin.recipes._borders import Borders
 from fanin.recipes._parameters import APART, Share, Weight, linear, recurrent, scale, shift, table
 
@@ -212,19 +213,6 @@ def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     return gaussian((node.count or 1.0) * a.second * b.second, position, a.share * b.share)
 
 
-def _attention(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    value = inputs[2]
-    if value is None:
-        return None
-    return gaussian(value.second, position, value.share, averaged=True)
-
-
-def _softmax(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    if inputs[0] is None or "logarithm" in node.flags:
-        return inputs[0]
-    return Signal(inputs[0].values, position, averaging=True)
-
-
 def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     known = [signal for signal in inputs if signal is not None]
     if known and node.sampled is not None:
@@ -233,7 +221,8 @@ def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
         return known[0] if known else None
     if any(signal.averaging for signal in known):
         return next(signal for signal in known if signal.averaging)
-    return pointwise(node.fn, known, position)
+    averages = quotient(run, position, node) if node.function == "div" else None
+    return averages or pointwise(node.fn, known, position)
 
 
 def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -384,8 +373,8 @@ _STEPS: dict[str, Step] = {
     "dropout": _dropout,
     "shift": shift,
     "matmul": _matmul,
-    "attention": _attention,
-    "softmax": _softmax,
+    "attention": attention,
+    "softmax": softmax,
     "pointwise": _pointwise,
     "add": _add,
     "mul": _mul,
