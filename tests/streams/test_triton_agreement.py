@@ -16,7 +16,7 @@ from fanin.streams import Constant, Distribution, Normal, TruncatedNormal, Unifo
 from fanin.streams import _triton_tables as tables
 from fanin.streams._address import Region, region, stream_number
 from fanin.streams._triton import MOST_FUSED, Job
-from fanin.streams._triton_jobs import row
+from fanin.streams._triton_jobs import make_row
 
 WIDTH = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 DTYPES = ("float32", "float64", "bfloat16", "float16")
@@ -192,7 +192,7 @@ def test_triton_stores_vectors_into_aligned_shards(
     shape, index = (32, 64), (slice(None), columns)
     tensor = empty((32, 32), dtype, gpu)
     job = Job(tensor, KINDS[2], 4, "w", region(shape, index))
-    assert row(job).numbers[tables.WHOLE] == whole
+    assert make_row(job).numbers[tables.WHOLE] == whole
     for most_fused in (0, MOST_FUSED):
         tensor.fill_(7)
         draw([job], most_fused, program=256)

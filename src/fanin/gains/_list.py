@@ -39,8 +39,10 @@ def _parameters(function: Callable[..., object]) -> str:
     """How its parameters are written: "negative_slope=0.01", or "" without any."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     return ", ".join(
-        one.name if one.default is one.empty else f"{one.name}={one.default:g}"
-        for one in parameters
+        parameter.name
+        if parameter.default is parameter.empty
+        else f"{parameter.name}={parameter.default:g}"
+        for parameter in parameters
     )
 
 
@@ -49,7 +51,7 @@ def _gains(names: tuple[str, ...]) -> tuple[float | None, float | None, float | 
         both = gain(names[0]), gain(names[0], "backward")
     except FaninError:  # it needs parameters
         return None, None, None
-    return *both, next((one for one in map(torch_constant, names) if one), None)
+    return *both, next((constant for constant in map(torch_constant, names) if constant), None)
 
 
 def torch_constant(name: str) -> float | None:

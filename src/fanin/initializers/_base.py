@@ -147,11 +147,11 @@ class Elementwise(Initializer):
         self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
     ) -> list[tuple[Part | None, Distribution]]:
         """The distributions and the parts of the weight that they are for; None means all."""
-        one = self._complex if in_complex else self._distribution
+        distribution_of = self._complex if in_complex else self._distribution
         split = parts(shape, axes)
         if split is None:
-            return [(None, one(shape, axes))]
-        return [(part, one(part.shape, part.axes)) for part in split]
+            return [(None, distribution_of(shape, axes))]
+        return [(part, distribution_of(part.shape, part.axes)) for part in split]
 
     def draws(self, request: Request) -> list[Draw]:
         """What real values are drawn from, for a back end that draws by itself."""
@@ -208,11 +208,14 @@ class Elementwise(Initializer):
         if drawn[0][0] is None:
             return drawn[0][1].std_of_values()
         total = max(math.prod(shape), 1)
-        weighted = [(math.prod(part.shape) / total, one) for part, one in drawn if part is not None]
-        mean = sum(share * one.mean_of_values() for share, one in weighted)
+        weighted = [
+            (math.prod(part.shape) / total, drawing) for part, drawing in drawn if part is not None
+        ]
+        mean = sum(share * distribution.mean_of_values() for share, distribution in weighted)
         variance = sum(
-            share * (one.std_of_values() ** 2 + (one.mean_of_values() - mean) ** 2)
-            for share, one in weighted
+            share
+            * (distribution.std_of_values() ** 2 + (distribution.mean_of_values() - mean) ** 2)
+            for share, distribution in weighted
         )
         return math.sqrt(variance)
 

@@ -62,11 +62,11 @@ def class_priors(p: Sequence[float]) -> Initializer:
     >>> class_priors((0.5, 0.25, 0.25))
     constant([-0.6931471805599453, -1.3862943611198906, -1.3862943611198906])
     """
-    numbers = [as_number(one) for one in p] if isinstance(p, Sequence) else []
-    if not numbers or not all(math.isfinite(one) and one > 0 for one in numbers):
+    numbers = [as_number(prior) for prior in p] if isinstance(p, Sequence) else []
+    if not numbers or not all(math.isfinite(number) and number > 0 for number in numbers):
         raise FaninError(f"p of class_priors is {shown(p)}; give probabilities or counts, all > 0.")
     total = math.fsum(numbers)
-    return constant([log_of(one / total) for one in numbers])
+    return constant([log_of(number / total) for number in numbers])
 
 
 ENTRIES: tuple[Entry, ...] = (

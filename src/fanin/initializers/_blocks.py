@@ -23,11 +23,11 @@ class Blocks(Elementwise):
     def __post_init__(self) -> None:
         if not self.initializers:
             raise FaninError("blocks has no initializers; give one for each block.")
-        for one in self.initializers:
-            if not isinstance(one, Elementwise) or isinstance(one, Blocks):
+        for initializer in self.initializers:
+            if not isinstance(initializer, Elementwise) or isinstance(initializer, Blocks):
                 raise FaninError(
-                    f"blocks has {shown(one)}; it takes initializers that draw each value by "
-                    "itself, such as he_normal() and zeros()."
+                    f"blocks has {shown(initializer)}; it takes initializers that draw each value "
+                    "by itself, such as he_normal() and zeros()."
                 )
         if self.sizes is not None:
             sizes = self.sizes if isinstance(self.sizes, Sequence) else ()
@@ -42,7 +42,7 @@ class Blocks(Elementwise):
     @property
     def seeded(self) -> bool:
         """Whether the seed decides one of the blocks."""
-        return any(one.seeded for one in self.initializers)
+        return any(initializer.seeded for initializer in self.initializers)
 
     def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
         raise FaninError(f"{self!r} has a distribution for each block; ask its initializers.")
@@ -61,8 +61,8 @@ class Blocks(Elementwise):
         packed = _parts.blocks(shape, replace(axes, roles=roles, blocks=sizes))
         own = replace(axes, blocks=())
         drawn: list[tuple[Part | None, Distribution]] = []
-        for one, part in zip(self.initializers, packed, strict=True):
-            draw = one._complex if in_complex else one._distribution
+        for initializer, part in zip(self.initializers, packed, strict=True):
+            draw = initializer._complex if in_complex else initializer._distribution
             drawn.append((part, draw(part.shape, own)))
         return drawn
 

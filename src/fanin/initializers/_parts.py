@@ -70,13 +70,13 @@ def pieces(split: Iterable[Part], chosen: Sequence[int | range]) -> Iterator[Pie
     """For every part, what a selection takes of it; None where that is nothing."""
     for part in split:
         item = chosen[part.axis]
-        where = [slice(None)] * sum(isinstance(one, range) for one in chosen)
+        where = [slice(None)] * sum(isinstance(item, range) for item in chosen)
         if isinstance(item, int):
             taken: int | range | None = item if part.low <= item < part.high else None
         else:
             first, last = _positions(item, part.low, part.high)
             taken = item[first:last] if first < last else None
-            kept = sum(isinstance(one, range) for one in chosen[: part.axis])
+            kept = sum(isinstance(item, range) for item in chosen[: part.axis])
             where[kept] = slice(first, last)
         if taken is None:
             yield None
@@ -84,7 +84,7 @@ def pieces(split: Iterable[Part], chosen: Sequence[int | range]) -> Iterator[Pie
         shift = part.offset - part.low
         local = taken + shift if isinstance(taken, int) else _shifted(taken, shift)
         own = [*chosen[: part.axis], local, *chosen[part.axis + 1 :]]
-        inside = tuple(_as_slice(one) if isinstance(one, range) else one for one in own)
+        inside = tuple(_as_slice(item) if isinstance(item, range) else item for item in own)
         yield Piece(part.frame, inside, tuple(where), part.start)
 
 

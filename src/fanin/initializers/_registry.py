@@ -62,7 +62,7 @@ def names() -> tuple[str, ...]:
 def _entry(name: str, module: str = "") -> Entry:
     """The entry of a name in any spelling; `module` is what stood before its last dot."""
     name = _SYNONYMS.get(name, name)
-    known = {_squeezed(one): one for one in names()}
+    known = {_squeezed(name): name for name in names()}
     found = known.get(_squeezed(name))
     if found is None:
         raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}")
@@ -169,7 +169,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Initializer):
         return to_dict(value)
     if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value
@@ -179,5 +179,5 @@ def _read_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return from_dict(value)
     if isinstance(value, list):
-        return tuple(_read_plain(one) for one in value)
+        return tuple(_read_plain(item) for item in value)
     return {"inf": math.inf, "-inf": -math.inf}.get(value, value) if type(value) is str else value

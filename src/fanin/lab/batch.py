@@ -103,7 +103,9 @@ def train_batch(
             advance=advance,
             checkpoint=checkpoint,
         )
-    return [replace(trial, signals=one) for trial, one in zip(trials, signals, strict=True)]
+    return [
+        replace(trial, signals=measured) for trial, measured in zip(trials, signals, strict=True)
+    ]
 
 
 def _capacity(setup: Setup, seed: int) -> tuple[int, str | None]:

@@ -29,11 +29,15 @@ class Family:
         if self.baseline is not None:
             pairs = [(name, self.baseline) for name in self.values if name != self.baseline]
         made = []
-        for one, two in pairs:
-            seeds = [seed for seed in self.values[one] if seed in self.values[two]]
-            first, second = ([self.values[name][seed] for seed in seeds] for name in (one, two))
+        for first_name, second_name in pairs:
+            seeds = [seed for seed in self.values[first_name] if seed in self.values[second_name]]
+            first, second = (
+                [self.values[name][seed] for seed in seeds] for name in (first_name, second_name)
+            )
             if seeds:
-                made.append(statistics.difference((one, first), (two, second), len(pairs)))
+                made.append(
+                    statistics.difference((first_name, first), (second_name, second), len(pairs))
+                )
         return made
 
     @cached_property
@@ -47,9 +51,9 @@ class Family:
         """The row that the others are told apart from: the baseline, or the best."""
         return self.baseline or self.best
 
-    def between(self, one: str, two: str) -> Difference | None:
+    def between(self, first: str, second: str) -> Difference | None:
         """The comparison of two rows, in either order."""
-        names = {one, two}
+        names = {first, second}
         return next((d for d in self.differences if {d.first, d.second} == names), None)
 
     @cached_property

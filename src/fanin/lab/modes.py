@@ -47,11 +47,11 @@ def why_not_stacked(
         part = slice(index, index + 1)
         single = Single([copy.deepcopy(model)], rates[part], method, "cpu")
         batch = inputs[part], targets[part]
-        for one, two in zip(
+        for alone, stacked in zip(
             [single.gradients(*batch), _after(single, *batch)], together, strict=True
         ):
-            same = all(_close(one[0][name], two[0][name][part]) for name in one[0])
-            if not same or not _close(one[1], two[1][part]):
+            same = all(_close(alone[0][name], stacked[0][name][part]) for name in alone[0])
+            if not same or not _close(alone[1], stacked[1][part]):
                 return "stacked, it gives other numbers than alone"
     return None
 
@@ -76,8 +76,8 @@ def _after(
     return {"outputs": torch.stack(outputs)}, losses
 
 
-def _close(one: Tensor, two: Tensor) -> bool:
-    if not (one.isfinite().all() and two.isfinite().all()):
-        return bool((one.isfinite() == two.isfinite()).all())
-    scale = float(torch.maximum(one.norm(), two.norm()))
-    return float((one - two).norm()) <= TOLERANCE * scale + 1e-6
+def _close(first: Tensor, second: Tensor) -> bool:
+    if not (first.isfinite().all() and second.isfinite().all()):
+        return bool((first.isfinite() == second.isfinite()).all())
+    scale = float(torch.maximum(first.norm(), second.norm()))
+    return float((first - second).norm()) <= TOLERANCE * scale + 1e-6

@@ -31,7 +31,7 @@ class Rate:
     @property
     def at_edge(self) -> bool:
         """Whether the best rate may lie outside the grid."""
-        rates = [one.lr for one in self.tried]
+        rates = [rate.lr for rate in self.tried]
         return len(rates) > 1 and self.lr in (min(rates), max(rates))
 
 
@@ -55,7 +55,7 @@ def choose(settings: Settings, tuned: Mapping[Spec, Trial]) -> dict[str, Rate]:
         if not settings.lr_grid or name in settings.given_rates:
             rates[name] = Rate(given)
         else:
-            rates[name] = Rate(min(tried, key=lambda one: (one.failed, one.loss)).lr, tried)
+            rates[name] = Rate(min(tried, key=lambda rate: (rate.failed, rate.loss)).lr, tried)
     return rates
 
 

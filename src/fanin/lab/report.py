@@ -62,15 +62,19 @@ def html(comparison: Comparison) -> str:
 def _differences(comparison: Comparison) -> list[tuple[str, ...]]:
     """The paired comparisons of the score, in words: pair, difference, interval, p, detectable."""
     shown: list[tuple[str, ...]] = []
-    for one in comparison.scores.differences:
-        found = "yes" if one.found else "no"
-        could = "none" if math.isinf(one.detectable) else wording.gap(comparison, one.detectable)
+    for difference in comparison.scores.differences:
+        found = "yes" if difference.found else "no"
+        could = (
+            "none"
+            if math.isinf(difference.detectable)
+            else wording.gap(comparison, difference.detectable)
+        )
         shown.append(
             (
-                f"{one.first} - {one.second}",
-                wording.gap(comparison, one.interval.mean),
-                wording.bounds(comparison, one.interval),
-                f"{one.p_adjusted:.3g}",
+                f"{difference.first} - {difference.second}",
+                wording.gap(comparison, difference.interval.mean),
+                wording.bounds(comparison, difference.interval),
+                f"{difference.p_adjusted:.3g}",
                 could,
                 found,
             )
@@ -140,7 +144,7 @@ def _row(comparison: Comparison, row: Row) -> dict[str, Any]:
     return {
         "initializer": row.name,
         "lr": row.rate.lr,
-        "lr_tried": [dataclasses.asdict(one) for one in row.rate.tried],
+        "lr_tried": [dataclasses.asdict(rate) for rate in row.rate.tried],
         "score": dataclasses.asdict(row.score),
         "mean_steps_to_target": row.mean_steps,
         "reached_target": len(row.steps_to_target),
@@ -166,7 +170,10 @@ def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
 
 
 def _family(family: Family) -> dict[str, Any]:
-    found = [dataclasses.asdict(one) | {"found": one.found} for one in family.differences]
+    found = [
+        dataclasses.asdict(difference) | {"found": difference.found}
+        for difference in family.differences
+    ]
     return {"baseline": family.baseline, "pairs": family.pairs, "comparisons": found}
 
 

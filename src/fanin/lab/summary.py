@@ -34,7 +34,7 @@ def headers(comparison: Comparison) -> tuple[str, ...]:
 def cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
     """One row of the table, in the order of the headers."""
     rate = (f"{row.rate.lr:g}",) if _rates_vary(comparison) else ()
-    deep = [one.starts_to for one in comparison.depths if one.name == row.name]
+    deep = [depth.starts_to for depth in comparison.depths if depth.name == row.name]
     return (
         row.name,
         *rate,

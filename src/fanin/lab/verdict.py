@@ -67,11 +67,11 @@ def _span(comparison: Comparison, names: Sequence[str]) -> str:
 def _pairs(family: Family) -> str:
     """The differences found, such as `a above b`; of many the first three."""
     found = [
-        f"{one.first} above {one.second}"
-        if one.interval.mean > 0
-        else f"{one.second} above {one.first}"
-        for one in family.differences
-        if one.found
+        f"{difference.first} above {difference.second}"
+        if difference.interval.mean > 0
+        else f"{difference.second} above {difference.first}"
+        for difference in family.differences
+        if difference.found
     ]
     more = len(found) - 3
     return listed([*found[:3], f"{more} more"] if more > 0 else found)

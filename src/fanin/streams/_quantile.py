@@ -57,9 +57,9 @@ def quantile64(p: Float64, x: Float64) -> Float64:
     rows = _table("normal_float64")[
         (bits >> np.uint64(51)) - np.uint64((1023 + LOWEST_EXPONENT) * 2)
     ]
-    one = np.uint64(0x3FF << 52)
-    mantissa = ((bits & np.uint64(2**52 - 1)) | one).view(np.float64)
-    middle = ((bits & np.uint64(1 << 51)) | np.uint64(1 << 50) | one).view(np.float64)
+    exponent = np.uint64(0x3FF << 52)
+    mantissa = ((bits & np.uint64(2**52 - 1)) | exponent).view(np.float64)
+    middle = ((bits & np.uint64(1 << 51)) | np.uint64(1 << 50) | exponent).view(np.float64)
     f = mantissa - middle
     square = f * f
     odd, even = rows[:, -1], rows[:, -2]

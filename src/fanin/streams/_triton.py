@@ -19,7 +19,7 @@ import torch
 from fanin.errors import FaninError
 from fanin.streams._triton_copy import copy_many
 from fanin.streams._triton_jobs import Job as Job
-from fanin.streams._triton_jobs import Row, check, row
+from fanin.streams._triton_jobs import Row, check, make_row
 from fanin.streams._triton_tables import ENCODING, KIND, coefficients
 
 # Values that a program makes: enough to hide the latency of reading its job.
@@ -50,7 +50,7 @@ def draw_many(jobs: Sequence[Job], program: int = PROGRAM, most_fused: int = MOS
     if not jobs:
         return
     if kernels_draw(jobs[0].tensor.device):
-        _Launches([row(job) for job in jobs], program, most_fused).run()
+        _Launches([make_row(job) for job in jobs], program, most_fused).run()
     else:
         copy_many(jobs)
     for job in jobs:
@@ -99,17 +99,17 @@ class _Launches:
         self._program = program
         self._fused: dict[tuple[bool, int], list[Row]] = {}
         self._alone: list[Row] = []
-        for one in rows:
-            if one.job.tensor.numel() > most_fused:
-                self._alone.append(one)
+        for row in rows:
+            if row.job.tensor.numel() > most_fused:
+                self._alone.append(row)
             else:
-                self._fused.setdefault((one.double, one.lanes), []).append(one)
-        ordered = [*self._alone, *(one for group in self._fused.values() for one in group)]
-        self._columns = max(len(one.numbers) for one in rows)
+                self._fused.setdefault((row.double, row.lanes), []).append(row)
+        ordered = [*self._alone, *(row for group in self._fused.values() for row in group)]
+        self._columns = max(len(row.numbers) for row in rows)
         self._firsts = {key: self._first_programs(group) for key, group in self._fused.items()}
         table = np.zeros((len(ordered), self._columns), np.int64)
-        for numbers, one in zip(table, ordered, strict=True):
-            numbers[: len(one.numbers)] = one.numbers
+        for numbers, row in zip(table, ordered, strict=True):
+            numbers[: len(row.numbers)] = row.numbers
         parts = [table.ravel(), *(firsts[:-1] for firsts in self._firsts.values())]
         try:
             self._table = torch.from_numpy(np.concatenate(parts)).to(self._device)
@@ -125,11 +125,11 @@ class _Launches:
 
     def _first_programs(self, group: list[Row]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The number of each row's first program, and their number in all."""
-        programs = [self._programs(one) for one in group]
+        programs = [self._programs(row) for row in group]
         return np.cumsum([0, *programs], dtype=np.int64)
 
-    def _programs(self, one: Row) -> int:
-        return -(-one.groups // (self._program // VALUES[one.lanes]))
+    def _programs(self, row: Row) -> int:
+        return -(-row.groups // (self._program // VALUES[row.lanes]))
 
     def run(self) -> None:
         """Launch everything."""
@@ -137,17 +137,17 @@ class _Launches:
 
         options = {"num_warps": WARPS, "enable_fp_fusion": False}
         with _current(self._device):
-            for number, one in enumerate(self._alone):
-                kernels._one[(self._programs(one),)](
+            for number, row in enumerate(self._alone):
+                kernels._one[(self._programs(row),)](
                     self._table[number * self._columns :],
-                    self._coefficients[one.double],
-                    KIND=one.numbers[KIND],
-                    ENCODING=one.numbers[ENCODING],
-                    RANK=one.rank,
-                    DOUBLE=one.double,
-                    LANES=one.lanes,
-                    WIDE=one.groups >= MANY_GROUPS,
-                    BLOCK=self._program // VALUES[one.lanes],
+                    self._coefficients[row.double],
+                    KIND=row.numbers[KIND],
+                    ENCODING=row.numbers[ENCODING],
+                    RANK=row.rank,
+                    DOUBLE=row.double,
+                    LANES=row.lanes,
+                    WIDE=row.groups >= MANY_GROUPS,
+                    BLOCK=self._program // VALUES[row.lanes],
                     **options,
                 )
             start = len(self._alone) * self._columns

@@ -210,7 +210,7 @@ class Row:
         return self.job.precision == "float64"
 
 
-def row(job: Job) -> Row:
+def make_row(job: Job) -> Row:
     """The numbers that the kernels read about a job that has elements."""
     plan = layout(job)
     size = job.tensor.element_size()

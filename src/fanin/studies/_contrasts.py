@@ -37,29 +37,32 @@ def contrasts(scores: Scores) -> dict[str, Difference]:
     for row in scores:
         if row != BASE:
             sides[f"{row} - {BASE}"] = (list(scores[row]), list(scores[BASE]))
-    raw = [difference((name, one), (name, two), len(sides)) for name, (one, two) in sides.items()]
+    raw = [
+        difference((name, first), (name, second), len(sides))
+        for name, (first, second) in sides.items()
+    ]
     return dict(zip(sides, holm(raw), strict=True))
 
 
-def _better(one: Difference) -> bool | None:
+def _better(contrast: Difference) -> bool | None:
     """Better: found, above 0. Not better: found, below 0, or surely less than a point above."""
-    if one.found:
-        return one.interval.mean > 0
-    return False if one.interval.high < MARGIN else None
+    if contrast.found:
+        return contrast.interval.mean > 0
+    return False if contrast.interval.high < MARGIN else None
 
 
-def _far(one: Difference) -> bool | None:
+def _far(contrast: Difference) -> bool | None:
     """Far better: found, and surely by five points. Not: surely by less."""
-    if one.found and one.interval.low > FAR:
+    if contrast.found and contrast.interval.low > FAR:
         return True
-    return False if one.interval.high < FAR else None
+    return False if contrast.interval.high < FAR else None
 
 
-def _differs(one: Difference) -> bool | None:
+def _differs(contrast: Difference) -> bool | None:
     """Differs: found. Does not: surely within a point of 0."""
-    if one.found:
+    if contrast.found:
         return True
-    return False if one.interval.low > -MARGIN and one.interval.high < MARGIN else None
+    return False if contrast.interval.low > -MARGIN and contrast.interval.high < MARGIN else None
 
 
 def _all(verdicts: Sequence[bool | None]) -> bool | None:
@@ -84,12 +87,13 @@ CLAIMS: Sequence[tuple[str, tuple[str, ...], Callable[[Difference], bool | None]
 )
 
 
-def _said(one: Difference) -> str:
+def _said(contrast: Difference) -> str:
     """`LeCun - He: +0.31 points (-0.20 to 0.80), p 0.41`."""
     mean, low, high = (
-        f"{100 * value:+.2f}" for value in (one.interval.mean, one.interval.low, one.interval.high)
+        f"{100 * value:+.2f}"
+        for value in (contrast.interval.mean, contrast.interval.low, contrast.interval.high)
     )
-    return f"{one.first}: {mean} points ({low} to {high}), p {one.p_adjusted:.2g}"
+    return f"{contrast.first}: {mean} points ({low} to {high}), p {contrast.p_adjusted:.2g}"
 
 
 def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
@@ -101,22 +105,22 @@ def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
                 f"{where}: {statement}",
                 ARTICLE,
                 f"{'; '.join(map(_said, chosen))}.",
-                _all([judge(one) for one in chosen]),
+                _all([judge(contrast) for contrast in chosen]),
                 rule,
-                {one.first: one.interval.mean for one in chosen},
+                {contrast.first: contrast.interval.mean for contrast in chosen},
             )
         )
-    against = [one for name, one in found.items() if name.endswith(BASE)]
-    lowest = min(against, key=lambda one: one.interval.low)
+    against = [contrast for name, contrast in found.items() if name.endswith(BASE)]
+    lowest = min(against, key=lambda contrast: contrast.interval.low)
     made.append(
         Claim(
             f"{where}: all are far better than {BASE}",
             ARTICLE,
             f"The least of {len(against)}: {_said(lowest)}.",
-            _all([_far(one) for one in against]),
+            _all([_far(contrast) for contrast in against]),
             f"Holds where every row is found better, its interval beyond {100 * FAR:g} points; "
             "refuted where one's interval ends below that.",
-            {one.first: one.interval.mean for one in against},
+            {contrast.first: contrast.interval.mean for contrast in against},
         )
     )
     return made

@@ -13,7 +13,7 @@ from fanin.studies._study import Claim, Result, Table
 def write_page(result: Result, folder: Path) -> list[Path]:
     """Write NAME.md and NAME-FIGURE.svg into a folder, all or none; return their paths."""
     name = result.study.name
-    pictures = {f"{name}-{one.name}.svg": one.draw() for one in result.findings.figures}
+    pictures = {f"{name}-{figure.name}.svg": figure.draw() for figure in result.findings.figures}
     return write_files(folder, {f"{name}.md": markdown(result)} | pictures)
 
 
@@ -32,12 +32,12 @@ def json_text(result: Result) -> str:
     def taken(timed_ones: bool) -> dict[str, Any]:
         return {
             "claims": [
-                dataclasses.asdict(one) | {"verdict": one.verdict}
-                for one in findings.claims
-                if one.timed == timed_ones
+                dataclasses.asdict(claim) | {"verdict": claim.verdict}
+                for claim in findings.claims
+                if claim.timed == timed_ones
             ],
             "tables": [
-                dataclasses.asdict(one) for one in findings.tables if one.timed == timed_ones
+                dataclasses.asdict(table) for table in findings.tables if table.timed == timed_ones
             ],
             "measured": {
                 name: value
@@ -69,8 +69,8 @@ def _plain(value: Any) -> Any:
 def markdown(result: Result) -> str:
     """The study's page."""
     study, findings = result.study, result.findings
-    lasting = [one for one in findings.claims if not one.timed]
-    timed = [one for one in findings.claims if one.timed]
+    lasting = [claim for claim in findings.claims if not claim.timed]
+    timed = [claim for claim in findings.claims if claim.timed]
     blocks = [
         f"# {study.title}",
         study.question,
@@ -82,9 +82,9 @@ def markdown(result: Result) -> str:
     for table in findings.tables:
         if not table.timed:
             blocks += _table(table)
-    for one in findings.figures:
-        picture = f"![{one.title}]({study.name}-{one.name}.svg)"
-        blocks += [f"## {one.title}", picture, *([one.caption] if one.caption else [])]
+    for figure in findings.figures:
+        picture = f"![{figure.title}]({study.name}-{figure.name}.svg)"
+        blocks += [f"## {figure.title}", picture, *([figure.caption] if figure.caption else [])]
     if timed or any(table.timed for table in findings.tables):
         blocks += ["## Times", _machine(result)]
         blocks += [_claims(timed)] if timed else []
@@ -113,8 +113,12 @@ def _conditions(result: Result) -> str:
 
 def _claims(claims: Sequence[Claim]) -> str:
     rows = [
-        (f"{one.statement} ({one.source})", f"{one.measured} {one.why}".strip(), one.verdict)
-        for one in claims
+        (
+            f"{claim.statement} ({claim.source})",
+            f"{claim.measured} {claim.why}".strip(),
+            claim.verdict,
+        )
+        for claim in claims
     ]
     return _grid(("claim", "measured", "verdict"), rows, numbers=False)
 

@@ -49,7 +49,7 @@ def run(
             if kept is not None:
                 advance(part.steps)
             done[part.name] = kept or _measured(part, store, advance)
-    measured = {name: one.measured for name, one in done.items()}
+    measured = {name: part.measured for name, part in done.items()}
     return Result(
         study=study,
         scale=scale,
@@ -58,9 +58,9 @@ def run(
         timed=frozenset(part.name for part in parts if part.timed),
         versions=made_with,
         run={
-            "seconds": round(sum(one.seconds for one in done.values()), 3),
-            "cpu_seconds": round(sum(one.cpu_seconds for one in done.values()), 3),
-            "parts": {name: one.seconds for name, one in done.items()},
+            "seconds": round(sum(part.seconds for part in done.values()), 3),
+            "cpu_seconds": round(sum(part.cpu_seconds for part in done.values()), 3),
+            "parts": {name: part.seconds for name, part in done.items()},
             "found_finished": resumed,
             "processor": _processor(),
             "cpus": os.cpu_count(),

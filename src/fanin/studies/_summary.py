@@ -14,7 +14,7 @@ _STYLES = {"holds": "green", "refuted": "red", "undecided": "yellow"}
 def summary(result: Result) -> Iterator[rich_table.Table]:
     """The claims, then the tables; what was measured in seconds comes last."""
     for timed in (False, True):
-        claims = [one for one in result.findings.claims if one.timed == timed]
+        claims = [claim for claim in result.findings.claims if claim.timed == timed]
         if claims:
             yield _claims(result.study.title + (": times" if timed else ""), claims)
         for table in result.findings.tables:
@@ -27,8 +27,8 @@ def listing(studies: Sequence[Study]) -> rich_table.Table:
     grid = rich_table.Table(box=box.SIMPLE_HEAD)
     grid.add_column("study", no_wrap=True)
     grid.add_column("question")
-    for one in studies:
-        grid.add_row(Text(one.name), Text(f"{one.title}: {one.question}"))
+    for study in studies:
+        grid.add_row(Text(study.name), Text(f"{study.title}: {study.question}"))
     return grid
 
 
@@ -37,11 +37,11 @@ def _claims(title: str, claims: Sequence[Claim]) -> rich_table.Table:
     grid = rich_table.Table(title=Text(title), title_justify="left", show_lines=True)
     for name in ("claim", "measured", "verdict"):
         grid.add_column(name, no_wrap=name == "verdict")
-    for one in claims:
+    for claim in claims:
         grid.add_row(
-            Text(f"{one.statement} ({one.source})"),
-            Text(f"{one.measured} {one.why}".strip()),
-            Text(one.verdict, style=_STYLES[one.verdict]),
+            Text(f"{claim.statement} ({claim.source})"),
+            Text(f"{claim.measured} {claim.why}".strip()),
+            Text(claim.verdict, style=_STYLES[claim.verdict]),
         )
     return grid
 

@@ -91,12 +91,12 @@ def _tables(where: str, joined: Mapping[str, Any], found: Mapping[str, Differenc
     differences = [
         (
             name,
-            f"{100 * one.interval.mean:+.2f}",
-            f"{100 * one.interval.low:+.2f} to {100 * one.interval.high:+.2f}",
-            f"{one.p_adjusted:.2g}",
-            "yes" if one.found else "no",
+            f"{100 * difference.interval.mean:+.2f}",
+            f"{100 * difference.interval.low:+.2f} to {100 * difference.interval.high:+.2f}",
+            f"{difference.p_adjusted:.2g}",
+            "yes" if difference.found else "no",
         )
-        for name, one in found.items()
+        for name, difference in found.items()
     ]
     return [
         Table(
@@ -112,26 +112,26 @@ def _tables(where: str, joined: Mapping[str, Any], found: Mapping[str, Differenc
     ]
 
 
-def _percent(one: Interval) -> str:
-    return f"{100 * one.mean:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.mean:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
 def _figure(all_scores: Mapping[str, Scores]) -> Figure:
     """Mean accuracies with intervals, a panel for each data set and convention."""
 
     def draw(axes: Sequence[Axes]) -> None:
-        for one, (where, scores) in zip(axes, all_scores.items(), strict=True):
+        for panel, (where, scores) in zip(axes, all_scores.items(), strict=True):
             for line, values in enumerate(scores.values()):
                 interval = mean_interval(values)
                 # One line with gaps: as dots the file would be three times as large.
                 ticks = [(100 * v, y) for v in values for y in (-line - 0.3, -line + 0.3, math.nan)]
-                one.plot(*zip(*ticks, strict=True), color=PALETTE[0], lw=0.8, alpha=0.6)
-                one.plot([100 * interval.low, 100 * interval.high], [-line] * 2, color=INK, lw=2)
-                one.plot(100 * interval.mean, -line, "|", color=INK, ms=9, mew=2)
+                panel.plot(*zip(*ticks, strict=True), color=PALETTE[0], lw=0.8, alpha=0.6)
+                panel.plot([100 * interval.low, 100 * interval.high], [-line] * 2, color=INK, lw=2)
+                panel.plot(100 * interval.mean, -line, "|", color=INK, ms=9, mew=2)
             first = where == next(iter(all_scores))
-            one.set_yticks([-n for n in range(len(scores))], list(scores) if first else [])
-            one.set(xlabel="test accuracy, %")
-            one.set_title(where, fontsize=9)
+            panel.set_yticks([-n for n in range(len(scores))], list(scores) if first else [])
+            panel.set(xlabel="test accuracy, %")
+            panel.set_title(where, fontsize=9)
 
     return Figure(
         "accuracy",

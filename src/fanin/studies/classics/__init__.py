@@ -39,7 +39,7 @@ _AGREES = {True: "yes", False: "no", None: "open"}
 
 
 def _parts(scale: Scale) -> list[Part]:
-    return [one for family in FAMILIES for one in family.parts(scale == "quick")]
+    return [part for family in FAMILIES for part in family.parts(scale == "quick")]
 
 
 def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
@@ -69,10 +69,10 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     )
 
 
-def _sizes(one: Part) -> str:
+def _sizes(part: Part) -> str:
     """`wide: width 1000, depth 60, networks 60`."""
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one.settings.items())
-    return f"{one.name}: {told or 'none'}"
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in part.settings.items())
+    return f"{part.name}: {told or 'none'}"
 
 
 def _table(rows: list[Row]) -> Table:

@@ -45,12 +45,12 @@ def _start(rule: str) -> Any:
 
 def share(case: Mapping[str, Any]) -> float:
     """The share of seeds that learned, at the best learning rate."""
-    return float(max(sum(one["learned"]) / len(one["learned"]) for one in case.values()))
+    return float(max(sum(trials["learned"]) / len(trials["learned"]) for trials in case.values()))
 
 
 def soonest(case: Mapping[str, Any]) -> float:
     """The median steps to the target loss at the best rate; infinite where most never reach it."""
-    return min(_median(one["steps"]) for one in case.values())
+    return min(_median(trials["steps"]) for trials in case.values())
 
 
 def _median(steps: Sequence[int | None]) -> float:

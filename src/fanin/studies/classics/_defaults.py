@@ -83,7 +83,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     shares: list[Check] = []
     for name, (scale, first, last) in SATURATED.items():
         for layer, published in (("first", first), ("last", last)):
-            values = [one[layer] for one in tanh[_key(scale)]]
+            values = [shares[layer] for shares in tanh[_key(scale)]]
             allowed = 0.0005 + 0.05 * published
             shares.append(
                 within(
@@ -120,7 +120,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
 
 def _norm(figure: str, published: float, networks: list[dict[str, float]]) -> Check:
     """The root of the mean squared ratio, and of that mean's interval."""
-    check = near(figure, published, [one["gradient"] for one in networks])
+    check = near(figure, published, [network["gradient"] for network in networks])
     low, mean, high = (
         float(np.sqrt(max(value, 0.0)))
         for value in (check.measured.low, check.measured.mean, check.measured.high)

@@ -33,7 +33,9 @@ def singular_values(rule: str, width: int, seed: int) -> float:
     passed = forward(draw(rule, width, DEPTH, seed), normal((1, width), INPUT, seed), "tanh")
     slopes = [passed.activation.slope(before[0]) for before in passed.before]
     jacobians = [slope[:, None] * w for slope, w in zip(slopes, passed.weights, strict=True)]
-    return float(np.mean([np.linalg.svd(one, compute_uv=False).mean() for one in jacobians]))
+    return float(
+        np.mean([np.linalg.svd(jacobian, compute_uv=False).mean() for jacobian in jacobians])
+    )
 
 
 def gradients(rule: str, width: int, batch: int, seed: int) -> dict[str, list[float]]:
@@ -50,8 +52,8 @@ def gradients(rule: str, width: int, batch: int, seed: int) -> dict[str, list[fl
     signals, _ = backward(passed, errors @ head / batch)
     by_weight = [s.T @ h for s, h in zip(signals, passed.after, strict=False)]
     return {
-        "signals": [float(np.sqrt(square(one))) for one in signals],
-        "weights": [float(np.sqrt(square(one))) for one in by_weight],
+        "signals": [float(np.sqrt(square(signal))) for signal in signals],
+        "weights": [float(np.sqrt(square(gradient))) for gradient in by_weight],
     }
 
 
@@ -130,17 +132,19 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
     """The activations of the first claim, measured and read."""
 
     def draw_all(axes: Sequence[Axes]) -> None:
-        (one,) = axes
+        (panel,) = axes
         layers = range(1, DEPTH + 1)
         for colour, name in zip(PALETTE, RULES, strict=False):
             measured = np.array(found["glorot"][name]["activations"])
-            one.plot(layers, measured.mean(axis=0), color=colour, label=f"{name}, measured")
-            one.plot(layers, READ[name], "o", mfc="none", color=colour, label=f"{name}, published")
-        one.set(xlabel="layer", ylabel="std of the activations", yscale="log")
-        one.set_xticks(list(layers))
-        one.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
-        one.minorticks_off()
-        one.legend(fontsize=8, frameon=False)
+            panel.plot(layers, measured.mean(axis=0), color=colour, label=f"{name}, measured")
+            panel.plot(
+                layers, READ[name], "o", mfc="none", color=colour, label=f"{name}, published"
+            )
+        panel.set(xlabel="layer", ylabel="std of the activations", yscale="log")
+        panel.set_xticks(list(layers))
+        panel.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
+        panel.minorticks_off()
+        panel.legend(fontsize=8, frameon=False)
 
     return [
         Figure(

@@ -67,11 +67,11 @@ def scales() -> dict[float, float]:
 
 def edge(depths: Sequence[int], accuracies: Sequence[float], half: float) -> float | None:
     """The depth where the accuracy falls below `half`, or None."""
-    for one, two in zip(range(len(depths)), range(1, len(depths)), strict=False):
-        high, low = accuracies[one], accuracies[two]
+    for before, after in zip(range(len(depths)), range(1, len(depths)), strict=False):
+        high, low = accuracies[before], accuracies[after]
         if high >= half > low:
             part_way = (high - half) / (high - low)
-            return float(depths[one] * (depths[two] / depths[one]) ** part_way)
+            return float(depths[before] * (depths[after] / depths[before]) ** part_way)
     return None
 
 
@@ -134,18 +134,18 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
     depths = [int(depth) for depth in measured]
 
     def draw(axes: Sequence[Axes]) -> None:
-        (one,) = axes
-        mesh = one.pcolormesh(
+        (panel,) = axes
+        mesh = panel.pcolormesh(
             range(len(VARIANCES)), range(len(depths)), table, cmap="viridis", vmin=10, vmax=90
         )
         places = [_place(depths, MULTIPLE * scale) for scale in scales().values()]
-        one.plot(range(len(VARIANCES)), places, color="white", lw=2.5)
-        one.plot(range(len(VARIANCES)), places, color=INK, lw=1.2, ls="--")
-        one.set_xticks(range(len(VARIANCES)), [f"{v:g}" for v in VARIANCES])
-        one.set_yticks(range(len(depths)), [str(depth) for depth in depths])
-        one.set(xlabel="weight variance times fan_in", ylabel="depth")
-        one.set_ylim(-0.5, len(depths) - 0.5)
-        one.figure.colorbar(mesh, ax=one, label="test accuracy, %")
+        panel.plot(range(len(VARIANCES)), places, color="white", lw=2.5)
+        panel.plot(range(len(VARIANCES)), places, color=INK, lw=1.2, ls="--")
+        panel.set_xticks(range(len(VARIANCES)), [f"{v:g}" for v in VARIANCES])
+        panel.set_yticks(range(len(depths)), [str(depth) for depth in depths])
+        panel.set(xlabel="weight variance times fan_in", ylabel="depth")
+        panel.set_ylim(-0.5, len(depths) - 0.5)
+        panel.figure.colorbar(mesh, ax=panel, label="test accuracy, %")
 
     return [
         Figure(

@@ -33,9 +33,9 @@ def wide(width: int, depth: int, seed: int) -> dict[str, float]:
     biases = [normal((width,), BIAS**0.5, seed, f"layers.{k}.bias") for k in range(depth)]
     passed = forward(weights, normal((16, width), 1.0, seed), "tanh", biases)
     back = backward(passed, normal((16, width), 1.0, seed, "gradient"))[0]
-    sizes = [square(one) for one in back[SETTLED:]]
+    sizes = [square(gradient) for gradient in back[SETTLED:]]
     return {
-        "q": sum(square(one) for one in passed.before[SETTLED:]) / (depth - SETTLED),
+        "q": sum(square(signal) for signal in passed.before[SETTLED:]) / (depth - SETTLED),
         "chi": sum(sizes[:-1]) / sum(sizes[1:]),
     }
 
@@ -46,8 +46,8 @@ def measure_lines() -> dict[str, Any]:
     return {
         "critical": {str(bias): critical_weight_variance("tanh", bias) for bias in CRITICAL},
         "relu": critical_weight_variance("relu"),
-        "xi": {weight: one.xi_c for weight, one in theories.items()},
-        "chi": {weight: one.chi1 for weight, one in theories.items()},
+        "xi": {weight: theory.xi_c for weight, theory in theories.items()},
+        "chi": {weight: theory.chi1 for weight, theory in theories.items()},
         "q_star": depth_theory("tanh", WEIGHT, BIAS).q_star,
     }
 
@@ -71,8 +71,13 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     """The claims about it."""
     lines, networks = found["lines"], found["wide"]
     wide_checks = [
-        within("q of wide networks there", Q_STAR, [one["q"] for one in networks], 0.01 * Q_STAR),
-        within("chi of wide networks there", 1.0, [one["chi"] for one in networks], 0.01),
+        within(
+            "q of wide networks there",
+            Q_STAR,
+            [network["q"] for network in networks],
+            0.01 * Q_STAR,
+        ),
+        within("chi of wide networks there", 1.0, [network["chi"] for network in networks], 0.01),
     ]
     return [
         Row(

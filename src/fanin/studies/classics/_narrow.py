@@ -82,11 +82,11 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     """The claims about it."""
     checks = []
     for name, (width, depth) in LENGTHS.items():
-        one = found["lengths"][name]
-        spread = [value / float(np.mean(one["mean"])) ** 2 for value in one["square"]]
+        lengths = found["lengths"][name]
+        spread = [value / float(np.mean(lengths["mean"])) ** 2 for value in lengths["square"]]
         checks += [
             near(f"E M^2 / (E M)^2, {name}", (1 + 5 / width) ** depth, spread),
-            near(f"median of M, {name}", math.exp(-2.5 * BETA), one["median"]),
+            near(f"median of M, {name}", math.exp(-2.5 * BETA), lengths["median"]),
         ]
     networks = next(iter(found["lengths"].values()))["networks"]
     counts = found["dead"]
@@ -124,18 +124,18 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
     step = float(EDGES[1] - EDGES[0])
 
     def draw_all(axes: Sequence[Axes]) -> None:
-        (one,) = axes
+        (panel,) = axes
         for colour, (name, measured) in zip(PALETTE, found["lengths"].items(), strict=False):
             heights = np.array(measured["histogram"]) / measured["networks"] / step
-            one.stairs(heights, EDGES, color=colour, label=name)
+            panel.stairs(heights, EDGES, color=colour, label=name)
         x = np.linspace(-3, 2, 200)
         density = np.exp(-((x + 2.5 * BETA) ** 2) / (10 * BETA)) / math.sqrt(10 * math.pi * BETA)
-        one.plot(
+        panel.plot(
             x, density, color=INK, lw=1, ls="--", label="normal, mean -2.5 beta, variance 5 beta"
         )
-        one.axvline(0, color=FAINT, lw=0.8)
-        one.set(xlabel="ln M", ylabel="density", ylim=(0, 0.9))
-        one.legend(fontsize=8, frameon=False)
+        panel.axvline(0, color=FAINT, lw=0.8)
+        panel.set(xlabel="ln M", ylabel="density", ylim=(0, 0.9))
+        panel.legend(fontsize=8, frameon=False)
 
     return [
         Figure(

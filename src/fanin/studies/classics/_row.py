@@ -108,17 +108,20 @@ def text(interval: Interval) -> str:
 
 
 def _told(checks: Sequence[Check]) -> str:
-    shown = [one for one in checks if not one.agrees] or list(checks)
+    shown = [check for check in checks if not check.agrees] or list(checks)
     count = len(shown) if len(shown) <= MOST_TOLD else 2
     told = [
-        f"{one.figure}: {text(one.measured)}, claimed {one.published:g}" for one in shown[:count]
+        f"{check.figure}: {text(check.measured)}, claimed {check.published:g}"
+        for check in shown[:count]
     ]
     rest = f"; {len(shown) - count} more in the table" if len(shown) > count else ""
     return f"{'; '.join(told)}{rest}."
 
 
 def _why(checks: Sequence[Check]) -> str:
-    counts = {verdict: sum(one.agrees is verdict for one in checks) for verdict in (True, False)}
+    counts = {
+        verdict: sum(check.agrees is verdict for check in checks) for verdict in (True, False)
+    }
     figures = "figure" if len(checks) == 1 else "figures"
     edge = len(checks) - counts[True] - counts[False]
     told = f"{counts[True]} of {len(checks)} {figures} within what is allowed"

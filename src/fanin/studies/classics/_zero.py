@@ -35,7 +35,7 @@ def ranks(rule: str, images: int, steps: int) -> dict[str, int]:
     data = sources.load("digits")
     inputs = nn.functional.avg_pool2d(torch.from_numpy(data.inputs[:images]), POOL).flatten(1)
     labels = torch.from_numpy(data.labels[:images])
-    at = [one.requires_grad_() for one in weights(rule, 0)]
+    at = [weight.requires_grad_() for weight in weights(rule, 0)]
     start = at[1].detach().clone()
     for _ in range(steps):
         hidden = torch.relu(torch.relu(inputs.double() @ at[0].T) @ at[1].T)

@@ -47,13 +47,13 @@ def _signals(size: Size, activation: str, advance: Advance) -> dict[str, Any]:
     found = {}
     for rule in RULES:
         spelling = spelled(rule, activation)
-        one: dict[str, Any] = _propagation.measure(
+        signals: dict[str, Any] = _propagation.measure(
             spelling, ACTIVATIONS[activation], size.width, size.depth, size.seeds
         )
         variance = _propagation.weight_variance(spelling, size.width)
         forward, backward = _propagation.theory(activation, variance, size.depth)
-        one["theory"] = {"forward": forward, "backward": backward}
-        found[rule] = one
+        signals["theory"] = {"forward": forward, "backward": backward}
+        found[rule] = signals
         advance(20)
     return found
 

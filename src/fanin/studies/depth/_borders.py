@@ -58,7 +58,7 @@ def part(name: str, activation: str, rules: Sequence[str], clip: bool, sweep: Sw
 
 def _counts(trials: Sequence[Trial]) -> dict[str, int]:
     verdicts: list[str] = [trial.verdict for trial in trials]
-    return {one: verdicts.count(one) for one in sorted(set(verdicts))}
+    return {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
 
 
 def ended(found: Mapping[str, Any], verdict: str) -> int:

@@ -51,10 +51,10 @@ def overflow(found: Mapping[str, Any], size: Size) -> Claim:
 def vanish(found: Mapping[str, Any], size: Size) -> Claim:
     """Small weights vanish."""
     layers = {name: found[f"signals {name}"][SMALL]["underflow"] for name in ("tanh", "relu")}
-    everywhere = all(all(one) for one in layers.values())
+    everywhere = all(all(reached) for reached in layers.values())
     told = ", ".join(
-        f"{name} {f'at layer {median(one):.0f}' if all(one) else 'not in every run'}"
-        for name, one in layers.items()
+        f"{name} {f'at layer {median(reached):.0f}' if all(reached) else 'not in every run'}"
+        for name, reached in layers.items()
     )
     return Claim(
         f"0.01 N(0, 1) weights: signals vanish in {size.depth} layers",
@@ -112,9 +112,11 @@ def theory(found: Mapping[str, Any]) -> Claim:
     for activation in ACTIVATIONS:
         for rule in RULES:
             for which in ("forward", "backward"):
-                one = factor(found, activation, rule, which)
-                two = predicted(found, activation, rule, which)
-                off = max(one / two, two / one) if one and two else 1.0
+                measured = factor(found, activation, rule, which)
+                expected = predicted(found, activation, rule, which)
+                off = (
+                    max(measured / expected, expected / measured) if measured and expected else 1.0
+                )
                 if off > worst:
                     worst, where = off, f"{RULES[rule]}, {activation}, {which}"
     return Claim(

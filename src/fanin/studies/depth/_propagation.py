@@ -58,7 +58,7 @@ def _one(
         signal.retain_grad()
         sums.append(signal)
     signal.backward(last)  # type: ignore[no-untyped-call]
-    return [_rms(one) for one in sums], [_rms(one.grad) for one in sums]
+    return [_rms(signal) for signal in sums], [_rms(signal.grad) for signal in sums]
 
 
 def _rms(signal: Tensor | None) -> float:
@@ -69,7 +69,7 @@ def _rms(signal: Tensor | None) -> float:
 def _medians(values: Any) -> list[float | None]:
     """By layer; what is not finite counts as larger than all."""
     middle = np.median(np.where(np.isfinite(values), values, np.inf), axis=0)
-    return [float(one) if math.isfinite(one) else None for one in middle]
+    return [float(value) if math.isfinite(value) else None for value in middle]
 
 
 def _first(lost: Any) -> int | None:
@@ -93,14 +93,14 @@ def theory(activation: str, variance: float, depth: int) -> tuple[list[float], l
     q = [variance]
     while len(q) < depth and SMALLEST**2 < q[-1] < LARGEST**2:
         q.append(network.variance_map(q[-1]))
-    forward = [math.sqrt(one) for one in q]
+    forward = [math.sqrt(variance_of_layer) for variance_of_layer in q]
     if len(q) < depth:
         return forward, []
-    growth = [variance / _slope(activation, one) for one in q[:-1]]
+    growth = [variance / _slope(activation, before) for before in q[:-1]]
     squares = [1.0]
-    for one in reversed(growth):
-        squares.append(squares[-1] * one)
-    return forward, [math.sqrt(one) for one in reversed(squares)]
+    for factor in reversed(growth):
+        squares.append(squares[-1] * factor)
+    return forward, [math.sqrt(square) for square in reversed(squares)]
 
 
 def _slope(activation: str, q: float) -> float:
@@ -113,7 +113,7 @@ def factor(values: Sequence[float | None]) -> float | None:
 
     Lost is also what is below float32's normal numbers, where digits go one by one.
     """
-    kept = [one for one in values if one and one >= SMALLEST]
+    kept = [value for value in values if value and value >= SMALLEST]
     if len(kept) < 2:
         return None
     return math.exp(math.log(kept[-1] / kept[0]) / (len(kept) - 1))

@@ -68,8 +68,8 @@ def factor(found: Mapping[str, Any], activation: str, rule: str, which: str) -> 
 
 def predicted(found: Mapping[str, Any], activation: str, rule: str, which: str) -> float | None:
     """Theory's factor over the layers at which the measured signal is there."""
-    one = found[f"signals {activation}"][rule]
-    pairs = zip(one[which], one["theory"][which], strict=False)
+    signals = found[f"signals {activation}"][rule]
+    pairs = zip(signals[which], signals["theory"][which], strict=False)
     least = _propagation.SMALLEST
     there = [theory if (measured or 0) >= least else None for measured, theory in pairs]
     value = _propagation.factor(there)

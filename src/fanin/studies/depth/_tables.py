@@ -17,16 +17,16 @@ def table(found: Mapping[str, Any], activation: str) -> Table:
     """All starts with one activation."""
     rows = []
     for rule, name in RULES.items():
-        one = found[f"signals {activation}"][rule]
+        signals = found[f"signals {activation}"][rule]
         cells = [name]
         for which in ("forward", "backward"):
             measured = factor(found, activation, rule, which)
             theory = predicted(found, activation, rule, which)
             beside = f" ({theory:.3g})" if theory else ""
-            known = measured and not (which == "backward" and any(one["overflow"]))
+            known = measured and not (which == "backward" and any(signals["overflow"]))
             cells.append(f"{measured:.3g}{beside}" if known else "-")
-        cells.append(_lost(one["overflow"], one["underflow"]))
-        cells.append(_lost(one["gradient_overflow"], one["gradient_underflow"]))
+        cells.append(_lost(signals["overflow"], signals["underflow"]))
+        cells.append(_lost(signals["gradient_overflow"], signals["gradient_underflow"]))
         if f"training {activation}" in found:
             cells += [told_depth(start_of(found, activation, rule, clip)) for clip in (False, True)]
         else:

@@ -28,21 +28,21 @@ SURE = 0.001  # a faultless generator fails one such test in a thousand
 
 def normal_law(found: Mapping[str, Any], name: str, size: Size) -> Claim:
     """Values of a transform pass as normal."""
-    one = found["transforms"][name]
+    measured = found["transforms"][name]
     shares = [math.erfc(tail / math.sqrt(2)) for tail in TAILS]
     tails = [
         float(stats.binomtest(count, size.words, share).pvalue)
-        for count, share in zip(one["beyond"], shares, strict=True)
+        for count, share in zip(measured["beyond"], shares, strict=True)
     ]
-    ps = [one["ks"], *tails]
+    ps = [measured["ks"], *tails]
     return Claim(
         f"{name} gives the normal law",
         "its definition",
-        f"Kolmogorov-Smirnov p = {one['ks']:.2g}; counts beyond {', '.join(map(str, TAILS))} "
+        f"Kolmogorov-Smirnov p = {measured['ks']:.2g}; counts beyond {', '.join(map(str, TAILS))} "
         f"sigma: p = {', '.join(f'{p:.2g}' for p in tails)}.",
         min(ps) > SURE / len(ps),
         f"Refuted if a p-value is below {SURE:g} / {len(ps)}.",
-        {"ks": one["ks"], "tails": tails},
+        {"ks": measured["ks"], "tails": tails},
     )
 
 
@@ -109,16 +109,16 @@ def cheaper(found: Mapping[str, Any]) -> Claim:
 
 def training(found: Mapping[str, Any]) -> Claim:
     """The article's time to train."""
-    one = found["training"]
-    on_gpu = one["device"] != "CPU"
+    measured = found["training"]
+    on_gpu = measured["device"] != "CPU"
     return Claim(
         f"10 epochs of SGD on {WIDTHS[0]} inputs take {TRAINING_MS} ms on a GPU, or less",
         ARTICLE,
-        f"{one['device']}: {_epochs(one['epochs'])} on {one['inputs']} inputs: "
-        f"{one['train_ms']:.0f} ms, after {one['initialize_ms']:.0f} ms to initialize.",
-        one["train_ms"] <= TRAINING_MS if on_gpu else None,
+        f"{measured['device']}: {_epochs(measured['epochs'])} on {measured['inputs']} inputs: "
+        f"{measured['train_ms']:.0f} ms, after {measured['initialize_ms']:.0f} ms to initialize.",
+        measured["train_ms"] <= TRAINING_MS if on_gpu else None,
         "" if on_gpu else "There was no CUDA device, so it was not measured.",
-        {"train_ms": one["train_ms"]},
+        {"train_ms": measured["train_ms"]},
         timed=True,
     )
 

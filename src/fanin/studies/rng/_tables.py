@@ -23,12 +23,12 @@ from fanin.studies.rng._setup import (
 def transform_table(found: Mapping[str, Any], size: Size) -> Table:
     """Errors, ends and tails of both transforms."""
     rows = []
-    for name, one in found["transforms"].items():
+    for name, measured in found["transforms"].items():
         if name == "unlike_the_stream":
             continue
-        relative = f"{one['relative_error']:.1e}" if name == "inversion" else "-"
-        cells = f"{one['largest']:.4f}", f"{one['error']:.1e}", relative
-        rows.append((name, *cells, f"{one['ks']:.2g}", *map(str, one["beyond"])))
+        relative = f"{measured['relative_error']:.1e}" if name == "inversion" else "-"
+        cells = f"{measured['largest']:.4f}", f"{measured['error']:.1e}", relative
+        rows.append((name, *cells, f"{measured['ks']:.2g}", *map(str, measured["beyond"])))
     by_law = [f"{count:.1f}" for count in expected(size)]
     return Table(
         f"Two transforms of the same {size.words} words, in float32",

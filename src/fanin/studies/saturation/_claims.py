@@ -24,12 +24,12 @@ ARTICLE = "Djuric 2019, part 13"
 
 def small(found: Mapping[str, Any]) -> Claim:
     """The fixed small weights reach the target."""
-    one = found[SMALL_START.name]
-    last, series = (one[rule]["last_output"] for rule in RULES)
+    runs = found[SMALL_START.name]
+    last, series = (runs[rule]["last_output"] for rule in RULES)
     return Claim(
         "From its fixed small weights the network learns the target: it prints 0.50",
         ARTICLE,
-        f"The output goes from {one['first_output']:.4f} to {last:.4f}; by the series' rule to "
+        f"The output goes from {runs['first_output']:.4f} to {last:.4f}; by the series' rule to "
         f"{series:.4f}.",
         max(abs(last - TARGET), abs(series - TARGET)) <= TOLERANCE,
         figures={"output": last, "series": series},
@@ -38,13 +38,13 @@ def small(found: Mapping[str, Any]) -> Claim:
 
 def large(found: Mapping[str, Any]) -> Claim:
     """The fixed large weights do not."""
-    one = found[LARGE_START.name]
-    last, saturated = one["descent"]["last_output"], one["saturated_output"] == 1
+    runs = found[LARGE_START.name]
+    last, saturated = runs["descent"]["last_output"], runs["saturated_output"] == 1
     return Claim(
         "Weights ten times as large saturate the network, and it does not learn",
         ARTICLE,
-        f"The output goes from {one['first_output']:.4f} to {last:.4f}; "
-        f"{100 * one['saturated_hidden']:.0f} % of the hidden units and "
+        f"The output goes from {runs['first_output']:.4f} to {last:.4f}; "
+        f"{100 * runs['saturated_hidden']:.0f} % of the hidden units and "
         f"{'the' if saturated else 'not the'} output saturated at the start.",
         abs(last - TARGET) > TOLERANCE and saturated,
         figures={"output": last},
@@ -66,17 +66,17 @@ def trains(found: Mapping[str, Any], start: Start) -> Claim:
 
 def paired(found: Mapping[str, Any], better: Start, worse: Start, rule: str) -> Claim:
     """A start is better than another, seed by seed."""
-    one, two = (
+    first, second = (
         (start.name, list(map(float, found[start.name][rule]["reached"])))
         for start in (better, worse)
     )
-    gap = difference(one, two, family=1)
+    gap = difference(first, second, family=1)
     mean, low, high = 100 * gap.interval.mean, 100 * gap.interval.low, 100 * gap.interval.high
     return Claim(
         f"{better.name}: better than {worse.name}, {RULE_NAMES[rule]}",
         f"{ARTICLE}, shows each once",
         f"The share of runs that reach the target differs by {mean:+.1f} points ({low:+.1f} to "
-        f"{high:+.1f}; p = {gap.p:.2g}) over {len(one[1])} pairs.",
+        f"{high:+.1f}; p = {gap.p:.2g}) over {len(first[1])} pairs.",
         mean > 0 if gap.found else None,
         "" if gap.found else "The paired sign-flip test finds no difference.",
         {"difference": mean / 100, "p": gap.p},
@@ -91,8 +91,8 @@ def one_run(found: Mapping[str, Any]) -> Claim:
         for rule in RULES
     }
     least, most = (
-        max((chance, name) for (name, rule), chance in chances.items() if rule == one)
-        for one in RULES
+        max((chance, name) for (name, rule), chance in chances.items() if rule == other)
+        for other in RULES
     )
     return Claim(
         "One run shows whether a start works",

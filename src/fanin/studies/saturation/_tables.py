@@ -33,13 +33,13 @@ def table(found: Mapping[str, Any], rule: str) -> Table:
     """All starts under one rule."""
     rows = []
     for start in STARTS:
-        one, share = found[start.name], share_of(found, start, rule)
+        runs, share = found[start.name], share_of(found, start, rule)
         rows.append(
             (
                 start.name,
-                f"{100 * one['saturated_hidden']:.1f} %",
-                f"{100 * one['saturated_output']:.1f} %",
-                f"{one[rule]['errors'][QUANTILES // 2]:.2g}",
+                f"{100 * runs['saturated_hidden']:.1f} %",
+                f"{100 * runs['saturated_output']:.1f} %",
+                f"{runs[rule]['errors'][QUANTILES // 2]:.2g}",
                 f"{share.hits} of {share.runs}",
                 f"{100 * disagree(share):.1f} %",
             )

@@ -44,8 +44,8 @@ def nothing_learns(found: Mapping[str, Any]) -> Claim:
 def rank_one(found: Mapping[str, Any]) -> Claim:
     """Equal units stay equal."""
     highest = {
-        name: max(max(ranks) for ranks in one["weights"] + one["hidden"])
-        for name, one in equal(found).items()
+        name: max(max(ranks) for ranks in network["weights"] + network["hidden"])
+        for name, network in equal(found).items()
     }
     return Claim(
         "Units that begin alike stay alike: hidden layers keep rank 1 or 0 while they train",
@@ -58,7 +58,9 @@ def rank_one(found: Mapping[str, Any]) -> Claim:
 
 def one_unit(found: Mapping[str, Any]) -> Claim:
     """Equal units are one unit."""
-    worst = max(max(one["difference"]) / max(one["scale"], 1.0) for one in equal(found).values())
+    worst = max(
+        max(network["difference"]) / max(network["scale"], 1.0) for network in equal(found).values()
+    )
     return Claim(
         "Such a network is one of a single unit a layer, with other learning rates",
         "the chain rule; the mapping is under Conditions",

@@ -32,10 +32,10 @@ def equal_units(size: Size, name: str, value: float, advance: Advance) -> dict[s
         strict=True,
     )
     found: dict[str, Any] = {key: [] for key in ("weights", "hidden", "spread", "difference")}
-    for step, (at, one) in enumerate(both):
+    for step, (at, network) in enumerate(both):
         if step in marks:
             hidden, outputs = _tied.run(at, images, activation)
-            wanted = _tied.run(one, images, activation)[1]
+            wanted = _tied.run(network, images, activation)[1]
             found["weights"].append([_tied.rank(weight) for weight in at[:4:2]])
             found["hidden"].append([_tied.rank(signal) for signal in hidden])
             found["spread"].append(max(_tied.spread(weight) for weight in at[:4:2]))

@@ -17,15 +17,15 @@ def equal_table(found: Mapping[str, Any]) -> Table:
     rows = [
         (
             name,
-            str(max(ranks[0] for ranks in one["weights"])),
-            str(max(ranks[1] for ranks in one["weights"])),
-            str(max(max(ranks) for ranks in one["hidden"])),
-            f"{max(one['spread']):.2g}",
-            f"{max(one['difference']):.2g}",
-            f"{one['largest_weight']:.3g}",
-            percent(one["accuracy"]),
+            str(max(ranks[0] for ranks in network["weights"])),
+            str(max(ranks[1] for ranks in network["weights"])),
+            str(max(max(ranks) for ranks in network["hidden"])),
+            f"{max(network['spread']):.2g}",
+            f"{max(network['difference']):.2g}",
+            f"{network['largest_weight']:.3g}",
+            percent(network["accuracy"]),
         )
-        for name, one in equal(found).items()
+        for name, network in equal(found).items()
     ]
     return Table(
         "Equal units: the largest of each over the training",
