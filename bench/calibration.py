@@ -41,7 +41,7 @@ from torch import Tensor
 
 from fanin.lab import sources
 from fanin.lab.dataset import Dataset, split
-from fanin.lab.method import Method
+from fanin.lab.optimization import Optimization
 from fanin.lab.stack import Stack
 
 Array = np.ndarray[Any, Any]
@@ -81,7 +81,7 @@ class Shrinking(Stack):
         self.buffers = {name: value[stays] for name, value in self.buffers.items()}
         self._slices = [slice(*pair) for pair in itertools.pairwise([0, *ends])]
         self._views = [[value[part] for value in self.parameters.values()] for part in self._slices]
-        self._optimizer = self.method.optimizer(
+        self._optimizer = self.optimization.optimizer(
             [{"params": views, "lr": rate} for views, rate in zip(self._views, rates, strict=True)]
         )
         for part, old, new in zip(parts, before, self._views, strict=True):
@@ -95,8 +95,8 @@ def train(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """The results of cells of one shape: when each network reached the target, its lowest loss."""
     runs = list(itertools.product(RATES, cells, SEEDS))
     started = [build(cell, seed) for _, cell, seed in runs]
-    method = Method("cross_entropy", OPTIMIZER)
-    stack = Shrinking(started, [rate for rate, _, _ in runs], method, "cpu")
+    optimization = Optimization("cross_entropy", OPTIMIZER)
+    stack = Shrinking(started, [rate for rate, _, _ in runs], optimization, "cpu")
     seeds = np.array([seed for _, _, seed in runs])
     reached = np.zeros(len(runs), int)  # 0: not yet
     lowest = np.full(len(runs), np.inf)

@@ -3,7 +3,7 @@
     python bench/kill.py [--times 20] [--seed 0]
 
 Each round runs the same command in a new folder, sends SIGKILL after a random share of the time
-that the whole run took (or when a first batch of trials is finished, in every second round), runs
+that the whole run took (or when a first trial group is finished, in every second round), runs
 it again to its end, and compares results.json, up to its object `run`, and results.csv byte by
 byte.
 """
@@ -26,8 +26,8 @@ SIZES = ["--data", "digits", "--seeds", "3", "--train", "300", "--test", "100", 
 FANIN = """
 import sys
 from fanin.cli import main
-from fanin.lab import checkpoint, modes
-modes.MODELS_IN_A_STACK = 6
+from fanin.lab import checkpoint, stacking
+stacking.MODELS_IN_A_STACK = 6
 checkpoint.EVERY = 0.2
 sys.exit(main(sys.argv[1:]))
 """
@@ -71,7 +71,7 @@ def run(folder: Path) -> float:
 
 
 def kill(folder: Path, after: float | None) -> tuple[int, int]:
-    """Start and kill; returns how many trials were finished, and how many batches had a state."""
+    """Start and kill; returns how many trials were finished, how many groups had a state."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command(folder), **quiet)
     start = time.perf_counter()
@@ -102,7 +102,9 @@ def main() -> None:
             found = json.loads((folder / "results.json").read_text())["run"]["found_finished"]
             equal = results(folder) == results(whole)
             same += equal
-            moment = "at the first finished batch" if after is None else f"after {after:.1f} s"
+            moment = (
+                "at the first finished trial group" if after is None else f"after {after:.1f} s"
+            )
             print(
                 f"{number + 1:2}: killed {moment}, {kept} of {3 * len(ROWS)} trials "
                 f"and {states} states kept, "

@@ -21,18 +21,18 @@ from rich.table import Table
 from timing import alternate
 from torch import Tensor, nn
 
-from fanin.lab import prepare
-from fanin.lab.batch import schedule
-from fanin.lab.method import Method
-from fanin.lab.runner import Job, run_on_cores
-from fanin.lab.settings import INITIALIZERS, Settings
-from fanin.lab.setup import Spec
+from fanin.lab import lookup
+from fanin.lab.group import schedule
+from fanin.lab.optimization import Optimization
+from fanin.lab.runner import GroupJob, run_on_cores
+from fanin.lab.settings import INITIALIZERS, CompareSettings
+from fanin.lab.setup import TrialSpec
 from fanin.lab.stack import Stack, one_thread
 
 LR = 0.001
 STEPS = {"stacked": 10, "torch": 100, "loops": 1}  # in a round
-SETUP = Settings().setup
-SPECS = [Spec(SETUP, name, seed, LR) for name in INITIALIZERS[:8] for seed in range(8)]
+SETUP = CompareSettings().setup
+SPECS = [TrialSpec(SETUP, name, seed, LR) for name in INITIALIZERS[:8] for seed in range(8)]
 
 
 class Plain:
@@ -52,18 +52,18 @@ class Plain:
 
 def batches() -> tuple[Tensor, Tensor]:
     """Images (steps, models, 1, 1, 28, 28) and labels (steps, models, 1), as the lab has them."""
-    orders = np.stack([prepare.split_of(SETUP, spec.seed).order[0] for spec in SPECS], axis=1)
-    images, labels = prepare.inputs_and_targets(SETUP, orders[:, :, None])
+    orders = np.stack([lookup.split_of(SETUP, spec.seed).order[0] for spec in SPECS], axis=1)
+    images, labels = lookup.inputs_and_targets(SETUP, orders[:, :, None])
     return images, labels
 
 
 def check(images: Tensor, labels: Tensor) -> float:
     """The largest difference of a loss between the three, over two steps of three trials."""
-    stack = Stack(prepare.initialized(SPECS), [LR] * len(SPECS), Method.of(SETUP), "cpu")
+    stack = Stack(lookup.initialized(SPECS), [LR] * len(SPECS), Optimization.of(SETUP), "cpu")
     stacked = torch.stack([stack.step(images[step], labels[step]) for step in range(2)])
     worst = 0.0
     for index in (0, 20, len(SPECS) - 1):
-        (model,) = prepare.initialized([SPECS[index]])
+        (model,) = lookup.initialized([SPECS[index]])
         weights = {name: value.detach().numpy() for name, value in model.named_parameters()}
         loops, plain = LoopTrainer(weights, LR), Plain(model)
         for step in range(2):
@@ -76,8 +76,8 @@ def check(images: Tensor, labels: Tensor) -> float:
 
 def contenders(images: Tensor, labels: Tensor) -> dict[str, Callable[[], object]]:
     """A round of each, from the same weights; plain torch with one thread and with its own."""
-    stack = Stack(prepare.initialized(SPECS), [LR] * len(SPECS), Method.of(SETUP), "cpu")
-    (first, second) = prepare.initialized(SPECS[:2])
+    stack = Stack(lookup.initialized(SPECS), [LR] * len(SPECS), Optimization.of(SETUP), "cpu")
+    (first, second) = lookup.initialized(SPECS[:2])
     plain = Plain(first)
     loops = LoopTrainer({n: v.detach().numpy() for n, v in second.named_parameters()}, LR)
     threads = torch.get_num_threads()
@@ -109,7 +109,7 @@ def whole() -> float:
     with one_thread():
         done = [
             trial
-            for _, trials in run([*map(Job, schedule(SPECS).batches)], lambda steps: None)
+            for _, trials in run([*map(GroupJob, schedule(SPECS).groups)], lambda steps: None)
             for trial in trials
         ]
     assert len(done) == len(SPECS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fanin
-from fanin.lab.settings import Settings
+from fanin.lab.settings import CompareSettings
 
 MAIN: dict[str, Callable[..., Any]] = {
     "initialize": fanin.initialize,
@@ -38,7 +38,7 @@ def test_all_arguments_are_said_in_place(name: str) -> None:
     found = MAIN[name]
     arguments = set(inspect.signature(found).parameters) - {"self"}
     if name == "compare":
-        arguments |= {field.name for field in dataclasses.fields(Settings)}
+        arguments |= {field.name for field in dataclasses.fields(CompareSettings)}
     told = re.search(r"\nArgs:\n(.*?)(\n\n|$)", inspect.getdoc(found) or "", re.DOTALL)
     entries = re.findall(r"^ {4}(\w[\w, ]*):", told[1] if told else "", re.MULTILINE)
     assert {word for entry in entries for word in entry.split(", ")} == arguments

@@ -10,6 +10,7 @@ writing.
 import argparse
 import ast
 import inspect
+import json
 import os
 import re
 import sys
@@ -170,6 +171,8 @@ def _arguments(node: ast.FunctionDef) -> list[str]:
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:
     text = ast.unparse(argument)
     equals = " = " if argument.annotation else "="
+    if isinstance(default, ast.Constant) and isinstance(default.value, str):
+        return f"{text}{equals}{json.dumps(default.value)}"
     return text if default is None else f"{text}{equals}{ast.unparse(default)}"
 
 
@@ -203,7 +206,7 @@ def _assigned(module: types.ModuleType, name: str) -> Iterator[str]:
             targets = node.targets if isinstance(node, ast.Assign) else []
             targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
             if own in map(ast.unparse, targets):
-                text = ast.unparse(node)
+                text = ast.get_source_segment(source, node) or ""
                 yield _fenced(text if len(text) <= WIDTH else text.split(" = ")[0])
                 if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                     yield from _rendered(inspect.cleandoc(str(after.value.value)))

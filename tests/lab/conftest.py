@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fanin.lab import stack
-from fanin.lab.comparison import Comparison, Row
+from fanin.lab.comparison import Comparison, ResultRow
 from fanin.lab.rates import Rate
-from fanin.lab.settings import Settings
+from fanin.lab.settings import CompareSettings
 from fanin.lab.signals import Signals
 from fanin.lab.trial import Trial, Verdict
 
@@ -39,13 +39,13 @@ def make() -> Make:
 
     def make(rows: Mapping[str, list[float]], **changes: Any) -> Comparison:
         seeds = len(next(iter(rows.values())))
-        settings = Settings(
+        settings = CompareSettings(
             **{"initializers": tuple(rows), "seeds": seeds, "train": 20, "epochs": 1, **changes}
         )
         return Comparison(
             settings=settings,
             rows=tuple(
-                Row(
+                ResultRow(
                     name,
                     tuple(
                         trial(seed, share, "learned" if share else "nan", settings.setup.steps)

@@ -11,7 +11,7 @@ from fanin.lab import checkpoint
 from fanin.lab.checkpoint import Checkpoint
 from fanin.lab.dataset import Dataset, pack, split
 from fanin.lab.networks import Form, SmallConvNet
-from fanin.lab.settings import Settings
+from fanin.lab.settings import CompareSettings
 from fanin.lab.trial import Trial, train
 
 
@@ -38,7 +38,7 @@ def run(
     place: Checkpoint | None = None,
     advance: Callable[[int], object] = lambda steps: None,
 ) -> list[Trial]:
-    setup = Settings(train=24, test=20, epochs=3, batch_size=5, optimizer=optimizer).setup
+    setup = CompareSettings(train=24, test=20, epochs=3, batch_size=5, optimizer=optimizer).setup
     torch.manual_seed(0)
     models = [make() for _ in rates]
     splits = [split(data(), 24, 20, 3, seed) for seed in range(len(rates))]

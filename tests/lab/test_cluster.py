@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from fanin import FaninError
-from fanin.lab import Comparison, compare, modes
+from fanin.lab import Comparison, compare, stacking
 from fanin.lab.cluster import run_on
 from fanin.lab.report import json_text
-from fanin.lab.runner import Job
+from fanin.lab.runner import GroupJob
 from fanin.lab.trial import Trial
 
 SMALL: dict[str, Any] = {"seeds": 2, "train": 40, "test": 30, "epochs": 1, "data": "digits"}
@@ -105,7 +105,7 @@ def ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StandIn:
     """A stand-in for Ray, and a folder of its own to work in."""
     stand_in = StandIn()
     monkeypatch.setitem(sys.modules, "ray", stand_in)  # type: ignore[arg-type]
-    monkeypatch.setattr(modes, "MODELS_IN_A_STACK", 2)
+    monkeypatch.setattr(stacking, "MODELS_IN_A_STACK", 2)
     monkeypatch.chdir(tmp_path)
     return stand_in
 
@@ -159,11 +159,11 @@ def test_a_worker_without_the_folder_keeps_no_state(
     monkeypatch.setattr(os, "getcwd", lambda: str(tmp_path / "gone" / "elsewhere"))
     states: list[Path | None] = []
 
-    def train(job: Job) -> list[Trial]:
+    def train(job: GroupJob) -> list[Trial]:
         states.append(job.state)
         raise FaninError("that is all")
 
-    monkeypatch.setattr(Job, "train", train)
+    monkeypatch.setattr(GroupJob, "train", train)
     with pytest.raises(FaninError, match=r"^that is all$"):
         compare(["zeros"], ray="local", folder=Path("far"), **SMALL)
     assert states == [None]
@@ -177,8 +177,8 @@ def test_what_fails_far_away_is_told(ray: StandIn, monkeypatch: pytest.MonkeyPat
         return str(caught.value)
 
     assert told(RayError("node died\nlong ago")) == (
-        "the Ray cluster lost a batch (node died). Finished trials are kept: run the same command "
-        "again."
+        "the Ray cluster lost a trial group (node died). Finished trials are kept: run the same "
+        "command again."
     )
     assert told(RayTaskError(FaninError("no such file: x.npz"))) == "no such file: x.npz"
     assert told(RuntimeError("version mismatch")).startswith(
@@ -207,7 +207,7 @@ def cluster() -> Iterator[str]:
 def test_two_workers_give_what_one_process_gives(
     cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modes, "MODELS_IN_A_STACK", 2)
+    monkeypatch.setattr(stacking, "MODELS_IN_A_STACK", 2)
     names = ["he_normal", "zeros", "lsuv"]
     far = compare(names, ray=cluster, folder=tmp_path, **SMALL)
     assert far.run["trained"] == 6

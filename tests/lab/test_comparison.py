@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from fanin import FaninError
-from fanin.lab import Comparison, batch, compare, modes, runner
+from fanin.lab import Comparison, compare, group, runner, stacking
 from fanin.lab.comparison import Unfinished
-from fanin.lab.settings import Settings
-from fanin.lab.setup import Spec
+from fanin.lab.settings import CompareSettings
+from fanin.lab.setup import TrialSpec
 from fanin.lab.store import NAME
 from fanin.lab.trial import Trial
 
@@ -37,7 +37,7 @@ def test_a_comparison_has_one_trial_for_each_row_and_seed(result: Comparison) ->
     assert all(len(trial.losses) == 60 for row in result.rows for trial in row.trials)
     assert result.guess == pytest.approx(np.log(10))
     assert "resized from 8x8 to 28x28 (bilinear)" in result.note
-    assert result.how == (f"cnn2 was trained {batch.STACKED}",)
+    assert result.how == (f"cnn2 was trained {group.STACKED}",)
     assert result.rows[0].trials[0].signals.layers == ("conv1", "conv2", "head")
 
 
@@ -50,9 +50,9 @@ def test_a_trial_is_the_same_in_another_comparison(result: Comparison) -> None:
 def test_in_several_stacks_or_one_after_another_the_numbers_are_the_same(
     result: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modes, "MODELS_IN_A_STACK", 4)
+    monkeypatch.setattr(stacking, "MODELS_IN_A_STACK", 4)
     assert_same(result, compare(ROWS, first_seed=10, **SMALL))
-    monkeypatch.setattr(modes, "why_not_stacked", lambda *args: "as the test wants")
+    monkeypatch.setattr(stacking, "why_not_stacked", lambda *args: "as the test wants")
     alone = compare(ROWS, first_seed=10, **SMALL)
     assert alone.how == ("cnn2 was trained one after another: as the test wants",)
     assert_same(result, alone)
@@ -105,7 +105,7 @@ def test_it_learns_real_digits() -> None:
 def test_nothing_is_trained_where_the_input_is_bad(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(runner, "train_batch", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr(runner, "train_group", lambda *args: pytest.fail("trained"))
     for message, changes in (
         ("unknown initializer", {"initializers": ["torch", "he_norml"]}),
         ("asks for 1798 images, but digits holds 1797", {"train": 1748}),
@@ -127,17 +127,17 @@ def test_finished_trials_are_not_trained_again(
     assert_same(first, compare(ROWS[:2], folder=tmp_path, **SMALL), bound=0)
     fresh = compare(ROWS[:2], folder=tmp_path, fresh=True, **SMALL)
     assert (fresh.run["found_finished"], fresh.run["trained"]) == (0, 4)
-    monkeypatch.setattr(runner, "train_batch", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr(runner, "train_group", lambda *args: pytest.fail("trained"))
     assert compare(ROWS[:2], folder=tmp_path, target_loss=0.1, **SMALL).run["trained"] == 0
 
 
 def test_in_several_processes_the_numbers_are_the_same(
     result: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modes, "MODELS_IN_A_STACK", 3)
+    monkeypatch.setattr(stacking, "MODELS_IN_A_STACK", 3)
     here = compare(ROWS, first_seed=10, **SMALL)
     monkeypatch.setattr(runner, "WORTH_A_PROCESS", 0)
-    monkeypatch.setattr(runner, "train_batch", lambda *args: pytest.fail("trained here"))
+    monkeypatch.setattr(runner, "train_group", lambda *args: pytest.fail("trained here"))
     assert_same(here, compare(ROWS, first_seed=10, workers=2, **SMALL), bound=0)
 
 
@@ -169,7 +169,7 @@ def test_data_of_every_kind(kind: str, model: str, how: str, tmp_path: Path) -> 
     settings["lr"] = 0.001 if kind == "color" else 0.01
     found = compare(["auto", "he_normal"], **settings)
     assert found.unit == how
-    assert found.how == (f"{model} was trained {batch.STACKED}",)
+    assert found.how == (f"{model} was trained {group.STACKED}",)
     # Chance is 50 %. Fixed seeds; the margin is for other CPUs' rounding.
     assert all(row.score.mean > 0.8 for row in found.rows)
 
@@ -220,8 +220,8 @@ def test_rates_and_depths() -> None:
 
 
 def test_ctrl_c_ends_with_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(modes, "MODELS_IN_A_STACK", 2)
-    real = runner.train_batch
+    monkeypatch.setattr(stacking, "MODELS_IN_A_STACK", 2)
+    real = runner.train_group
     calls = []
 
     def second_stops(*arguments: Any) -> list[Trial]:
@@ -230,7 +230,7 @@ def test_ctrl_c_ends_with_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_pat
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(runner, "train_batch", second_stops)
+    monkeypatch.setattr(runner, "train_group", second_stops)
     with pytest.raises(Unfinished) as stopped:
         compare(ROWS, folder=tmp_path, **SMALL)
     assert str(stopped.value) == (
@@ -248,9 +248,9 @@ COMMAND = ["compare", "--data", "digits", "--seeds", "2", "--train", "200", "--t
 COMMAND += ["--epochs", "1", "--initializers", *ROWS, "he_uniform"]
 MAIN = """
 import os, signal, sys
-from fanin.lab import checkpoint, modes, store
+from fanin.lab import checkpoint, stacking, store
 from fanin.cli import main
-modes.MODELS_IN_A_STACK = 4
+stacking.MODELS_IN_A_STACK = 4
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -304,8 +304,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path) -> No
 
 
 def test_batches_depend_on_the_list_alone() -> None:
-    setup = Settings(**SMALL).setup
-    specs = [Spec(setup, "zeros", seed, 0.1 if seed % 2 else 0.01) for seed in range(100)]
-    planned = batch.schedule(specs).batches
+    setup = CompareSettings(**SMALL).setup
+    specs = [TrialSpec(setup, "zeros", seed, 0.1 if seed % 2 else 0.01) for seed in range(100)]
+    planned = group.schedule(specs).groups
     assert [len(one.specs) for one in planned] == [50, 50]
     assert [spec.lr for one in planned for spec in one.specs] == [0.01] * 50 + [0.1] * 50

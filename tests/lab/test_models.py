@@ -9,7 +9,7 @@ import torch
 from fanin import FaninError
 from fanin.lab import models
 from fanin.lab.dataset import Dataset, pack
-from fanin.lab.settings import Settings
+from fanin.lab.settings import CompareSettings
 
 FACTORIES = """
 from torch import nn
@@ -59,7 +59,7 @@ def data() -> Dataset:
 
 
 def found(name: str, **changes: Any) -> models.Model:
-    return models.find(replace(Settings(model=name).setup, **changes), data())
+    return models.find(replace(CompareSettings(model=name).setup, **changes), data())
 
 
 def checked(name: str, **changes: Any) -> torch.nn.Module:
@@ -132,7 +132,7 @@ def test_models_that_there_are_not(name: str, changes: dict[str, Any], message: 
 )
 def test_a_factory_may_ask_for_the_shape_and_the_tokens(inputs: np.ndarray, module: str) -> None:
     held = pack("mine", "", (inputs, np.arange(6) % 2))
-    model = models.find(Settings(model=f"{module}:shaped").setup, held).build(0)
+    model = models.find(CompareSettings(model=f"{module}:shaped").setup, held).build(0)
     models.check_output("shaped", model, torch.from_numpy(held.inputs[:2]), held)
     assert (type(next(model.children())) is torch.nn.Embedding) == (held.kind == "tokens")
 
@@ -162,7 +162,7 @@ def test_a_factory_may_ask_for_the_shape_and_the_tokens(inputs: np.ndarray, modu
 def test_networks_that_do_not_read_such_data(name: str, inputs: np.ndarray, message: str) -> None:
     held = pack("mine", "", (inputs, np.arange(6) % 2))
     with pytest.raises(FaninError, match=message):
-        models.find(Settings(model=name).setup, held)
+        models.find(CompareSettings(model=name).setup, held)
 
 
 def test_an_activation_that_a_factory_does_not_take(module: str) -> None:

@@ -1,10 +1,10 @@
 import numpy as np
 
 from fanin.lab.rates import choose, tuning_specs
-from fanin.lab.settings import Settings
+from fanin.lab.settings import CompareSettings
 from fanin.lab.trial import Trial
 
-SETTINGS = Settings(
+SETTINGS = CompareSettings(
     initializers=("torch", "he_normal", "zeros"),
     seeds=3,
     lr_grid=(0.1, 0.01, 0.001),
@@ -19,16 +19,16 @@ def trial(loss: float) -> Trial:
 
 def test_rates_are_chosen_on_seeds_of_their_own() -> None:
     specs = tuning_specs(SETTINGS)
-    assert {spec.start for spec in specs} == {"torch", "he_normal"}
+    assert {spec.initialization for spec in specs} == {"torch", "he_normal"}
     assert {spec.seed for spec in specs} == {3, 4}
     assert len(specs) == 2 * 3 * 2
-    assert tuning_specs(Settings()) == []
+    assert tuning_specs(CompareSettings()) == []
 
 
 def test_the_fewest_failures_and_then_the_lowest_loss() -> None:
     losses = {("torch", 0.01): 0.2, ("he_normal", 0.1): 0.1}
-    tuned = {s: trial(losses.get((s.start, s.lr), 0.5)) for s in tuning_specs(SETTINGS)}
-    unlucky = next(s for s in tuned if (s.start, s.lr) == ("he_normal", 0.1))
+    tuned = {s: trial(losses.get((s.initialization, s.lr), 0.5)) for s in tuning_specs(SETTINGS)}
+    unlucky = next(s for s in tuned if (s.initialization, s.lr) == ("he_normal", 0.1))
     assert {name: rate.lr for name, rate in choose(SETTINGS, tuned).items()} == {
         "torch": 0.01,
         "he_normal": 0.1,

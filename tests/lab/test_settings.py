@@ -6,33 +6,33 @@ import pytest
 
 from fanin import FaninError
 from fanin.cli import _parser
-from fanin.lab.settings import Settings
+from fanin.lab.settings import CompareSettings
 
 
 def test_counts_that_follow_from_others() -> None:
-    settings = Settings(train=1000, epochs=2, batch_size=64, seeds=3, first_seed=5)
+    settings = CompareSettings(train=1000, epochs=2, batch_size=64, seeds=3, first_seed=5)
     assert settings.setup.steps == 2 * 16
     assert settings.setup.window == 2
     assert list(settings.all_seeds) == [5, 6, 7]
     assert list(settings.tuning_seeds) == [8, 9]
-    assert Settings(train=7, epochs=2).setup.window == 14
+    assert CompareSettings(train=7, epochs=2).setup.window == 14
 
 
 def test_the_loss_follows_from_the_task() -> None:
-    assert Settings().setup.loss == "cross_entropy"
-    assert Settings(task="regression").setup.loss == "quadratic"
-    assert Settings(loss="quadratic").setup.loss == "quadratic"
+    assert CompareSettings().setup.loss == "cross_entropy"
+    assert CompareSettings(task="regression").setup.loss == "quadratic"
+    assert CompareSettings(loss="quadratic").setup.loss == "quadratic"
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(
+        CompareSettings(
             initializers=("uniform(-0.5, 0.5)", "torch"),
             first_seed=2**64 - 16,
             data="my 'data'.npz",
         ),
-        Settings(
+        CompareSettings(
             initializers=("he_normal(mode='fan_out')", "torch"),
             task="regression",
             model="m:f",
@@ -50,7 +50,7 @@ def test_the_loss_follows_from_the_task() -> None:
         ),
     ],
 )
-def test_the_command_repeats_the_settings(settings: Settings) -> None:
+def test_the_command_repeats_the_settings(settings: CompareSettings) -> None:
     parsed = vars(_parser().parse_args(shlex.split(settings.command)[1:]))
     found = {name: parsed[name] for name in vars(settings)}
     as_tuples = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
@@ -59,7 +59,7 @@ def test_the_command_repeats_the_settings(settings: Settings) -> None:
 
 def test_the_rate_of_one_initializer() -> None:
     name = "he_normal(mode='fan_out')"
-    settings = Settings(initializers=(name, "torch"), lr_for=(f"{name}=0.1", "torch=1e-3"))
+    settings = CompareSettings(initializers=(name, "torch"), lr_for=(f"{name}=0.1", "torch=1e-3"))
     assert settings.given_rates == {name: 0.1, "torch": 0.001}
 
 
@@ -101,4 +101,4 @@ def test_the_rate_of_one_initializer() -> None:
 )
 def test_bad_settings(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(FaninError, match=message):
-        Settings(**changes)
+        CompareSettings(**changes)

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from fanin.lab.method import Method
+from fanin.lab.optimization import Optimization
 from fanin.lab.signals import measure
 
-METHOD = Method("quadratic", "adam")
+OPTIMIZATION = Optimization("quadratic", "adam")
 
 
 def test_the_rms_of_outputs_and_gradients_by_hand() -> None:
@@ -13,7 +13,7 @@ def test_the_rms_of_outputs_and_gradients_by_hand() -> None:
     nn.init.constant_(model[1].weight, 0.5)
     nn.init.constant_(model[2].weight, 3.0)
     images = torch.ones(5, 1, 2, 2)
-    found = measure(model, METHOD, images, torch.zeros(5, 1))
+    found = measure(model, OPTIMIZATION, images, torch.zeros(5, 1))
     assert found.layers == ("1", "2")
     assert found.forward == pytest.approx((2.0, 12.0))
     # The loss is the mean of 12**2 over 5 images: its gradient is 2 * 12 / 5, and 3 times that.
@@ -24,7 +24,7 @@ def test_the_model_stays_as_it_was() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.Dropout(), nn.BatchNorm1d(2))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     images, state = torch.rand(5, 1, 2, 2), torch.get_rng_state()
-    measure(model, METHOD, images, torch.zeros(5, 2))
+    measure(model, OPTIMIZATION, images, torch.zeros(5, 2))
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
     assert not model[1]._forward_hooks

@@ -2,14 +2,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fanin.lab.method import Method
 from fanin.lab.networks import SmallConvNet
+from fanin.lab.optimization import Optimization
 from fanin.lab.setup import OPTIMIZERS
 from fanin.lab.single import Single
 from fanin.lab.stack import Stack
 
 LR = 0.001
-METHOD = Method("cross_entropy", "adam")
+OPTIMIZATION = Optimization("cross_entropy", "adam")
 CLOSE = {torch.float32: 1e-3, torch.float64: 1e-10}
 
 
@@ -26,8 +26,8 @@ def batches(
     return images, torch.randint(0, 10, (steps, count, size), generator=generator)
 
 
-def stack_of(models: list[SmallConvNet], method: Method = METHOD) -> Stack:
-    return Stack(models, [LR] * len(models), method, "cpu")
+def stack_of(models: list[SmallConvNet], optimization: Optimization = OPTIMIZATION) -> Stack:
+    return Stack(models, [LR] * len(models), optimization, "cpu")
 
 
 def plain_losses(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -86,21 +86,21 @@ def test_a_model_that_diverges_leaves_the_others_alone() -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("clip", [{}, {"clip_value": 0.02}, {"clip_norm": 0.5}])
 def test_stacked_or_alone_the_numbers_are_the_same(optimizer: str, clip: dict[str, float]) -> None:
-    method = Method("cross_entropy", optimizer, **clip)
+    optimization = Optimization("cross_entropy", optimizer, **clip)
     images, labels = batches(3, 12, 2)
     rates = [0.001, 0.001, 0.004]
-    stacked = losses_of(Stack(models(3), rates, method, "cpu"), images, labels)
+    stacked = losses_of(Stack(models(3), rates, optimization, "cpu"), images, labels)
     for index, model in enumerate(models(3)):
         part = slice(index, index + 1)
         alone = losses_of(
-            Single([model], rates[part], method, "cpu"), images[:, part], labels[:, part]
+            Single([model], rates[part], optimization, "cpu"), images[:, part], labels[:, part]
         )
         assert_close(stacked[:, part], alone)
 
 
 def test_a_model_has_its_own_rate() -> None:
     images, labels = batches(2, 3, 1)
-    stack = Stack([models(1)[0], models(1)[0]], [1e-30, 0.01], METHOD, "cpu")
+    stack = Stack([models(1)[0], models(1)[0]], [1e-30, 0.01], OPTIMIZATION, "cpu")
     before = stack.parameters["head.bias"].clone()
     losses_of(stack, images, labels)
     assert torch.equal(stack.parameters["head.bias"][0], before[0])
@@ -110,7 +110,7 @@ def test_a_model_has_its_own_rate() -> None:
 @pytest.mark.parametrize("kind", [Stack, Single])
 def test_evaluation_is_in_eval_mode_and_training_is_not(kind: type[Stack] | type[Single]) -> None:
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Linear(784, 10))
-    trainer = kind([model], [LR], METHOD, "cpu")
+    trainer = kind([model], [LR], OPTIMIZATION, "cpu")
     images, labels = batches(1, 1, 4)
     one = trainer.evaluate(0, images[0, 0])
     assert_close(one, trainer.evaluate(0, images[0, 0]))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from fanin import FaninError
-from fanin.lab.settings import Settings
-from fanin.lab.setup import Spec
+from fanin.lab.settings import CompareSettings
+from fanin.lab.setup import TrialSpec
 from fanin.lab.signals import Signals
 from fanin.lab.store import Store
 from fanin.lab.trial import Trial
 
-SPEC = Spec(Settings().setup, "he_normal", 2**64 - 1, 0.001)
+SPEC = TrialSpec(CompareSettings().setup, "he_normal", 2**64 - 1, 0.001)
 TRIAL = Trial(
     seed=2**64 - 1,
     losses=np.array([2.5, np.nan, np.inf, 0.1], np.float32),
@@ -51,7 +51,7 @@ def test_a_key_changes_with_all_that_decides_a_trial() -> None:
         SPEC,
         replace(SPEC, seed=1),
         replace(SPEC, lr=0.01),
-        replace(SPEC, start="torch"),
+        replace(SPEC, initialization="torch"),
         *(replace(SPEC, setup=replace(SPEC.setup, **{name: "x"})) for name in asdict(SPEC.setup)),
     ]
     keys = {spec.key(context) for spec in specs} | {SPEC.key(context | {"data": "e"})}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from fanin.lab import starts
+from fanin.lab import initialization
 from fanin.lab import trial as trials
 from fanin.lab.dataset import pack, split
 from fanin.lab.networks import SmallConvNet
-from fanin.lab.settings import Settings
-from fanin.lab.setup import Setup
+from fanin.lab.settings import CompareSettings
+from fanin.lab.setup import TrialSetup
 from fanin.lab.trial import Stopped, Trial, running_mean, train
 
 
@@ -27,10 +27,10 @@ def dark_or_bright(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run(initializer: str, lr: float = 0.001, stacked: bool = True, **changes: Any) -> Trial:
-    setup = replace(Settings(train=40, test=20, epochs=3).setup, **changes)
+    setup = replace(CompareSettings(train=40, test=20, epochs=3).setup, **changes)
     data = pack("blocks", "", dark_or_bright(), task=setup.task)
     model = SmallConvNet(data.form)
-    starts.find(initializer).initialize(model, 0, torch.zeros(2, 1, 28, 28))
+    initialization.find(initializer).initialize(model, 0, torch.zeros(2, 1, 28, 28))
     parts = [split(data, 40, 20, 3, seed=0)]
     (trial,) = train([model], [lr], parts, data, setup, stacked=stacked)
     assert len(trial.losses) == setup.steps
@@ -113,7 +113,7 @@ def test_ctrl_c_gives_the_trials_so_far(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_setup_counts() -> None:
-    setup: Setup = Settings().setup
+    setup: TrialSetup = CompareSettings().setup
     assert (setup.steps, setup.window) == (5000, 100)
     assert setup.checkpoints == [1000, 2000, 3000, 4000, 5000]
     steps = setup.curve_steps

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin.errors import FaninError, one_line
-from fanin.lab.settings import FLAGS, Settings
+from fanin.lab.settings import FLAGS, CompareSettings
 
 _HELP: dict[str, tuple[str, str]] = {
     "initializers": (
@@ -80,7 +80,7 @@ def add(commands: Any) -> None:
         formatter_class=_Defaults,
     )
     for name, (metavar, text) in _HELP.items():
-        default = getattr(Settings, name)
+        default = getattr(CompareSettings, name)
         parser.add_argument(
             FLAGS.get(name, f"--{name.replace('_', '-')}"),
             dest=name,
@@ -114,7 +114,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from fanin.lab.files import check_folder
     from fanin.lab.verdict import verdict
 
-    options = {field.name: getattr(arguments, field.name) for field in fields(Settings)}
+    options = {field.name: getattr(arguments, field.name) for field in fields(CompareSettings)}
     options["initializers"] = _named(options["initializers"])
     check_folder(arguments.out)
     console = Console()

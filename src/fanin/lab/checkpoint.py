@@ -1,4 +1,4 @@
-"""A checkpoint: the state of a batch in training, on disk, so that a killed run goes on from it."""
+"""A checkpoint: the state of a trial group in training, on disk, for a killed run to go on from."""
 
 import time
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ SUFFIX, COUNTER = ".safetensors", ".steps"  # of a state; of a count that proces
 
 
 class Checkpoint:
-    """Where one batch keeps its state: tensors by name, in a file that is whole or not there."""
+    """Where a trial group keeps its state: tensors by name, in a file that is whole or is not."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,7 +30,7 @@ class Checkpoint:
         return time.monotonic() - self._saved >= EVERY
 
     def load(self) -> dict[str, Tensor] | None:
-        """The state; None where there is none that can be read, and the batch starts anew."""
+        """The state; None where there is none that can be read, and the group starts anew."""
         try:
             # Copies: what is mapped from a file has another alignment in memory than what is made.
             return {name: value.clone() for name, value in load_file(self.path).items()}
@@ -61,7 +61,7 @@ class Checkpoint:
 
 
 def count(folder: Path) -> int:
-    """How many batches have a state in the folder of a comparison."""
+    """How many trial groups have a state in the folder of a comparison."""
     return len(list(folder.glob(f"{FOLDER}/*{SUFFIX}")))
 
 
@@ -75,5 +75,5 @@ def _remove(folder: Path, name: str) -> None:
         for path in folder.glob(pattern):
             with suppress(OSError):
                 path.unlink()
-    with suppress(OSError):  # of another batch
+    with suppress(OSError):  # of another group
         folder.rmdir()

@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster: the same batches, trained by other machines."""
+"""Trials on a Ray cluster: the same trial groups, trained by other machines."""
 
 import importlib
 import os
@@ -8,36 +8,36 @@ from dataclasses import replace
 from typing import Any
 
 from fanin.errors import FaninError, one_line
-from fanin.lab.batch import Advance
-from fanin.lab.prepare import forget
-from fanin.lab.runner import Job, Run
+from fanin.lab.group import Advance
+from fanin.lab.lookup import forget
+from fanin.lab.runner import GroupJob, Run
 from fanin.lab.stack import one_thread
 from fanin.lab.trial import Trial
 
 
 def run_on(address: str) -> Run:
-    """How to run batches on the cluster at an address; "local" starts one on this machine.
+    """How to run trial groups on the cluster at an address; "local" starts one on this machine.
 
-    A batch is one task on one CPU, and on a GPU where it asks for one. Workers need fanin, the
-    data and the factories at the same places; those that have the working folder keep states
+    A trial group is one task on one CPU, and on a GPU where it asks for one. Workers need fanin,
+    the data and the factories at the same places; those that have the working folder keep states
     there. Raises FaninError where there is no such cluster.
     """
     ray = _ray()
 
-    def run(jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[Job, list[Trial]]]:
+    def run(jobs: Sequence[GroupJob], advance: Advance) -> Iterator[tuple[GroupJob, list[Trial]]]:
         own = not ray.is_initialized()
         _connect(ray, address)
         try:
             task = ray.remote(num_cpus=1, max_retries=2)(_train)
             waiting = {
-                task.options(num_gpus=int(job.batch.device == "cuda")).remote(job, os.getcwd()): job
+                task.options(num_gpus=int(job.group.device == "cuda")).remote(job, os.getcwd()): job
                 for job in jobs
             }
             while waiting:
                 (ready, *_), _ = ray.wait(list(waiting))
                 job = waiting.pop(ready)
                 trials = _result(ray, ready)
-                advance(job.batch.steps)
+                advance(job.group.steps)
                 yield job, trials
         finally:
             if own:
@@ -46,7 +46,7 @@ def run_on(address: str) -> Run:
     return run
 
 
-def _train(job: Job, folder: str) -> list[Trial]:
+def _train(job: GroupJob, folder: str) -> list[Trial]:
     if os.path.isdir(folder):  # where the user's files and factories are, if they are here
         os.chdir(folder)
     else:
@@ -97,7 +97,7 @@ def _result(ray: Any, ready: Any) -> list[Trial]:
         raise
     except ray.exceptions.RayError as error:
         raise FaninError(
-            f"the Ray cluster lost a batch ({one_line(error)}). Finished trials are kept: run "
-            "the same command again."
+            f"the Ray cluster lost a trial group ({one_line(error)}). Finished trials are kept: "
+            "run the same command again."
         ) from error
     return trials

@@ -14,28 +14,28 @@ from rich.table import Table
 
 from fanin._progress import progress as progress_bar
 from fanin.errors import FaninError, suggestion
-from fanin.lab import checkpoint, prepare, rates, report, summary
-from fanin.lab.batch import Advance, schedule
+from fanin.lab import checkpoint, lookup, rates, report, summary
 from fanin.lab.cluster import run_on
 from fanin.lab.dataset import Dataset
 from fanin.lab.depth import DepthRow
-from fanin.lab.family import Family
+from fanin.lab.family import ComparisonFamily
 from fanin.lab.files import write_files
+from fanin.lab.formatting import share
+from fanin.lab.group import Advance, schedule
 from fanin.lab.losses import guess
 from fanin.lab.rates import Rate
 from fanin.lab.runner import Interrupted, Run, run_on_cores, run_trials
-from fanin.lab.settings import Settings
-from fanin.lab.setup import Spec
+from fanin.lab.settings import CompareSettings
+from fanin.lab.setup import TrialSpec
 from fanin.lab.statistics import Interval, share_interval
 from fanin.lab.store import NAME, Store
 from fanin.lab.trial import Trial
-from fanin.lab.wording import share
 
 TARGET = 0.5  # of cross-entropy; of the quadratic loss it is this share of guessing
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class ResultRow:
     """One initializer with its trials, one for each seed, and its learning rate."""
 
     name: str
@@ -91,8 +91,8 @@ class Comparison:
     ('he_normal', 1.0)
     """
 
-    settings: Settings
-    rows: tuple[Row, ...]
+    settings: CompareSettings
+    rows: tuple[ResultRow, ...]
     note: str
     guess: float
     target: float
@@ -104,28 +104,28 @@ class Comparison:
     unit: str = "images"
 
     @cached_property
-    def scores(self) -> Family:
+    def scores(self) -> ComparisonFamily:
         """The paired comparisons of the final test score."""
         name = "R²" if self.settings.task == "regression" else "test accuracy"
         values = {row.name: {t.seed: t.score for t in row.trials} for row in self.rows}
-        return Family(name, True, values, self.settings.baseline)
+        return ComparisonFamily(name, True, values, self.settings.baseline)
 
     @cached_property
-    def steps(self) -> Family:
+    def steps(self) -> ComparisonFamily:
         """Those of the steps to the target loss; a run that never got there counts in full."""
         values = {
             row.name: {t.seed: float(t.steps_to(self.target) or len(t.losses)) for t in row.trials}
             for row in self.rows
         }
-        return Family("steps to target", False, values, self.settings.baseline)
+        return ComparisonFamily("steps to target", False, values, self.settings.baseline)
 
     @property
-    def best(self) -> Row:
+    def best(self) -> ResultRow:
         """The row with the highest mean score."""
         return next(row for row in self.rows if row.name == self.scores.best)
 
     @property
-    def ranked(self) -> list[Row]:
+    def ranked(self) -> list[ResultRow]:
         """The rows, that of the highest mean score first."""
         return sorted(self.rows, key=lambda row: -row.score.mean)
 
@@ -161,7 +161,7 @@ class Unfinished(KeyboardInterrupt):
 
 
 def compare(
-    initializers: Sequence[str] = Settings.initializers,
+    initializers: Sequence[str] = CompareSettings.initializers,
     *,
     folder: str | Path | None = None,
     fresh: bool = False,
@@ -208,11 +208,11 @@ def compare(
     >>> [(row.name, row.failed) for row in found.rows]
     [('zeros', 2), ('he_normal', 0)]
     """
-    known = [field.name for field in fields(Settings)]
+    known = [field.name for field in fields(CompareSettings)]
     for name in settings:
         if name not in known:
             raise FaninError(f"unknown setting {name!r}{suggestion(name, known)}")
-    wanted = Settings(initializers=initializers, **settings)
+    wanted = CompareSettings(initializers=initializers, **settings)
     path = None if folder is None else Path(folder) / NAME
     run = run_on(ray) if ray else run_on_cores(workers)
     return _Work(wanted, path, fresh, run).run(progress)
@@ -221,18 +221,18 @@ def compare(
 class _Work:
     """The stages of one comparison over one store."""
 
-    def __init__(self, settings: Settings, path: Path | None, fresh: bool, run: Run) -> None:
+    def __init__(self, settings: CompareSettings, path: Path | None, fresh: bool, run: Run) -> None:
         self.settings, self.path, self.fresh = settings, path, fresh
         self.run_batches = run
         self.start = time.perf_counter()
-        self.found: dict[Spec, Trial] = {}
+        self.found: dict[TrialSpec, Trial] = {}
         self.notes: dict[str, None] = {}
         self.reused = self.steps = 0
         self.store: Store | None = None
-        prepare.forget()
+        lookup.forget()
         for name in settings.initializers:
-            prepare.start_of(name)
-        self.data: Dataset = prepare.data_of(settings.setup)
+            lookup.initialization_of(name)
+        self.data: Dataset = lookup.data_of(settings.setup)
 
     def run(self, show: bool) -> Comparison:
         settings = self.settings
@@ -271,22 +271,22 @@ class _Work:
             return "nothing is stored"
         kept = f"{len(self.found)} of {planned} trials"
         if states:
-            kept += f" and the state of {states} batch{'es'[: 2 * (states > 1)]} in training"
+            kept += f" and the state of {states} trial group{'s'[: states > 1]} in training"
         return f"{kept} are kept in {self.path.parent}; the same command goes on from there"
 
-    def _specs(self, chosen: Mapping[str, Rate]) -> list[Spec]:
+    def _specs(self, chosen: Mapping[str, Rate]) -> list[TrialSpec]:
         settings = self.settings
         setups = [settings.setup, *map(settings.setup_at, sorted(settings.depths))]
         return list(
             dict.fromkeys(
-                Spec(setup, name, seed, chosen[name].lr)
+                TrialSpec(setup, name, seed, chosen[name].lr)
                 for setup in setups
                 for name in settings.initializers
                 for seed in settings.all_seeds
             )
         )
 
-    def _train(self, specs: Sequence[Spec], advance: Advance) -> dict[Spec, Trial]:
+    def _train(self, specs: Sequence[TrialSpec], advance: Advance) -> dict[TrialSpec, Trial]:
         plan = schedule(specs)
         if self.store is None:  # only now: bad input leaves an old file as it is
             if self.fresh and self.path is not None:
@@ -319,9 +319,9 @@ class _Work:
 
 
 def summarize(
-    settings: Settings,
+    settings: CompareSettings,
     data: Dataset,
-    found: Mapping[Spec, Trial],
+    found: Mapping[TrialSpec, Trial],
     chosen: Mapping[str, Rate],
     how: tuple[str, ...] = (),
     run: Mapping[str, Any] | None = None,
@@ -333,11 +333,11 @@ def summarize(
 
     def trials(name: str, depth: int | None) -> tuple[Trial, ...]:
         setup, lr = settings.setup_at(depth), chosen[name].lr
-        specs = [Spec(setup, name, seed, lr) for seed in settings.all_seeds]
+        specs = [TrialSpec(setup, name, seed, lr) for seed in settings.all_seeds]
         return tuple(found[spec] for spec in specs if spec in found)
 
     rows = [
-        Row(name, trials(name, settings.depth), target, chosen[name])
+        ResultRow(name, trials(name, settings.depth), target, chosen[name])
         for name in settings.initializers
     ]
     deep = [
@@ -351,7 +351,7 @@ def summarize(
         note=data.note,
         guess=least,
         target=target,
-        versions=prepare.versions(),
+        versions=lookup.versions(),
         run=run or {},
         how=how,
         depths=tuple(deep),

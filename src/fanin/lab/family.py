@@ -11,7 +11,7 @@ from fanin.lab.statistics import ALPHA, Difference
 
 
 @dataclass(frozen=True, eq=False)
-class Family:
+class ComparisonFamily:
     """Values by row and seed. With a baseline each other row is compared with it, else all pairs.
 
     `larger` says whether larger values are better.

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from fanin.lab import wording
+from fanin.lab import formatting
 from fanin.lab.drawing import ACCENT, FAILED, FAINT, INK, SERIES, Drawing, drawing
 from fanin.lab.trial import running_mean
 
 if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, Row
+    from fanin.lab.comparison import Comparison, ResultRow
     from fanin.lab.depth import DepthRow
 WIDE, NARROW = 10.4, 3.7  # inches: the page on a screen, and on a telephone
 HIGHEST, LOWEST = 1.3, 1e-3  # times the loss of guessing: the ends of a loss axis
@@ -47,19 +47,19 @@ def score_dots(comparison: Comparison, width: float) -> str:
     return made.svg
 
 
-def _dot_line(made: Drawing, y: int, row: Row, comparison: Comparison) -> None:
+def _dot_line(made: Drawing, y: int, row: ResultRow, comparison: Comparison) -> None:
     axes, interval = made.axes, row.score
     scale = 100 if comparison.settings.task == "classification" else 1
     for trial in row.trials:
         marker, colour = ("x", FAILED) if trial.failed else ("o", ACCENT)
         dots = axes.plot(scale * trial.score, y, marker, color=colour, alpha=0.6, ms=5, mew=1.2)
         how = f", {trial.verdict}" if trial.failed else ""
-        value = wording.score(comparison, trial.score)
+        value = formatting.score(comparison, trial.score)
         made.tip(dots[0], f"{row.name}, seed {trial.seed}: {value}{how}")
     axes.plot([scale * interval.low, scale * interval.high], [y, y], color=INK, lw=1.2)
     mean = axes.plot(scale * interval.mean, y, "|", color=INK, ms=12, mew=2)
-    value = wording.score(comparison, interval.mean)
-    made.tip(mean[0], f"{row.name}, mean {value}, {wording.bounds(comparison, interval)}")
+    value = formatting.score(comparison, interval.mean)
+    made.tip(mean[0], f"{row.name}, mean {value}, {formatting.bounds(comparison, interval)}")
 
 
 def loss_curves(comparison: Comparison, width: float) -> str:
@@ -122,7 +122,9 @@ def _style(index: int) -> tuple[str, str]:
     return SERIES[index % len(SERIES)], ("-", "--", ":")[index // len(SERIES) % 3]
 
 
-def _smoothed(comparison: Comparison, row: Row) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _smoothed(
+    comparison: Comparison, row: ResultRow
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Steps, and losses (trials, steps); those that met NaN have no place on a loss axis."""
     finite = [trial.losses for trial in row.trials if trial.verdict != "nan"]
     length = min(map(len, finite), default=0)  # of what Ctrl-C cut short

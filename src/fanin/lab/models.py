@@ -16,8 +16,8 @@ from fanin.lab import activations
 from fanin.lab.dataset import Dataset
 from fanin.lab.inputs import Kind
 from fanin.lab.networks import NETWORKS
-from fanin.lab.settings import Settings
-from fanin.lab.setup import Setup
+from fanin.lab.settings import CompareSettings
+from fanin.lab.setup import TrialSetup
 
 KINDS: dict[Kind, str] = {"images": "images", "table": "a table", "tokens": "token ids"}
 
@@ -50,7 +50,7 @@ class Model:
         return model
 
 
-def find(setup: Setup, data: Dataset) -> Model:
+def find(setup: TrialSetup, data: Dataset) -> Model:
     """The model that a setup names, for the outputs that the data needs."""
     name, depth = setup.model, setup.depth
     if ":" in name:
@@ -108,7 +108,7 @@ def check_output(name: str, model: nn.Module, inputs: Tensor, data: Dataset) -> 
         )
 
 
-def _factory(setup: Setup, data: Dataset) -> Model:
+def _factory(setup: TrialSetup, data: Dataset) -> Model:
     name = setup.model
     made = imported(name, "model")
     offered = {
@@ -124,7 +124,7 @@ def _factory(setup: Setup, data: Dataset) -> Model:
         file = inspect.getsourcefile(made)
     if setup.depth is not None and "depth" not in given:
         raise FaninError(f"model {name!r} takes no argument depth. Add one, or leave depth out.")
-    if setup.activation != Settings.activation:
+    if setup.activation != CompareSettings.activation:
         raise FaninError(
             f"activation is {setup.activation!r}, but model {name!r} chooses its own. Leave "
             "activation out."

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fanin.lab.settings import Settings
-from fanin.lab.setup import Spec
+from fanin.lab.settings import CompareSettings
+from fanin.lab.setup import TrialSpec
 from fanin.lab.trial import Trial
 
 
@@ -35,10 +35,10 @@ class Rate:
         return len(rates) > 1 and self.lr in (min(rates), max(rates))
 
 
-def tuning_specs(settings: Settings) -> list[Spec]:
+def tuning_specs(settings: CompareSettings) -> list[TrialSpec]:
     """The trials that choose the rates: on seeds that the comparison itself does not use."""
     return [
-        Spec(settings.setup, name, seed, lr)
+        TrialSpec(settings.setup, name, seed, lr)
         for name in settings.initializers
         if name not in settings.given_rates
         for lr in settings.lr_grid
@@ -46,7 +46,7 @@ def tuning_specs(settings: Settings) -> list[Spec]:
     ]
 
 
-def choose(settings: Settings, tuned: Mapping[Spec, Trial]) -> dict[str, Rate]:
+def choose(settings: CompareSettings, tuned: Mapping[TrialSpec, Trial]) -> dict[str, Rate]:
     """Each row's rate: the fewest failures on the tuning seeds, then the lowest training loss."""
     rates = {}
     for name in settings.initializers:
@@ -59,8 +59,10 @@ def choose(settings: Settings, tuned: Mapping[Spec, Trial]) -> dict[str, Rate]:
     return rates
 
 
-def _tried(settings: Settings, name: str, lr: float, tuned: Mapping[Spec, Trial]) -> Tried:
-    specs = [Spec(settings.setup, name, seed, lr) for seed in settings.tuning_seeds]
+def _tried(
+    settings: CompareSettings, name: str, lr: float, tuned: Mapping[TrialSpec, Trial]
+) -> Tried:
+    specs = [TrialSpec(settings.setup, name, seed, lr) for seed in settings.tuning_seeds]
     trials: Sequence[Trial] = [tuned[spec] for spec in specs if spec in tuned]
     losses = [trial.final_loss for trial in trials if not trial.failed]
     return Tried(lr, len(trials) - len(losses), fmean(losses) if losses else float("inf"))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fanin.lab import figures, signflip, statistics, summary, wording
+from fanin.lab import figures, formatting, signflip, statistics, summary
 from fanin.lab.verdict import verdict, warnings
 
 if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, Row
+    from fanin.lab.comparison import Comparison, ResultRow
     from fanin.lab.depth import DepthRow
-    from fanin.lab.family import Family
+    from fanin.lab.family import ComparisonFamily
     from fanin.lab.trial import Trial
 DIFFERENCE_HEADERS = ("rows", "difference", "95 % bounds", "p", "would be found", "found")
 
@@ -67,13 +67,13 @@ def _differences(comparison: Comparison) -> list[tuple[str, ...]]:
         could = (
             "none"
             if math.isinf(difference.detectable)
-            else wording.gap(comparison, difference.detectable)
+            else formatting.gap(comparison, difference.detectable)
         )
         shown.append(
             (
                 f"{difference.first} - {difference.second}",
-                wording.gap(comparison, difference.interval.mean),
-                wording.bounds(comparison, difference.interval),
+                formatting.gap(comparison, difference.interval.mean),
+                formatting.bounds(comparison, difference.interval),
                 f"{difference.p_adjusted:.3g}",
                 could,
                 found,
@@ -140,7 +140,7 @@ def csv_text(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def _row(comparison: Comparison, row: Row) -> dict[str, Any]:
+def _row(comparison: Comparison, row: ResultRow) -> dict[str, Any]:
     return {
         "initializer": row.name,
         "lr": row.rate.lr,
@@ -169,7 +169,7 @@ def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _family(family: Family) -> dict[str, Any]:
+def _family(family: ComparisonFamily) -> dict[str, Any]:
     found = [
         dataclasses.asdict(difference) | {"found": difference.found}
         for difference in family.differences

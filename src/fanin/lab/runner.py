@@ -14,31 +14,31 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fanin.lab.batch import Advance, Batch, Schedule, train_batch
 from fanin.lab.checkpoint import COUNTER, FOLDER, SUFFIX, Checkpoint
 from fanin.lab.files import unwritable
-from fanin.lab.prepare import forget, key_of
-from fanin.lab.setup import Spec
+from fanin.lab.group import Advance, Schedule, TrialGroup, train_group
+from fanin.lab.lookup import forget, key_of
+from fanin.lab.setup import TrialSpec
 from fanin.lab.stack import one_thread
 from fanin.lab.store import Store
 from fanin.lab.trial import Stopped, Trial
 
 
 @dataclass(frozen=True)
-class Job:
-    """A batch to train, and where it keeps its state meanwhile; None: nowhere."""
+class GroupJob:
+    """A trial group to train, and where it keeps its state meanwhile; None: nowhere."""
 
-    batch: Batch
+    group: TrialGroup
     state: Path | None = None
 
     def train(self, advance: Advance = lambda steps: None) -> list[Trial]:
-        """The batch's trials, from the state that a killed run left."""
+        """The group's trials, from the state that a killed run left."""
         checkpoint = None if self.state is None else Checkpoint(self.state)
-        return train_batch(self.batch, advance, checkpoint)
+        return train_group(self.group, advance, checkpoint)
 
 
 # How jobs are run: it yields each with its trials, in any order, as they finish.
-Run = Callable[[Sequence[Job], Advance], Iterator[tuple[Job, list[Trial]]]]
+Run = Callable[[Sequence[GroupJob], Advance], Iterator[tuple[GroupJob, list[Trial]]]]
 WORTH_A_PROCESS = 20_000  # training steps: some seconds of work, as long as a start takes
 
 
@@ -47,30 +47,30 @@ def run_trials(
     store: Store,
     run: Run | None = None,
     advance: Advance = lambda steps: None,
-) -> tuple[dict[Spec, Trial], int]:
-    """Train what the store does not have, and store every batch when it is finished.
+) -> tuple[dict[TrialSpec, Trial], int]:
+    """Train what the store does not have, and store every trial group when it is finished.
 
-    Batches in training keep their state beside the store's file. Returns all trials of the
+    Groups in training keep their state beside the store's file. Returns all trials of the
     schedule, and how many of them were in the store. Raises Interrupted, with what is finished so
     far and what was cut short, where Ctrl-C ends it.
     """
-    keys = {spec: key_of(spec, batch.device) for batch in plan.batches for spec in batch.specs}
+    keys = {spec: key_of(spec, group.device) for group in plan.groups for spec in group.specs}
     stored = store.load(keys.values())
     done = {spec: stored[key] for spec, key in keys.items() if key in stored}
     reused = len(done)
     missing = []
-    for batch in plan.batches:
-        left = tuple(spec for spec in batch.specs if spec not in done)
-        advance((len(batch.specs) - len(left)) * batch.setup.steps)
+    for group in plan.groups:
+        left = tuple(spec for spec in group.specs if spec not in done)
+        advance((len(group.specs) - len(left)) * group.setup.steps)
         if left:
-            state = _state(store, batch, [keys[spec] for spec in left])
-            missing.append(Job(replace(batch, specs=left), state))
+            state = _state(store, group, [keys[spec] for spec in left])
+            missing.append(GroupJob(replace(group, specs=left), state))
         else:  # killed between storing the trials and forgetting the state
-            _forget(_state(store, batch, [keys[spec] for spec in batch.specs]))
+            _forget(_state(store, group, [keys[spec] for spec in group.specs]))
     try:
         with one_thread():
             for job, trials in (run or run_here)(missing, advance):
-                new = dict(zip(job.batch.specs, trials, strict=True))
+                new = dict(zip(job.group.specs, trials, strict=True))
                 store.save([(spec, keys[spec], trial) for spec, trial in new.items()])
                 done |= new
                 _forget(job.state)
@@ -80,11 +80,11 @@ def run_trials(
     return done, reused
 
 
-def _state(store: Store, batch: Batch, keys: Sequence[str]) -> Path | None:
-    """The file of a batch's state: named by all that decides its trials, and their order."""
+def _state(store: Store, group: TrialGroup, keys: Sequence[str]) -> Path | None:
+    """The file of a group's state: named by all that decides its trials, and their order."""
     if store.path is None:
         return None
-    words = "\n".join(["stacked" if batch.stacked else "alone", *keys])
+    words = "\n".join(["stacked" if group.stacked else "alone", *keys])
     name = hashlib.sha256(words.encode()).hexdigest()[:32]
     return store.path.parent / FOLDER / f"{name}{SUFFIX}"
 
@@ -97,18 +97,18 @@ def _forget(state: Path | None) -> None:
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C: the trials that are finished, and those in training, cut short."""
 
-    def __init__(self, finished: dict[Spec, Trial], cut_short: dict[Spec, Trial]) -> None:
+    def __init__(self, finished: dict[TrialSpec, Trial], cut_short: dict[TrialSpec, Trial]) -> None:
         super().__init__()
         self.finished, self.cut_short = finished, cut_short
 
 
 def run_on_cores(workers: int) -> Run:
-    """How to run batches in so many processes of this machine, where it is worth starting them."""
+    """How to run trial groups in so many processes of this machine, where it is worth that."""
 
-    def run(jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[Job, list[Trial]]]:
+    def run(jobs: Sequence[GroupJob], advance: Advance) -> Iterator[tuple[GroupJob, list[Trial]]]:
         count = min(workers, len(jobs))
-        on_cpu = all(job.batch.device == "cpu" for job in jobs)
-        if count < 2 or not on_cpu or sum(job.batch.steps for job in jobs) < WORTH_A_PROCESS:
+        on_cpu = all(job.group.device == "cpu" for job in jobs)
+        if count < 2 or not on_cpu or sum(job.group.steps for job in jobs) < WORTH_A_PROCESS:
             yield from run_here(jobs, advance)
             return
         from joblib import Parallel, delayed  # type: ignore[import-untyped]
@@ -125,7 +125,7 @@ def run_on_cores(workers: int) -> Run:
 
 
 @contextmanager
-def _steps_of_others(jobs: Sequence[Job], advance: Advance) -> Iterator[list[Path]]:
+def _steps_of_others(jobs: Sequence[GroupJob], advance: Advance) -> Iterator[list[Path]]:
     """Tell `advance` of the steps of other processes: each counts in a file of those yielded."""
     over = threading.Event()
     with tempfile.TemporaryDirectory(prefix="fanin-steps-") as other:
@@ -164,7 +164,7 @@ def _counter(path: Path) -> NDArray[np.int64]:
         raise unwritable(path.parent, error) from error
 
 
-def _numbered(index: int, job: Job, counter: Path, parent: int) -> tuple[int, list[Trial]]:
+def _numbered(index: int, job: GroupJob, counter: Path, parent: int) -> tuple[int, list[Trial]]:
     _watch(parent)
     forget()  # the process may have lived through a change of the data
     count = np.memmap(counter, np.int64, "r+", shape=(1,))
@@ -188,11 +188,11 @@ def _watch(parent: int) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def run_here(jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[Job, list[Trial]]]:
-    """Train batches one after another in this process."""
+def run_here(jobs: Sequence[GroupJob], advance: Advance) -> Iterator[tuple[GroupJob, list[Trial]]]:
+    """Train trial groups one after another in this process."""
     for job in jobs:
         try:
             yield job, job.train(advance)
         except Stopped as stop:
-            found = dict(zip(job.batch.specs, stop.trials, strict=True))
+            found = dict(zip(job.group.specs, stop.trials, strict=True))
             raise Interrupted({}, found) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from fanin._arguments import check_seed
 from fanin.errors import FaninError, suggestion
-from fanin.lab.setup import LOSSES, OPTIMIZERS, TASKS, Setup
+from fanin.lab.setup import LOSSES, OPTIMIZERS, TASKS, TrialSetup
 
 INITIALIZERS = (
     "uniform(-0.5, 0.5)",
@@ -25,7 +25,7 @@ FLAGS = {"first_seed": "--seed"}  # the others are spelled as the fields are
 
 
 @dataclass(frozen=True)
-class Settings:
+class CompareSettings:
     """What to train. This file imports no library, so that `--help` can print the defaults."""
 
     initializers: Sequence[str] = INITIALIZERS
@@ -91,16 +91,16 @@ class Settings:
         )
 
     @property
-    def setup(self) -> Setup:
+    def setup(self) -> TrialSetup:
         """What all trials of the comparison itself share."""
         return self.setup_at(self.depth)
 
-    def setup_at(self, depth: int | None) -> Setup:
+    def setup_at(self, depth: int | None) -> TrialSetup:
         """What all trials share that are trained at this depth."""
-        shared = {field.name: getattr(self, field.name) for field in fields(Setup)}
+        shared = {field.name: getattr(self, field.name) for field in fields(TrialSetup)}
         quadratic = self.task == "regression"
         shared["loss"] = self.loss or ("quadratic" if quadratic else "cross_entropy")
-        return Setup(**shared | {"depth": depth})
+        return TrialSetup(**shared | {"depth": depth})
 
     @property
     def given_rates(self) -> dict[str, float]:
@@ -141,7 +141,7 @@ def _check_each(name: str, values: Sequence[float], check: object) -> None:
     _check_once(name, [str(value) for value in values])
 
 
-def _check_names(settings: Settings) -> None:
+def _check_names(settings: CompareSettings) -> None:
     names = settings.initializers
     if isinstance(names, str) or not names or not all(isinstance(name, str) for name in names):
         raise FaninError(f"initializers is {names!r}. Use a list of one or more names.")

@@ -14,7 +14,7 @@ POINTS = 200
 
 
 @dataclass(frozen=True)
-class Setup:
+class TrialSetup:
     """Data, network and training, without the initializer, the seed and the learning rate."""
 
     data: str
@@ -57,11 +57,11 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Spec:
-    """One trial: its setup, the initializer as the user wrote it, the seed, the learning rate."""
+class TrialSpec:
+    """One trial: its setup, the initialization as the user named it, seed and learning rate."""
 
-    setup: Setup
-    start: str
+    setup: TrialSetup
+    initialization: str
     seed: int
     lr: float
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fanin.lab.method import Method
+from fanin.lab.optimization import Optimization
 
 EXAMPLES = 32
 
@@ -25,7 +25,9 @@ class Signals:
 NOT_MEASURED = Signals()
 
 
-def measure(model: nn.Module, method: Method, inputs: Tensor, targets: Tensor) -> Signals:
+def measure(
+    model: nn.Module, optimization: Optimization, inputs: Tensor, targets: Tensor
+) -> Signals:
     """Measure a model as it was initialized, in eval mode, on inputs (n, ...).
 
     A layer is a module that has a weight matrix, a kernel or a table of its own.
@@ -49,7 +51,7 @@ def measure(model: nn.Module, method: Method, inputs: Tensor, targets: Tensor) -
     try:
         with torch.random.fork_rng(devices=[]):
             model.eval()
-            method.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
+            optimization.loss(model(inputs), targets).backward()  # type: ignore[no-untyped-call]
     finally:
         for handle in handles:
             handle.remove()

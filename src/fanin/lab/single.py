@@ -5,20 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from fanin.lab.method import Method, optimizer_state, restore_optimizer
+from fanin.lab.optimization import Optimization, optimizer_state, restore_optimizer
 
 
 class Single:
     """What a Stack of one model is, with the same signatures; the model itself is trained."""
 
     def __init__(
-        self, models: Sequence[nn.Module], rates: Sequence[float], method: Method, device: str
+        self,
+        models: Sequence[nn.Module],
+        rates: Sequence[float],
+        optimization: Optimization,
+        device: str,
     ) -> None:
         (model,), (rate,) = models, rates
         self.model = model.to(device).train()
-        self.method = method
+        self.optimization = optimization
         self._parameters = [value for value in self.model.parameters() if value.requires_grad]
-        self._optimizer = method.optimizer([{"params": self._parameters, "lr": rate}])
+        self._optimizer = optimization.optimizer([{"params": self._parameters, "lr": rate}])
 
     def gradients(self, inputs: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """By name, with a first axis of length one, before clipping; and the loss (1,)."""
@@ -33,7 +37,7 @@ class Single:
         """One step: inputs (1, batch, ...); the loss (1,) before it."""
         loss = self._backward(inputs, targets)
         gradients = [value.grad for value in self._parameters if value.grad is not None]
-        self.method.clip(gradients, stacked=False)
+        self.optimization.clip(gradients, stacked=False)
         self._optimizer.step()
         return loss
 
@@ -65,6 +69,6 @@ class Single:
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self._optimizer.zero_grad()
-        loss = self.method.loss(self.model(inputs[0]), targets[0])
+        loss = self.optimization.loss(self.model(inputs[0]), targets[0])
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()[None]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from fanin.lab.method import Method, optimizer_state, restore_optimizer
+from fanin.lab.optimization import Optimization, optimizer_state, restore_optimizer
 
 
 @contextmanager
@@ -39,20 +39,24 @@ class Stack:
     """
 
     def __init__(
-        self, models: Sequence[nn.Module], rates: Sequence[float], method: Method, device: str
+        self,
+        models: Sequence[nn.Module],
+        rates: Sequence[float],
+        optimization: Optimization,
+        device: str,
     ) -> None:
         parameters, buffers = stack_module_state(list(models))
         self.parameters = {name: value.detach().to(device) for name, value in parameters.items()}
         self.buffers = {name: value.to(device) for name, value in buffers.items()}
         self.shell = copy.deepcopy(models[0]).to("meta")
         self.shell.train()
-        self.method = method
+        self.optimization = optimization
         runs = [(rate, len(list(run))) for rate, run in groupby(rates)]
         ends = [sum(count for _, count in runs[: n + 1]) for n in range(len(runs))]
         self._slices = [slice(end - n, end) for end, (_, n) in zip(ends, runs, strict=True)]
         # Optimizers work element by element, so one on stacked tensors is one for each model.
         self._views = [[value[part] for value in self.parameters.values()] for part in self._slices]
-        self._optimizer = method.optimizer(
+        self._optimizer = optimization.optimizer(
             [
                 {"params": views, "lr": rate}
                 for views, (rate, _) in zip(self._views, runs, strict=True)
@@ -70,7 +74,7 @@ class Stack:
         """One step: inputs (models, batch, ...); the losses (models,) before it."""
         gradients, losses = self.gradients(inputs, targets)
         values = list(gradients.values())
-        self.method.clip(values, stacked=True)
+        self.optimization.clip(values, stacked=True)
         for part, views in zip(self._slices, self._views, strict=True):
             for parameter, gradient in zip(views, values, strict=True):
                 parameter.grad = gradient[part]
@@ -114,4 +118,4 @@ class Stack:
         targets: Tensor,
     ) -> Tensor:
         outputs = functional_call(self.shell, (parameters, buffers), (inputs,))
-        return self.method.loss(outputs, targets)
+        return self.optimization.loss(outputs, targets)

@@ -1,4 +1,4 @@
-"""Finished trials on disk, in SQLite: each batch is there at once, or not at all."""
+"""Finished trials on disk, in SQLite: each trial group is there at once, or not at all."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fanin.errors import FaninError, one_line
-from fanin.lab.setup import Spec
+from fanin.lab.setup import TrialSpec
 from fanin.lab.signals import Signals
 from fanin.lab.trial import Trial
 
@@ -46,7 +46,7 @@ class Store:
         """Those of the trials that are there."""
         return self._guarded(lambda: self._load(keys)) if self._base else {}
 
-    def save(self, trials: Sequence[tuple[Spec, str, Trial]]) -> None:
+    def save(self, trials: Sequence[tuple[TrialSpec, str, Trial]]) -> None:
         """Add trials with their specifications and keys, all or none; on disk when it returns."""
         self._guarded(lambda: self._save(trials))
 
@@ -102,7 +102,7 @@ class Store:
                 found[key] = _trial(*row)
         return found
 
-    def _save(self, trials: Sequence[tuple[Spec, str, Trial]]) -> None:
+    def _save(self, trials: Sequence[tuple[TrialSpec, str, Trial]]) -> None:
         if self._base is None:
             assert self.path is not None
             with _nothing_half_made(self.path):
@@ -111,7 +111,7 @@ class Store:
         else:
             self._insert(trials)
 
-    def _insert(self, trials: Sequence[tuple[Spec, str, Trial]]) -> None:
+    def _insert(self, trials: Sequence[tuple[TrialSpec, str, Trial]]) -> None:
         assert self._base is not None
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [_row(spec, key, trial, finished) for spec, key, trial in trials]
@@ -153,10 +153,10 @@ def _nothing_half_made(path: Path) -> Iterator[None]:
 _WAYS_OUT = "Move it away, or start anew with --fresh."
 
 
-def _row(spec: Spec, key: str, trial: Trial, finished: str) -> tuple[Any, ...]:
+def _row(spec: TrialSpec, key: str, trial: Trial, finished: str) -> tuple[Any, ...]:
     return (
         key,
-        spec.start,
+        spec.initialization,
         str(trial.seed),  # SQLite's integers end at 2**63
         spec.lr,
         json.dumps(asdict(spec.setup)),

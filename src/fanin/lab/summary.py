@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fanin.lab import signflip, statistics
+from fanin.lab.formatting import bounds, failures, score, share, steps
 from fanin.lab.losses import STUCK_MARGIN
 from fanin.lab.trial import DIVERGED
 from fanin.lab.verdict import warnings
-from fanin.lab.wording import bounds, failures, score, share, steps
 
 if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, Row
+    from fanin.lab.comparison import Comparison, ResultRow
 
 WIDTH = 80  # of a terminal
 LAYERS = 6  # that a table shows
@@ -31,7 +31,7 @@ def headers(comparison: Comparison) -> tuple[str, ...]:
     return ("initializer", *rate, measure, "95 % interval", "steps to target", "failed", *depth)
 
 
-def cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
+def cells(comparison: Comparison, row: ResultRow) -> tuple[str, ...]:
     """One row of the table, in the order of the headers."""
     rate = (f"{row.rate.lr:g}",) if _rates_vary(comparison) else ()
     deep = [depth.starts_to for depth in comparison.depths if depth.name == row.name]
@@ -46,7 +46,7 @@ def cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
     )
 
 
-def mark(comparison: Comparison, row: Row) -> str:
+def mark(comparison: Comparison, row: ResultRow) -> str:
     """A sign beside the mean: that of the leading rows, or how a row compares with the baseline."""
     family = comparison.scores
     if family.baseline is None:

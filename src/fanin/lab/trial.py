@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from fanin.lab import losses as lab_losses
 from fanin.lab.checkpoint import Checkpoint
 from fanin.lab.dataset import Dataset, Split
-from fanin.lab.method import Method
-from fanin.lab.setup import Setup
+from fanin.lab.optimization import Optimization
+from fanin.lab.setup import TrialSetup
 from fanin.lab.signals import NOT_MEASURED, Signals
 from fanin.lab.single import Single
 from fanin.lab.stack import Stack
@@ -81,7 +81,7 @@ def train(
     rates: Sequence[float],
     splits: Sequence[Split],
     data: Dataset,
-    setup: Setup,
+    setup: TrialSetup,
     *,
     stacked: bool = True,
     device: str = "cpu",
@@ -95,7 +95,7 @@ def train(
     Ctrl-C ends it.
     """
     kind = Stack if stacked else Single
-    trainer = kind(models, rates, Method.of(setup), device)
+    trainer = kind(models, rates, Optimization.of(setup), device)
     inputs = torch.from_numpy(data.inputs).to(device)
     targets = lab_losses.targets(setup.loss, data).to(device)
     labels = torch.from_numpy(data.labels).to(device)
@@ -174,7 +174,7 @@ def _judged(
     scores: list[list[float]],
     splits: Sequence[Split],
     data: Dataset,
-    setup: Setup,
+    setup: TrialSetup,
 ) -> list[Trial]:
     curves = torch.stack(losses, dim=1).cpu().numpy()
     return [
@@ -183,7 +183,7 @@ def _judged(
     ]
 
 
-def _verdict(losses: NDArray[np.float32], data: Dataset, setup: Setup) -> Verdict:
+def _verdict(losses: NDArray[np.float32], data: Dataset, setup: TrialSetup) -> Verdict:
     if not np.isfinite(losses).all():
         return "nan"
     final = float(running_mean(losses[-setup.window :], setup.window)[-1])

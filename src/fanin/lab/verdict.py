@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from fanin.lab import statistics
 from fanin.lab.depth import deepest
-from fanin.lab.family import Family
-from fanin.lab.wording import counted, gap, listed, score, share
+from fanin.lab.family import ComparisonFamily
+from fanin.lab.formatting import counted, gap, listed, score, share
 
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison
@@ -64,7 +64,7 @@ def _span(comparison: Comparison, names: Sequence[str]) -> str:
     return high if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
-def _pairs(family: Family) -> str:
+def _pairs(family: ComparisonFamily) -> str:
     """The differences found, such as `a above b`; of many the first three."""
     found = [
         f"{difference.first} above {difference.second}"
@@ -101,7 +101,7 @@ def _on_steps(comparison: Comparison) -> str:
     )
 
 
-def _against(family: Family, baseline: str) -> str:
+def _against(family: ComparisonFamily, baseline: str) -> str:
     found = [
         f"{what}: {', '.join(names)}"
         for what, names in (
@@ -126,7 +126,7 @@ def _on_depth(comparison: Comparison) -> str:
     return f"Training still starts at depth {best[0].starts_to} from {names}."
 
 
-def detected(family: Family, shown: Callable[[float], str]) -> str:
+def detected(family: ComparisonFamily, shown: Callable[[float], str]) -> str:
     """What the comparisons would have found, in standard deviations and in the measure's unit."""
     effect = statistics.detectable(family.pairs, len(family.differences))
     if math.isinf(effect):
@@ -137,7 +137,7 @@ def detected(family: Family, shown: Callable[[float], str]) -> str:
     )
 
 
-def _powerless(family: Family) -> str:
+def _powerless(family: ComparisonFamily) -> str:
     count = len(family.differences)
     least = statistics.smallest_p(family.pairs, count)
     among = "one comparison" if count == 1 else f"{count} comparisons"

@@ -10,9 +10,9 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fanin._progress import progress
-from fanin.lab.prepare import versions
+from fanin.lab.initialization import paired
+from fanin.lab.lookup import versions
 from fanin.lab.stack import one_thread
-from fanin.lab.starts import paired
 from fanin.studies._parts import Finished, Parts
 from fanin.studies._study import Advance, Part, Result, Scale, Study
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from fanin.lab import modes, prepare
-from fanin.lab.settings import Settings
-from fanin.lab.setup import Setup
+from fanin.lab import lookup, stacking
+from fanin.lab.settings import CompareSettings
+from fanin.lab.setup import TrialSetup
 from fanin.lab.trial import Trial, train
 from fanin.studies._study import Advance
 
@@ -25,9 +25,11 @@ class Job:
     rate: float
 
 
-def setup(model: str, depth: int, steps: int, batch_size: int, optimizer: str, loss: str) -> Setup:
+def setup(
+    model: str, depth: int, steps: int, batch_size: int, optimizer: str, loss: str
+) -> TrialSetup:
     """A training of so many steps on MNIST. `model` names a function of `_networks`."""
-    return Settings(
+    return CompareSettings(
         model=f"{NETWORKS}:{model}",
         depth=depth,
         train=min(4000, steps * batch_size),
@@ -39,21 +41,21 @@ def setup(model: str, depth: int, steps: int, batch_size: int, optimizer: str, l
     ).setup
 
 
-def trained(shared: Setup, jobs: Sequence[Job], advance: Advance) -> list[Trial]:
+def trained(shared: TrialSetup, jobs: Sequence[Job], advance: Advance) -> list[Trial]:
     """Train all jobs, stacked, in their order; `advance` hears of the steps of each network."""
     found: list[Trial] = []
-    many = max(1, modes.INPUTS_IN_A_STEP // shared.batch_size)
+    many = max(1, stacking.INPUTS_IN_A_STEP // shared.batch_size)
     order = sorted(range(len(jobs)), key=lambda index: jobs[index].rate)
     for first in range(0, len(order), many):
         chosen = [jobs[index] for index in order[first : first + many]]
-        models = [prepare.model_of(shared).build(job.seed) for job in chosen]
+        models = [lookup.model_of(shared).build(job.seed) for job in chosen]
         for model, job in zip(models, chosen, strict=True):
             job.start(model, job.seed)
         found += train(
             models,
             [job.rate for job in chosen],
-            [prepare.split_of(shared, job.seed) for job in chosen],
-            prepare.data_of(shared),
+            [lookup.split_of(shared, job.seed) for job in chosen],
+            lookup.data_of(shared),
             shared,
             advance=advance,
         )

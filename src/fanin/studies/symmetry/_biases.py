@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import fanin
-from fanin.lab import models, prepare
+from fanin.lab import lookup, models
 from fanin.lab.dataset import split
-from fanin.lab.settings import Settings
+from fanin.lab.settings import CompareSettings
 from fanin.lab.trial import train
 from fanin.studies._study import Advance, Part
 
@@ -35,8 +35,8 @@ def _overrides(kind: str) -> Mapping[str, str]:
     return dict.fromkeys(FANS, kind)
 
 
-def _settings(sample: Sample) -> Settings:
-    return Settings(
+def _settings(sample: Sample) -> CompareSettings:
+    return CompareSettings(
         seeds=sample.seeds,
         data=sample.data,
         train=sample.images,
@@ -55,7 +55,7 @@ def part(name: str, kind: str, sample: Sample) -> Part:
     setup = settings.setup
 
     def measure(advance: Advance) -> list[float]:
-        data = prepare.data_of(setup)
+        data = lookup.data_of(setup)
         found = models.find(setup, data)
         built = [found.build(seed) for seed in settings.all_seeds]
         plan = fanin.plan(built[0], initializer="he_normal", overrides=_overrides(kind))

@@ -1,4 +1,4 @@
-"""What a trial is made from: data, split, model and start, by the names in its specification."""
+"""What a trial is made from, by the names in its specification."""
 
 import functools
 import platform
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import fanin
-from fanin.lab import losses, models, starts
+from fanin.lab import initialization, losses, models
 from fanin.lab.dataset import Dataset, Split, split
 from fanin.lab.models import Model
-from fanin.lab.setup import Setup, Spec
+from fanin.lab.setup import TrialSetup, TrialSpec
 from fanin.lab.signals import EXAMPLES
 from fanin.lab.sources import load
 
 
-def key_of(spec: Spec, device: str) -> str:
+def key_of(spec: TrialSpec, device: str) -> str:
     """The trial's key in a store."""
     return spec.key(
         {
             "data": data_of(spec.setup).digest,
             "model": model_of(spec.setup).digest,
-            "start": start_of(spec.start).digest,
+            "initialization": initialization_of(spec.initialization).digest,
             "device": device,
             **versions(),
         }
@@ -48,17 +48,17 @@ def _data(name: str, task: str, flat_images: bool) -> Dataset:
 
 
 @functools.lru_cache(maxsize=256)
-def start_of(name: str) -> starts.Start:
-    """The start of a name, read once."""
-    return starts.find(name)
+def initialization_of(name: str) -> initialization.Initialization:
+    """The initialization of a name, read once."""
+    return initialization.find(name)
 
 
-def data_of(setup: Setup) -> Dataset:
+def data_of(setup: TrialSetup) -> Dataset:
     """The data that a setup names, read once."""
     return _data(setup.data, setup.task, models.reads_images_alone(setup.model))
 
 
-def model_of(setup: Setup) -> Model:
+def model_of(setup: TrialSetup) -> Model:
     """The model that a setup names."""
     return models.find(setup, data_of(setup))
 
@@ -66,34 +66,34 @@ def model_of(setup: Setup) -> Model:
 def forget() -> None:
     """Read data and plans again: their files may have changed since another run."""
     _data.cache_clear()
-    start_of.cache_clear()
+    initialization_of.cache_clear()
 
 
-def split_of(setup: Setup, seed: int) -> Split:
+def split_of(setup: TrialSetup, seed: int) -> Split:
     """The split of a setup's data for a seed."""
     return split(data_of(setup), setup.train, setup.test, setup.epochs, seed)
 
 
-def inputs_and_targets(setup: Setup, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+def inputs_and_targets(setup: TrialSetup, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """Inputs and targets, as the setup's loss wants them, at some indices."""
     data, places = data_of(setup), torch.from_numpy(chosen)
     return torch.from_numpy(data.inputs)[places], losses.targets(setup.loss, data)[places]
 
 
-@starts.paired()
-def initialized(specs: Sequence[Spec]) -> list[nn.Module]:
+@initialization.paired()
+def initialized(specs: Sequence[TrialSpec]) -> list[nn.Module]:
     """A model for every spec. A plan that reads names and shapes alone is made once."""
     plans: dict[str, fanin.Plan] = {}
     built = []
     for spec in specs:
-        model, start = model_of(spec.setup).build(spec.seed), start_of(spec.start)
-        plan = plans.get(spec.start)
+        model, found = model_of(spec.setup).build(spec.seed), initialization_of(spec.initialization)
+        plan = plans.get(spec.initialization)
         if plan is None:
             first = split_of(spec.setup, spec.seed).order[0][:EXAMPLES]
             inputs, _ = inputs_and_targets(spec.setup, first)
-            plan = start.plan(model, spec.seed, inputs)
-            if start.reusable and all(row.initializer is not None for row in plan.rows):
-                plans[spec.start] = plan
+            plan = found.plan(model, spec.seed, inputs)
+            if found.reusable and all(row.initializer is not None for row in plan.rows):
+                plans[spec.initialization] = plan
         plan.apply(model, spec.seed)
         built.append(model)
     return built

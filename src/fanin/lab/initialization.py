@@ -1,4 +1,4 @@
-"""A start is one row of a comparison: a name, and how it initializes a model for a seed."""
+"""An initialization is a row of a comparison: a name, and what it makes of a model for a seed."""
 
 import hashlib
 import warnings
@@ -25,7 +25,7 @@ def paired() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Start:
+class Initialization:
     """`plan(model, seed, inputs)` says what every parameter gets.
 
     A plan that reads nothing but names and shapes is `reusable` for other seeds. `digest` is a
@@ -43,10 +43,10 @@ class Start:
             return self.plan(model, seed, inputs).apply(model, seed)
 
 
-def find(name: str) -> Start:
-    """A start by name: an initializer or an expression, a recipe, or a plan's file (.toml)."""
+def find(name: str) -> Initialization:
+    """By name: an initializer or an expression, a recipe, or a plan's file (.toml)."""
     if name == "glorot_then_he":
-        return Start(name, _glorot_then_he)
+        return Initialization(name, _glorot_then_he)
     if name.endswith(".toml"):
         return _from_file(name)
     known = ("glorot_then_he", *recipes.names(), *initializers.names())
@@ -55,7 +55,7 @@ def find(name: str) -> Start:
     if name.isidentifier() and name not in known:
         raise FaninError(f"unknown initializer {name!r}{suggestion(name, known)}")
     initializer = initializers.get(name)
-    return Start(
+    return Initialization(
         name,
         lambda model, seed, inputs: fanin.plan(model, initializer=initializer, unplaced="keep"),
     )
@@ -68,11 +68,11 @@ def _glorot_then_he(model: nn.Module, seed: int, inputs: Tensor) -> fanin.Plan:
     return fanin.plan(model, initializer="he_normal", overrides=overrides, unplaced="keep")
 
 
-def _from_recipe(name: str) -> Start:
+def _from_recipe(name: str) -> Initialization:
     recipe = name.removeprefix(PREFIX)
     if recipe == "lsuv":
         # It measures on what the seed draws, so that its plan is made only while initializing.
-        return Start(
+        return Initialization(
             name,
             lambda model, seed, inputs: fanin.initialize(
                 model, seed, inputs, "lsuv", unplaced="keep"
@@ -80,12 +80,12 @@ def _from_recipe(name: str) -> Start:
             reusable=False,
         )
     found = recipes.find(recipe)
-    return Start(
+    return Initialization(
         name, lambda model, seed, inputs: fanin.plan(model, inputs, found, unplaced="keep")
     )
 
 
-def _from_file(name: str) -> Start:
+def _from_file(name: str) -> Initialization:
     plan = fanin.Plan.load(name)
     digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    return Start(name, lambda model, seed, inputs: plan, digest=digest)
+    return Initialization(name, lambda model, seed, inputs: plan, digest=digest)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, Row
+    from fanin.lab.comparison import Comparison, ResultRow
     from fanin.lab.statistics import Interval
 
 
@@ -42,7 +42,7 @@ def share(done: float) -> str:
     return f"{math.floor(100 * done)} %"
 
 
-def failures(row: Row) -> str:
+def failures(row: ResultRow) -> str:
     """How many runs failed, and how: `2 of 8 (1 nan, 1 stuck)`."""
     counts = f"{row.failed} of {len(row.trials)}"
     kinds = ", ".join(f"{count} {kind}" for kind, count in row.failures.items())

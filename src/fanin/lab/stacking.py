@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.errors import one_line
-from fanin.lab.method import Method
+from fanin.lab.optimization import Optimization
 from fanin.lab.single import Single
 from fanin.lab.stack import Stack
 
@@ -26,7 +26,7 @@ def capacity(model: nn.Module, batch_size: int) -> int:
 
 
 def why_not_stacked(
-    models: Sequence[nn.Module], method: Method, inputs: Tensor, targets: Tensor
+    models: Sequence[nn.Module], optimization: Optimization, inputs: Tensor, targets: Tensor
 ) -> str | None:
     """The reason to train two such models apart; None where a stack gives the same numbers.
 
@@ -36,16 +36,16 @@ def why_not_stacked(
         return "some of its parameters are frozen"
     rates = [0.01, 0.01]
     # Adam would make full steps of gradients that are all rounding, such as those of a key's bias.
-    method = replace(method, optimizer_name="sgd")
+    optimization = replace(optimization, optimizer_name="sgd")
     with torch.random.fork_rng(devices=[]):
         try:
-            stack = Stack(copy.deepcopy(list(models)), rates, method, "cpu")
+            stack = Stack(copy.deepcopy(list(models)), rates, optimization, "cpu")
             together = [stack.gradients(inputs, targets), _after(stack, inputs, targets)]
         except Exception as error:  # whatever torch raises at what vmap does not know
             return _told(error)
     for index, model in enumerate(models):
         part = slice(index, index + 1)
-        single = Single([copy.deepcopy(model)], rates[part], method, "cpu")
+        single = Single([copy.deepcopy(model)], rates[part], optimization, "cpu")
         batch = inputs[part], targets[part]
         for alone, stacked in zip(
             [single.gradients(*batch), _after(single, *batch)], together, strict=True

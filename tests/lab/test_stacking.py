@@ -5,17 +5,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fanin.lab import modes
-from fanin.lab.method import Method
+from fanin.lab import stacking
 from fanin.lab.networks import NETWORKS, Form
+from fanin.lab.optimization import Optimization
 
-METHOD = Method("cross_entropy", "adam")
+OPTIMIZATION = Optimization("cross_entropy", "adam")
 
 
-def reason(make: Callable[[], nn.Module], method: Method = METHOD) -> str | None:
+def reason(make: Callable[[], nn.Module], optimization: Optimization = OPTIMIZATION) -> str | None:
     torch.manual_seed(0)
     images = torch.rand(2, 3, 1, 28, 28)
-    return modes.why_not_stacked([make(), make()], method, images, torch.randint(10, (2, 3)))
+    return stacking.why_not_stacked(
+        [make(), make()], optimization, images, torch.randint(10, (2, 3))
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -29,7 +31,7 @@ def test_our_networks_of_token_ids_can_be_stacked(name: str, seed: int) -> None:
     torch.manual_seed(seed)
     models = [NETWORKS[name].make(Form(3, "tokens", (12,), 50), nn.ReLU, 2) for _ in range(2)]
     ids, labels = torch.randint(50, (2, 20, 12)), torch.randint(3, (2, 20))
-    assert modes.why_not_stacked(models, METHOD, ids, labels) is None
+    assert stacking.why_not_stacked(models, OPTIMIZATION, ids, labels) is None
 
 
 class Reads(nn.Linear):
@@ -76,7 +78,7 @@ def test_models_that_cannot(make: Callable[[], nn.Module], expected: str) -> Non
 
 
 def test_a_long_reason_is_cut_between_words() -> None:
-    told = modes._told(RuntimeError("never cut within a word " * 20))
+    told = stacking._told(RuntimeError("never cut within a word " * 20))
     assert told.startswith("torch.vmap cannot take it (never cut within a word never")
     assert told.endswith(" cut ...)")
     assert len(told) < 200
@@ -87,7 +89,7 @@ def test_the_models_stay_as_they_are() -> None:
     before = [model[1].weight.clone() for model in models]  # type: ignore[index]
     images = torch.rand(2, 3, 1, 28, 28)
     state = torch.get_rng_state()
-    modes.why_not_stacked(models, METHOD, images, torch.zeros(2, 3, dtype=torch.int64))
+    stacking.why_not_stacked(models, OPTIMIZATION, images, torch.zeros(2, 3, dtype=torch.int64))
     assert torch.equal(torch.get_rng_state(), state)
     for model, weight in zip(models, before, strict=True):
         assert torch.equal(model[1].weight, weight)  # type: ignore[index]
@@ -96,7 +98,7 @@ def test_the_models_stay_as_they_are() -> None:
 
 def test_capacity() -> None:
     small, large = nn.Linear(10, 10), nn.Linear(20000, 20000, device="meta")
-    assert modes.capacity(small, 1) == modes.MODELS_IN_A_STACK
-    assert modes.capacity(small, 64) == 8
-    assert modes.capacity(small, 1000) == 1
-    assert modes.capacity(large, 1) == 1
+    assert stacking.capacity(small, 1) == stacking.MODELS_IN_A_STACK
+    assert stacking.capacity(small, 64) == 8
+    assert stacking.capacity(small, 1000) == 1
+    assert stacking.capacity(large, 1) == 1

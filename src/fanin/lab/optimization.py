@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fanin.lab.losses import LOSSES
-from fanin.lab.setup import Setup
+from fanin.lab.setup import TrialSetup
 
 _ADAM: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-7}
 _OPTIMIZERS: Mapping[str, tuple[Any, dict[str, Any]]] = {
@@ -20,7 +20,7 @@ _OPTIMIZERS: Mapping[str, tuple[Any, dict[str, Any]]] = {
 
 
 @dataclass(frozen=True)
-class Method:
+class Optimization:
     """A setup's training method."""
 
     loss_name: str
@@ -29,7 +29,7 @@ class Method:
     clip_norm: float | None = None
 
     @classmethod
-    def of(cls, setup: Setup) -> "Method":
+    def of(cls, setup: TrialSetup) -> "Optimization":
         """The method that a setup names."""
         return cls(setup.loss, setup.optimizer, setup.clip_value, setup.clip_norm)
 

@@ -6,17 +6,17 @@ import torch
 
 import fanin
 from fanin import FaninError
-from fanin.lab import prepare, starts
+from fanin.lab import initialization, lookup
 from fanin.lab.networks import SmallConvNet
-from fanin.lab.settings import INITIALIZERS, Settings
-from fanin.lab.setup import Spec
+from fanin.lab.settings import INITIALIZERS, CompareSettings
+from fanin.lab.setup import TrialSpec
 
 IMAGES = torch.rand(16, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
 def initialized(name: str, seed: int) -> dict[str, torch.Tensor]:
     model = SmallConvNet()
-    starts.find(name).initialize(model, seed, IMAGES)
+    initialization.find(name).initialize(model, seed, IMAGES)
     return {name: value.detach() for name, value in model.named_parameters()}
 
 
@@ -52,14 +52,14 @@ def test_a_recipe_sees_the_images() -> None:
 
 def test_lsuv_measures_on_the_images() -> None:
     model = SmallConvNet()
-    starts.find("lsuv").initialize(model, 0, IMAGES)
+    initialization.find("lsuv").initialize(model, 0, IMAGES)
     assert float(model.conv1(IMAGES).detach().var()) == pytest.approx(1, abs=0.02)
 
 
 def test_rows_of_one_seed_are_no_twins_by_mistake() -> None:
-    setup = Settings(data="digits", train=40, test=20).setup
+    setup = CompareSettings(data="digits", train=40, test=20).setup
     names = ("lsuv", "glorot_then_he", "glorot_normal", "torch", "auto")
-    built = prepare.initialized([Spec(setup, name, 3, 0.1) for name in names])  # no warning
+    built = lookup.initialized([TrialSpec(setup, name, 3, 0.1) for name in names])  # no warning
     assert len(built) == len(names)
 
 
@@ -67,11 +67,11 @@ def test_a_file_of_a_plan(tmp_path: Path) -> None:
     path = fanin.plan(SmallConvNet(), initializer="he_normal").save(tmp_path / "my.toml")
     drawn, expected = initialized(str(path), 5), initialized("he_normal", 5)
     assert all(torch.equal(drawn[key], expected[key]) for key in drawn)
-    before = starts.find(str(path)).digest
+    before = initialization.find(str(path)).digest
     fanin.plan(SmallConvNet(), initializer="glorot_normal").save(path)
-    assert starts.find(str(path)).digest != before
+    assert initialization.find(str(path)).digest != before
     with pytest.raises(FaninError, match=r"cannot read the plan .*none\.toml"):
-        starts.find("none.toml")
+        initialization.find("none.toml")
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_a_file_of_a_plan(tmp_path: Path) -> None:
 )
 def test_an_unknown_name_gets_the_nearest_of_all_lists(name: str, nearest: str) -> None:
     with pytest.raises(FaninError, match=f"unknown initializer '{name}': did you mean '{nearest}'"):
-        starts.find(name)
+        initialization.find(name)
 
 
 def test_a_recipe_that_needs_more_than_a_name() -> None:
     with pytest.raises(FaninError, match="recipe 'mup' needs the shapes of a narrower model"):
-        starts.find("mup")
+        initialization.find("mup")

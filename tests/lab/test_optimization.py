@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fanin.lab.method import Method
+from fanin.lab.optimization import Optimization
 from fanin.lab.setup import OPTIMIZERS
 
 GRADIENTS = [torch.tensor([[3.0, -4.0], [0.3, 0.4]]), torch.tensor([[12.0], [0.0]])]
@@ -13,12 +13,12 @@ def test_clipping_is_torchs() -> None:
         ({"clip_norm": 1.0}, lambda p: nn.utils.clip_grad_norm_(p, 1.0)),
         ({"clip_value": 0.35}, lambda p: nn.utils.clip_grad_value_(p, 0.35)),
     ):
-        method = Method("cross_entropy", "sgd", **options)  # type: ignore[arg-type]
+        optimization = Optimization("cross_entropy", "sgd", **options)  # type: ignore[arg-type]
         stacked = [gradient.clone() for gradient in GRADIENTS]
-        method.clip(stacked, stacked=True)
+        optimization.clip(stacked, stacked=True)
         for index in range(2):
             alone = [gradient[index].clone() for gradient in GRADIENTS]
-            method.clip(alone, stacked=False)
+            optimization.clip(alone, stacked=False)
             parameters = [nn.Parameter(torch.zeros_like(gradient)) for gradient in alone]
             for parameter, gradient in zip(parameters, GRADIENTS, strict=True):
                 parameter.grad = gradient[index].clone()
@@ -31,8 +31,8 @@ def test_clipping_is_torchs() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_takes_its_groups_rates(name: str) -> None:
     tensors = [torch.ones(2), torch.ones(2)]
-    method = Method("cross_entropy", name)
-    optimizer = method.optimizer(
+    optimization = Optimization("cross_entropy", name)
+    optimizer = optimization.optimizer(
         [{"params": [tensor], "lr": lr} for tensor, lr in zip(tensors, (0.1, 0.2), strict=True)]
     )
     for tensor in tensors:
