@@ -26,7 +26,7 @@ import fanin
 from fanin import Stream
 from fanin.streams import Distribution, Normal, TruncatedNormal, Uniform, backend
 from fanin.streams._address import region
-from fanin.streams._triton import Job, draw_many, interpreted
+from fanin.streams._triton import DrawJob, draw_many, interpreted
 
 REAL = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if REAL else "cpu")
@@ -46,7 +46,7 @@ console = Console()
 def draw(tensor: torch.Tensor, distribution: Distribution, start: int = 0) -> None:
     """Fill a flat tensor with the values from address `start` on."""
     where = region((WHOLE,), slice(start, start + tensor.numel()))
-    draw_many([Job(tensor, distribution, 7, "weight", where)])
+    draw_many([DrawJob(tensor, distribution, 7, "weight", where)])
 
 
 def name_of(dtype: torch.dtype) -> str:

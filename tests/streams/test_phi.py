@@ -7,14 +7,14 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from fanin.streams._phi import Interval, interval
+from fanin.streams._phi import DecimalInterval, interval
 
 INF = math.inf
 bounds = st.one_of(st.floats(-12.5, 12.5), st.floats(-1e-3, 1e-3), st.sampled_from([0.0, 12.5]))
 
 
 def truth(lower: float, upper: float) -> list[mpmath.mpf]:
-    """The five numbers of an Interval, to more digits than their differences lose."""
+    """The five numbers of a DecimalInterval, to more digits than their differences lose."""
     a, b = mpmath.mpf(lower), mpmath.mpf(upper)
     below, above = mpmath.ncdf(a), mpmath.ncdf(-b)
     width = mpmath.ncdf(-a) - above if a > 0 else mpmath.ncdf(b) - below
@@ -33,7 +33,7 @@ def check(lower: float, upper: float) -> None:
     with mpmath.workdps(150):
         exact = truth(lower, upper)
         found = interval(lower, upper)
-        for name, value, number in zip(Interval._fields, found, exact, strict=True):
+        for name, value, number in zip(DecimalInterval._fields, found, exact, strict=True):
             assert units_off(value, number) <= 1.0, (name, value)
 
 

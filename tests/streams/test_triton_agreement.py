@@ -15,7 +15,7 @@ from fanin import FaninError, Stream
 from fanin.streams import Constant, Distribution, Normal, TruncatedNormal, Uniform, _reference
 from fanin.streams import _triton_tables as tables
 from fanin.streams._address import Region, region, stream_number
-from fanin.streams._triton import MOST_FUSED, Job
+from fanin.streams._triton import MOST_FUSED, DrawJob
 from fanin.streams._triton_jobs import make_row
 
 WIDTH = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -79,7 +79,7 @@ def test_triton_draws_any_distribution(
     except FaninError:
         assume(False)
     tensor = empty((200,), dtype, gpu)
-    draw([Job(tensor, distribution, seed, "a", region((2**62,), where))])
+    draw([DrawJob(tensor, distribution, seed, "a", region((2**62,), where))])
     assert bits(tensor) == expected.tobytes()
 
 
@@ -109,7 +109,7 @@ def test_triton_draws_any_slice_and_layout(
     memory = all_memory[32:-32].view(sizes)
     strided = memory[(slice(None, None, gap),) * len(shape)]
     tensor = strided.permute([layout.index(axis) for axis in range(len(shape))])
-    draw([Job(tensor, normal, 1, "слой", where)], MOST_FUSED if fused else 0, 256)
+    draw([DrawJob(tensor, normal, 1, "слой", where)], MOST_FUSED if fused else 0, 256)
     assert (
         bits(tensor) == Stream(1, "слой").draw(normal, shape, dtype, index, order=order).tobytes()
     )
@@ -117,11 +117,11 @@ def test_triton_draws_any_slice_and_layout(
     assert torch.all(all_memory == 7)
 
 
-def jobs(gpu: torch.device) -> list[Job]:
+def jobs(gpu: torch.device) -> list[DrawJob]:
     """Tensors of many kinds, as the parameters of a model."""
     shapes = [(64, 27), (10,), (3, 3, 5, 7), (1,), (), (0, 4), (1030,), (33, 130)]
     return [
-        Job(empty(shape, dtype, gpu), kind, 3, f"{number}.{dtype}", region(shape))
+        DrawJob(empty(shape, dtype, gpu), kind, 3, f"{number}.{dtype}", region(shape))
         for dtype in DTYPES
         for number, (shape, kind) in enumerate(zip(shapes, KINDS * 2, strict=True))
     ]
@@ -144,7 +144,7 @@ def test_triton_draws_far_addresses(gpu: torch.device, draw: Any, start: int, dt
     shape, index = (8, 2**58, 3), (slice(None, None, -3), slice(start, start + 90, 7), slice(2))
     where = region(shape, index)
     tensor = empty(where.shape, dtype, gpu)
-    draw([Job(tensor, KINDS[1], 9, "a", where)])
+    draw([DrawJob(tensor, KINDS[1], 9, "a", where)])
     assert bits(tensor) == Stream(9, "a").draw(KINDS[1], shape, dtype, index).tobytes()
 
 
@@ -155,7 +155,7 @@ def test_triton_draws_words_at_any_address(
 ) -> None:
     """Addresses are numbers modulo 2**64."""
     tensor = torch.zeros(50, dtype=torch.uint32, device=gpu)
-    draw([Job(tensor, None, 2**64 - 1, "a", Region(base, (50,), (step,)))])
+    draw([DrawJob(tensor, None, 2**64 - 1, "a", Region(base, (50,), (step,)))])
     expected = np.empty(50, np.uint32)
     number = stream_number("a")
     _reference.fill(
@@ -179,7 +179,7 @@ def test_triton_draws_shards_as_parts_of_the_whole(
         )
         index = tuple(slice(a, a + n) for a, n in zip(offset, local, strict=True))
         tensor = empty(local, "float32", gpu)
-        draw([Job(tensor, KINDS[2], 4, "w", region(shape, index))], program=256)
+        draw([DrawJob(tensor, KINDS[2], 4, "w", region(shape, index))], program=256)
         assert bits(tensor) == whole[index].tobytes()
 
 
@@ -191,7 +191,7 @@ def test_triton_stores_vectors_into_aligned_shards(
     """Every program of an aligned shard does; none of one that begins elsewhere in a block."""
     shape, index = (32, 64), (slice(None), columns)
     tensor = empty((32, 32), dtype, gpu)
-    job = Job(tensor, KINDS[2], 4, "w", region(shape, index))
+    job = DrawJob(tensor, KINDS[2], 4, "w", region(shape, index))
     assert make_row(job).numbers[tables.WHOLE] == whole
     for most_fused in (0, MOST_FUSED):
         tensor.fill_(7)
@@ -205,14 +205,14 @@ def test_triton_numbers_groups_in_64_bits_where_there_are_many(
     """The kernel of more than 2**31 groups, on fewer."""
     shape, index = (5, 200), (slice(None), slice(3, 190))
     narrow, wide = empty((5, 187), "float32", gpu), empty((5, 187), "float32", gpu)
-    draw([Job(narrow, KINDS[2], 0, "a", region(shape, index))], most_fused=0)
+    draw([DrawJob(narrow, KINDS[2], 0, "a", region(shape, index))], most_fused=0)
     monkeypatch.setattr("fanin.streams._triton.MANY_GROUPS", 0)
-    draw([Job(wide, KINDS[2], 0, "a", region(shape, index))], most_fused=0)
+    draw([DrawJob(wide, KINDS[2], 0, "a", region(shape, index))], most_fused=0)
     assert bits(narrow) == bits(wide) == Stream(0, "a").draw(KINDS[2], shape, index=index).tobytes()
 
 
 def test_triton_tells_autograd_what_it_wrote(gpu: torch.device, draw: Any) -> None:
     parameter = torch.nn.Parameter(torch.zeros(8, device=gpu))
     version = parameter._version
-    draw([Job(parameter, KINDS[2], 0, "a", region((8,)))])
+    draw([DrawJob(parameter, KINDS[2], 0, "a", region((8,)))])
     assert parameter._version == version + 1

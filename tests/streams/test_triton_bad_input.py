@@ -11,13 +11,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from fanin import FaninError
 from fanin.streams import Normal, Uniform, _triton
 from fanin.streams._address import Region, region
-from fanin.streams._triton import Job, draw_many
+from fanin.streams._triton import DrawJob, draw_many
 
 NORMAL = Normal(0.0, 1.0)
 
 
-def job(tensor: torch.Tensor, distribution: Any = NORMAL, where: Region | None = None) -> Job:
-    return Job(tensor, distribution, 0, "a.weight", where or region(tuple(tensor.shape)))
+def job(tensor: torch.Tensor, distribution: Any = NORMAL, where: Region | None = None) -> DrawJob:
+    return DrawJob(tensor, distribution, 0, "a.weight", where or region(tuple(tensor.shape)))
 
 
 REFUSED = [

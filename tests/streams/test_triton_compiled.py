@@ -58,7 +58,7 @@ _triton.kernels_draw = lambda device: True
 tensors = [torch.zeros(5), torch.zeros(2000), torch.zeros(33, 7)[:, ::2]]
 for some, most_fused in ((3, 0), (2, 0), (3, 1 << 22), (2, 1 << 22)):
     wanted = [(t, region(tuple(t.shape))) for t in tensors[:some]]
-    jobs = [_triton.Job(t, Normal(0.0, 1.0), 0, "a", where) for t, where in wanted]
+    jobs = [_triton.DrawJob(t, Normal(0.0, 1.0), 0, "a", where) for t, where in wanted]
     _triton.draw_many(jobs, most_fused=most_fused)
 print(json.dumps({**result, "launches": found}))
 """

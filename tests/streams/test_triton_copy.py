@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fanin import FaninError, Stream
 from fanin.streams import Constant, Distribution, Normal, TruncatedNormal, _triton, _triton_copy
 from fanin.streams._address import region
-from fanin.streams._triton import Job
+from fanin.streams._triton import DrawJob
 from fanin.streams._triton_copy import copy_many
 
 DISTRIBUTIONS: tuple[Distribution, ...] = (
@@ -41,7 +41,7 @@ def test_copies_without_triton_are_the_draws(
     memory = torch.full([shape[axis] for axis in layout], 7, dtype=getattr(torch, dtype))
     tensor = memory.permute([layout.index(axis) for axis in axes])
     index = tuple(slice(None, None, random.choice([1, 1, -1])) for _ in axes)
-    copy_many([Job(tensor, distribution, 1, "a", region(tuple(shape), index, order))], chunk)
+    copy_many([DrawJob(tensor, distribution, 1, "a", region(tuple(shape), index, order))], chunk)
     expected = Stream(1, "a").draw(distribution, shape, dtype, index, order=order)
     assert bits(tensor) == expected.tobytes()
 
@@ -53,7 +53,7 @@ def test_without_triton_the_copy_draws_and_says_so_once(
     monkeypatch.setattr(_triton, "find_spec", lambda name: None)
     _triton._has_triton.cache_clear()
     tensor = torch.zeros(100, device=gpu)
-    job = Job(tensor, DISTRIBUTIONS[1], 1, "a", region((100,)))
+    job = DrawJob(tensor, DISTRIBUTIONS[1], 1, "a", region((100,)))
     with pytest.warns(RuntimeWarning, match=r"Triton 3\.\d or later is not installed: the CPU dra"):
         _triton.draw_many([job])
     assert bits(tensor) == Stream(1, "a").normal(100).tobytes()
@@ -68,5 +68,5 @@ def test_a_copy_without_memory_writes_nothing(monkeypatch: pytest.MonkeyPatch) -
     tensor = torch.full((5,), 7.0)
     monkeypatch.setattr(_triton_copy.torch, "empty", full)
     with pytest.raises(FaninError, match=r"no memory for buffers of 20 bytes .* a of shape \(5"):
-        copy_many([Job(tensor, DISTRIBUTIONS[1], 1, "a", region((5,)))])
+        copy_many([DrawJob(tensor, DISTRIBUTIONS[1], 1, "a", region((5,)))])
     assert torch.all(tensor == 7)

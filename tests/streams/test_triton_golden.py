@@ -10,7 +10,7 @@ import torch
 
 from fanin.streams import Distribution, Normal, TruncatedNormal, Uniform
 from fanin.streams._address import region
-from fanin.streams._triton import Job
+from fanin.streams._triton import DrawJob
 
 LINES = (Path(__file__).parents[1] / "golden" / "streams_v1.txt").read_text("utf-8").splitlines()
 LINE = re.compile(r'(draw|hash) (\w+) (\d+) (".*") (\d+) (\w+)\((.*)\) : (.*)')
@@ -27,7 +27,7 @@ def distribution(kind: str, arguments: str) -> Distribution | None:
     return TruncatedNormal(*numbers) if kind == "truncated_normal" else None
 
 
-def jobs(what: str, gpu: torch.device) -> list[tuple[Job, str]]:
+def jobs(what: str, gpu: torch.device) -> list[tuple[DrawJob, str]]:
     """A job for each line of a kind, and what it must draw."""
     found = []
     for line in LINES:
@@ -40,7 +40,7 @@ def jobs(what: str, gpu: torch.device) -> list[tuple[Job, str]]:
         tensor = torch.empty(count, dtype=getattr(torch, dtype), device=gpu)
         where = region((2**62,), slice(first, first + count))
         drawn = distribution(kind, arguments)
-        found.append((Job(tensor, drawn, int(seed), json.loads(name), where), golden))
+        found.append((DrawJob(tensor, drawn, int(seed), json.loads(name), where), golden))
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 from fanin.errors import FaninError
 from fanin.studies._page import json_text, markdown, write_json, write_page
 from fanin.studies._run import run
-from fanin.studies._study import Advance, Claim, Figure, Findings, Part, Scale, Study, Table
+from fanin.studies._study import Advance, Claim, Figure, Findings, Scale, Study, StudyPart, Table
 
 Measure = Callable[[Advance], Any]
 FIGURE = Figure("dots", "Dots | lines", lambda: "<svg/>", "A caption.")
@@ -29,9 +29,9 @@ def conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
 
 
 def study(**measures: Measure) -> Study:
-    def parts(scale: Scale) -> list[Part]:
+    def parts(scale: Scale) -> list[StudyPart]:
         return [
-            Part(name, {"scale": scale}, measure, steps=4, timed=name == "time")
+            StudyPart(name, {"scale": scale}, measure, steps=4, timed=name == "time")
             for name, measure in measures.items()
         ]
 
@@ -65,7 +65,7 @@ def test_a_table_has_as_many_cells_as_columns() -> None:
 
 
 def test_two_parts_may_not_share_a_name() -> None:
-    one = Part("x", {}, value(1))
+    one = StudyPart("x", {}, value(1))
     twice = Study("toy", "", "", "", lambda scale: [one, one], conclude)
     with pytest.raises(ValueError, match="same name"):
         run(twice)

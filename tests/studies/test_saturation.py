@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fanin.studies._run import run
-from fanin.studies._share import Share
+from fanin.studies._share import RunShare
 from fanin.studies.saturation import STUDY, _network
 
 Verdict = Callable[..., str]
@@ -71,7 +71,7 @@ def test_verdicts_follow_the_measurements(found: Mapping[str, Any], verdict: Ver
 
 def test_all_runs_of_forty_do_not_prove_nearly_all() -> None:
     """Wilson's interval of 40 of 40 begins at 91 %, that of 1000 of 1000 at 99.6 %."""
-    assert Share(40, 40).nearly_all is None
-    assert Share(1000, 1000).nearly_all is True
-    assert Share(900, 1000).nearly_all is False
-    assert str(Share(1, 2)) == "50.0 % of 2 (9.5 to 90.5)"
+    assert RunShare(40, 40).nearly_all is None
+    assert RunShare(1000, 1000).nearly_all is True
+    assert RunShare(900, 1000).nearly_all is False
+    assert str(RunShare(1, 2)) == "50.0 % of 2 (9.5 to 90.5)"

@@ -19,7 +19,7 @@ from functools import cache
 import numpy as np
 
 from fanin.gains._activation import Activation
-from fanin.gains._moments import Normal, settle_slopes, settle_values
+from fanin.gains._moments import NormalInput, settle_slopes, settle_values
 from fanin.gains._quadrature import Panels
 from fanin.streams import Array
 
@@ -35,10 +35,10 @@ class Edges:
     def __init__(self, f: Activation, variance: float) -> None:
         std = math.sqrt(variance)
         # Off the centre: a kink at 0 that sits on the end of a panel would not be noticed.
-        shifted = Normal(0.1234 * std, std)
+        shifted = NormalInput(0.1234 * std, std)
         found = [_narrow(panels, shifted) for panels in _settled(f, shifted)]
         self.kinks = np.unique(np.concatenate([f.kinks, *found]))
-        law = Normal(0.0, std)
+        law = NormalInput(0.0, std)
         ends = [_ends(panels) for panels in _settled(replace(f, kinks=tuple(self.kinks)), law)]
         others = law.at(np.unique(np.concatenate(ends)))
         # Ends that crowd around a kink only closed in on it.
@@ -54,12 +54,12 @@ def _ends(panels: Panels) -> Array:
     return np.asarray(ends[np.abs(ends) < _REACH])
 
 
-def _settled(f: Activation, law: Normal) -> tuple[Panels, Panels]:
+def _settled(f: Activation, law: NormalInput) -> tuple[Panels, Panels]:
     """Panels that close in on jumps, and panels that close in on kinks."""
     return settle_values(f, law), settle_slopes(f, law)
 
 
-def _narrow(panels: Panels, law: Normal) -> Array:
+def _narrow(panels: Panels, law: NormalInput) -> Array:
     """Kinks and jumps: the narrowest of each run of panels too narrow for anything else."""
     width = panels.upper - panels.lower
     narrow = np.flatnonzero(width < _KINK)

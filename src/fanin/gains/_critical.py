@@ -8,7 +8,7 @@ import numpy as np
 from fanin.errors import FaninError
 from fanin.gains._activation import Activation, ActivationLike, as_activation
 from fanin.gains._moments import second_moment, slope_moment
-from fanin.gains._network import Network, centred, check_variance
+from fanin.gains._network import WideNetwork, centred, check_variance
 from fanin.gains._root import root
 
 
@@ -28,7 +28,7 @@ def critical_weight_variance(f: ActivationLike, bias_variance: float = 0.0) -> f
     activation = as_activation(f)
     bias = check_variance(bias_variance, "bias_variance", zero_allowed=True)
     for q in _critical_variances(activation, bias):
-        network = Network(activation, 1 / slope_moment(activation, centred(q)), bias)
+        network = WideNetwork(activation, 1 / slope_moment(activation, centred(q)), bias)
         course, q_star = network.fixed_point()
         stable = course in ("settles", "is kept", "vanishes")
         if stable and abs(network.chi(q_star) - 1) < 1e-6:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from fanin.errors import FaninError, as_number, shown
 from fanin.gains._activation import ActivationLike, as_activation
-from fanin.gains._network import SAME, Network, Variance, check_variance
+from fanin.gains._network import SAME, Variance, WideNetwork, check_variance
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class DepthTheory:
     chi1: float
     c_star: float
     xi_c: float
-    _network: Network = field(repr=False, compare=False)
+    _network: WideNetwork = field(repr=False, compare=False)
 
     def variance_map(self, q: float) -> float:
         """V(q): the variance after a layer, from the variance q >= 0 before it."""
@@ -93,7 +93,7 @@ def depth_theory(
     (0.939, 15.8)
     """
     activation = as_activation(f)
-    network = Network(
+    network = WideNetwork(
         activation,
         check_variance(weight_variance, "weight_variance", zero_allowed=False),
         check_variance(bias_variance, "bias_variance", zero_allowed=True),

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from fanin.errors import FaninError, as_number, shown
 from fanin.gains._activation import Activation, ActivationLike, as_activation
-from fanin.gains._moments import Normal, second_moment, slope_moment
+from fanin.gains._moments import NormalInput, second_moment, slope_moment
 from fanin.gains._torch_table import torch_gain
 
 Direction = Literal["forward", "backward"]
@@ -58,7 +58,7 @@ def gain(
             raise FaninError(f"{what} is {shown(value)}; allowed are {', '.join(allowed)}.")
     law = _law(variance, mean)
     if convention == "torch":
-        if law != Normal(0.0, 1.0):
+        if law != NormalInput(0.0, 1.0):
             raise FaninError("torch's gains are constants: leave variance and mean as they are.")
         return torch_gain(f)
     if isinstance(f, str):
@@ -67,11 +67,11 @@ def gain(
 
 
 @lru_cache(maxsize=1024)
-def _gain_of_name(f: str, direction: Direction, law: Normal) -> float:
+def _gain_of_name(f: str, direction: Direction, law: NormalInput) -> float:
     return compute_gain(as_activation(f), direction, law)
 
 
-def compute_gain(f: Activation, direction: Direction, law: Normal) -> float:
+def compute_gain(f: Activation, direction: Direction, law: NormalInput) -> float:
     """The gain for a law of pre-activations."""
     forward = direction == "forward"
     moment = second_moment(f, law) if forward else slope_moment(f, law)
@@ -81,10 +81,10 @@ def compute_gain(f: Activation, direction: Direction, law: Normal) -> float:
     return (law.std if forward else 1.0) / math.sqrt(moment)
 
 
-def _law(variance: float, mean: float) -> Normal:
+def _law(variance: float, mean: float) -> NormalInput:
     values = as_number(variance), as_number(mean)
     if not (math.isfinite(values[0]) and values[0] > 0):
         raise FaninError(f"variance is {shown(variance)}; it must be a finite number > 0.")
     if not math.isfinite(values[1]):
         raise FaninError(f"mean is {shown(mean)}; it must be a finite number.")
-    return Normal(values[1], math.sqrt(values[0]))
+    return NormalInput(values[1], math.sqrt(values[0]))

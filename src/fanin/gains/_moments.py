@@ -17,7 +17,7 @@ _NARROW = 1e-8
 _SLOPE_TOLERANCE = 1e-8
 
 
-class Normal(NamedTuple):
+class NormalInput(NamedTuple):
     """The law of a pre-activation: mean and standard deviation (0 allowed)."""
 
     mean: float
@@ -31,17 +31,17 @@ class Normal(NamedTuple):
         return [(kink - self.mean) / (self.std or 1.0) for kink in kinks]
 
 
-def second_moment(f: Activation, law: Normal) -> float:
+def second_moment(f: Activation, law: NormalInput) -> float:
     """E f(x)**2 for x of this law, to a relative 1e-11 (estimated, on the safe side)."""
     return _quadrature.total(settle_values(f, law), f.name)
 
 
-def settle_values(f: Activation, law: Normal) -> Panels:
+def settle_values(f: Activation, law: NormalInput) -> Panels:
     """The panels that E f(x)**2 needs: they close in on jumps that nobody told."""
     return _settle_values(f, law, lambda z, _: (f(law.at(z)) * root_density(z)) ** 2)
 
 
-def second_moment_growth(f: Activation, law: Normal) -> float:
+def second_moment_growth(f: Activation, law: NormalInput) -> float:
     """The derivative of E f(x)**2 by the variance, which must not be 0.
 
     Equals E f(x)**2 (z**2 - 1) / (2 variance), so that no derivative of f is needed.
@@ -52,7 +52,7 @@ def second_moment_growth(f: Activation, law: Normal) -> float:
     return _quadrature.total(tilted, f.name) / (2 * law.std**2)
 
 
-def slope_moment(f: Activation, law: Normal) -> float:
+def slope_moment(f: Activation, law: NormalInput) -> float:
     """E f'(x)**2, to a relative 1e-11; to 1e-7 where only the values of f are known.
 
     With std 0 it is the limit of small ones, as a kink at the mean has two slopes.
@@ -72,7 +72,7 @@ def slope_moment(f: Activation, law: Normal) -> float:
     return moment
 
 
-def settle_slopes(f: Activation, law: Normal) -> Panels:
+def settle_slopes(f: Activation, law: NormalInput) -> Panels:
     """The panels that E f'(x)**2 needs: they close in on kinks that nobody told."""
     tolerance, floor = (_TOLERANCE, 0.0) if f.derivative else (_SLOPE_TOLERANCE, _noise(f, law))
     law = _with_room(f, law)
@@ -80,11 +80,11 @@ def settle_slopes(f: Activation, law: Normal) -> Panels:
     return _quadrature.settle(_slope_integrand(f, law), points, tolerance, _slope_name(f), floor)
 
 
-def _settle_values(f: Activation, law: Normal, integrand: Integrand) -> Panels:
+def _settle_values(f: Activation, law: NormalInput, integrand: Integrand) -> Panels:
     return _quadrature.settle(integrand, law.points(f.kinks), _TOLERANCE, f.name)
 
 
-def _slope_integrand(f: Activation, law: Normal) -> Integrand:
+def _slope_integrand(f: Activation, law: NormalInput) -> Integrand:
     if f.derivative:
         return lambda z, _: (f.slope(law.at(z)) * root_density(z)) ** 2
 
@@ -95,12 +95,12 @@ def _slope_integrand(f: Activation, law: Normal) -> Integrand:
     return integrand
 
 
-def _with_room(f: Activation, law: Normal) -> Normal:
+def _with_room(f: Activation, law: NormalInput) -> NormalInput:
     """Instead of std 0 a small one; where slopes come from values, rounding asks for more."""
-    return Normal(law.mean, law.std or (1e-9 if f.derivative else 1e-5))
+    return NormalInput(law.mean, law.std or (1e-9 if f.derivative else 1e-5))
 
 
-def _noise(f: Activation, law: Normal) -> float:
+def _noise(f: Activation, law: NormalInput) -> float:
     """What rounding of the values of f leaves in E f'(x)**2 where f' is zero."""
     law = _with_room(f, law)
     return 1e-16 * second_moment(f, law) / law.std**2

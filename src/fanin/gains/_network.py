@@ -7,7 +7,7 @@ from typing import Literal
 from fanin.errors import FaninError, as_number, shown
 from fanin.gains._activation import Activation
 from fanin.gains._correlation import Edges, covariance, covariance_slope
-from fanin.gains._moments import Normal, second_moment, second_moment_growth, slope_moment
+from fanin.gains._moments import NormalInput, second_moment, second_moment_growth, slope_moment
 from fanin.gains._root import root
 
 Variance = Literal["settles", "is kept", "is unstable", "vanishes", "grows without bound"]
@@ -18,7 +18,7 @@ _INSIDE = 1 - 1e-13  # a correlation this near to 1 or -1 counts as it
 
 
 @dataclass(frozen=True)
-class Network:
+class WideNetwork:
     """A wide network: the activation, and the variances of weights (times fan_in) and biases."""
 
     f: Activation
@@ -84,9 +84,9 @@ class Network:
         return self._edges[q]
 
 
-def centred(q: float) -> Normal:
+def centred(q: float) -> NormalInput:
     """The law of pre-activations of mean 0 and variance q."""
-    return Normal(0.0, math.sqrt(q))
+    return NormalInput(0.0, math.sqrt(q))
 
 
 def check_variance(value: float, what: str, zero_allowed: bool) -> float:

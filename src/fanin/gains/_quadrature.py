@@ -19,7 +19,7 @@ _MOST_VALUES = 1 << 22
 _MOST_ROUNDS = 60
 
 
-class Rule(NamedTuple):
+class QuadratureRule(NamedTuple):
     """What is known of a function by its values at the nodes of [-1, 1].
 
     `weights`: its integral, for a panel of width 1 (Clenshaw-Curtis). `last`: the last four
@@ -33,7 +33,7 @@ class Rule(NamedTuple):
 
 
 @cache
-def rule() -> Rule:
+def rule() -> QuadratureRule:
     """The rule of order 32 (Trefethen, Spectral Methods in MATLAB, 2000, chapters 6 and 12)."""
     angles = np.pi * np.arange(_ORDER + 1) / _ORDER
     ends = np.where(np.arange(_ORDER + 1) % _ORDER, 1.0, 0.5)
@@ -45,7 +45,7 @@ def rule() -> Rule:
     slopes -= np.diag(slopes.sum(axis=1))
     # The ends are nodes, or a jump beside an end would pass unseen. They lie just inside, so that
     # a jump *at* an end belongs to one panel only.
-    return Rule(points * (1 - 1e-14), weights, series[:, -4:], slopes.T)
+    return QuadratureRule(points * (1 - 1e-14), weights, series[:, -4:], slopes.T)
 
 
 class Panels(NamedTuple):

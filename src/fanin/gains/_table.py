@@ -17,7 +17,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 _GELU_TANH = math.sqrt(2 / math.pi)
 
 
-class Row(NamedTuple):
+class ActivationRow(NamedTuple):
     """An activation: f and f' of (x, parameters) and where they are not smooth."""
 
     name: str
@@ -79,114 +79,114 @@ def _sparse_plus(x: Array) -> Array:
 
 
 _ROWS = (
-    Row("identity", lambda x: x, np.ones_like, aliases=("linear",)),
-    Row("relu", lambda x: np.maximum(x, 0), lambda x: _within(x, 0, np.inf), (0,)),
-    Row("relu6", lambda x: np.clip(x, 0, 6), lambda x: _within(x, 0, 6), (0, 6)),
-    Row(
+    ActivationRow("identity", lambda x: x, np.ones_like, aliases=("linear",)),
+    ActivationRow("relu", lambda x: np.maximum(x, 0), lambda x: _within(x, 0, np.inf), (0,)),
+    ActivationRow("relu6", lambda x: np.clip(x, 0, 6), lambda x: _within(x, 0, 6), (0, 6)),
+    ActivationRow(
         "leaky_relu",
         lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
         lambda x, negative_slope=0.01: np.where(x > 0, 1.0, negative_slope),
         (0,),
     ),
-    Row(
+    ActivationRow(
         "prelu",
         lambda x, init=0.25: np.where(x > 0, x, init * x),
         lambda x, init=0.25: np.where(x > 0, 1.0, init),
         (0,),
     ),
-    Row("elu", _elu, _elu_slope, (0,)),
-    Row(
+    ActivationRow("elu", _elu, _elu_slope, (0,)),
+    ActivationRow(
         "celu",
         lambda x, alpha=1.0: _elu(x / alpha) * alpha,
         lambda x, alpha=1.0: _elu_slope(x / alpha),
         (0,),
     ),
-    Row(
+    ActivationRow(
         "selu",
         lambda x: _SELU_SCALE * _elu(x, _SELU_ALPHA),
         lambda x: _SELU_SCALE * _elu_slope(x, _SELU_ALPHA),
         (0,),
     ),
-    Row("gelu", lambda x: x * _phi(x), lambda x: _phi(x) + x * _density(x)),
-    Row(
+    ActivationRow("gelu", lambda x: x * _phi(x), lambda x: _phi(x) + x * _density(x)),
+    ActivationRow(
         "gelu_tanh",
         lambda x: x / 2 * (1 + np.tanh(_GELU_TANH * (x + 0.044715 * x**3))),
         _gelu_tanh_slope,
     ),
-    Row(
+    ActivationRow(
         "silu",
         lambda x: x * _sigmoid(x),
         lambda x: _sigmoid(x) + x * _sigmoid_slope(x),
         aliases=("swish",),
     ),
-    Row("mish", lambda x: x * np.tanh(np.logaddexp(0, x)), _mish_slope),
-    Row("tanh", lambda x: np.tanh(x), lambda x: 1 - np.tanh(x) ** 2),
-    Row("sigmoid", _sigmoid, _sigmoid_slope),
-    Row(
+    ActivationRow("mish", lambda x: x * np.tanh(np.logaddexp(0, x)), _mish_slope),
+    ActivationRow("tanh", lambda x: np.tanh(x), lambda x: 1 - np.tanh(x) ** 2),
+    ActivationRow("sigmoid", _sigmoid, _sigmoid_slope),
+    ActivationRow(
         "logsigmoid",
         lambda x: -np.logaddexp(0, -x),
         lambda x: _sigmoid(-x),
         aliases=("log_sigmoid",),
     ),
-    Row(
+    ActivationRow(
         "softplus",
         lambda x, beta=1.0: np.logaddexp(0, beta * x) / beta,
         lambda x, beta=1.0: _sigmoid(beta * x),
     ),
-    Row(
+    ActivationRow(
         "squareplus",
         lambda x, b=4.0: (x + np.sqrt(x * x + b)) / 2,
         lambda x, b=4.0: (1 + x / np.sqrt(x * x + b)) / 2,
     ),
-    Row(
+    ActivationRow(
         "softsign",
         lambda x: x / (1 + np.abs(x)),
         lambda x: 1 / (1 + np.abs(x)) ** 2,
         (0,),
         ("soft_sign",),
     ),
-    Row(
+    ActivationRow(
         "softshrink",
         lambda x, lambd=0.5: x - np.clip(x, -lambd, lambd),
         lambda x, lambd=0.5: 1 - _within(x, -lambd, lambd),
         lambda lambd=0.5: (-lambd, lambd),
     ),
-    Row("tanhshrink", _tanhshrink, lambda x: np.tanh(x) ** 2),
-    Row(
+    ActivationRow("tanhshrink", _tanhshrink, lambda x: np.tanh(x) ** 2),
+    ActivationRow(
         "hardtanh",
         lambda x, min_val=-1.0, max_val=1.0: np.clip(x, min_val, max_val),
         lambda x, min_val=-1.0, max_val=1.0: _within(x, min_val, max_val),
         lambda min_val=-1.0, max_val=1.0: (min_val, max_val),
         ("hard_tanh",),
     ),
-    Row(
+    ActivationRow(
         "hardsigmoid",
         lambda x: np.clip(x / 6 + 0.5, 0, 1),
         lambda x: _within(x, -3, 3) / 6,
         (-3, 3),
         ("hard_sigmoid",),
     ),
-    Row(
+    ActivationRow(
         "hardswish",
         lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
         lambda x: np.where(np.abs(x) < 3, x / 3 + 0.5, x > 0),
         (-3, 3),
         ("hard_swish", "hard_silu"),
     ),
-    Row(
+    ActivationRow(
         "hardshrink",
         lambda x, lambd=0.5: np.where(np.abs(x) > lambd, x, 0.0),
         lambda x, lambd=0.5: 1 - _within(x, -lambd, lambd),
         lambda lambd=0.5: (-lambd, lambd),
     ),
-    Row(
+    ActivationRow(
         "threshold",
         lambda x, threshold, value: np.where(x > threshold, x, value),
         lambda x, threshold, value: _within(x, threshold, np.inf),
         lambda threshold, value: (threshold,),
     ),
-    Row("sparse_plus", _sparse_plus, lambda x: np.clip((x + 1) / 2, 0, 1), (-1, 1)),
-    Row(
+    ActivationRow("sparse_plus", _sparse_plus, lambda x: np.clip((x + 1) / 2, 0, 1), (-1, 1)),
+    ActivationRow(
         "sparse_sigmoid",
         lambda x: np.clip((x + 1) / 2, 0, 1),
         lambda x: _within(x, -1, 1) / 2,

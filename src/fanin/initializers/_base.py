@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, SupportsIndex
 from fanin._arguments import check_shape
 from fanin.axes import Axes, parse_axes
 from fanin.errors import FaninError
-from fanin.initializers._parts import Part, Piece, parts, pieces
+from fanin.initializers._parts import PartSlice, WeightPart, parts, pieces
 from fanin.streams import Array, Distribution, DTypeLike, Index, Stream
 from fanin.streams._address import Region, region, selected
 from fanin.streams._output import COMPLEX, REAL, check_out, dtype_name, is_complex, write
@@ -145,7 +145,7 @@ class Elementwise(Initializer):
 
     def _drawn(
         self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
-    ) -> list[tuple[Part | None, Distribution]]:
+    ) -> list[tuple[WeightPart | None, Distribution]]:
         """The distributions and the parts of the weight that they are for; None means all."""
         distribution_of = self._complex if in_complex else self._distribution
         split = parts(shape, axes)
@@ -220,7 +220,7 @@ class Elementwise(Initializer):
         return math.sqrt(variance)
 
 
-def _place(piece: Piece, order: tuple[int, ...] | None) -> Region:
+def _place(piece: PartSlice, order: tuple[int, ...] | None) -> Region:
     found = region(piece.frame, piece.inside, order)
     return found._replace(base=found.base + piece.start)
 

@@ -9,7 +9,7 @@ from fanin.initializers import _parts
 from fanin.initializers._base import Elementwise, expression
 from fanin.initializers._constant import constant, zeros
 from fanin.initializers._entry import Entry
-from fanin.initializers._parts import Part
+from fanin.initializers._parts import WeightPart
 from fanin.streams import Distribution
 
 
@@ -49,7 +49,7 @@ class Blocks(Elementwise):
 
     def _drawn(
         self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
-    ) -> list[tuple[Part | None, Distribution]]:
+    ) -> list[tuple[WeightPart | None, Distribution]]:
         if axes.groups > 1:
             raise FaninError(
                 f"{self!r} is for packed matrices; the weight of shape {shape} has "
@@ -60,7 +60,7 @@ class Blocks(Elementwise):
         roles = tuple("out" if k == axis else role for k, role in enumerate(axes.roles))
         packed = _parts.blocks(shape, replace(axes, roles=roles, blocks=sizes))
         own = replace(axes, blocks=())
-        drawn: list[tuple[Part | None, Distribution]] = []
+        drawn: list[tuple[WeightPart | None, Distribution]] = []
         for initializer, part in zip(self.initializers, packed, strict=True):
             draw = initializer._complex if in_complex else initializer._distribution
             drawn.append((part, draw(part.shape, own)))

@@ -10,7 +10,7 @@ from fanin.axes import Axes
 from fanin.streams import Array
 
 
-class Part(NamedTuple):
+class WeightPart(NamedTuple):
     """The rows [low, high) of one stored axis, and how they are drawn.
 
     Element (j0, j1, ...) of the part has the address of (j0, ... j_axis + offset, ...) in an
@@ -27,7 +27,7 @@ class Part(NamedTuple):
     start: int
 
 
-class Piece(NamedTuple):
+class PartSlice(NamedTuple):
     """What a draw selects of a part: `inside` the frame, and `where` it goes in the result."""
 
     frame: tuple[int, ...]
@@ -36,18 +36,18 @@ class Piece(NamedTuple):
     start: int
 
 
-def blocks(shape: tuple[int, ...], axes: Axes) -> list[Part]:
+def blocks(shape: tuple[int, ...], axes: Axes) -> list[WeightPart]:
     """The matrices packed along the first `out` axis; they share the weight's own addresses."""
     axis = axes.axis("out")
     own = replace(axes, blocks=())
     edges = pairwise(accumulate(axes.blocks, initial=0))
     return [
-        Part(_resized(shape, axis, high - low), own, axis, low, high, shape, low, 0)
+        WeightPart(_resized(shape, axis, high - low), own, axis, low, high, shape, low, 0)
         for low, high in edges
     ]
 
 
-def parts(shape: tuple[int, ...], axes: Axes) -> list[Part] | None:
+def parts(shape: tuple[int, ...], axes: Axes) -> list[WeightPart] | None:
     """The parts of a weight that one distribution or one order of addresses does not cover.
 
     Blocks of unequal sizes have fans of their own. The groups of a transposed convolution lie
@@ -61,12 +61,14 @@ def parts(shape: tuple[int, ...], axes: Axes) -> list[Part] | None:
     size = shape[axis] // axes.groups
     own, frame = replace(axes, groups=1), _resized(shape, axis, size)
     return [
-        Part(frame, own, axis, g * size, (g + 1) * size, frame, 0, g * math.prod(frame))
+        WeightPart(frame, own, axis, g * size, (g + 1) * size, frame, 0, g * math.prod(frame))
         for g in range(axes.groups)
     ]
 
 
-def pieces(split: Iterable[Part], chosen: Sequence[int | range]) -> Iterator[Piece | None]:
+def pieces(
+    split: Iterable[WeightPart], chosen: Sequence[int | range]
+) -> Iterator[PartSlice | None]:
     """For every part, what a selection takes of it; None where that is nothing."""
     for part in split:
         item = chosen[part.axis]
@@ -85,7 +87,7 @@ def pieces(split: Iterable[Part], chosen: Sequence[int | range]) -> Iterator[Pie
         local = taken + shift if isinstance(taken, int) else _shifted(taken, shift)
         own = [*chosen[: part.axis], local, *chosen[part.axis + 1 :]]
         inside = tuple(_as_slice(item) if isinstance(item, range) else item for item in own)
-        yield Piece(part.frame, inside, tuple(where), part.start)
+        yield PartSlice(part.frame, inside, tuple(where), part.start)
 
 
 def _resized(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from fanin.axes import Axes
 from fanin.errors import FaninError, as_number, shown
 from fanin.initializers._base import Elementwise, expression
 from fanin.initializers._entry import Entry
-from fanin.initializers._parts import Part, parts
+from fanin.initializers._parts import WeightPart, parts
 from fanin.streams import Distribution
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo"]
@@ -101,7 +101,7 @@ class VarianceScaling(Elementwise):
 
     def _drawn(
         self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
-    ) -> list[tuple[Part | None, Distribution]]:
+    ) -> list[tuple[WeightPart | None, Distribution]]:
         split = parts(shape, axes)
         if self.convention == "fanin" or split is None:
             return super(VarianceScaling, self)._drawn(shape, axes, in_complex)

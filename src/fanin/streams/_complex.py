@@ -18,7 +18,7 @@ from fanin.streams._address import stream_number
 from fanin.streams._backends import current_fill
 from fanin.streams._distributions import Normal, check_not_negative, to_floats
 from fanin.streams._elementary import Float64, cos_sin, log
-from fanin.streams._inversion import Draws, HostDrawn, Place, tiles
+from fanin.streams._inversion import Draws, HostDrawn, StreamPlace, tiles
 from fanin.streams._output import COMPLEX, Array, precision_of
 
 _LEAST_BOUND = 1e-3
@@ -59,7 +59,7 @@ class ComplexNormal(Complex):
     def _part(self) -> Normal:
         return Normal(0.0, self.std * math.sqrt(0.5))
 
-    def fill(self, out: Array, encoding: str, place: Place) -> None:
+    def fill(self, out: Array, encoding: str, place: StreamPlace) -> None:
         precision = precision_of(encoding)
         real = stream_number(place.name), stream_number(place.name, "low")
         imag = stream_number(place.name, "imag"), stream_number(place.name, "imag:low")
@@ -87,7 +87,7 @@ class Round(Complex):
     def modulus(self, draws: Draws) -> Float64:
         """The modulus of each u, in float64."""
 
-    def fill(self, out: Array, encoding: str, place: Place) -> None:
+    def fill(self, out: Array, encoding: str, place: StreamPlace) -> None:
         double = encoding == "complex128"
         number, phase = stream_number(place.name), stream_number(place.name, "phase")
         low = stream_number(place.name, "low") if double else None

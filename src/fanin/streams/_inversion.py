@@ -60,7 +60,7 @@ class Draws(NamedTuple):
         return (wide * 2.0**32 + (low + 0.5)) * 2.0**-64
 
 
-class Place(NamedTuple):
+class StreamPlace(NamedTuple):
     """Where the values of a draw lie: addresses base + j * steps (row-major without steps)."""
 
     seed: int
@@ -76,7 +76,7 @@ class HostDrawn(ABC):
     dtypes: ClassVar[tuple[str, ...]]  # those that it can be drawn in
 
     @abstractmethod
-    def fill(self, out: Array, encoding: str, place: Place) -> None:
+    def fill(self, out: Array, encoding: str, place: StreamPlace) -> None:
         """Write the values at a place into `out`."""
 
 
@@ -90,7 +90,7 @@ class Inverted(HostDrawn):
     def values(self, draws: Draws) -> Float64:
         """The value of each u, in float64."""
 
-    def fill(self, out: Array, encoding: str, place: Place) -> None:
+    def fill(self, out: Array, encoding: str, place: StreamPlace) -> None:
         number = stream_number(place.name)
         low = stream_number(place.name, "low") if encoding == "float64" else None
         for index, tile in tiles(out.shape, place):
@@ -182,7 +182,7 @@ class Tile(NamedTuple):
         return words
 
 
-def tiles(shape: tuple[int, ...], place: Place) -> Iterator[tuple[tuple[Any, ...], Tile]]:
+def tiles(shape: tuple[int, ...], place: StreamPlace) -> Iterator[tuple[tuple[Any, ...], Tile]]:
     """Parts of an array of this shape: their index in it, and the Tile."""
     steps = place.steps
     if steps is None:

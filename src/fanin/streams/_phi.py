@@ -35,7 +35,7 @@ def _phi(x: float) -> Decimal:
     return Decimal("0.5") + _density(value) * total
 
 
-class Interval(NamedTuple):
+class DecimalInterval(NamedTuple):
     """A normal distribution cut to (lower, upper), all in doubles rounded once.
 
     below = Phi(lower); above = Phi(-upper); width = Phi(upper) - Phi(lower);
@@ -51,13 +51,13 @@ class Interval(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def interval(lower: float, upper: float) -> Interval:
-    """The Interval of bounds in standard deviations, lower < upper, infinities allowed."""
+def interval(lower: float, upper: float) -> DecimalInterval:
+    """The DecimalInterval of bounds in standard deviations, lower < upper, infinities allowed."""
     with localcontext(_DIGITS):
         below, above = _phi(lower), _phi(-upper)
         gap = Decimal(upper) - Decimal(lower)
         if gap < Decimal("1e-30"):  # the density is flat to 28 digits, the differences have none
-            return Interval(
+            return DecimalInterval(
                 float(below),
                 float(above),
                 float(gap * _density(Decimal(lower))),
@@ -75,7 +75,7 @@ def interval(lower: float, upper: float) -> Interval:
         )
         mean = (at_lower - at_upper) / width
         variance = 1 + edge / width - mean * mean
-        return Interval(
+        return DecimalInterval(
             float(below),
             float(above),
             float(width),

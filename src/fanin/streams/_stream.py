@@ -12,7 +12,7 @@ from fanin.errors import FaninError, shown
 from fanin.streams._address import Index, region, stream_number
 from fanin.streams._backends import check_threads, current_fill
 from fanin.streams._distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
-from fanin.streams._inversion import HostDrawn, Place
+from fanin.streams._inversion import HostDrawn, StreamPlace
 from fanin.streams._output import (
     COMPLEX,
     REAL,
@@ -252,7 +252,7 @@ class Stream:
             raw(result)[...] = encode(np.array(constants), encoding)
             return result
         if host:
-            place = Place(self.seed, self.name, start + part.base, part.steps)
+            place = StreamPlace(self.seed, self.name, start + part.base, part.steps)
             host.fill(raw(result), encoding, place)
             return result
         current_fill()(

@@ -18,8 +18,8 @@ import torch
 
 from fanin.errors import FaninError
 from fanin.streams._triton_copy import copy_many
-from fanin.streams._triton_jobs import Job as Job
-from fanin.streams._triton_jobs import Row, check, make_row
+from fanin.streams._triton_jobs import DrawJob as DrawJob
+from fanin.streams._triton_jobs import JobRow, check, make_row
 from fanin.streams._triton_tables import ENCODING, KIND, coefficients
 
 # Values that a program makes: enough to hide the latency of reading its job.
@@ -35,7 +35,9 @@ WARPS = 4
 VALUES = {4: 4, 1: 2}
 
 
-def draw_many(jobs: Sequence[Job], program: int = PROGRAM, most_fused: int = MOST_FUSED) -> None:
+def draw_many(
+    jobs: Sequence[DrawJob], program: int = PROGRAM, most_fused: int = MOST_FUSED
+) -> None:
     """Fill the tensors of the jobs, all on one device, each with the draws that it asks for.
 
     Tensors of more than `most_fused` elements take a launch each; the others share one (one more
@@ -94,11 +96,11 @@ def kernels_draw(device: torch.device) -> bool:
 class _Launches:
     """The rows of a call by kernel, and their table in device memory."""
 
-    def __init__(self, rows: list[Row], program: int, most_fused: int) -> None:
+    def __init__(self, rows: list[JobRow], program: int, most_fused: int) -> None:
         self._device = rows[0].job.tensor.device
         self._program = program
-        self._fused: dict[tuple[bool, int], list[Row]] = {}
-        self._alone: list[Row] = []
+        self._fused: dict[tuple[bool, int], list[JobRow]] = {}
+        self._alone: list[JobRow] = []
         for row in rows:
             if row.job.tensor.numel() > most_fused:
                 self._alone.append(row)
@@ -123,12 +125,12 @@ class _Launches:
                 "first; nothing was written. Free memory there and call again."
             ) from None
 
-    def _first_programs(self, group: list[Row]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _first_programs(self, group: list[JobRow]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The number of each row's first program, and their number in all."""
         programs = [self._programs(row) for row in group]
         return np.cumsum([0, *programs], dtype=np.int64)
 
-    def _programs(self, row: Row) -> int:
+    def _programs(self, row: JobRow) -> int:
         return -(-row.groups // (self._program // VALUES[row.lanes]))
 
     def run(self) -> None:

@@ -11,12 +11,12 @@ from fanin.streams._address import Region, stream_number
 from fanin.streams._backends import check_threads, current_fill
 from fanin.streams._distributions import Constant
 from fanin.streams._output import Array, encode
-from fanin.streams._triton_jobs import Job, steps
+from fanin.streams._triton_jobs import DrawJob, steps
 
 CHUNK = 1 << 24  # bytes of each of two buffers: one is drawn into while the other is copied
 
 
-def copy_many(jobs: Sequence[Job], chunk: int = CHUNK) -> None:
+def copy_many(jobs: Sequence[DrawJob], chunk: int = CHUNK) -> None:
     """Fill the tensors of the jobs, which were checked, through buffers of `chunk` bytes.
 
     For CUDA the buffers are pinned memory, and copies run while the next chunk is drawn.
@@ -31,7 +31,7 @@ def copy_many(jobs: Sequence[Job], chunk: int = CHUNK) -> None:
     buffers.finish()
 
 
-def _parts(job: Job, most: int) -> Iterator[Job]:
+def _parts(job: DrawJob, most: int) -> Iterator[DrawJob]:
     """The job as jobs of at most `most` elements each."""
     shape, own = job.region.shape, steps(job.region)
     if job.tensor.numel() <= most:
@@ -45,7 +45,7 @@ def _parts(job: Job, most: int) -> Iterator[Job]:
         yield from _parts(replace(job, tensor=tensor, region=region), most)
 
 
-def _draw(job: Job, values: torch.Tensor) -> None:
+def _draw(job: DrawJob, values: torch.Tensor) -> None:
     """Draw a job's values into CPU memory of its shape."""
     out, distribution = _as_numpy(values), job.distribution
     if isinstance(distribution, Constant):
@@ -75,7 +75,7 @@ def _as_numpy(tensor: torch.Tensor) -> Array:
 class _Buffers:
     """Two buffers in turn; a buffer is free again when its copy has been made."""
 
-    def __init__(self, jobs: Sequence[Job], size: int) -> None:
+    def __init__(self, jobs: Sequence[DrawJob], size: int) -> None:
         self._device = jobs[0].tensor.device
         self._cuda = self._device.type == "cuda"
         self._there: torch.Tensor | None = None  # where values for strided tensors land first

@@ -19,7 +19,7 @@ _ENCODINGS = {getattr(torch, name): name for name in tables.ENCODINGS}
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DrawJob:
     """A tensor to be filled with the draws of a stream.
 
     `tensor` is float32, float64, bfloat16 or float16, of any strides; `region` has its shape and
@@ -53,7 +53,7 @@ class Job:
         return f"{self.name} of shape {tuple(self.tensor.shape)}"
 
 
-def check(jobs: Sequence[Job]) -> None:
+def check(jobs: Sequence[DrawJob]) -> None:
     """Raise for what cannot be drawn, before anything is written."""
     for job in jobs:
         _check(job)
@@ -66,7 +66,7 @@ def check(jobs: Sequence[Job]) -> None:
             )
 
 
-def _check(job: Job) -> None:
+def _check(job: DrawJob) -> None:
     tensor, region = job.tensor, job.region
     check_seed(job.seed)
     stream_number(job.name)
@@ -98,7 +98,7 @@ def _check(job: Job) -> None:
             )
 
 
-def _check_memory(job: Job) -> None:
+def _check_memory(job: DrawJob) -> None:
     tensor = job.tensor
     if tensor.device.type == "cuda" and not torch.cuda.is_available():
         raise FaninError(
@@ -135,7 +135,7 @@ class Axis(NamedTuple):
     stride: int
 
 
-class Layout(NamedTuple):
+class MemoryLayout(NamedTuple):
     """The axes of a job as the kernels walk them."""
 
     base: int  # the address of the element at position 0 of every axis
@@ -147,7 +147,7 @@ class Layout(NamedTuple):
 _SHORT_RUN = 4  # a shorter run would waste most of a block's words
 
 
-def layout(job: Job) -> Layout:
+def layout(job: DrawJob) -> MemoryLayout:
     """Axes with positive steps, neighbours merged where both addresses and memory run on.
 
     native/tiling.cpp does the same.
@@ -176,7 +176,7 @@ def layout(job: Job) -> Layout:
     run = None
     if merged and merged[0].step == 1 and merged[0].size >= _SHORT_RUN:
         run = merged.pop(0)
-    return Layout(base, offset, run, tuple(sorted(merged, key=lambda axis: abs(axis.stride))))
+    return MemoryLayout(base, offset, run, tuple(sorted(merged, key=lambda axis: abs(axis.stride))))
 
 
 def steps(region: Region) -> tuple[int, ...]:
@@ -191,10 +191,10 @@ def steps(region: Region) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JobRow:
     """A job's row of the table, and what chooses the kernel that draws it."""
 
-    job: Job
+    job: DrawJob
     numbers: list[int]  # signed, of 64 bits
     groups: int
     lanes: int
@@ -210,7 +210,7 @@ class Row:
         return self.job.precision == "float64"
 
 
-def make_row(job: Job) -> Row:
+def make_row(job: DrawJob) -> JobRow:
     """The numbers that the kernels read about a job that has elements."""
     plan = layout(job)
     size = job.tensor.element_size()
@@ -239,17 +239,17 @@ def make_row(job: Job) -> Row:
     bits = _constant_bits(job)
     numbers[tables.CONSTANTS : tables.CONSTANTS + len(bits)] = bits
     numbers[tables.AXES :] = [number for axis in axes for number in axis]
-    return Row(job, [_signed(number) for number in numbers], groups, 4 if plan.run else 1)
+    return JobRow(job, [_signed(number) for number in numbers], groups, 4 if plan.run else 1)
 
 
-def _blocks(plan: Layout, length: int) -> int:
+def _blocks(plan: MemoryLayout, length: int) -> int:
     """How many blocks hold a run; where runs begin anywhere in a block, the most that may."""
     if all(axis.step % 4 == 0 for axis in plan.across):
         return (plan.base % 4 + length + 3) // 4
     return (3 + length + 3) // 4
 
 
-def _aligned(plan: Layout, out: int, size: int) -> bool:
+def _aligned(plan: MemoryLayout, out: int, size: int) -> bool:
     """Whether every block's four elements lie side by side where a vector store may write."""
     assert plan.run is not None
     side_by_side = plan.run.stride == 1 and plan.base % 4 == 0 and out % (4 * size) == 0
@@ -259,7 +259,7 @@ def _aligned(plan: Layout, out: int, size: int) -> bool:
     )
 
 
-def _constant_bits(job: Job) -> list[int]:
+def _constant_bits(job: DrawJob) -> list[int]:
     constants = np.array(job.constants())
     if not (job.distribution and job.distribution.kind == "constant"):
         constants = constants + 0.0  # no -0.0

@@ -10,7 +10,7 @@ from typing import Any
 
 from fanin.errors import FaninError, one_line
 from fanin.lab.files import write_files
-from fanin.studies._study import Part
+from fanin.studies._study import StudyPart
 
 FOLDER = "parts"
 
@@ -35,7 +35,7 @@ class Parts:
         self.folder = None if folder is None else folder / study / FOLDER
         self._context = [study, dict(versions)]
 
-    def load(self, part: Part) -> Finished | None:
+    def load(self, part: StudyPart) -> Finished | None:
         """What is kept of a part with these settings and versions, if anything is."""
         path = self._path(part)
         if path is None or not path.exists():
@@ -50,7 +50,7 @@ class Parts:
                 "--fresh."
             ) from error
 
-    def save(self, part: Part, finished: Finished) -> Finished:
+    def save(self, part: StudyPart, finished: Finished) -> Finished:
         """Keep a part; it is on disk when this returns.
 
         Returns it as it will be loaded, so that a run that goes on where another was cut off ends
@@ -78,7 +78,7 @@ class Parts:
         except OSError as error:
             raise FaninError(f"{self.folder} cannot be emptied: {one_line(error)}.") from error
 
-    def _path(self, part: Part) -> Path | None:
+    def _path(self, part: StudyPart) -> Path | None:
         if self.folder is None:
             return None
         decides = json.dumps([self._context, part.name, part.settings], sort_keys=True)

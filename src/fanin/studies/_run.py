@@ -14,7 +14,7 @@ from fanin.lab.initialization import paired
 from fanin.lab.lookup import versions
 from fanin.lab.stack import one_thread
 from fanin.studies._parts import Finished, Parts
-from fanin.studies._study import Advance, Part, Result, Scale, Study
+from fanin.studies._study import Advance, Result, Scale, Study, StudyPart
 
 
 def run(
@@ -69,7 +69,7 @@ def run(
     )
 
 
-def _measured(part: Part, store: Parts, advance: Advance) -> Finished:
+def _measured(part: StudyPart, store: Parts, advance: Advance) -> Finished:
     told = 0
 
     def tell(steps: int) -> None:
@@ -86,7 +86,7 @@ def _measured(part: Part, store: Parts, advance: Advance) -> Finished:
     return finished
 
 
-def _check_names(parts: Sequence[Part]) -> None:
+def _check_names(parts: Sequence[StudyPart]) -> None:
     names = [part.name for part in parts]
     if len(set(names)) != len(names):
         raise ValueError(f"two parts of one study have the same name: {names}")

@@ -10,7 +10,7 @@ NEARLY_ALL = 0.95
 
 
 @dataclass(frozen=True)
-class Share:
+class RunShare:
     """So many of so many runs, with Wilson's 95 % interval of the share."""
 
     hits: int

@@ -15,7 +15,7 @@ Advance = Callable[[int], object]
 
 
 @dataclass(frozen=True)
-class Part:
+class StudyPart:
     """One piece of work. `measure(advance)` returns what JSON can hold, without NaN and infinity.
 
     The study, `name`, `settings` and the versions decide the result: `settings` has all that the
@@ -104,7 +104,7 @@ class Study:
     title: str
     question: str
     source: str
-    parts: Callable[[Scale], Sequence[Part]]
+    parts: Callable[[Scale], Sequence[StudyPart]]
     conclude: Callable[[Mapping[str, Any], Scale], Findings]
 
 

@@ -18,7 +18,7 @@ from fanin.lab.statistics import Difference, Interval, mean_interval
 from fanin.studies._cnn import BASE, Convention, Training, trained
 from fanin.studies._contrasts import Scores, claims, contrasts
 from fanin.studies._drawing import PALETTE, panels
-from fanin.studies._study import Advance, Claim, Figure, Findings, Part, Scale, Study, Table
+from fanin.studies._study import Advance, Claim, Figure, Findings, Scale, Study, StudyPart, Table
 
 TRAININGS: Mapping[Scale, Training] = {
     "quick": Training(train=20, test=20, epochs=1),
@@ -34,7 +34,7 @@ def _installed(data: str) -> bool:
     return data != "fashion" or sources.FASHION_FOLDER.is_dir()
 
 
-def _parts(scale: Scale) -> list[Part]:
+def _parts(scale: Scale) -> list[StudyPart]:
     training = TRAININGS[scale]
     parts = []
     for data in filter(_installed, DATA[scale]):
@@ -48,7 +48,7 @@ def _parts(scale: Scale) -> list[Part]:
                     "seeds": seeds,
                 }
                 parts.append(
-                    Part(
+                    StudyPart(
                         _name(data, convention, first),
                         settings | asdict(training),
                         partial(_measure, training, settings),

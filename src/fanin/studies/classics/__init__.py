@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from fanin.studies._study import Findings, Part, Scale, Study, Table
+from fanin.studies._study import Findings, Scale, Study, StudyPart, Table
 from fanin.studies.classics._border import BORDER
 from fanin.studies.classics._deep import DEEP
 from fanin.studies.classics._defaults import DEFAULTS
@@ -17,7 +17,7 @@ from fanin.studies.classics._map import MAP
 from fanin.studies.classics._meanfield import MEANFIELD
 from fanin.studies.classics._narrow import NARROW
 from fanin.studies.classics._residual import RESIDUAL
-from fanin.studies.classics._row import Row, text
+from fanin.studies.classics._row import ClassicRow, text
 from fanin.studies.classics._zero import ZERO
 
 FAMILIES = (
@@ -38,7 +38,7 @@ TOO_SHORT = "The quick form trains too little to tell."
 _AGREES = {True: "yes", False: "no", None: "open"}
 
 
-def _parts(scale: Scale) -> list[Part]:
+def _parts(scale: Scale) -> list[StudyPart]:
     return [part for family in FAMILIES for part in family.parts(scale == "quick")]
 
 
@@ -69,13 +69,13 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     )
 
 
-def _sizes(part: Part) -> str:
+def _sizes(part: StudyPart) -> str:
     """`wide: width 1000, depth 60, networks 60`."""
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in part.settings.items())
     return f"{part.name}: {told or 'none'}"
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[ClassicRow]) -> Table:
     cells = [
         (
             f"{number}. {check.figure}",

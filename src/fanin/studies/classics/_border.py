@@ -6,9 +6,9 @@ from statistics import median_high
 from typing import Any
 
 import fanin
-from fanin.studies._study import Advance, Part
-from fanin.studies.classics._row import Family, Row, part
-from fanin.studies.classics._training import FIRST_SEED, Job, setup, trained
+from fanin.studies._study import Advance, StudyPart
+from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
+from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, trained
 
 RULES = {"He": "he_normal", "Xavier": "xavier_fan_in"}
 CONVERGE, STALL = 22, 30  # He et al.'s depths
@@ -24,7 +24,7 @@ def measure(
         shared = setup("relu", depth, steps, 32, "momentum", "cross_entropy")
         cases = [(name, rate) for rate in rates for name in RULES]
         jobs = [
-            Job(_start(RULES[name]), seed, rate)
+            NetworkTrial(_start(RULES[name]), seed, rate)
             for name, rate in cases
             for seed in range(FIRST_SEED, FIRST_SEED + seeds)
         ]
@@ -57,7 +57,7 @@ def _median(steps: Sequence[int | None]) -> float:
     return median_high(math.inf if step is None else float(step) for step in steps)
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     sizes: dict[str, Any] = {
         "depths": [CONVERGE, STALL] if quick else [18, CONVERGE, 26, STALL],
@@ -69,7 +69,7 @@ def parts(quick: bool) -> list[Part]:
     return [part("border", measure, trainings * sizes["steps"], **sizes)]
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     measured = found["border"]
     told = []
@@ -83,7 +83,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     rates = ", ".join(early["He"])
     how = f"MLP of width 64 on MNIST, momentum, best of the rates {rates}, seeds: {len(example)}."
     return [
-        Row(
+        ClassicRow(
             f"At {CONVERGE} weights, 2^-{CONVERGE // 2} of the scale lost, Xavier and He both "
             f"train, He sooner; at {STALL}, 2^-{STALL // 2} lost, Xavier stalls and He trains",
             "He et al. 2015, section 2.2, on convolutions",
@@ -103,4 +103,4 @@ def _said(case: Mapping[str, Any]) -> str:
     return f"{100 * share(case):.0f} % ({reached})"
 
 
-BORDER = Family(parts, rows)
+BORDER = ClaimFamily(parts, rows)

@@ -10,9 +10,9 @@ from torch import nn
 
 import fanin
 from fanin.lab.trial import Trial
-from fanin.studies._study import Advance, Part
-from fanin.studies.classics._row import Family, Row, part
-from fanin.studies.classics._training import FIRST_SEED, Job, setup, trained
+from fanin.studies._study import Advance, StudyPart
+from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
+from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, trained
 
 TARGET = 0.06  # of the quadratic loss, which is 0.09 for the best constant output
 SAME, SLOWER = 1.5, 3.0  # times the steps of the shallowest: still the same, and grown
@@ -27,7 +27,7 @@ def measure_time(
     for depth in depths:
         shared = setup("linear", depth, steps, 32, "sgd", "quadratic")
         for name, rule in TIME_RULES.items():
-            jobs = [Job(_by(rule), seed, rate) for rate in rates for seed in _seeds(seeds)]
+            jobs = [NetworkTrial(_by(rule), seed, rate) for rate in rates for seed in _seeds(seeds)]
             trials = trained(shared, jobs, advance)
             groups = [trials[k : k + seeds] for k in range(0, len(trials), seeds)]
             best = min(map(_time, groups))
@@ -60,7 +60,7 @@ def measure_fixup(
     for count in blocks:
         shared = setup("residual", count, steps, 32, "momentum", "cross_entropy")
         for name, start in (("Fixup", _fixup), ("He", _by("he_normal"))):
-            jobs = [Job(start, seed, rate) for rate in rates for seed in _seeds(seeds)]
+            jobs = [NetworkTrial(start, seed, rate) for rate in rates for seed in _seeds(seeds)]
             trials = trained(shared, jobs, advance)
             groups = [trials[k : k + seeds] for k in range(0, len(trials), seeds)]
             found[name][str(count)] = {
@@ -70,7 +70,7 @@ def measure_fixup(
     return found
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     time: dict[str, Any] = {
         "depths": [2, 4] if quick else [4, 8, 16, 32, 64],
@@ -94,19 +94,19 @@ def _steps(sizes: Mapping[str, Any], over: str) -> int:
     return int(2 * len(sizes[over]) * len(sizes["rates"]) * sizes["seeds"] * sizes["steps"])
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     return [_times(found["learning-time"]), _trains(found["fixup"])]
 
 
-def _times(times: Mapping[str, Mapping[str, float | None]]) -> Row:
+def _times(times: Mapping[str, Mapping[str, float | None]]) -> ClassicRow:
     growth = {name: _growth(list(by_depth.values())) for name, by_depth in times.items()}
     told = [
         f"{name}: " + ", ".join(f"{depth}: {_said(steps)}" for depth, steps in by_depth.items())
         for name, by_depth in times.items()
     ]
     flat, grown = growth["orthogonal"], growth["Gaussian"]
-    return Row(
+    return ClassicRow(
         "Deep linear networks learn in a time that does not depend on their depth with orthogonal "
         "weights, and that grows with Gaussian ones",
         "Saxe et al. 2013, fig. 6, on MNIST",
@@ -129,7 +129,7 @@ def _said(steps: float | None) -> str:
     return "never" if steps is None else f"{steps:.0f}"
 
 
-def _trains(found: Mapping[str, Any]) -> Row:
+def _trains(found: Mapping[str, Any]) -> ClassicRow:
     told = [
         f"{2 * int(blocks)} weights in {blocks} blocks: "
         + ", ".join(
@@ -141,7 +141,7 @@ def _trains(found: Mapping[str, Any]) -> Row:
     ]
     deepest = list(found["Fixup"])[-1]
     learns = {name: found[name][deepest]["share"] > 0.5 for name in found}
-    return Row(
+    return ClassicRow(
         "Fixup trains deep residual networks without normalization, where He's start fails",
         "Zhang et al. 2019, who went to 10,000 layers",
         "Blocks of width 64 on MNIST, momentum, best of several rates.",
@@ -153,4 +153,4 @@ def _trains(found: Mapping[str, Any]) -> Row:
     )
 
 
-DEEP = Family(parts, rows)
+DEEP = ClaimFamily(parts, rows)

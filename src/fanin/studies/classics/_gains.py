@@ -10,8 +10,8 @@ from scipy.integrate import quad
 from fanin import gain
 from fanin.gains import depth_theory
 from fanin.gains._activation import as_activation
-from fanin.studies._study import Part
-from fanin.studies.classics._row import Family, Row, part, within
+from fanin.studies._study import StudyPart
+from fanin.studies.classics._row import ClaimFamily, ClassicRow, part, within
 
 # Forward gain, backward gain, growth of the squared gradient at the forward gain.
 GAINS = {
@@ -49,17 +49,17 @@ def _mean(name: str) -> float:
     return sum(float(quad(integrand, *half, epsabs=1e-12)[0]) for half in ((-12, 0), (0, 12)))
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     return [part("gains", measure)]
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     gains, selu = found["gains"]["gains"], found["gains"]["selu"]
     norm = math.sqrt(selu["slope"])
     return [
-        Row(
+        ClassicRow(
             "With alpha 1.6733 and scale 1.0507 SELU has its fixed point at mean 0 and variance 1",
             "Klambauer et al. 2017",
             "By integration; LeCun's variance 1/n.",
@@ -68,7 +68,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
                 within("variance after a layer", 1.0, selu["variance"], 1e-6),
             ],
         ),
-        Row(
+        ClassicRow(
             "But there E f'^2 is 1.07157: gradients grow by 3.5 % a layer in norm, 32 times in 100",
             "computed for this study, by integration",
             "By integration.",
@@ -78,7 +78,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
                 within("growth in 100 layers", 32, norm**100, 0.5),
             ],
         ),
-        Row(
+        ClassicRow(
             "No gain serves both directions off ReLU: forward and backward gains of eleven "
             "activations, and growth of the squared gradient at the forward gain",
             "computed for this study, by integration; GELU: Hendrycks & Gimpel 2016",
@@ -98,4 +98,4 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-GAINS_FAMILY = Family(parts, rows)
+GAINS_FAMILY = ClaimFamily(parts, rows)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fanin.studies._study import Part
+from fanin.studies._study import StudyPart
 from fanin.studies.classics._chain import draw, forward, normal
-from fanin.studies.classics._row import Family, Row, near, part, within
+from fanin.studies.classics._row import ClaimFamily, ClassicRow, near, part, within
 
 DEPTH = 8
 # Activation, rule of the weights, published variance.
@@ -37,16 +37,16 @@ def measure(width: int, networks: int) -> dict[str, list[float]]:
     }
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     return [part("jacobian", measure, width=200, networks=8 if quick else 200)]
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     measured = found["jacobian"]
     return [
-        Row(
+        ClassicRow(
             "The squared singular values of a Jacobian of L layers have variance L (linear, "
             "Gaussian), 0 (linear, orthogonal), 2L (ReLU, Gaussian) and L (ReLU, orthogonal), "
             "mean 1: orthogonal weights make no isometry of a ReLU network",
@@ -62,4 +62,4 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-JACOBIAN = Family(parts, rows)
+JACOBIAN = ClaimFamily(parts, rows)

@@ -13,10 +13,10 @@ import fanin
 from fanin.gains import depth_theory
 from fanin.lab.drawing import INK
 from fanin.studies._drawing import panels
-from fanin.studies._study import Advance, Figure, Part
+from fanin.studies._study import Advance, Figure, StudyPart
 from fanin.studies.classics._meanfield import BIAS, WEIGHT
-from fanin.studies.classics._row import Family, Row, part
-from fanin.studies.classics._training import FIRST_SEED, Job, Start, setup, trained
+from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
+from fanin.studies.classics._training import FIRST_SEED, Initialize, NetworkTrial, setup, trained
 
 CRITICAL = round(WEIGHT, 2)
 VARIANCES = (1.0, 1.3, 1.5, CRITICAL, 2.0, 2.5, 3.0, 4.0)
@@ -32,7 +32,7 @@ def measure(advance: Advance, depths: Sequence[int], steps: int, seed: int) -> d
     for depth in depths:
         shared = setup("tanh", depth, steps, 32, "sgd", "cross_entropy")
         cases = [(variance, rate) for rate in RATES for variance in VARIANCES]
-        jobs = [Job(_start(variance), seed, rate) for variance, rate in cases]
+        jobs = [NetworkTrial(_start(variance), seed, rate) for variance, rate in cases]
         trials = trained(shared, jobs, advance)
         found[str(depth)] = [
             max(t.score for t, case in zip(trials, cases, strict=True) if case[0] == variance)
@@ -41,7 +41,7 @@ def measure(advance: Advance, depths: Sequence[int], steps: int, seed: int) -> d
     return found
 
 
-def _start(variance: float) -> Start:
+def _start(variance: float) -> Initialize:
     weight = f"variance_scaling({variance}, 'fan_in', 'normal')"
     biases = {"*.bias": f"normal(0.0, {math.sqrt(BIAS)!r})"}
 
@@ -51,7 +51,7 @@ def _start(variance: float) -> Start:
     return start
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     sizes: dict[str, Any] = {"depths": [5, 10] if quick else list(DEPTHS), "seed": FIRST_SEED}
     sizes["steps"] = 10 if quick else 300
@@ -75,7 +75,7 @@ def edge(depths: Sequence[int], accuracies: Sequence[float], half: float) -> flo
     return None
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     measured = found["map"]
     depths = [int(depth) for depth in measured]
@@ -90,7 +90,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     best = VARIANCES[int(means.argmax())]
     told = ", ".join(f"{v:g}: {100 * m:.0f} %" for v, m in zip(VARIANCES, means, strict=True))
     return [
-        Row(
+        ClassicRow(
             f"Deep networks of tanh learn best at the critical weight variance, {CRITICAL}",
             "Schoenholz et al. 2017, fig. 5, on MNIST",
             how,
@@ -103,7 +103,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def _edges(depths: Sequence[int], table: np.ndarray[Any, Any], how: str) -> Row:
+def _edges(depths: Sequence[int], table: np.ndarray[Any, Any], how: str) -> ClassicRow:
     """Whether the edge follows 6 xi_c, at the variances whose 6 xi_c was reached."""
     half = float(table.max()) / 2
     told, agree = [], []
@@ -115,7 +115,7 @@ def _edges(depths: Sequence[int], table: np.ndarray[Any, Any], how: str) -> Row:
         agree.append(1 / FACTOR <= ratio / MULTIPLE <= FACTOR)
         at = "none" if found is None else f"{found:.0f}"
         told.append(f"{variance:g}: {at} ({MULTIPLE * scale:.0f})")
-    return Row(
+    return ClassicRow(
         "They learn down to a depth of about 6 xi_c",
         "Schoenholz et al. 2017, section 5",
         how,
@@ -166,4 +166,4 @@ def _place(depths: Sequence[int], depth: float) -> float:
     return float(np.interp(math.log(depth), logs, np.arange(len(depths) + 1)))
 
 
-MAP = Family(parts, rows, figures)
+MAP = ClaimFamily(parts, rows, figures)

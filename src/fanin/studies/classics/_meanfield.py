@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fanin.gains import critical_weight_variance, depth_theory
-from fanin.studies._study import Part
+from fanin.studies._study import StudyPart
 from fanin.studies.classics._chain import backward, draw, forward, normal, square
-from fanin.studies.classics._row import Check, Family, Row, part, within
+from fanin.studies.classics._row import Check, ClaimFamily, ClassicRow, part, within
 
 # Bias variance to weight variance of tanh, both times fan_in where that applies.
 CRITICAL = {2.01e-5: 1.0500, 0.0025: 1.2601, 0.01: 1.4242, 0.04: 1.7008, 0.05: 1.76095, 0.2: 2.2852}
@@ -57,7 +57,7 @@ def measure_wide(width: int, depth: int, networks: int) -> list[dict[str, float]
     return [wide(width, depth, seed) for seed in range(networks)]
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     sizes = (
         {"width": 200, "depth": 40, "networks": 8}
@@ -67,7 +67,7 @@ def parts(quick: bool) -> list[Part]:
     return [part("lines", measure_lines), part("wide", measure_wide, **sizes)]
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     lines, networks = found["lines"], found["wide"]
     wide_checks = [
@@ -80,7 +80,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
         within("chi of wide networks there", 1.0, [network["chi"] for network in networks], 0.01),
     ]
     return [
-        Row(
+        ClassicRow(
             "ReLU is critical at weight variance 2 and bias variance 0, tanh on a line through "
             "(1.76095, 0.05), where q* is 0.570 and chi is 1",
             "Poole et al. 2016; Schoenholz et al. 2017; the figures by quadrature",
@@ -92,7 +92,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
                 *wide_checks,
             ],
         ),
-        Row(
+        ClassicRow(
             "Depth scales of tanh at bias variance 0.05: xi_c is 3.6 at weight variance 1, 74.9 at "
             "1.7, 7.0 at 4",
             "Schoenholz et al. 2017; the figures by quadrature",
@@ -102,7 +102,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
                 for weight, (xi, _) in SCALES.items()
             ],
         ),
-        Row(
+        ClassicRow(
             "There the squared norm of a gradient grows by chi1 = 0.759 a layer at weight variance "
             "1, 0.987 at 1.7, 1.342 at 4",
             "Schoenholz et al. 2017; the figures by quadrature",
@@ -112,7 +112,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
                 for weight, (_, chi) in SCALES.items()
             ],
         ),
-        Row(
+        ClassicRow(
             "The point (1.05, 2.01e-5), where networks of 10,000 layers of tanh were trained, lies "
             "on the critical line",
             "Xiao et al. 2018",
@@ -128,4 +128,4 @@ def _line(bias: float, lines: Mapping[str, Any]) -> Check:
     return within(name, CRITICAL[bias], lines["critical"][str(bias)], digits)
 
 
-MEANFIELD = Family(parts, rows)
+MEANFIELD = ClaimFamily(parts, rows)

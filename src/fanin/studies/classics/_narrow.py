@@ -11,10 +11,10 @@ from fanin.lab.drawing import FAINT, INK
 from fanin.lab.statistics import Interval
 from fanin.streams import Array
 from fanin.studies._drawing import PALETTE, panels
-from fanin.studies._share import Share
-from fanin.studies._study import Figure, Part
+from fanin.studies._share import RunShare
+from fanin.studies._study import Figure, StudyPart
 from fanin.studies.classics._chain import draw, forward, normal
-from fanin.studies.classics._row import Check, Family, Row, near, part
+from fanin.studies.classics._row import Check, ClaimFamily, ClassicRow, near, part
 
 AT_ONCE = 500  # networks in one draw
 LENGTHS = {"50 wide, 5 deep": (50, 5), "30 wide, 3 deep": (30, 3)}
@@ -70,7 +70,7 @@ def measure_dead(networks: int) -> dict[str, int]:
     return counts | {"both signs": dead(2, 10, networks, both_signs=True), "networks": networks}
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     return [
         part("lengths", measure_lengths, networks=5_000 if quick else 200_000),
@@ -78,7 +78,7 @@ def parts(quick: bool) -> list[Part]:
     ]
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     checks = []
     for name, (width, depth) in LENGTHS.items():
@@ -91,7 +91,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     networks = next(iter(found["lengths"].values()))["networks"]
     counts = found["dead"]
     return [
-        Row(
+        ClassicRow(
             "With He's variance the length M of a signal still varies from network to network, "
             "by beta = sum of 1/width: E M^2 / (E M)^2 is prod(1 + 5/n), the median about "
             "exp(-2.5 beta)",
@@ -99,7 +99,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
             f"{networks} networks of each shape, beta = {BETA}.",
             checks,
         ),
-        Row(
+        ClassicRow(
             "A deep narrow ReLU network is born dead with probability 1 - (1 - 2^-N)^L",
             "Lu et al. 2019",
             f"{counts['networks']} networks of each shape, no biases.",
@@ -115,7 +115,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
 
 
 def _share(name: str, published: float, counts: Mapping[str, int]) -> Check:
-    share = Share(counts[name], counts["networks"])
+    share = RunShare(counts[name], counts["networks"])
     return Check(name, published, Interval(share.value, *share.interval), SHARE)
 
 
@@ -148,4 +148,4 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
     ]
 
 
-NARROW = Family(parts, rows, figures)
+NARROW = ClaimFamily(parts, rows, figures)

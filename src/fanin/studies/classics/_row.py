@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fanin.lab.statistics import Interval, mean_interval
-from fanin.studies._study import Advance, Claim, Figure, Part
+from fanin.studies._study import Advance, Claim, Figure, StudyPart
 
 CLOSE = 0.05  # relative: what a published figure may be off where no digits say otherwise
 
@@ -48,7 +48,7 @@ def within(figure: str, published: float, values: Sequence[float] | float, allow
 
 
 @dataclass(frozen=True)
-class Row:
+class ClassicRow:
     """One claim with its checks. `how` says what was measured: sizes, networks, seeds.
 
     Without checks the verdict `holds` and the sentence `measured` are the row's own. `trained`
@@ -82,22 +82,22 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Family:
+class ClaimFamily:
     """Rows that share measurements: the parts to measure, what they say, and their pictures."""
 
-    parts: Callable[[bool], list[Part]]
-    rows: Callable[[Mapping[str, Any]], list[Row]]
+    parts: Callable[[bool], list[StudyPart]]
+    rows: Callable[[Mapping[str, Any]], list[ClassicRow]]
     figures: Callable[[Mapping[str, Any]], list[Figure]] = lambda found: []
 
 
-def part(name: str, measure: Callable[..., Any], steps: int = 0, /, **settings: Any) -> Part:
+def part(name: str, measure: Callable[..., Any], steps: int = 0, /, **settings: Any) -> StudyPart:
     """A part that calls `measure` with the settings; with steps it is told `advance` as well."""
 
     def run(advance: Advance) -> Any:
         told = {"advance": advance} if steps else {}
         return measure(**told, **settings)
 
-    return Part(name, settings, run, steps or 1)
+    return StudyPart(name, settings, run, steps or 1)
 
 
 def text(interval: Interval) -> str:

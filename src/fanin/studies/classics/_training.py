@@ -12,15 +12,15 @@ from fanin.lab.trial import Trial, train
 from fanin.studies._study import Advance
 
 FIRST_SEED = 10  # with seeds below it rates and numbers of steps were tried out
-Start = Callable[[nn.Module, int], object]
+Initialize = Callable[[nn.Module, int], object]
 NETWORKS = "fanin.studies.classics._networks"
 
 
 @dataclass(frozen=True)
-class Job:
+class NetworkTrial:
     """One network: `start(model, seed)` initializes it in place."""
 
-    start: Start
+    start: Initialize
     seed: int
     rate: float
 
@@ -41,7 +41,7 @@ def setup(
     ).setup
 
 
-def trained(shared: TrialSetup, jobs: Sequence[Job], advance: Advance) -> list[Trial]:
+def trained(shared: TrialSetup, jobs: Sequence[NetworkTrial], advance: Advance) -> list[Trial]:
     """Train all jobs, stacked, in their order; `advance` hears of the steps of each network."""
     found: list[Trial] = []
     many = max(1, stacking.INPUTS_IN_A_STEP // shared.batch_size)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from fanin import initializers
 from fanin.lab import sources
-from fanin.studies._study import Part
-from fanin.studies.classics._row import Family, Row, part
+from fanin.studies._study import StudyPart
+from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
 
 POOL = 4  # 28 x 28 pixels to 7 x 7
 INPUTS, WIDTH, OUTPUTS = 49, 128, 10
@@ -56,12 +56,12 @@ def measure(images: int, steps: int) -> dict[str, Any]:
     return {"same": same} | {name: ranks(rule, images, steps) for name, rule in RULES.items()}
 
 
-def parts(quick: bool) -> list[Part]:
+def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
     return [part("zero", measure, images=300 if quick else 1000, steps=20 if quick else 500)]
 
 
-def rows(found: Mapping[str, Any]) -> list[Row]:
+def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     """The claims about it."""
     measured = found["zero"]
     told = "; ".join(
@@ -72,7 +72,7 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     kept = max(measured["identities"].values()) <= INPUTS
     lifted = min(measured["ZerO"].values()) > INPUTS
     return [
-        Row(
+        ClassicRow(
             "ZerO is the same for every seed; identities alone keep ranks at the number of inputs, "
             "its Hadamard matrix lifts them",
             "Zhao et al. 2022, section 3",
@@ -84,4 +84,4 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-ZERO = Family(parts, rows)
+ZERO = ClaimFamily(parts, rows)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from fanin.studies._drawing import panels
-from fanin.studies._study import Advance, Figure, Findings, Part, Scale, Study
+from fanin.studies._study import Advance, Figure, Findings, Scale, Study, StudyPart
 from fanin.studies.depth import _borders, _propagation
 from fanin.studies.depth._claims import (
     KEPT,
@@ -23,10 +23,10 @@ from fanin.studies.depth._setup import ACTIVATIONS, CLIPPED, RULES, SIZES, Size,
 from fanin.studies.depth._tables import conditions, draw, table
 
 
-def _parts(scale: Scale) -> list[Part]:
+def _parts(scale: Scale) -> list[StudyPart]:
     size = SIZES[scale]
     made = [
-        Part(
+        StudyPart(
             f"signals {activation}",
             {"width": size.width, "depth": size.depth, "seeds": size.seeds, "rules": list(RULES)},
             partial(_signals, size, activation),

@@ -6,7 +6,7 @@ from typing import Any
 
 from fanin.lab.comparison import compare
 from fanin.lab.trial import Trial
-from fanin.studies._study import Advance, Part
+from fanin.studies._study import Advance, StudyPart
 
 CLIP = 1.0  # of the norm of all gradients
 WIDTH = 64  # of the lab's deep_mlp
@@ -24,7 +24,7 @@ class Sweep:
     rates: Mapping[str, float]
 
 
-def part(name: str, activation: str, rules: Sequence[str], clip: bool, sweep: Sweep) -> Part:
+def part(name: str, activation: str, rules: Sequence[str], clip: bool, sweep: Sweep) -> StudyPart:
     """For each rule: verdicts of the runs by depth, and the depth to which training starts."""
 
     def measure(advance: Advance) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def part(name: str, activation: str, rules: Sequence[str], clip: bool, sweep: Sw
         }
 
     settings = asdict(sweep) | {"activation": activation, "rules": list(rules), "clip": clip}
-    return Part(name, settings, measure, steps=20 * sum(sweep.depths))
+    return StudyPart(name, settings, measure, steps=20 * sum(sweep.depths))
 
 
 def _counts(trials: Sequence[Trial]) -> dict[str, int]:

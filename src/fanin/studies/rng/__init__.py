@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from fanin.studies._study import Findings, Part, Scale, Study
+from fanin.studies._study import Findings, Scale, Study, StudyPart
 from fanin.studies.rng import _network
 from fanin.studies.rng._claims import cheaper, ends, exact, loop, normal_law, training
 from fanin.studies.rng._interleaved import interleaved
@@ -15,7 +15,7 @@ from fanin.studies.rng._setup import SIZES, WIDTHS
 from fanin.studies.rng._tables import conditions, matrix_table, time_tables, transform_table
 
 
-def _parts(scale: Scale) -> list[Part]:
+def _parts(scale: Scale) -> list[StudyPart]:
     size = SIZES[scale]
     widths = list(size.widths)
     cuda = torch.cuda.is_available()
@@ -23,23 +23,25 @@ def _parts(scale: Scale) -> list[Part]:
     device = "cuda" if cuda else "cpu"
     rounds = {"rounds": size.rounds}
     return [
-        Part("transforms", {"words": size.words}, partial(transforms, size.words)),
-        Part("matrix", rounds, partial(matrix, size.rounds), steps=2 * size.rounds + 2, timed=True),
-        Part(
+        StudyPart("transforms", {"words": size.words}, partial(transforms, size.words)),
+        StudyPart(
+            "matrix", rounds, partial(matrix, size.rounds), steps=2 * size.rounds + 2, timed=True
+        ),
+        StudyPart(
             "transform times",
             rounds | {"words": size.words // 8},
             partial(transform_times, size.rounds, size.words // 8),
             steps=size.rounds + 1,
             timed=True,
         ),
-        Part(
+        StudyPart(
             "network",
             rounds | {"widths": widths},
             lambda advance: interleaved(_network.contenders(widths), size.rounds, advance),
             steps=size.rounds + 1,
             timed=True,
         ),
-        Part(
+        StudyPart(
             "training",
             {"widths": widths, "inputs": inputs, "epochs": epochs, "device": device},
             lambda advance: _network.train(widths, inputs, epochs, device),

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from fanin.studies._drawing import panels
-from fanin.studies._study import Figure, Findings, Part, Scale, Study
+from fanin.studies._study import Figure, Findings, Scale, Study, StudyPart
 from fanin.studies.saturation._claims import large, one_run, paired, small, trains
 from fanin.studies.saturation._network import (
     EPOCHS,
@@ -24,9 +24,9 @@ from fanin.studies.saturation._tables import conditions, draw, table
 RUNS: Mapping[Scale, int] = {"quick": 40, "full": 1000}
 
 
-def _parts(scale: Scale) -> list[Part]:
+def _parts(scale: Scale) -> list[StudyPart]:
     return [
-        Part(
+        StudyPart(
             start.name,
             {"runs": runs, "epochs": EPOCHS, "rate": RATE, "start": repr(start)},
             partial(measure, start, runs),

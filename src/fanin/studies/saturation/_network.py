@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fanin import initializers
-from fanin.studies._share import Share
+from fanin.studies._share import RunShare
 from fanin.studies._study import Advance
 
 INPUT, TARGET, TOLERANCE = (0.3, 0.9), 0.5, 0.01
@@ -116,12 +116,12 @@ def measure(start: Start, runs: int, advance: Advance) -> dict[str, Any]:
     return found
 
 
-def share_of(found: Mapping[str, Any], start: Start, rule: str) -> Share:
+def share_of(found: Mapping[str, Any], start: Start, rule: str) -> RunShare:
     """The share of runs that reach the target."""
     reached = found[start.name][rule]["reached"]
-    return Share(sum(reached), len(reached))
+    return RunShare(sum(reached), len(reached))
 
 
-def disagree(share: Share) -> float:
+def disagree(share: RunShare) -> float:
     """The chance that two runs do not end alike."""
     return 2 * share.value * (1 - share.value)

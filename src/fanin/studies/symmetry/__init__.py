@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from fanin.studies._drawing import panels
-from fanin.studies._study import Figure, Findings, Part, Scale, Study
+from fanin.studies._study import Figure, Findings, Scale, Study, StudyPart
 from fanin.studies.symmetry import _biases
 from fanin.studies.symmetry._claims import (
     any_noise,
@@ -30,16 +30,16 @@ from fanin.studies.symmetry._setup import (
 from fanin.studies.symmetry._tables import conditions, draw, equal_table, noise_table
 
 
-def _parts(scale: Scale) -> list[Part]:
+def _parts(scale: Scale) -> list[StudyPart]:
     size = SIZES[scale]
     shared = {"images": size.images, "width": size.width, "rate": RATE}
-    made: list[Part] = []
+    made: list[StudyPart] = []
 
     def add(
         name: str, steps: int, settings: dict[str, Any], measure: Callable[..., Any], *more: Any
     ) -> None:
         work = partial(measure, size, *more)
-        made.append(Part(name, shared | {"steps": steps} | settings, work, steps))
+        made.append(StudyPart(name, shared | {"steps": steps} | settings, work, steps))
 
     for activation in ACTIVATIONS:
         for start, value in STARTS.items():

@@ -8,7 +8,7 @@ from fanin.lab import lookup, models
 from fanin.lab.dataset import split
 from fanin.lab.settings import CompareSettings
 from fanin.lab.trial import train
-from fanin.studies._study import Advance, Part
+from fanin.studies._study import Advance, StudyPart
 
 FANS = {"1.bias": 784, "3.bias": 128, "5.bias": 128}  # of the lab's mlp
 RATE, BATCH = 0.1, 20
@@ -49,7 +49,7 @@ def _settings(sample: Sample) -> CompareSettings:
     )
 
 
-def part(name: str, kind: str, sample: Sample) -> Part:
+def part(name: str, kind: str, sample: Sample) -> StudyPart:
     """The test accuracies of one start of the biases, a seed each, as a study's part."""
     settings = _settings(sample)
     setup = settings.setup
@@ -67,7 +67,7 @@ def part(name: str, kind: str, sample: Sample) -> Part:
         trials = train(built, [RATE] * sample.seeds, splits, data, setup, advance=advance)
         return [trial.score for trial in trials]
 
-    return Part(
+    return StudyPart(
         name, {"command": settings.command, "biases": kind}, measure, sample.seeds * setup.steps
     )
 

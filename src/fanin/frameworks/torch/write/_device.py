@@ -20,7 +20,7 @@ from fanin.initializers._orthogonal import Orthogonal
 from fanin.streams import Normal
 from fanin.streams._address import region
 from fanin.streams._inversion import HostDrawn
-from fanin.streams._triton import Job, draw_many, kernels_draw
+from fanin.streams._triton import DrawJob, draw_many, kernels_draw
 
 _DRAWN = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -79,14 +79,14 @@ def _draw_there(pairs: Sequence[tuple[Item, Tensor]], seed: int) -> None:
                 item.slot.clear_padding(view, box)
 
 
-def _jobs(item: Item, made: Tensor, seed: int) -> Iterable[Job]:
+def _jobs(item: Item, made: Tensor, seed: int) -> Iterable[DrawJob]:
     if not isinstance(item.initializer, Elementwise):
         return
     for box, view in item.slot.pieces(made):
         request = replace(_request(item, seed), index=box)
         for draw in item.initializer.draws(request):
             target = view[draw.where]
-            yield Job(target, draw.distribution, seed, item.slot.stream, draw.region)
+            yield DrawJob(target, draw.distribution, seed, item.slot.stream, draw.region)
 
 
 def _request(item: Item, seed: int) -> Request:
@@ -119,7 +119,7 @@ def _draw_orthogonal(item: Item, made: Tensor, seed: int) -> None:
     assert maps is not None
     wide = made.dtype if made.dtype == torch.float64 else torch.float32
     drawn = torch.empty(param.shape, dtype=wide, device=item.device)
-    draw_many([Job(drawn, Normal(0.0, 1.0), seed, item.slot.stream, region(param.shape))])
+    draw_many([DrawJob(drawn, Normal(0.0, 1.0), seed, item.slot.stream, region(param.shape))])
     matrices = drawn.reshape(maps)
     tall = maps[1] >= maps[2]
     found = orthonormal(matrices if tall else matrices.mT, initializer.gain)
