@@ -20,7 +20,7 @@ _MOST_PRINTED = 32
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Constant(Elementwise):
+class ConstantInitializer(Elementwise):
     """The same value for every shape."""
 
     drawn: streams.Constant
@@ -104,14 +104,14 @@ def constant(value: float | Iterable[Any]) -> Initializer:
     array([1., 2., 3.], dtype=float32)
     """
     if isinstance(value, str | bytes):
-        return Constant(streams.Constant(value))  # type: ignore[arg-type]  # which refuses it
+        return ConstantInitializer(streams.Constant(value))  # type: ignore[arg-type]  # which refuses it
     try:
         values = np.asarray(value)
         ragged = values.dtype == object
     except ValueError:
         ragged = True
     if ragged or values.ndim == 0:
-        return Constant(streams.Constant(value))  # type: ignore[arg-type]
+        return ConstantInitializer(streams.Constant(value))  # type: ignore[arg-type]
     if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
         raise FaninError(
             f"value of constant is an array of {values.dtype} and shape {values.shape}; it must "
@@ -121,7 +121,7 @@ def constant(value: float | Iterable[Any]) -> Initializer:
     return Given(values.shape, (values.astype(np.float64) + 0.0).tobytes())
 
 
-def zeros() -> Constant:
+def zeros() -> ConstantInitializer:
     """Every element is 0: for biases, and for the last layer of a residual branch.
 
     Formula: w = 0. Reads: no axes. Preserves: nothing; hidden weights of zero make every unit of
@@ -130,10 +130,10 @@ def zeros() -> Constant:
     >>> zeros()((2,), seed=0, name="bias")
     array([0., 0.], dtype=float32)
     """
-    return Constant(streams.Constant(0.0))
+    return ConstantInitializer(streams.Constant(0.0))
 
 
-def ones() -> Constant:
+def ones() -> ConstantInitializer:
     """Every element is 1: the identity of a normalization's scale.
 
     Formula: w = 1. Reads: no axes. Preserves: the signal, where the parameter is a scale. The
@@ -142,7 +142,7 @@ def ones() -> Constant:
     >>> ones()((2,), seed=0, name="scale")
     array([1., 1.], dtype=float32)
     """
-    return Constant(streams.Constant(1.0))
+    return ConstantInitializer(streams.Constant(1.0))
 
 
 _FOLKLORE = "folklore"
