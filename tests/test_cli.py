@@ -81,7 +81,7 @@ def test_without_torch_a_command_says_what_to_install() -> None:
 
 def test_a_reader_who_goes_away_ends_it_quietly() -> None:
     """As `head` does."""
-    command = [sys.executable, "-m", "fanin", "init", "--list"]
+    command = [sys.executable, "-m", "fanin", "check", "--explain", "F03"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
         assert done.stdout is not None
         assert done.stderr is not None

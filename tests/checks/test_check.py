@@ -1,10 +1,12 @@
 """The call itself: its arguments and errors, what a checkup says of itself, text and JSON."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 import fanin
-from fanin.checks import RULES, SEVERITIES
+from fanin.checks import RULES, SEVERITIES, Rule, _check
+from fanin.checks._measurement import Measurement
 from fanin.errors import FaninError
 
 Batch = tuple[Tensor, Tensor]
@@ -137,6 +140,63 @@ def test_selection(network: Build, batch: Batch) -> None:
         "F12",
     }
     assert "F02" not in {one.id for one in fanin.check(model, *batch, ignore="F02").findings}
+
+
+class Reader(nn.Module):
+    """An LSTM, and a layer that the loss does not depend on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.head = nn.LSTM(8, 8, batch_first=True), small()
+        self.other = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.layers(x)[0][:, -1]
+        self.other(hidden)
+        return self.head(hidden)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_notes_are_those_of_the_selected_rules(rule: str) -> None:
+    """A rule that a note names was selected, and the notes of all rules are those of each."""
+    checkup = fanin.check(Reader(), shape=(5, 8), select=rule)
+    named = {id for note in checkup.notes for id in re.findall(r"F\d\d", note)}
+    assert named <= {rule}
+    every = fanin.check(Reader(), shape=(5, 8))
+    told = {id for note in every.notes for id in re.findall(r"F\d\d", note)}
+    assert told == {"F03", "F05", "F07", "F08", "F09", "F11", "F12", "F17"}
+    assert named == told & {rule}
+
+
+def test_a_selection_runs_its_judges_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def spied(rule: Rule) -> Rule:
+        def judge(judge: Any, m: Measurement) -> Any:
+            ran.append(judge.__name__)
+            return judge(m)
+
+        return replace(rule, judges=tuple(partial(judge, one) for one in rule.judges))
+
+    monkeypatch.setattr(_check, "RULES", {id: spied(rule) for id, rule in RULES.items()})
+    fanin.check(small(), shape=(8,), select="F13")
+    assert ran == ["input_scale", "target_scale"]
+
+
+def test_a_measurement_holds_nothing_that_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Measurement] = []
+
+    def layers(m: Measurement) -> tuple[Any, ...]:
+        kept.append(m)
+        return ()
+
+    monkeypatch.setattr(_check, "layers", layers)
+    fanin.check(Reader(), shape=(5, 8))
+    fanin.check(Reader, shape=(5, 8), draws=2)
+    for measurement in kept:
+        for field in fields(measurement):
+            value = getattr(measurement, field.name)
+            assert not isinstance(value, list | dict | set), field.name
 
 
 def test_gaussian_inputs() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from fanin.checks._cause import reviving, smaller
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._measurement import Measurement
+from fanin.checks._note import Note
 from fanin.checks._remedy import SIGMOIDS, STEPS
 from fanin.checks._streams import unmoved
 from fanin.checks._verdict import level
@@ -105,11 +106,17 @@ def _sigmoids_in_a_row(m: Measurement) -> list[tuple[int, ...]]:
     return found
 
 
-def dead_units(m: Measurement) -> Iterator[Finding]:
+def dead_units(m: Measurement) -> Iterator[Finding | Note]:
     """F07: units that are silent on all inputs, beyond what inputs so alike would leave silent.
 
     One finding for each chain, at the layer with the most.
     """
+    if m.silent and m.batch < m.limits.dead_batch:
+        rare = f"with probability {0.99**m.batch:.2g} (F07)."
+        yield Note(
+            "F07",
+            f"{m.batch} inputs: a unit that fires on 1 of 100 is silent on all of them {rare}",
+        )
     groups: dict[int, list[tuple[float, int, float, Severity]]] = {}
     for at, share in m.silent.items():
         owner = m.chains.owners[at]

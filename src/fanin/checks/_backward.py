@@ -3,11 +3,12 @@
 import math
 from collections.abc import Collection, Iterator, Sequence
 
-from fanin.checks._cause import reviving, smaller
+from fanin.checks._cause import advice, reviving, smaller
 from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
 from fanin.checks._forward import by_chance, hidden_part
 from fanin.checks._measurement import Measurement
+from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import STEPS, write
 from fanin.checks._verdict import judged, level, number
@@ -17,29 +18,30 @@ from fanin.graph import reach
 _SMALL = 0.1  # of a scale that lets little of a gradient through until it has grown
 
 
-def backward_scale(m: Measurement) -> Iterator[Finding]:
+def backward_scale(m: Measurement) -> Iterator[Finding | Note]:
     """F03, and F04 where only chance speaks."""
     yield from one_each(_chains(m))
     yield from one_each(_runs(m))
     yield from _streams(m)
 
 
-def _chains(m: Measurement) -> Iterator[tuple[int, Finding]]:
+def _chains(m: Measurement) -> Iterator[tuple[int, Finding | Note]]:
     limits = m.limits
     for path in m.chains.paths:
         units = hidden_part(m, path)
         if not units:
             continue
+        chain = m.chains.units[units[0]].chain
         if m.chains.is_derived(units):
-            m.note(
+            said = (
                 f"{m.module(units[0])}: the model itself takes a derivative of what comes of it, "
                 "so gradients there have two parts and were not judged (F03)."
             )
+            yield chain, Note("F03", said)
             continue
         first, last = m.gradient(units[0]), m.gradient(units[-1])
         if first is None or last is None:
             continue
-        chain = m.chains.units[units[0]].chain
         if first == 0:
             yield from ((chain, one) for one in _nothing(m, units[0]))
             continue
@@ -71,7 +73,7 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding]]:
                 else f"{number(theory)} from the weights' variances",
                 _limit(limit),
                 f"The gradient changes by {number(factor)} a layer on its way back.",
-                m.advice(units),
+                advice(m, units),
                 first / last,
             ),
         )
@@ -132,15 +134,16 @@ def _limit(value: float) -> str:
     return f"1/{value:g} to {value:g}"
 
 
-def _nothing(m: Measurement, unit: int) -> Iterator[Finding]:
+def _nothing(m: Measurement, unit: int) -> Iterator[Finding | Note]:
     """A gradient of exactly 0, unless a zero weight that will move is all that keeps it."""
     if m.moves(m.chains.units[unit].name):
         return  # used again, where it counts: a forget gate at the first step has nothing to forget
     opener = m.closed_by(m.chains.units[unit].node)
     if opener:
-        m.note(
+        yield Note(
+            "F03",
             f"gradients are 0 behind {opener}, which is zero and moves first; what they will be "
-            "then was not judged (F03)."
+            "then was not judged (F03).",
         )
         return
     unit_node = m.chains.units[unit].node

@@ -1,14 +1,11 @@
 """Cause: which of data, bias and weights is at fault at a layer, so that advice names that one."""
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA, RECTIFIERS, initializer_for, same_size, write
 from fanin.graph import having, reach
-
-if TYPE_CHECKING:
-    from fanin.checks._measurement import Measurement
 
 _OUTWEIGHS = 0.7  # share of an output's RMS that a bias is, from which on it is to blame
 _FADED = 0.3  # of the largest signal of a chain
@@ -16,7 +13,7 @@ _FADED = 0.3  # of the largest signal of a chain
 _HELD = having("own size") - having("source")
 
 
-def advice(m: "Measurement", path: Sequence[int]) -> str:
+def advice(m: Measurement, path: Sequence[int]) -> str:
     """What to write for the layers of a path: for biases where they are at fault, else weights."""
     # Beside a signal that has faded every bias is large: the weights are at fault there.
     least = _FADED * max((m.size(one) or 0.0 for one in path), default=0.0)
@@ -30,30 +27,30 @@ def advice(m: "Measurement", path: Sequence[int]) -> str:
     return write(m.activation(path[0]), fit, any(has_bias(m, one) for one in path))
 
 
-def _saturates(m: "Measurement", path: Sequence[int]) -> bool:
+def _saturates(m: Measurement, path: Sequence[int]) -> bool:
     """Whether a function behind one of these units is flat at too many values."""
     limit = m.limits.saturated_warning
     return any(share > limit and m.chains.owners[at] in path for at, share in m.flat.items())
 
 
-def _places(m: "Measurement", units: Sequence[int]) -> str:
+def _places(m: Measurement, units: Sequence[int]) -> str:
     names = list(dict.fromkeys(m.module(one) or m.chains.units[one].name for one in units))
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
 
 
-def bias_of(m: "Measurement", unit: int) -> Any:
+def bias_of(m: Measurement, unit: int) -> Any:
     """The values of a unit's bias; None where it has none."""
     node = m.nodes[m.chains.units[unit].output]
     return m.values.get(node.param.name) if node.op == "shift" and node.param else None
 
 
-def has_bias(m: "Measurement", unit: int) -> bool:
+def has_bias(m: Measurement, unit: int) -> bool:
     """Whether a unit has a bias that is not zero."""
     bias = bias_of(m, unit)
     return bias is not None and bias.rms > 0
 
 
-def outweighed(m: "Measurement", unit: int) -> bool:
+def outweighed(m: Measurement, unit: int) -> bool:
     """Whether a unit's output is its bias more than anything else, and too large or all one."""
     bias, size = bias_of(m, unit), m.size(unit)
     if bias is None or size is None or size == 0 or not bias.finite:
@@ -61,7 +58,7 @@ def outweighed(m: "Measurement", unit: int) -> bool:
     return bool(bias.rms >= _OUTWEIGHS * size)
 
 
-def raw_inputs(m: "Measurement", position: int) -> int | None:
+def raw_inputs(m: Measurement, position: int) -> int | None:
     """The input of the run that is off scale and reaches a node; None for none.
 
     A normalization on the way makes up for it.
@@ -75,7 +72,7 @@ def raw_inputs(m: "Measurement", position: int) -> int | None:
     return next((at for at in sources if m.nodes[at].op == "input" and at in m.off_scale), None)
 
 
-def smaller(m: "Measurement", unit: int, label: str) -> str:
+def smaller(m: Measurement, unit: int, label: str) -> str:
     """What to write where the values of a bounded function are too large."""
     word = initializer_for(label)
     fit = _has_size(m, unit, word) or _has_size(m, unit, "lecun_normal()")
@@ -97,7 +94,7 @@ def smaller(m: "Measurement", unit: int, label: str) -> str:
     )
 
 
-def _has_size(m: "Measurement", unit: int, word: str) -> bool:
+def _has_size(m: Measurement, unit: int, word: str) -> bool:
     place = m.chains.units[unit]
     values, use = m.values.get(place.name), m.nodes[place.node].param
     if values is None or use is None or use.fans is not None:
@@ -105,7 +102,7 @@ def _has_size(m: "Measurement", unit: int, word: str) -> bool:
     return same_size(word, values.std, values.shape, use.axes)
 
 
-def reviving(m: "Measurement", unit: int) -> str:
+def reviving(m: Measurement, unit: int) -> str:
     """What to write for a unit whose rectifiers are silent on every input."""
     place, label = _places(m, [unit]), m.activation(unit)
     word = initializer_for(label if label in RECTIFIERS else "relu")
@@ -124,7 +121,7 @@ def reviving(m: "Measurement", unit: int) -> str:
     )
 
 
-def bounded(m: "Measurement", position: int, owner: int | None) -> str:
+def bounded(m: Measurement, position: int, owner: int | None) -> str:
     """What to write where a function or a sum grows beyond what its type holds."""
     label = m.nodes[position].function
     if raw_inputs(m, position) is not None:
@@ -137,10 +134,3 @@ def bounded(m: "Measurement", position: int, owner: int | None) -> str:
     label = "" if owner is None else m.activation(owner)
     how = initializer_for(label) if label else "he_normal() before ReLU, lecun_normal() else"
     return f"{how} for the weights up to here, or fanin.initialize(model, inputs=x)."
-
-
-def finite_inputs(size: float | None, mean: float) -> float | None:
-    """The standard deviation of inputs with this RMS and mean; None where it is not finite."""
-    if size is None or not math.isfinite(size):
-        return None
-    return math.sqrt(max(size**2 - mean**2, 0.0))

@@ -1,60 +1,24 @@
 """Check: run a model forward and backward, and judge what was measured."""
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
 from fanin import _samples as samples
 from fanin._arguments import check_seed
 from fanin._samples import Form, Sample
-from fanin.checks._activity import dead_units, deep_sigmoid, saturation
-from fanin.checks._attention import drowned, sharp_attention
-from fanin.checks._backward import backward_scale
-from fanin.checks._checkup import Checkup, Conditions
-from fanin.checks._copies import same_values
-from fanin.checks._ends import collapse, initial_loss, input_scale
+from fanin.checks._assumptions import assumptions
+from fanin.checks._checkup import Checkup
+from fanin.checks._conditions import Conditions
 from fanin.checks._finding import SEVERITIES, Finding
-from fanin.checks._finite import non_finite
-from fanin.checks._forward import forward_scale, gain_mismatch
-from fanin.checks._growth import narrowness, stream_growth
 from fanin.checks._layers import layers
 from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement, measured
-from fanin.checks._objective import squashed, target_scale
-from fanin.checks._recurrent import exploding_time, recurrent_weights, saturated_states
-from fanin.checks._rules import chosen
-from fanin.checks._symmetry import symmetry
-from fanin.checks._untrained import judges_training, untrained
-from fanin.checks._zeros import zero_scales, zero_weights
+from fanin.checks._note import Note
+from fanin.checks._rules import RULES, chosen
+from fanin.checks._untrained import judges_training
 from fanin.errors import FaninError, shown
-
-# In the order of the run where they speak of one place.
-_FAMILIES: tuple[Callable[[Measurement], Iterator[Finding]], ...] = (
-    non_finite,
-    untrained,
-    squashed,
-    input_scale,
-    target_scale,
-    forward_scale,
-    backward_scale,
-    exploding_time,
-    gain_mismatch,
-    recurrent_weights,
-    saturation,
-    saturated_states,
-    sharp_attention,
-    deep_sigmoid,
-    dead_units,
-    symmetry,
-    same_values,
-    zero_weights,
-    zero_scales,
-    initial_loss,
-    collapse,
-    drowned,
-    stream_growth,
-    narrowness,
-)
 
 
 def check(
@@ -76,12 +40,27 @@ def check(
     _refuse(model, inputs, shape, draws)
     check_seed(seed)
     given = inputs if shape is None else samples.draw([Form(shape)], seed)
-    made, conditions = _measured(model, given, targets, loss, draws, seed)
-    every = (one for family in _FAMILIES for one in family(made))
-    found = [one for one in every if one.id in rules and judges_training(made, one)]
-    found.sort(key=lambda one: (-SEVERITIES.index(one.severity), one.id))  # stable
-    _add_notes(made, conditions, given.chance if isinstance(given, Sample) else "")
-    return Checkup(tuple(found), layers(made), tuple(made.notes), conditions)
+    measurement, conditions = _measured(model, given, targets, loss, draws, seed)
+    chance = given.chance if isinstance(given, Sample) else ""
+    findings, told = _judge(measurement, rules)
+    # Once each: what the conditions leave open, then what the rules say.
+    texts = dict.fromkeys([*assumptions(measurement, conditions, chance, rules), *told])
+    return Checkup(tuple(findings), layers(measurement), tuple(texts), conditions)
+
+
+def _judge(m: Measurement, rules: Collection[str]) -> tuple[list[Finding], list[str]]:
+    """What the judges of these rules find, the severest first, and the texts of their notes."""
+    rows = [rule for rule in RULES.values() if rule.id in rules]
+    judges = dict.fromkeys(judge for rule in rows for judge in rule.judges)
+    findings: list[Finding] = []
+    told: list[str] = []
+    for said in itertools.chain.from_iterable(judge(m) for judge in judges):
+        if isinstance(said, Note):
+            told += [said.text] if said.rule in rules else []
+        elif said.id in rules and judges_training(m, said):
+            findings.append(said)
+    findings.sort(key=lambda found: (-SEVERITIES.index(found.severity), found.id))  # stable
+    return findings, told
 
 
 def _refuse(model: Any, inputs: Any, shape: Any, draws: Any) -> None:
@@ -111,13 +90,14 @@ def _measured(
 ) -> tuple[Measurement, Conditions]:
     adapter, factory = _opened(model, draws)
     ours = inputs if isinstance(inputs, Sample) else None
+    labels = None if ours is None else ours.targets
 
     def draw(number: int) -> tuple[Any, Any, Any, int]:
         """The model, what was seen of it less its output, the loss and the size of the batch."""
         one = model if factory is None else adapter.built(factory, seed + number)
         adapter.refuse_empty(one)
         batch = adapter.placed(ours.values, one) if ours else inputs
-        goals = adapter.placed(ours.targets, one) if ours else targets
+        goals = targets if labels is None else adapter.placed(labels, one)
         count = adapter.batch_of(batch)
         objective = adapter.Objective(goals, loss, seed, adapter.labelled(one, batch))
         found = adapter.observed(one, batch, objective, seed, LIMITS.flat, LIMITS.same)
@@ -174,33 +154,3 @@ def _opened(model: Any, draws: int) -> tuple[Any, Callable[[], Any] | None]:
             "already. Pass a function that makes it: fanin.check(lambda: Net(), ...)."
         )
     return adapter, None
-
-
-def _add_notes(made: Measurement, conditions: Conditions, chance: str) -> None:
-    if chance:
-        made.note(
-            f"inputs are {chance}, not data: what real inputs do (their scale, how alike they are) "
-            "was not seen."
-        )
-    if conditions.loss == "random projection":
-        made.note(
-            "no targets: gradients are those of a random projection of the outputs, and the "
-            "initial loss (F11) was not judged."
-        )
-    if conditions.batch < made.limits.dead_batch and made.silent:
-        made.note(
-            f"{conditions.batch} inputs: a unit that fires on 1 of 100 is silent on all of them "
-            f"with probability {0.99**conditions.batch:.2g} (F07)."
-        )
-    recurrent = [node.module for node in made.nodes if node.op == "recurrent"]
-    if recurrent:
-        made.note(
-            f"{', '.join(dict.fromkeys(recurrent))}: a recurrent module is one layer here; of its "
-            "inside, what saturates, the gradient's growth through time, and weights far too small "
-            "or large, equal or repeated were judged (F03, F05, F08, F09, F12)."
-        )
-    if conditions.draws > 1:
-        made.note(
-            f"sizes and gradients are geometric means over {conditions.draws} draws; rows and "
-            "values are those of the first."
-        )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from fanin.checks._cause import has_bias, raw_inputs
+from fanin.checks._cause import advice, has_bias, raw_inputs
 from fanin.checks._finding import Finding
 from fanin.checks._forward import hidden_part
 from fanin.checks._measurement import Measurement
@@ -154,7 +154,7 @@ def collapse(m: Measurement) -> Iterator[Finding]:
         f"a share above {limits.collapse_warning:g}",
         f"{limits.collapse_error if error else limits.collapse_warning:g}",
         "Different inputs come out alike: what follows can hardly tell them apart.",
-        m.advice(m.chains.path(at)),
+        advice(m, m.chains.path(at)),
         share,
     )
 

@@ -3,17 +3,18 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from fanin.checks._cause import has_bias
+from fanin.checks._cause import advice, has_bias
 from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
+from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import write
 from fanin.checks._verdict import judged, level, number
 from fanin.checks._width import band, path_beta
 
 
-def forward_scale(m: Measurement) -> Iterator[Finding]:
+def forward_scale(m: Measurement) -> Iterator[Finding | Note]:
     """F02, and F04 where only chance speaks: one finding for each chain."""
     yield from one_each(_scales(m))
 
@@ -53,7 +54,7 @@ def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
                 else f"{number(theory)} from the weights' variances",
                 f"1/{limit:g} to {limit:g}",
                 _why(m, change, len(units) - 1, last < m.tiny),
-                m.advice(units),
+                advice(m, units),
                 last / first,
             ),
         )

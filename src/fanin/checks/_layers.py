@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fanin.checks._checkup import Layer
+from fanin.checks._layer import Layer
 from fanin.checks._matched import fans_of, matched
 from fanin.checks._measurement import Measurement
 from fanin.graph import Node, Use

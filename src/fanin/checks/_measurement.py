@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fanin.checks._cause import advice, finite_inputs
 from fanin.checks._chains import Chains
 from fanin.checks._finding import Severity
 from fanin.checks._limits import LIMITS, Limits
@@ -21,6 +21,8 @@ from fanin.graph import Graph, Node
 
 _NEARLY_ALL = 0.99
 Numbers = Sequence[float | None]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ class Measurement:
     classes: int | None = None  # of a cross-entropy
     targets: Any = None  # the size of what a loss compares with the outputs
     limits: Limits = LIMITS
-    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def graph(self) -> Graph:
@@ -123,7 +124,7 @@ class Measurement:
             look = self.looks.get(at)
             if node.op != "input" or "integers" in node.flags or look is None:
                 continue
-            std = finite_inputs(self.rms[at], look.mean)
+            std = deviation(self.rms[at], look.mean)
             if std is None:
                 continue
             mean = abs(look.mean)
@@ -196,10 +197,6 @@ class Measurement:
         label = self.activation(place.parents[0])
         return fits(label, values.std, values.shape, replace(use.axes, blocks=()))
 
-    def advice(self, path: Sequence[int]) -> str:
-        """What to write for the layers of a path."""
-        return advice(self, path)
-
     def activation(self, unit: int) -> str:
         """The name of the first function that a unit's output goes through; "" for none."""
         return self._activations.get(unit, "")
@@ -219,11 +216,6 @@ class Measurement:
         own = any(self.nodes[one].op == "mul" for one in self.chains.structure.users[at])
         gated = own and not self.chains.gates(at)
         return "silu" if gated and node.function == "sigmoid" else node.label
-
-    def note(self, text: str) -> None:
-        """Keep a note, once."""
-        if text not in self.notes:
-            self.notes.append(text)
 
     @cached_property
     def shut(self) -> dict[int, str]:
@@ -293,22 +285,26 @@ def measured(seen: Sequence[Any], **facts: Any) -> Measurement:
     return Measurement(
         nodes=first.nodes,
         outputs=first.outputs,
-        derived=first.derived,
-        rms=_together([one.rms for one in seen]),
-        gradients=_together([one.gradients for one in seen]),
-        looks=_looks([one.looks for one in seen]),
-        silent=_means([one.silent for one in seen]),
-        flat=_means([one.flat for one in seen]),
-        values=values,
-        weight_gradients=first.weight_gradients,
-        frozen=first.frozen,
-        outside=first.outside,
-        spreads=_means([one.spreads for one in seen]),
-        asked=first.asked,
-        gates=first.gates,
+        derived=frozenset(first.derived),
+        rms=tuple(_together([one.rms for one in seen])),
+        gradients=tuple(_together([one.gradients for one in seen])),
+        looks=_fixed(_looks([one.looks for one in seen])),
+        silent=_fixed(_means([one.silent for one in seen])),
+        flat=_fixed(_means([one.flat for one in seen])),
+        values=_fixed(values),
+        weight_gradients=_fixed(first.weight_gradients),
+        frozen=frozenset(first.frozen),
+        outside=tuple(first.outside),
+        spreads=_fixed(_means([one.spreads for one in seen])),
+        asked=_fixed(first.asked),
+        gates=_fixed({at: tuple(inside) for at, inside in first.gates.items()}),
         draws=len(seen),
         **facts,
     )
+
+
+def _fixed(found: Mapping[Key, Value]) -> Mapping[Key, Value]:
+    return MappingProxyType(dict(found))
 
 
 def _signature(seen: Any) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
@@ -346,6 +342,13 @@ def _looks(several: Sequence[Mapping[int, Any]]) -> Mapping[int, Any]:
 
 def _means(several: Sequence[Mapping[int, float]]) -> dict[int, float]:
     return {at: sum(one.get(at, 0.0) for one in several) / len(several) for at in several[0]}
+
+
+def deviation(size: float | None, mean: float) -> float | None:
+    """The standard deviation of inputs with this RMS and mean; None where it is not finite."""
+    if size is None or not math.isfinite(size):
+        return None
+    return math.sqrt(max(size**2 - mean**2, 0.0))
 
 
 def _finite(value: float | None) -> float | None:

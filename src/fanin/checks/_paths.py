@@ -7,6 +7,7 @@ from itertools import pairwise
 from fanin.checks._chains import GATHERS
 from fanin.checks._finding import SEVERITIES, Finding
 from fanin.checks._measurement import Measurement, Numbers
+from fanin.checks._note import Note
 
 
 def fair(m: Measurement, path: Sequence[int], change: float, numbers: Numbers) -> float:
@@ -47,18 +48,24 @@ def _change(m: Measurement, position: int, numbers: Numbers) -> float:
     return after / before
 
 
-def one_each(found: Iterable[tuple[int, Finding]]) -> Iterator[Finding]:
-    """Of findings with their chains: the worst of every chain, and of every layer."""
-
-    def badness(one: tuple[int, Finding]) -> tuple[int, float]:
-        value = one[1].value or 0.0
-        far = abs(math.log(value)) if value > 0 else math.inf
-        return SEVERITIES.index(one[1].severity), far
-
+def one_each(found: Iterable[tuple[int, Finding | Note]]) -> Iterator[Finding | Note]:
+    """Of findings with their chains: the worst of every chain, and of every layer; all notes."""
+    findings: list[tuple[int, Finding]] = []
+    for chain, said in found:
+        if isinstance(said, Note):
+            yield said
+        else:
+            findings.append((chain, said))
     chains: set[int] = set()
     layers: set[str] = set()
-    for chain, one in sorted(found, key=badness, reverse=True):
-        if chain not in chains and one.layer not in layers:
-            yield one
+    for chain, finding in sorted(findings, key=lambda pair: _badness(pair[1]), reverse=True):
+        if chain not in chains and finding.layer not in layers:
+            yield finding
         chains.add(chain)
-        layers.add(one.layer)
+        layers.add(finding.layer)
+
+
+def _badness(finding: Finding) -> tuple[int, float]:
+    value = finding.value or 0.0
+    far = abs(math.log(value)) if value > 0 else math.inf
+    return SEVERITIES.index(finding.severity), far

@@ -3,14 +3,12 @@
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from fanin._columns import aligned
+from fanin.checks._conditions import Conditions
+from fanin.checks._finding import Finding
+from fanin.checks._layer import Layer
 from fanin.checks._rules import RULES
-
-if TYPE_CHECKING:
-    from fanin.checks._checkup import Conditions, Layer
-    from fanin.checks._finding import Finding
 
 _WIDTH = 100
 _BARS = "▁▂▃▄▅▆▇█"
@@ -32,17 +30,17 @@ _NAMES = 26  # columns of a layer's name
 _RIGHT = range(4, len(_HEADS))  # columns of numbers
 
 
-def table(layers: Sequence["Layer"]) -> str:
+def table(layers: Sequence[Layer]) -> str:
     """One line per layer."""
     return "\n".join(aligned([_HEADS, *map(_row, layers)], _RIGHT)) + "\n" if layers else ""
 
 
 def report(
     verdict: str,
-    findings: Sequence["Finding"],
-    layers: Sequence["Layer"],
+    findings: Sequence[Finding],
+    layers: Sequence[Layer],
     notes: Sequence[str],
-    conditions: "Conditions",
+    conditions: Conditions,
 ) -> str:
     """Verdict, scale over depth, layers, findings with their fixes, notes."""
     named = {one.layer for one in findings}
@@ -57,7 +55,7 @@ def report(
     return "\n\n".join(part for part in parts if part)
 
 
-def _conditions(one: "Conditions") -> str:
+def _conditions(one: Conditions) -> str:
     draws = f", {one.draws} draws" if one.draws > 1 else ""
     return (
         f"fanin check: {one.model}, {one.parameters:,} parameters, {one.dtype} on {one.device}, "
@@ -66,7 +64,7 @@ def _conditions(one: "Conditions") -> str:
     )
 
 
-def _scales(layers: Sequence["Layer"]) -> Iterator[str]:
+def _scales(layers: Sequence[Layer]) -> Iterator[str]:
     for what, numbers in (
         ("forward  RMS", [one.rms for one in layers]),
         ("backward gradient", [one.gradient for one in layers]),
@@ -95,7 +93,7 @@ def sparkline(numbers: Sequence[float]) -> str:
     return "".join(map(bar, picked))
 
 
-def _shortened(layers: Sequence["Layer"], named: set[str]) -> Iterator[str]:
+def _shortened(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
     """The table; of many layers the ends, and those that a finding names."""
     if not layers:
         return
@@ -121,7 +119,7 @@ def _shortened(layers: Sequence["Layer"], named: set[str]) -> Iterator[str]:
         yield f"... {count - before - 1} more layers ..."
 
 
-def _row(one: "Layer") -> tuple[str, ...]:
+def _row(one: Layer) -> tuple[str, ...]:
     name = one.name.removesuffix(".weight")
     return (
         name if len(name) <= _NAMES else "..." + name[3 - _NAMES :],
@@ -136,7 +134,7 @@ def _row(one: "Layer") -> tuple[str, ...]:
     )
 
 
-def _lines(one: "Finding") -> Iterator[str]:
+def _lines(one: Finding) -> Iterator[str]:
     yield f"{one.id} {one.severity}: {one.place} ({RULES[one.id].name})"
     yield _wrapped(f"{one.measured}; expected {one.expected}; limit {one.limit}", "    ")
     yield _wrapped(one.why, "    ")

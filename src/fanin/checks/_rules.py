@@ -1,44 +1,23 @@
-"""Rules: the eighteen checks, what they measure and why, with the limits that are in force."""
+"""Rules: the eighteen checks, a row each: judges, what they measure and why, limits in force."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from fanin.checks._activity import dead_units, deep_sigmoid, saturation
+from fanin.checks._attention import drowned, sharp_attention
+from fanin.checks._backward import backward_scale
+from fanin.checks._copies import same_values
+from fanin.checks._ends import collapse, initial_loss, input_scale
+from fanin.checks._finite import non_finite
+from fanin.checks._forward import forward_scale, gain_mismatch
+from fanin.checks._growth import narrowness, stream_growth
 from fanin.checks._limits import LIMITS as L
+from fanin.checks._objective import squashed, target_scale
+from fanin.checks._recurrent import exploding_time, recurrent_weights, saturated_states
+from fanin.checks._rule import Rule
+from fanin.checks._symmetry import symmetry
+from fanin.checks._untrained import untrained
+from fanin.checks._zeros import zero_scales, zero_weights
 from fanin.errors import FaninError, suggestion
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One check. `warning` and `error` say when a finding is one; "" where it never is."""
-
-    id: str
-    name: str
-    summary: str
-    measured: str
-    warning: str
-    error: str
-    reason: str
-    allowed: str  # what it passes over without a word; "" where there is nothing of the kind
-    remedy: str
-    source: str
-
-    @property
-    def explanation(self) -> str:
-        """The whole rule, in paragraphs."""
-        limits = [f"{level}: {text}" for level, text in self._levels() if text]
-        paragraphs = [
-            f"{self.id} {self.name}: {self.summary}",
-            f"Measured: {self.measured}",
-            "\n".join(f"Reported as {one}." for one in limits) if limits else "",
-            f"Reason: {self.reason}",
-            f"Allowed: {self.allowed}" if self.allowed else "",
-            f"Remedy: {self.remedy}",
-            f"Source: {self.source}",
-        ]
-        return "\n\n".join(one for one in paragraphs if one)
-
-    def _levels(self) -> tuple[tuple[str, str], ...]:
-        return ("warning", self.warning), ("error", self.error)
 
 
 def _percent(share: float) -> str:
@@ -49,6 +28,7 @@ _RULES = (
     Rule(
         "F01",
         "non-finite",
+        (non_finite,),
         "a parameter, an output or a gradient is infinite or not a number",
         "Every parameter, the output of every operation and the gradient of every output. Only the "
         "producer is named: the first operation whose inputs were finite.",
@@ -65,6 +45,7 @@ _RULES = (
     Rule(
         "F02",
         "forward-scale",
+        (forward_scale,),
         "the signal vanishes or explodes on its way through a chain of layers",
         "The RMS of the last hidden layer's output over that of the first, in each chain of layers "
         "between normalizations, attention and gates; branches of residual networks are chains of "
@@ -86,6 +67,7 @@ _RULES = (
     Rule(
         "F03",
         "backward-scale",
+        (backward_scale, exploding_time),
         "the gradient vanishes or explodes on its way back through a chain or residual stream",
         "The norm per sample of the loss's gradient with respect to the layers' outputs, at the "
         "first layer over the last one of a chain, and along each residual stream; for an error "
@@ -110,6 +92,7 @@ _RULES = (
     Rule(
         "F04",
         "finite-width",
+        (forward_scale, backward_scale),
         "one draw of so narrow a network says too little about its scale",
         "beta, the sum of 1/width over the layers of a chain. ln RMS lies within "
         f"{L.band_mean:g} beta + sqrt({L.band_spread:g} beta / draws) of theory (two standard "
@@ -125,6 +108,7 @@ _RULES = (
     Rule(
         "F05",
         "saturation",
+        (saturation, saturated_states, sharp_attention),
         "an activation works where it is flat",
         "The share of values of a bounded activation (tanh, sigmoid, softsign, hardtanh) where "
         f"its slope is below {_percent(L.flat)} of the largest: abs(tanh) > 0.975, a sigmoid "
@@ -145,6 +129,7 @@ _RULES = (
     Rule(
         "F06",
         "deep-sigmoid",
+        (deep_sigmoid,),
         "sigmoid is used as the activation of a deep network",
         "The number of hidden layers with a sigmoid in one chain.",
         f"{L.sigmoids_warning} or more",
@@ -159,6 +144,7 @@ _RULES = (
     Rule(
         "F07",
         "dead-units",
+        (dead_units,),
         "units are zero on every input",
         "The share of a layer's units whose rectified output is 0 for all inputs of the batch (at "
         "all positions, for convolutions), beside the share that is to be expected: where inputs "
@@ -175,6 +161,7 @@ _RULES = (
     Rule(
         "F08",
         "symmetry",
+        (symmetry,),
         "units of a layer are the same and stay so",
         "The distinct rows of the weight and of the loss's gradient with respect to it, to a "
         f"relative {L.same:g}. Two units are the same where both agree.",
@@ -190,6 +177,7 @@ _RULES = (
     Rule(
         "F09",
         "same-values",
+        (same_values,),
         "two layers hold the same random numbers",
         "The values of every pair of weights that are not tied, up to a factor; the smaller one "
         "against the start of the larger. Copies that work side by side are a note.",
@@ -207,6 +195,7 @@ _RULES = (
     Rule(
         "F10",
         "zero-weight",
+        (zero_weights, zero_scales),
         "a weight is zero and gets no gradient",
         "Weights and scales of which all values are zero, and the norm of the loss's gradient with "
         "respect to them.",
@@ -223,6 +212,7 @@ _RULES = (
     Rule(
         "F11",
         "initial-loss",
+        (initial_loss,),
         "the loss at the start is not that of a network that knows nothing",
         "Cross-entropy less ln C, C the number of classes: of the targets, within a loss that is "
         "given, or in the loss that the model returns.",
@@ -241,6 +231,7 @@ _RULES = (
     Rule(
         "F12",
         "gain",
+        (gain_mismatch, recurrent_weights),
         "a weight's variance does not fit the activation before it",
         "n E[W**2] E[x**2] over the variance of the layer before, n the fan-in and x what feeds "
         "the weight, as a factor on the standard deviation; and the same for gradients, with f' in "
@@ -263,6 +254,7 @@ _RULES = (
     Rule(
         "F13",
         "input-scale",
+        (input_scale, target_scale),
         "the inputs are not centred or not of variance 1, or the targets are large",
         "Mean and standard deviation of the floating-point inputs that feed a weight; the RMS of "
         "targets that are real numbers of the output's shape.",
@@ -278,6 +270,7 @@ _RULES = (
     Rule(
         "F14",
         "collapse",
+        (collapse, drowned),
         "different inputs become the same on their way through the network",
         "(1 - c_last) / (1 - c_raw), where c is the mean cosine of different inputs, in the raw "
         "data and at the output of the last hidden layer of a chain, and of all layers up to where "
@@ -297,6 +290,7 @@ _RULES = (
     Rule(
         "F15",
         "stream-growth",
+        (stream_growth,),
         "a residual stream without normalization grows from block to block",
         "The variance at the end of each residual stream over that at its start, where no branch "
         "is normalized.",
@@ -310,6 +304,7 @@ _RULES = (
     Rule(
         "F16",
         "narrow",
+        (narrowness,),
         "the network is so narrow for its depth that every draw is another network, or too deep",
         "beta, the sum of 1/width over the hidden layers of a chain; and the number of hidden "
         "layers, normalized or not, that no residual connection leads past.",
@@ -327,6 +322,7 @@ _RULES = (
     Rule(
         "F17",
         "untrained",
+        (untrained,),
         "parameters that no training can move",
         "Which parameters got a gradient, and where the graph is cut between one that did not and "
         "the loss; requires_grad; tensors that require gradients and are used, but are in no "
@@ -345,6 +341,7 @@ _RULES = (
     Rule(
         "F18",
         "squashed-logits",
+        (squashed,),
         "the loss takes logits, and gets what a softmax or a sigmoid gave",
         "Which activation the loss reads as logits (cross_entropy, "
         "binary_cross_entropy_with_logits) or as logarithms (nll_loss), and what made it.",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
+from fanin.checks._note import Note
 from fanin.graph import having
 
 _OF_VALUES = ("F01", "F09", "F13", "F17", "F18")  # what is right however gradients go
@@ -11,7 +12,7 @@ _SHOWN = 3
 _UNWATCHED = having("bulky") | {"linear"}
 
 
-def untrained(m: Measurement) -> Iterator[Finding]:
+def untrained(m: Measurement) -> Iterator[Finding | Note]:
     """F17: what no parameter list has, what is frozen, and what the graph is cut from."""
     yield from _unregistered(m)
     names = [name for name in m.values if name not in m.frozen]
@@ -25,9 +26,10 @@ def untrained(m: Measurement) -> Iterator[Finding]:
     for edge, group in groups.items():
         uncut = edge is None and not everything and _inputs_reach_outputs(m)
         if uncut or m.derived:  # of a derivative, constants are no part
-            m.note(
+            yield Note(
+                "F17",
                 f"{_listed(group)}: used by the run, but the loss does not depend on what came of "
-                "it, so no gradient comes back (F17)."
+                "it, so no gradient comes back (F17).",
             )
         else:
             yield _without_gradient(m, edge, group, everything)

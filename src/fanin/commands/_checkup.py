@@ -2,7 +2,7 @@
 
 import argparse
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import fanin
@@ -14,7 +14,7 @@ from fanin.commands._factory import factory
 from fanin.errors import FaninError
 
 
-def checkup(arguments: argparse.Namespace, rules: tuple[str, ...]) -> Checkup:
+def checkup(arguments: argparse.Namespace, rules: Collection[str]) -> Checkup:
     """Build the model, initialize it if asked, and check it by these rules."""
     seed, classes = check_seed(arguments.seed), 0
     if arguments.data is not None:

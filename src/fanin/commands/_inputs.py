@@ -44,9 +44,14 @@ def of_data(name: str, batch: int | None, seed: int) -> tuple[Sample, int]:
     return samples.examples(data, MOST if batch is None else batch, seed), data.classes
 
 
+def are_called(words: Sequence[str]) -> bool:
+    """Whether a function of the user makes the inputs, which may hold labels."""
+    return len(words) == 1 and bool(re.fullmatch(r"[^\W\d][\w.]*:[\w.]+", words[0]))
+
+
 def of_words(words: Sequence[str], batch: int | None, seed: int) -> Any:
     """A Sample of an input for each word, or what the function of a single word makes."""
-    if len(words) == 1 and re.fullmatch(r"[^\W\d][\w.]*:[\w.]+", words[0]):
+    if are_called(words):
         return _called(words[0])
     forms = [_read(word) for word in words]
     if batch is not None and batch < 1:

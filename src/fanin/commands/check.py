@@ -97,15 +97,16 @@ def _run(arguments: argparse.Namespace) -> int:
         explained = sorted(chosen(arguments.explain, None))
         _output.show("\n\n".join(RULES[rule].explanation for rule in explained) + "\n")
         return 0
+    wanted = _wanted(arguments)
     with users_code("checked"):
-        subject = _subject(arguments)
+        subject = _subject(arguments, wanted)
     for path in (arguments.output, arguments.write_baseline):
         if path is not None:
             _output.check_writable(path)
     render = renderer(arguments.format)  # now, as its libraries may be missing
     known = None if arguments.baseline is None else Baseline.load(arguments.baseline)
     with users_code("checked"):
-        found = checkup(arguments, subject.rules)
+        found = checkup(arguments, wanted)
     if arguments.write_baseline is not None:
         recorded = Baseline.of(found)
         recorded.save(arguments.write_baseline)
@@ -129,7 +130,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return int(arguments.write_baseline is None and not found.ok(arguments.fail_level))
 
 
-def _subject(arguments: argparse.Namespace) -> Subject:
+def _wanted(arguments: argparse.Namespace) -> frozenset[str]:
+    """The rules to judge by, of a command line that has something to judge."""
     if not arguments.factory:
         raise FaninError("nothing to check: name a factory, package.module:factory.")
     if arguments.data is None and not arguments.input:
@@ -139,8 +141,13 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     wanted = chosen(arguments.select, arguments.ignore)
     if not wanted:
         raise FaninError("nothing checked: --ignore leaves no rule of those selected.")
+    return wanted
+
+
+def _subject(arguments: argparse.Namespace, wanted: frozenset[str]) -> Subject:
     # Reports name the rules that were judged.
-    rules = tuple(sorted(wanted if arguments.data else wanted - {"F11"}))
+    labelled = arguments.data is not None or _inputs.are_called(arguments.input)
+    rules = tuple(sorted(wanted if labelled else wanted - {"F11"}))
     if not rules:
         raise FaninError("nothing checked: F11 compares the loss with labels; give --data digits.")
     file, line = _written(arguments.factory)

@@ -7,7 +7,7 @@ from importlib import import_module as _import_module
 from typing import Any
 
 from fanin.frameworks._detect import adapter_for as adapter_for
-from fanin.frameworks._detect import foreign as foreign
+from fanin.frameworks._foreign import foreign as foreign
 
 __all__ = ["jax", "keras", "torch"]
 

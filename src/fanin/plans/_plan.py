@@ -48,7 +48,7 @@ class Plan(Mapping[str, Row]):
     prefix: str = ""
 
     def __str__(self) -> str:
-        return table(self)
+        return table(self.recipe, self.rows, self.notes, self.seed, self.prefix)
 
     def __getitem__(self, name: str) -> Row:
         row = self._row(name)

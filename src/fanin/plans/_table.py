@@ -2,24 +2,22 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from fanin._columns import aligned
 from fanin.plans._row import Row
 
-if TYPE_CHECKING:
-    from fanin.plans._plan import Plan
-
 _HEADER = ("parameter", "shape", "role", "initializer", "std", "fan_in", "fan_out", "why")
 
 
-def table(plan: "Plan") -> str:
-    """The plan as aligned text."""
-    seed = "" if plan.seed is None else f", applied with seed {plan.seed}"
-    under = f", names drawn under {plan.prefix!r}" if plan.prefix else ""
-    title = f"plan: recipe {plan.recipe}, {len(plan.rows)} parameters{seed}{under}"
-    lines = [title, *(f"note: {note}" for note in plan.notes), ""]
-    return "\n".join([*lines, *aligned([_HEADER, *map(_cells, _grouped(plan.rows))])])
+def table(
+    recipe: str, rows: Sequence[Row], notes: Iterable[str], seed: int | None, prefix: str
+) -> str:
+    """A plan as aligned text."""
+    applied = "" if seed is None else f", applied with seed {seed}"
+    under = f", names drawn under {prefix!r}" if prefix else ""
+    title = f"plan: recipe {recipe}, {len(rows)} parameters{applied}{under}"
+    lines = [title, *(f"note: {note}" for note in notes), ""]
+    return "\n".join([*lines, *aligned([_HEADER, *map(_cells, _grouped(rows))])])
 
 
 def _grouped(rows: Iterable[Row]) -> list[list[Row]]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fanin.errors import FaninError, an, shown, suggestion
-from fanin.frameworks._detect import foreign
+from fanin.frameworks._foreign import foreign
 from fanin.frameworks.torch.draws._records import marked
 from fanin.frameworks.torch.tree._modules import Role, roles
 from fanin.frameworks.torch.tree._names import (
