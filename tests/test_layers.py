@@ -19,7 +19,7 @@ LAYERS = (
     {"fanin.errors", "fanin._native"},
     {
         *("fanin._arguments", "fanin.axes", "fanin._columns", "fanin._expression"),
-        *("fanin._imported", "fanin._progress", "fanin._replacing"),
+        *("fanin._imported", "fanin._json", "fanin._progress", "fanin._replacing"),
     },
     {"fanin.param", "fanin.streams"},
     {"fanin._fans", "fanin._samples", "fanin.gains"},

@@ -17,6 +17,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,12 @@ def _described(module: types.ModuleType, name: str, value: Any) -> tuple[str, li
 
 
 def _class(name: str, value: type) -> Iterator[str]:
-    fields = _fields(_tree(value))
+    kinds = [*_described_here(value), value]
+    fields = [field for kind in kinds for field in _fields(_tree(kind))]
     if fields:
         yield _fenced(_call(name, fields))
     yield from _rendered(inspect.getdoc(value) or "")
-    for key, member in vars(value).items():
+    for key, member in itertools.chain.from_iterable(vars(kind).items() for kind in kinds):
         if key.startswith("_") and key != "__call__":
             continue
         computed = getattr(member, "fget", None) or getattr(member, "func", None)  # a property's
@@ -125,6 +127,16 @@ def _class(name: str, value: type) -> Iterator[str]:
         else:
             yield _signature(f"{name}.{key}", function)
         yield from _rendered(inspect.getdoc(function) or "")
+
+
+def _described_here(value: type) -> list[type]:
+    """Dataclasses that a public one extends and that are not public themselves: a result's."""
+    public = {line.rpartition(".")[2] for line in GOLDEN.read_text("utf-8").splitlines()}
+    return [
+        base
+        for base in reversed(value.__mro__[1:])
+        if is_dataclass(base) and is_dataclass(value) and base.__name__ not in public
+    ]
 
 
 def _fields(own: ast.ClassDef) -> list[str]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fanin.lab import stack
-from fanin.lab.comparison import Comparison, ResultRow
+from fanin.lab.comparison import Comparison
 from fanin.lab.rates import Rate
+from fanin.lab.result import ResultRow
 from fanin.lab.settings import CompareSettings
 from fanin.lab.signals import Signals
 from fanin.lab.trial import Trial, Verdict

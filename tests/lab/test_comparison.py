@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from fanin import FaninError
-from fanin.lab import Comparison, compare, group, runner, stacking
-from fanin.lab.comparison import Unfinished
+from fanin.lab import Comparison, Interrupted, compare, group, runner, stacking
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSpec
 from fanin.lab.store import NAME
@@ -231,13 +230,13 @@ def test_ctrl_c_ends_with_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_pat
         return real(*arguments)
 
     monkeypatch.setattr(runner, "train_group", second_stops)
-    with pytest.raises(Unfinished) as stopped:
+    with pytest.raises(Interrupted) as stopped:
         compare(ROWS, folder=tmp_path, **SMALL)
     assert str(stopped.value) == (
         f"interrupted at 33 %: 2 of 6 trials are kept in {tmp_path}; the same command goes on "
         "from there"
     )
-    found = stopped.value.comparison
+    found = stopped.value.found
     assert [row.name for row in found.rows] == ["torch"]
     assert found.table().row_count == 1
     assert found.table().title == "interrupted at 33 %"

@@ -103,7 +103,7 @@ def test_json_is_valid_and_complete(make: Make) -> None:
     learned, failed = row["trials"]
     assert (learned["seed"], learned["verdict"]) == (0, "learned")
     assert len(learned["losses"]) == len(content["loss_steps"])
-    assert failed["losses"][-1] is None
+    assert failed["losses"][-1] == "nan"
     assert learned["signals"]["forward"] == [1.0, 0.5]
     (pair,) = content["differences"]["score"]["comparisons"]
     assert (pair["first"], pair["second"], pair["found"]) == ("a", "b", False)
@@ -117,9 +117,9 @@ def test_what_belongs_to_one_run_is_in_run_alone(make: Make) -> None:
     assert first == second
 
 
-def test_one_seed_has_null_for_its_interval(make: Make) -> None:
+def test_one_seed_has_no_number_for_its_interval(make: Make) -> None:
     content = json.loads(report.json_text(make({"a": [0.9]})))
-    assert content["rows"][0]["score"] == {"mean": 0.9, "low": None, "high": None}
+    assert content["rows"][0]["score"] == {"mean": 0.9, "low": "nan", "high": "nan"}
 
 
 def test_csv_has_a_line_for_every_trial(make: Make) -> None:

@@ -9,10 +9,11 @@ import torch
 from fanin.lab import initialization
 from fanin.lab import trial as trials
 from fanin.lab.dataset import pack, split
+from fanin.lab.interrupted import Interrupted
 from fanin.lab.networks import SmallConvNet
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSetup
-from fanin.lab.trial import Stopped, Trial, running_mean, train
+from fanin.lab.trial import Trial, running_mean, train
 
 
 def test_running_mean() -> None:
@@ -101,15 +102,15 @@ def test_ctrl_c_gives_the_trials_so_far(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(trials, "Stack", Interrupting)
     stop_after = 110
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(Interrupted) as stopped:
         run("he_normal")
-    (trial,) = stopped.value.trials
+    (trial,) = stopped.value.found
     assert len(trial.losses) == 110
     assert trial.score == 1
     stop_after = 5  # too early to say anything
     with pytest.raises(KeyboardInterrupt) as interrupt:
         run("he_normal")
-    assert not isinstance(interrupt.value, Stopped)
+    assert not isinstance(interrupt.value, Interrupted)
 
 
 def test_setup_counts() -> None:

@@ -1,11 +1,10 @@
 """Checkup: what a model's signal and gradient do, layer by layer, and what is wrong with it."""
 
-import json
-import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, get_args
+from typing import get_args
 
+from fanin._json import json_text
 from fanin.checks._conditions import Conditions
 from fanin.checks._finding import SEVERITIES, Finding, Severity
 from fanin.checks._layer import Layer
@@ -64,17 +63,7 @@ class Checkup:
             "conditions": asdict(self.conditions),
             "limits": asdict(self.limits),
         }
-        return json.dumps(_plain(whole), indent=2) + "\n"
+        return json_text(whole, indent=2)
 
     def __str__(self) -> str:
         return report(self.verdict, self.findings, self.layers, self.notes, self.conditions)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

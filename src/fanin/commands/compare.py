@@ -110,8 +110,9 @@ def add(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from fanin.lab.comparison import Unfinished, compare
+    from fanin.lab.comparison import compare
     from fanin.lab.files import check_folder
+    from fanin.lab.interrupted import Interrupted
     from fanin.lab.verdict import verdict
 
     options = {field.name: getattr(arguments, field.name) for field in fields(CompareSettings)}
@@ -127,9 +128,9 @@ def _run(arguments: argparse.Namespace) -> None:
             workers=_cpus(),
             progress=True,
         )
-    except Unfinished as stop:
-        if stop.comparison.rows:
-            console.print(stop.comparison.table())
+    except Interrupted as stop:
+        if stop.found.rows:
+            console.print(stop.found.table())
         raise
     console.print(comparison.table())
     console.print(verdict(comparison), markup=False, highlight=False)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison as Comparison
     from fanin.lab.comparison import compare as compare
+    from fanin.lab.interrupted import Interrupted as Interrupted
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "Interrupted", "compare"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,9 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -18,65 +16,22 @@ from fanin.lab import checkpoint, lookup, rates, report, summary
 from fanin.lab.cluster import run_on
 from fanin.lab.dataset import Dataset
 from fanin.lab.depth import DepthRow
-from fanin.lab.family import ComparisonFamily
 from fanin.lab.files import write_files
 from fanin.lab.formatting import share
 from fanin.lab.group import Advance, schedule
+from fanin.lab.interrupted import Interrupted
 from fanin.lab.losses import guess
 from fanin.lab.rates import Rate
-from fanin.lab.runner import Interrupted, Run, run_on_cores, run_trials
+from fanin.lab.result import TARGET, Result, ResultRow
+from fanin.lab.runner import Run, run_on_cores, run_trials
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSpec
-from fanin.lab.statistics import Interval, share_interval
 from fanin.lab.store import NAME, Store
 from fanin.lab.trial import Trial
 
-TARGET = 0.5  # of cross-entropy; of the quadratic loss it is this share of guessing
-
 
 @dataclass(frozen=True, eq=False)
-class ResultRow:
-    """One initializer with its trials, one for each seed, and its learning rate."""
-
-    name: str
-    trials: tuple[Trial, ...]
-    target: float
-    rate: Rate
-
-    @cached_property
-    def score(self) -> Interval:
-        """Mean test score over all trials, the failed ones included."""
-        return share_interval([trial.score for trial in self.trials])
-
-    @property
-    def failed(self) -> int:
-        """How many trials diverged, met NaN or stayed stuck."""
-        return sum(trial.failed for trial in self.trials)
-
-    @property
-    def failures(self) -> dict[str, int]:
-        """How many trials failed in each way."""
-        verdicts = [trial.verdict for trial in self.trials if trial.failed]
-        return {kind: verdicts.count(kind) for kind in dict.fromkeys(sorted(verdicts))}
-
-    @property
-    def steps_to_target(self) -> list[int]:
-        """Steps to the target loss of the trials that reached it."""
-        steps = [trial.steps_to(self.target) for trial in self.trials]
-        return [step for step in steps if step is not None]
-
-    @property
-    def mean_steps(self) -> float | None:
-        """Mean steps to the target loss, all steps for a trial that did not reach it.
-
-        None where none did.
-        """
-        steps = [trial.steps_to(self.target) or len(trial.losses) for trial in self.trials]
-        return fmean(steps) if self.steps_to_target else None
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Result):
     """All rows of a comparison, with what is needed to read and to repeat it.
 
     `guess` is the loss of guessing, `how` says how trials were trained together, and `run` what
@@ -90,44 +45,6 @@ class Comparison:
     >>> found.best.name, found.done
     ('he_normal', 1.0)
     """
-
-    settings: CompareSettings
-    rows: tuple[ResultRow, ...]
-    note: str
-    guess: float
-    target: float
-    versions: Mapping[str, str]
-    run: Mapping[str, Any]
-    how: tuple[str, ...] = ()
-    depths: tuple[DepthRow, ...] = ()
-    done: float = 1.0
-    unit: str = "images"
-
-    @cached_property
-    def scores(self) -> ComparisonFamily:
-        """The paired comparisons of the final test score."""
-        name = "R²" if self.settings.task == "regression" else "test accuracy"
-        values = {row.name: {t.seed: t.score for t in row.trials} for row in self.rows}
-        return ComparisonFamily(name, True, values, self.settings.baseline)
-
-    @cached_property
-    def steps(self) -> ComparisonFamily:
-        """Those of the steps to the target loss; a run that never got there counts in full."""
-        values = {
-            row.name: {t.seed: float(t.steps_to(self.target) or len(t.losses)) for t in row.trials}
-            for row in self.rows
-        }
-        return ComparisonFamily("steps to target", False, values, self.settings.baseline)
-
-    @property
-    def best(self) -> ResultRow:
-        """The row with the highest mean score."""
-        return next(row for row in self.rows if row.name == self.scores.best)
-
-    @property
-    def ranked(self) -> list[ResultRow]:
-        """The rows, that of the highest mean score first."""
-        return sorted(self.rows, key=lambda row: -row.score.mean)
 
     def table(self) -> Table:
         """The result as a table of rich, for the terminal; it takes no arguments."""
@@ -147,17 +64,6 @@ class Comparison:
             "results.csv": report.csv_text(self),
         }
         return write_files(Path(folder), contents)
-
-
-class Unfinished(KeyboardInterrupt):
-    """Ctrl-C. `comparison` holds the trials so far, those in training cut short.
-
-    As text it says how far the run got and what of it is stored.
-    """
-
-    def __init__(self, comparison: Comparison, stored: str) -> None:
-        super().__init__(f"interrupted at {share(comparison.done)}: {stored}")
-        self.comparison = comparison
 
 
 def compare(
@@ -199,8 +105,8 @@ def compare(
         target_loss: what "steps to target" counts to (0.5; of a quadratic loss half of guessing's).
         baseline: the initializer that the others are compared with (none: all pairs).
 
-    Returns the Comparison. Raises FaninError for bad input, before any training, and Unfinished,
-    which holds the comparison so far, where Ctrl-C ends it.
+    Returns the Comparison. Raises FaninError for bad input, before any training, and
+    `fanin.lab.Interrupted`, whose `found` is the Comparison so far, where Ctrl-C ends it.
 
     >>> from fanin.lab import compare
     >>> settings = {"data": "digits", "seeds": 2, "train": 100, "test": 100, "epochs": 2}
@@ -254,11 +160,12 @@ class _Work:
                 chosen = rates.choose(settings, self._train(tuning, advance) if tuning else {})
                 self._train(self._specs(chosen), advance)
             except Interrupted as stop:
-                self.found |= stop.finished
+                self.found |= stop.found.finished
                 stored = self._stored(len(planned))
-                self.found |= stop.cut_short
+                self.found |= stop.found.cut_short
                 comparison = replace(self._summarized(chosen), done=self.steps / total)
-                raise Unfinished(comparison, stored) from None
+                told = f"interrupted at {share(comparison.done)}: {stored}"
+                raise Interrupted(comparison, told) from None
             finally:
                 if self.store is not None:
                     self.store.close()

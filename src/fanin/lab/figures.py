@@ -1,22 +1,18 @@
 """The report's plots of one comparison: seeds as dots, learning curves, depth."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from fanin.lab import formatting
+from fanin.lab.depth import DepthRow
 from fanin.lab.drawing import ACCENT, FAILED, FAINT, INK, SERIES, Drawing, drawing
+from fanin.lab.result import Result, ResultRow
 from fanin.lab.trial import running_mean
 
-if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, ResultRow
-    from fanin.lab.depth import DepthRow
 WIDE, NARROW = 10.4, 3.7  # inches: the page on a screen, and on a telephone
 HIGHEST, LOWEST = 1.3, 1e-3  # times the loss of guessing: the ends of a loss axis
 SMOOTH = 25  # a mean over one in so many of the steps keeps the course and drops the noise
@@ -25,7 +21,7 @@ LINE = 0.065  # of the height of a plot: a line of text
 TIPS = 20  # of a curve: places that show their values
 
 
-def score_dots(comparison: Comparison, width: float) -> str:
+def score_dots(comparison: Result, width: float) -> str:
     """Every seed as a dot, with the mean and its interval: one line per initializer, best first."""
     rows = comparison.ranked
     percent = comparison.settings.task == "classification"
@@ -47,7 +43,7 @@ def score_dots(comparison: Comparison, width: float) -> str:
     return made.svg
 
 
-def _dot_line(made: Drawing, y: int, row: ResultRow, comparison: Comparison) -> None:
+def _dot_line(made: Drawing, y: int, row: ResultRow, comparison: Result) -> None:
     axes, interval = made.axes, row.score
     scale = 100 if comparison.settings.task == "classification" else 1
     for trial in row.trials:
@@ -62,7 +58,7 @@ def _dot_line(made: Drawing, y: int, row: ResultRow, comparison: Comparison) -> 
     made.tip(mean[0], f"{row.name}, mean {value}, {formatting.bounds(comparison, interval)}")
 
 
-def loss_curves(comparison: Comparison, width: float) -> str:
+def loss_curves(comparison: Result, width: float) -> str:
     """The median training loss of all rows, smoothed, in one plot."""
     is_narrow = width == NARROW
     with drawing("Training loss by step, of all initializers", (width, 3.6)) as made:
@@ -87,7 +83,7 @@ def loss_curves(comparison: Comparison, width: float) -> str:
     return made.svg
 
 
-def _loss_axis(axes: Axes, ends: Sequence[float], comparison: Comparison) -> None:
+def _loss_axis(axes: Axes, ends: Sequence[float], comparison: Result) -> None:
     """From the lowest end of a curve to the loss of guessing, with plain numbers as ticks."""
     known = [end for end in ends if np.isfinite(end)] + [comparison.target]
     low = max(min(known) / HIGHEST, LOWEST * comparison.guess)
@@ -101,7 +97,7 @@ def _loss_axis(axes: Axes, ends: Sequence[float], comparison: Comparison) -> Non
     axes.minorticks_off()
 
 
-def _curve(made: Drawing, comparison: Comparison, index: int) -> float:
+def _curve(made: Drawing, comparison: Result, index: int) -> float:
     """Draw a row's curve; returns its last value, NaN where every run met NaN."""
     row, (colour, style) = comparison.rows[index], _style(index)
     steps, losses = _smoothed(comparison, row)
@@ -122,9 +118,7 @@ def _style(index: int) -> tuple[str, str]:
     return SERIES[index % len(SERIES)], ("-", "--", ":")[index // len(SERIES) % 3]
 
 
-def _smoothed(
-    comparison: Comparison, row: ResultRow
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _smoothed(comparison: Result, row: ResultRow) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Steps, and losses (trials, steps); those that met NaN have no place on a loss axis."""
     finite = [trial.losses for trial in row.trials if trial.verdict != "nan"]
     length = min(map(len, finite), default=0)  # of what Ctrl-C cut short
@@ -161,7 +155,7 @@ def _label_ends(axes: Axes, ends: Sequence[float], names: Sequence[str]) -> None
         )
 
 
-def depth_panels(comparison: Comparison) -> list[str]:
+def depth_panels(comparison: Result) -> list[str]:
     """For each row: the share of runs that did not fail, by depth, before the other rows."""
     return [_depth_panel(comparison.depths, index) for index, row in enumerate(comparison.depths)]
 

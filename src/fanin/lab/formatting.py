@@ -1,27 +1,23 @@
 """Short words for a comparison's numbers, the same in the terminal and in the report."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, ResultRow
-    from fanin.lab.statistics import Interval
+from fanin.lab.result import Result, ResultRow
+from fanin.lab.statistics import Interval
 
 
-def score(comparison: Comparison, value: float) -> str:
+def score(comparison: Result, value: float) -> str:
     """An accuracy of 0.9312 as `93.1 %`, an R² as `0.931`."""
     return f"{value:.3f}" if comparison.settings.task == "regression" else f"{100 * value:.1f} %"
 
 
-def gap(comparison: Comparison, value: float) -> str:
+def gap(comparison: Result, value: float) -> str:
     """A difference of scores: `0.9 pp`, percentage points, for accuracies of 0.931 and 0.922."""
     return f"{value:.3f}" if comparison.settings.task == "regression" else f"{100 * value:.1f} pp"
 
 
-def bounds(comparison: Comparison, interval: Interval) -> str:
+def bounds(comparison: Result, interval: Interval) -> str:
     """The two bounds, accuracies in percent; a word where one value gives none."""
     if math.isnan(interval.low):
         return "undefined"

@@ -1,36 +1,33 @@
 """A comparison as one HTML page that needs nothing else, as JSON and as CSV."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import io
-import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from fanin._json import json_text as as_json
 from fanin.lab import figures, formatting, signflip, statistics, summary
+from fanin.lab.depth import DepthRow
+from fanin.lab.family import ComparisonFamily
+from fanin.lab.result import Result, ResultRow
+from fanin.lab.trial import Trial
 from fanin.lab.verdict import verdict, warnings
 
-if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, ResultRow
-    from fanin.lab.depth import DepthRow
-    from fanin.lab.family import ComparisonFamily
-    from fanin.lab.trial import Trial
 DIFFERENCE_HEADERS = ("rows", "difference", "95 % bounds", "p", "would be found", "found")
 
 
-def html(comparison: Comparison) -> str:
+def html(comparison: Result) -> str:
     """The report. Everything that users wrote is escaped; the plots alone are trusted markup."""
     environment = Environment(
         loader=PackageLoader("fanin.lab"), autoescape=True, undefined=StrictUndefined
     )
 
-    def sizes(draw: Callable[[Comparison, float], str]) -> dict[str, Markup]:
+    def sizes(draw: Callable[[Result, float], str]) -> dict[str, Markup]:
         """A plot for a screen and one for a telephone, of which the page shows one."""
         widths = {"wide": figures.WIDE, "narrow": figures.NARROW}
         return {name: Markup(draw(comparison, width)) for name, width in widths.items()}
@@ -59,7 +56,7 @@ def html(comparison: Comparison) -> str:
     )
 
 
-def _differences(comparison: Comparison) -> list[tuple[str, ...]]:
+def _differences(comparison: Result) -> list[tuple[str, ...]]:
     """The paired comparisons of the score, in words: pair, difference, interval, p, detectable."""
     shown: list[tuple[str, ...]] = []
     for difference in comparison.scores.differences:
@@ -82,8 +79,8 @@ def _differences(comparison: Comparison) -> list[tuple[str, ...]]:
     return shown
 
 
-def json_text(comparison: Comparison) -> str:
-    """All numbers as JSON; NaN and infinity, which JSON does not know, are null.
+def json_text(comparison: Result) -> str:
+    """All numbers as JSON; those that are not finite as "nan", "inf" and "-inf".
 
     Only `run` differs between two runs of the same comparison.
     """
@@ -113,10 +110,10 @@ def json_text(comparison: Comparison) -> str:
         "depths": [_depth(row) for row in comparison.depths],
         "run": comparison.run,
     }
-    return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+    return as_json(content, indent=1)
 
 
-def csv_text(comparison: Comparison) -> str:
+def csv_text(comparison: Result) -> str:
     """One line for every trial of the table."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
@@ -140,7 +137,7 @@ def csv_text(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def _row(comparison: Comparison, row: ResultRow) -> dict[str, Any]:
+def _row(comparison: Result, row: ResultRow) -> dict[str, Any]:
     return {
         "initializer": row.name,
         "lr": row.rate.lr,
@@ -154,7 +151,7 @@ def _row(comparison: Comparison, row: ResultRow) -> dict[str, Any]:
     }
 
 
-def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
+def _trial(comparison: Result, trial: Trial) -> dict[str, Any]:
     return {
         "seed": trial.seed,
         "verdict": trial.verdict,
@@ -193,12 +190,3 @@ def _depth(row: DepthRow) -> dict[str, Any]:
 
 def _short(value: float) -> float:
     return float(f"{value:.5g}")
-
-
-def _finite(value: Any) -> Any:
-    """`value` with None in place of every float that is not finite."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 from fanin.lab.checkpoint import COUNTER, FOLDER, SUFFIX, Checkpoint
 from fanin.lab.files import unwritable
 from fanin.lab.group import Advance, Schedule, TrialGroup, train_group
+from fanin.lab.interrupted import Interrupted
 from fanin.lab.lookup import forget, key_of
 from fanin.lab.setup import TrialSpec
 from fanin.lab.stack import one_thread
 from fanin.lab.store import Store
-from fanin.lab.trial import Stopped, Trial
+from fanin.lab.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def run_trials(
     """Train what the store does not have, and store every trial group when it is finished.
 
     Groups in training keep their state beside the store's file. Returns all trials of the
-    schedule, and how many of them were in the store. Raises Interrupted, with what is finished so
-    far and what was cut short, where Ctrl-C ends it.
+    schedule, and how many of them were in the store. Raises Interrupted with a SoFar where Ctrl-C
+    ends it.
     """
     keys = {spec: key_of(spec, group.device) for group in plan.groups for spec in group.specs}
     stored = store.load(keys.values())
@@ -75,8 +77,8 @@ def run_trials(
                 done |= new
                 _forget(job.state)
     except KeyboardInterrupt as stop:
-        cut_short = stop.cut_short if isinstance(stop, Interrupted) else {}
-        raise Interrupted(done, cut_short) from None
+        cut_short = stop.found if isinstance(stop, Interrupted) else {}
+        raise Interrupted(SoFar(done, cut_short)) from None
     return done, reused
 
 
@@ -94,12 +96,11 @@ def _forget(state: Path | None) -> None:
         Checkpoint(state).remove()
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C: the trials that are finished, and those in training, cut short."""
+class SoFar(NamedTuple):
+    """The trials that are finished where Ctrl-C ends a run, and those in training, cut short."""
 
-    def __init__(self, finished: dict[TrialSpec, Trial], cut_short: dict[TrialSpec, Trial]) -> None:
-        super().__init__()
-        self.finished, self.cut_short = finished, cut_short
+    finished: dict[TrialSpec, Trial]
+    cut_short: dict[TrialSpec, Trial]
 
 
 def run_on_cores(workers: int) -> Run:
@@ -193,6 +194,5 @@ def run_here(jobs: Sequence[GroupJob], advance: Advance) -> Iterator[tuple[Group
     for job in jobs:
         try:
             yield job, job.train(advance)
-        except Stopped as stop:
-            found = dict(zip(job.group.specs, stop.trials, strict=True))
-            raise Interrupted({}, found) from None
+        except Interrupted as stop:
+            raise Interrupted(dict(zip(job.group.specs, stop.found, strict=True))) from None

@@ -1,10 +1,7 @@
 """A comparison as a table and notes: what the terminal and the report both say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -12,18 +9,16 @@ from rich.text import Text
 from fanin.lab import signflip, statistics
 from fanin.lab.formatting import bounds, failures, score, share, steps
 from fanin.lab.losses import STUCK_MARGIN
+from fanin.lab.result import Result, ResultRow
 from fanin.lab.trial import DIVERGED
 from fanin.lab.verdict import warnings
-
-if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison, ResultRow
 
 WIDTH = 80  # of a terminal
 LAYERS = 6  # that a table shows
 LEADING, ALIKE, BETTER, WORSE, BASELINE = "*", "~", "+", "-", "="
 
 
-def headers(comparison: Comparison) -> tuple[str, ...]:
+def headers(comparison: Result) -> tuple[str, ...]:
     """The table's columns; that of learning rates where they differ or were chosen."""
     measure = "R²" if comparison.settings.task == "regression" else "accuracy"
     rate = ("rate",) if _rates_vary(comparison) else ()
@@ -31,7 +26,7 @@ def headers(comparison: Comparison) -> tuple[str, ...]:
     return ("initializer", *rate, measure, "95 % interval", "steps to target", "failed", *depth)
 
 
-def cells(comparison: Comparison, row: ResultRow) -> tuple[str, ...]:
+def cells(comparison: Result, row: ResultRow) -> tuple[str, ...]:
     """One row of the table, in the order of the headers."""
     rate = (f"{row.rate.lr:g}",) if _rates_vary(comparison) else ()
     deep = [depth.starts_to for depth in comparison.depths if depth.name == row.name]
@@ -46,7 +41,7 @@ def cells(comparison: Comparison, row: ResultRow) -> tuple[str, ...]:
     )
 
 
-def mark(comparison: Comparison, row: ResultRow) -> str:
+def mark(comparison: Result, row: ResultRow) -> str:
     """A sign beside the mean: that of the leading rows, or how a row compares with the baseline."""
     family = comparison.scores
     if family.baseline is None:
@@ -56,12 +51,12 @@ def mark(comparison: Comparison, row: ResultRow) -> str:
     return BETTER if row.name in family.better else WORSE if row.name in family.worse else ALIKE
 
 
-def _rates_vary(comparison: Comparison) -> bool:
+def _rates_vary(comparison: Result) -> bool:
     rows = comparison.rows
     return len({row.rate.lr for row in rows}) > 1 or any(row.rate.tried for row in rows)
 
 
-def notes(comparison: Comparison) -> list[str]:
+def notes(comparison: Result) -> list[str]:
     """What a reader must know to read the table rightly, beside the warnings."""
     return [
         _training(comparison),
@@ -72,7 +67,7 @@ def notes(comparison: Comparison) -> list[str]:
     ]
 
 
-def _target(comparison: Comparison) -> str:
+def _target(comparison: Result) -> str:
     window = comparison.settings.setup.window
     loss = "training loss" if window == 1 else f"mean training loss of the last {window} steps"
     return (
@@ -82,7 +77,7 @@ def _target(comparison: Comparison) -> str:
     )
 
 
-def _training(comparison: Comparison) -> str:
+def _training(comparison: Result) -> str:
     s = comparison.settings
     epochs = "1 epoch" if s.epochs == 1 else f"{s.epochs} epochs"
     seeds = f"seeds {s.first_seed} to {s.all_seeds[-1]}" if s.seeds > 1 else f"seed {s.first_seed}"
@@ -103,7 +98,7 @@ def _training(comparison: Comparison) -> str:
     )
 
 
-def _marks(comparison: Comparison) -> str:
+def _marks(comparison: Result) -> str:
     family = comparison.scores
     interval = "Intervals: 95 % for the mean, Student's t over the seeds on the logit scale."
     if len(comparison.rows) == 1:
@@ -122,7 +117,7 @@ def _marks(comparison: Comparison) -> str:
     )
 
 
-def _failed(comparison: Comparison) -> str:
+def _failed(comparison: Result) -> str:
     loss, least = comparison.settings.setup.loss, comparison.guess
     margin = STUCK_MARGIN[loss]
     limit = least - margin if loss == "cross_entropy" else least * (1 - margin)
@@ -133,7 +128,7 @@ def _failed(comparison: Comparison) -> str:
     )
 
 
-def _extras(comparison: Comparison) -> list[str]:
+def _extras(comparison: Result) -> list[str]:
     found = [f"{note}." for note in comparison.how]
     if comparison.settings.lr_grid:
         found.append(
@@ -149,7 +144,7 @@ def _extras(comparison: Comparison) -> list[str]:
     return found
 
 
-def signals(comparison: Comparison, which: str) -> tuple[list[str], list[tuple[str, ...]]]:
+def signals(comparison: Result, which: str) -> tuple[list[str], list[tuple[str, ...]]]:
     """Layers, and for each row the median over seeds of their RMS: of outputs or of gradients.
 
     `which` is "forward" or "backward". Of many layers some are shown, the first and the last too.
@@ -165,7 +160,7 @@ def signals(comparison: Comparison, which: str) -> tuple[list[str], list[tuple[s
     return [layers[place] for place in places], rows
 
 
-def table(comparison: Comparison) -> Table:
+def table(comparison: Result) -> Table:
     """The result as a table for the terminal, of at most 80 columns if names allow."""
     # Text, not str: what users wrote is never read as markup.
     warned = [f"Warning: {warning}" for warning in warnings(comparison)]

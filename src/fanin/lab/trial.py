@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fanin.lab import losses as lab_losses
 from fanin.lab.checkpoint import Checkpoint
 from fanin.lab.dataset import Dataset, Split
+from fanin.lab.interrupted import Interrupted
 from fanin.lab.optimization import Optimization
 from fanin.lab.setup import TrialSetup
 from fanin.lab.signals import NOT_MEASURED, Signals
@@ -68,14 +69,6 @@ class Trial:
         return self.verdict != "learned"
 
 
-class Stopped(KeyboardInterrupt):
-    """Ctrl-C during training. `trials` are cut short at the step that it came at."""
-
-    def __init__(self, trials: list[Trial]) -> None:
-        super().__init__()
-        self.trials = trials
-
-
 def train(
     models: Sequence[nn.Module],
     rates: Sequence[float],
@@ -91,8 +84,8 @@ def train(
     """Train all models together, each on its own split; `advance` hears of the steps taken.
 
     `stacked` False takes one model alone. With a checkpoint the training goes on from the state
-    that it has, to the same bits, and leaves its own there again and again. Raises Stopped where
-    Ctrl-C ends it.
+    that it has, to the same bits, and leaves its own there again and again. Where Ctrl-C ends it,
+    Interrupted has the trials, cut short at the step that it came at.
     """
     kind = Stack if stacked else Single
     trainer = kind(models, rates, Optimization.of(setup), device)
@@ -125,7 +118,7 @@ def train(
     except KeyboardInterrupt:
         if len(losses) < setup.window:
             raise
-        raise Stopped(_judged(losses, [*scores, test()], splits, data, setup)) from None
+        raise Interrupted(_judged(losses, [*scores, test()], splits, data, setup)) from None
     return _judged(losses, scores, splits, data, setup)
 
 

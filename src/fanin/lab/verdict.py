@@ -1,21 +1,16 @@
 """The verdict: what a comparison found, in sentences that claim no more than its tests show."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from fanin.lab import statistics
 from fanin.lab.depth import deepest
 from fanin.lab.family import ComparisonFamily
 from fanin.lab.formatting import counted, gap, listed, score, share
-
-if TYPE_CHECKING:
-    from fanin.lab.comparison import Comparison
+from fanin.lab.result import Result
 
 
-def verdict(comparison: Comparison) -> str:
+def verdict(comparison: Result) -> str:
     """The sentences: on the score, on the steps to the target, on depth, on failures."""
     parts = [_on_score(comparison), _on_steps(comparison), _on_depth(comparison)]
     failed = sum(row.failed for row in comparison.rows)
@@ -25,7 +20,7 @@ def verdict(comparison: Comparison) -> str:
     return " ".join(filter(None, [*parts, f"{failed or 'None'} of {trials} runs failed."]))
 
 
-def _on_score(comparison: Comparison) -> str:
+def _on_score(comparison: Result) -> str:
     family, best = comparison.scores, comparison.best
     if len(comparison.rows) == 1:
         return f"{best.name} reached {score(comparison, best.score.mean)} {family.measure}."
@@ -57,7 +52,7 @@ def _on_score(comparison: Comparison) -> str:
     )
 
 
-def _span(comparison: Comparison, names: Sequence[str]) -> str:
+def _span(comparison: Result, names: Sequence[str]) -> str:
     """The mean score of one row, or the lowest and the highest of some."""
     means = [row.score.mean for row in comparison.rows if row.name in names]
     low, high = score(comparison, min(means)), score(comparison, max(means))
@@ -77,7 +72,7 @@ def _pairs(family: ComparisonFamily) -> str:
     return listed([*found[:3], f"{more} more"] if more > 0 else found)
 
 
-def _on_steps(comparison: Comparison) -> str:
+def _on_steps(comparison: Result) -> str:
     family, target = comparison.steps, comparison.target
     reached = [row for row in comparison.rows if row.steps_to_target]
     if not reached:
@@ -114,7 +109,7 @@ def _against(family: ComparisonFamily, baseline: str) -> str:
     return f"Against {baseline}, {'; '.join(found)}."
 
 
-def _on_depth(comparison: Comparison) -> str:
+def _on_depth(comparison: Result) -> str:
     if not comparison.depths:
         return ""
     best = deepest(comparison.depths)
@@ -148,7 +143,7 @@ def _powerless(family: ComparisonFamily) -> str:
     )
 
 
-def warnings(comparison: Comparison) -> Sequence[str]:
+def warnings(comparison: Result) -> Sequence[str]:
     """What a reader should be warned of."""
     family, found = comparison.scores, []
     if comparison.done < 1:

@@ -1,11 +1,11 @@
 """A result as a Markdown page with its pictures, and as JSON."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fanin._json import json_text as as_json
 from fanin.lab.files import write_files
 from fanin.studies._study import Claim, Result, Table
 
@@ -58,12 +58,7 @@ def json_text(result: Result) -> str:
         **taken(False),
         "run": {**result.run, **taken(True)},
     }
-    return json.dumps(content, indent=1, allow_nan=False, default=_plain) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's scalars as Python's."""
-    return value.item()
+    return as_json(content, indent=1)
 
 
 def markdown(result: Result) -> str:

@@ -5,12 +5,11 @@ where the factory is written.
 """
 
 import hashlib
-import json
-import math
 from typing import Any
 from urllib.parse import quote
 
 import fanin
+from fanin._json import json_text
 from fanin.checks import RULES, Checkup, Finding, Rule
 from fanin.commands.formats._subject import Subject, place
 
@@ -30,7 +29,7 @@ def render(checkup: Checkup, subject: Subject) -> str:
         "properties": {"verdict": checkup.verdict, "notes": list(checkup.notes)},
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2, allow_nan=False) + "\n"
+    return json_text(log, indent=2)
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -67,12 +66,7 @@ def _result(finding: Finding, subject: Subject) -> dict[str, Any]:
             "measured": finding.measured,
             "expected": finding.expected,
             "limit": finding.limit,
-            "value": _number(finding.value),
+            "value": finding.value,
             "fix": finding.fix,
         },
     }
-
-
-def _number(value: float | None) -> float | str | None:
-    """The number, or its name where JSON has none for it."""
-    return value if value is None or math.isfinite(value) else str(value)
