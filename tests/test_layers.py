@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,16 @@ def test_rooms_of_the_adapter_import_down(path: Path) -> None:
     for name in imports(path):
         if name.startswith("fanin.frameworks.torch."):
             assert ROOMS.index(name.split(".")[3]) <= own, f"{module_of(path)} imports {name}"
+
+
+def test_no_imports_go_in_circles() -> None:
+    """Those for type hints alone included: what knows each other is one thing."""
+    graph = {module_of(path): set(imports(path)) - {module_of(path)} for path in FILES}
+    sorter = TopologicalSorter({own: names & set(graph) for own, names in graph.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(f"imports go in a circle: {' imports '.join(error.args[1][::-1])}")
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

@@ -2,33 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from fanin.graph import CARRIERS, Graph, Node
 from fanin.graph.signal import Signal, gaussian
 
-if TYPE_CHECKING:
-    from fanin.recipes._propagate import Propagation
-
 Inputs = Sequence[Signal | None]
 
 
-def attention(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+def attention(run: object, position: int, node: Node, inputs: Inputs) -> Signal | None:
     value = inputs[2]
     if value is None:
         return None
     return gaussian(value.second, position, value.share, averaged=True)
 
 
-def softmax(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+def softmax(run: object, position: int, node: Node, inputs: Inputs) -> Signal | None:
     if inputs[0] is None or "logarithm" in node.flags:
         return inputs[0]
     return Signal(inputs[0].values, position, averaging=True)
 
 
-def quotient(run: "Propagation", position: int, node: Node) -> Signal | None:
+def quotient(graph: Graph, signals: Inputs, position: int) -> Signal | None:
     """Weights over their sum, and linear attention q (k v) over its q (k 1); None for others."""
-    graph, signals = run.graph, run.signals
+    node = graph.nodes[position]
     if len(node.inputs) != 2:
         return None
     value, divisor = node.inputs

@@ -1,18 +1,16 @@
 """Parameters in a propagation: what weights need, and what tables, scales and shifts give."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-from fanin.graph import Node, Use
+from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, added, gaussian, pointwise, scaled, spread
 from fanin.recipes._acting import fitted, rows, stored_as
-
-if TYPE_CHECKING:
-    from fanin.recipes._propagate import Propagation
+from fanin.recipes._borders import Borders
 
 Inputs = Sequence[Signal | None]
 
@@ -53,12 +51,41 @@ class Share:
     factor: float = 1.0
 
 
-def table(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+class Run(Protocol):
+    """A propagation, as far as its steps for parameters use it; `Propagation` says what is what."""
+
+    graph: Graph
+    shapes: Mapping[str, tuple[int, ...]]
+    shares: Mapping[int, Share]
+    sizes: dict[str, float]
+    variances: Mapping[str, float]
+    values: Mapping[str, Values]
+    asked: dict[str, list[float]]
+    aside: set[int]
+    borders: Borders
+
+    def target(self, position: int) -> float:
+        """The second moment that the output of a node is to have."""
+
+    def between(self, position: int, second: float) -> float:
+        """A second moment for training and eval mode."""
+
+    def needs(self, name: str, weight: Weight) -> None:
+        """Say what a weight needs."""
+
+    def acting(self, use: Use) -> Values | None:
+        """The values with which a parameter acts."""
+
+    def drawn(self, use: Use, position: int) -> Signal | None:
+        """A parameter on its own."""
+
+
+def table(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     assert node.param is not None
     return run.drawn(node.param, position)
 
 
-def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     use = node.param
     assert use is not None
     fed = inputs[0] or gaussian(1.0, position)
@@ -90,7 +117,7 @@ def linear(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sig
     return gaussian(target, position, fed.share, averaged=fed.averaged)
 
 
-def _function_of_weight(run: "Propagation", position: int, use: Use, fed: Signal) -> Signal | None:
+def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signal | None:
     """A weight that acts through a function: the size that it needs, where it has an effect.
 
     Centred rows take the mean of their input away; positive ones add it up.
@@ -122,7 +149,7 @@ def _function_of_weight(run: "Propagation", position: int, use: Use, fed: Signal
     return gaussian(out, position, made.shared(fed), mean, averaged=fed.averaged)
 
 
-def _spectral(run: "Propagation", position: int, use: Use, fed: Signal) -> Signal:
+def _spectral(run: Run, position: int, use: Use, fed: Signal) -> Signal:
     """A weight divided by its largest singular value, about std (sqrt(fan_in) + sqrt(out))."""
     fan_in = use.fan_in(run.shapes[use.name])
     outputs = math.prod(run.shapes[use.name]) / fan_in
@@ -132,7 +159,7 @@ def _spectral(run: "Propagation", position: int, use: Use, fed: Signal) -> Signa
     return gaussian(second, position, fed.share)
 
 
-def scale(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+def scale(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     signal, use = inputs[0], node.param
     assert use is not None
     source = run.graph.nodes[node.inputs[0]]
@@ -151,7 +178,7 @@ def scale(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sign
     return pointwise(np.multiply, (signal, spread(values, -position - 1)), position)
 
 
-def shift(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+def shift(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     signal, use = inputs[0], node.param
     assert use is not None
     if signal is None or not (use.name in run.sizes or use.name in run.values):
@@ -164,7 +191,7 @@ def shift(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Sign
     return added(signal, other, position)
 
 
-def recurrent(run: "Propagation", position: int, node: Node, inputs: Inputs) -> Signal | None:
+def recurrent(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     """What reads the input of the first layer gives its gates second moment one.
 
     Layers above pass the small state on as it is: compensated, stacks of three trained more

@@ -221,7 +221,7 @@ def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
         return known[0] if known else None
     if any(signal.averaging for signal in known):
         return next(signal for signal in known if signal.averaging)
-    averages = quotient(run, position, node) if node.function == "div" else None
+    averages = quotient(run.graph, run.signals, position) if node.function == "div" else None
     return averages or pointwise(node.fn, known, position)
 
 
