@@ -10,6 +10,7 @@ writing.
 import argparse
 import ast
 import inspect
+import itertools
 import json
 import os
 import re
