@@ -76,7 +76,7 @@ class Done(NamedTuple):
 def lab_libraries() -> list[str]:
     """The modules of what `pip install fanin[lab]` adds to torch."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    names = [re.split(r"\W", one)[0] for one in project["optional-dependencies"]["lab"]]
+    names = [re.split(r"\W", line)[0] for line in project["optional-dependencies"]["lab"]]
     return [name for name in map(_module, names) if name != "fanin"]
 
 
@@ -93,7 +93,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Done]:
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
-    return {name: Done(*one) for name, one in found.items()}
+    return {name: Done(*what) for name, what in found.items()}
 
 
 def test_the_libraries_are_those_that_the_command_knows() -> None:

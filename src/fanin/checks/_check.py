@@ -71,7 +71,7 @@ def _refuse(model: Any, inputs: Any, shape: Any, draws: Any) -> None:
             "shape=, that of one input, for Gaussian inputs."
         )
     if shape is not None and not (
-        isinstance(shape, tuple) and all(isinstance(one, int) and one > 0 for one in shape)
+        isinstance(shape, tuple) and all(isinstance(size, int) and size > 0 for size in shape)
     ):
         raise FaninError(
             f"shape is {shown(shape)}; it is a tuple of positive integers: (3, 224, 224)."
@@ -94,20 +94,21 @@ def _measured(
 
     def draw(number: int) -> tuple[Any, Any, Any, int]:
         """The model, what was seen of it less its output, the loss and the size of the batch."""
-        one = model if factory is None else adapter.built(factory, seed + number)
-        adapter.refuse_empty(one)
-        batch = adapter.placed(ours.values, one) if ours else inputs
-        goals = targets if labels is None else adapter.placed(labels, one)
+        drawn = model if factory is None else adapter.built(factory, seed + number)
+        adapter.refuse_empty(drawn)
+        batch = adapter.placed(ours.values, drawn) if ours else inputs
+        goals = targets if labels is None else adapter.placed(labels, drawn)
         count = adapter.batch_of(batch)
-        objective = adapter.Objective(goals, loss, seed, adapter.labelled(one, batch))
-        found = adapter.observed(one, batch, objective, seed, LIMITS.flat, LIMITS.same)
-        return one, replace(found, output=None), objective, count
+        objective = adapter.Objective(goals, loss, seed, adapter.labelled(drawn, batch))
+        found = adapter.observed(drawn, batch, objective, seed, LIMITS.flat, LIMITS.same)
+        return drawn, replace(found, output=None), objective, count
 
     seen = []
     for number in range(draws):
-        one, found, objective, count = draw(number)
+        drawn, found, objective, count = draw(number)
         seen.append(found)
-    facts = adapter.facts(one)
+    facts = adapter.facts(drawn)
+    projected = objective.name == "random projection" or any(found.loss is None for found in seen)
     classes = objective.classes if objective.name == "cross-entropy" else None
     conditions = Conditions(
         **facts,
@@ -117,18 +118,16 @@ def _measured(
         draws=draws,
         seed=seed,
     )
-    made = measured(
+    measurement = measured(
         seen,
         train=facts["mode"] != "eval",
         batch=count,
-        tiny=adapter.smallest_normal(one),
-        loss=None
-        if objective.name == "random projection" or any(one.loss is None for one in seen)
-        else sum(one.loss for one in seen) / draws,
+        tiny=adapter.smallest_normal(drawn),
+        loss=None if projected else sum(found.loss for found in seen) / draws,
         classes=classes,
         targets=objective.compared,
     )
-    return made, conditions
+    return measurement, conditions
 
 
 def _opened(model: Any, draws: int) -> tuple[Any, Callable[[], Any] | None]:

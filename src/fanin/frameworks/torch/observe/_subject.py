@@ -93,11 +93,11 @@ def placed(values: Any, model: nn.Module) -> Any:
     On the CPU for a model without memory. None stays None.
     """
     if isinstance(values, tuple):
-        return tuple(placed(one, model) for one in values)
+        return tuple(placed(value, model) for value in values)
     if values is None:
         return None
     tensor = torch.from_numpy(values)
-    real = next((one for one in model.parameters() if one.is_floating_point()), None)
+    real = next((held for held in model.parameters() if held.is_floating_point()), None)
     if real is None:
         return tensor
     dtype = real.dtype if tensor.is_floating_point() else tensor.dtype
