@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,30 +16,25 @@ import fanin
 SOURCE = Path(fanin.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# From the bottom up; a file imports from lower rows and from its own package only.
-LAYERS = (
-    {"fanin.errors", "fanin._native"},
-    {
-        *("fanin._arguments", "fanin.axes", "fanin._columns", "fanin._expression"),
-        *("fanin._imported", "fanin._json", "fanin._progress", "fanin._replacing"),
-    },
-    {"fanin.param", "fanin.streams"},
-    {"fanin._fans", "fanin._samples", "fanin.gains"},
-    {"fanin.graph", "fanin.initializers"},
-    {"fanin.recipes"},
-    {"fanin.frameworks"},
-    {"fanin.plans", "fanin._empty"},
-    {"fanin.checks"},
-    {"fanin._check"},
-    {"fanin"},  # its __init__: the public names
-    {"fanin.testing"},
-    {"fanin._pytest"},
-    {"fanin.lab"},
-    {"fanin.studies"},
-    {"fanin.commands"},
-    {"fanin.cli"},
-    {"fanin.__main__"},
-)
+ARCHITECTURE = Path(__file__).parents[1] / "ARCHITECTURE.md"
+
+
+def _layers() -> dict[str, int]:
+    """The layer of every module and package, as the table in ARCHITECTURE.md has it."""
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
+    return {
+        _module(where): int(number)
+        for number, cell in rows
+        for where in re.findall("`(.*?)`", cell)
+    }
+
+
+def _module(where: str) -> str:
+    name = where.removesuffix(".py").rstrip("/")
+    return "fanin" if name == "__init__" else f"fanin.{name}"
+
+
+LAYERS = _layers()
 # Folders of the adapter of torch, from the bottom up.
 ROOMS = ("runs", "draws", "tree", "write", "record", "operations", "trace", "observe")
 FRAMEWORKS = {"torch", "jax", "keras", "flax", "tensorflow", "triton"}
@@ -56,12 +52,9 @@ HEAVY = (
 
 
 def layer(module: str) -> int:
-    parts = module.split(".")
-    for size in (2, 1) if parts[1:] else (1,):
-        for number, members in enumerate(LAYERS):
-            if ".".join(parts[:size]) in members and (size == 2 or module == "fanin"):
-                return number
-    raise AssertionError(f"{module} is in no layer of this test: say where it belongs")
+    name = ".".join(module.split(".")[:2])
+    assert name in LAYERS, f"{module} is in no layer of ARCHITECTURE.md: say there where it belongs"
+    return LAYERS[name]
 
 
 def module_of(path: Path) -> str:
@@ -108,6 +101,11 @@ def test_rooms_of_the_adapter_import_down(path: Path) -> None:
     for name in imports(path):
         if name.startswith("fanin.frameworks.torch."):
             assert ROOMS.index(name.split(".")[3]) <= own, f"{module_of(path)} imports {name}"
+
+
+def test_the_table_of_layers_names_what_there_is() -> None:
+    there = {package(module_of(path)) for path in FILES} | {"fanin._native"}
+    assert set(LAYERS) == there
 
 
 def test_no_imports_go_in_circles() -> None:
