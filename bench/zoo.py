@@ -2,7 +2,8 @@
 
     python bench/zoo.py [NAME ...] [--out FILE] [--peers] [--again] [--docs]
 
-Needs what tests/zoo/requirements.txt lists beside fanin. Models are built from configuration,
+Needs what tests/zoo/requirements.txt lists beside fanin; bench/zoo_fresh_others.py the libraries
+that it names. Models are built from configuration,
 nothing is downloaded. For each: the plan of `auto`; one real pass in train and one in eval mode
 on noise of variance one (or random tokens); the ratio of every weight's output RMS to the
 plan's; and the norms of the gradient along every residual stream and every chain between
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 import torchvision_ops  # noqa: F401
 import zoo_fresh
+import zoo_fresh_2
 import zoo_models
 import zoo_swept
 import zoo_table
@@ -32,7 +34,7 @@ from zoo_judge import SEED, judge
 import fanin
 
 # The lists, and the heading of each in docs/zoo.md.
-LISTS = {"plan": zoo_models, "swept": zoo_swept, "fresh": zoo_fresh}
+LISTS = {"plan": zoo_models, "swept": zoo_swept, "fresh": zoo_fresh, "fresh_2": zoo_fresh_2}
 NAMES = tuple(name for models in LISTS.values() for name in models.NAMES)
 
 

@@ -6,8 +6,16 @@ torchvision, none of bench/zoo_models.py. docs/zoo.md tells how they came out at
 
 from typing import Any
 
-from torch import nn
-from zoo_models import ENCODER_DECODER, TEXT, Built, noise, of_transformers
+from zoo_models import (
+    ENCODER_DECODER,
+    HEADS,
+    PIXELS,
+    TEXT,
+    Built,
+    of_timm,
+    of_torchvision,
+    of_transformers,
+)
 
 # Smallest or nearly smallest members of their families, and image sizes that they accept.
 TIMM: dict[str, int] = {
@@ -78,28 +86,26 @@ _BATCHES = dict.fromkeys(
     ("efficientvit_m0", "iformer_t", "mobilenetv4_conv_small", "shvit_s1", "skresnet18"), 8
 )
 
-_HEADS = {**TEXT, "num_key_value_heads": 2, "head_dim": 32}
-_PIXELS = {**TEXT, "image_size": 64}
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "starcoder2": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
     "granite": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
     "olmo": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
-    "gemma": ("CausalLM", _HEADS),
+    "gemma": ("CausalLM", HEADS),
     "phi3": ("CausalLM", {**TEXT, "num_key_value_heads": 2, "pad_token_id": 0}),
     "qwen3_moe": (
         "CausalLM",
-        {**_HEADS, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64},
+        {**HEADS, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64},
     ),
     "nemotron": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
-    "glm": ("CausalLM", {**_HEADS, "pad_token_id": 0}),
-    "helium": ("CausalLM", {**_HEADS, "head_dim": 40}),
+    "glm": ("CausalLM", {**HEADS, "pad_token_id": 0}),
+    "helium": ("CausalLM", {**HEADS, "head_dim": 40}),
     "biogpt": ("CausalLM", TEXT),
-    "smollm3": ("CausalLM", {**_HEADS, "pad_token_id": 0}),
-    "exaone4": ("CausalLM", _HEADS),
+    "smollm3": ("CausalLM", {**HEADS, "pad_token_id": 0}),
+    "exaone4": ("CausalLM", HEADS),
     "lfm2": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
     "gpt_oss": (
         "CausalLM",
-        {**_HEADS, "num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0},
+        {**HEADS, "num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0},
     ),
     "mamba2": (
         "CausalLM",
@@ -129,7 +135,7 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
         "ImageClassification",
         {"hidden_sizes": [16, 32, 80, 128], "decoder_hidden_size": 64},
     ),
-    "vit_msn": ("ImageClassification", _PIXELS),
+    "vit_msn": ("ImageClassification", PIXELS),
     "regnet": (
         "ImageClassification",
         {
@@ -156,17 +162,6 @@ TORCHVISION: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
 }
 
 
-class _Segmented(nn.Module):
-    """A segmentation model without the dict around what it returns."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Any) -> Any:
-        return self.model(x)["out"]
-
-
 def build(name: str) -> Built:
     """The model of a row, and random inputs."""
     library, _, kind = name.rpartition("/")
@@ -174,18 +169,8 @@ def build(name: str) -> Built:
         task, options = TRANSFORMERS[kind]
         return of_transformers(kind, task, options)
     if library == "torchvision":
-        import torchvision
-
-        options, shape = TORCHVISION[kind]
-
-        def make() -> nn.Module:
-            model: nn.Module = torchvision.models.get_model(kind, weights=None, **options)
-            return _Segmented(model) if kind == "fcn_resnet50" else model
-
-        return make, noise(2, *shape)
-    import timm
-
-    return lambda: timm.create_model(name), noise(_BATCHES.get(name, 2), 3, TIMM[name], TIMM[name])
+        return of_torchvision(kind, *TORCHVISION[kind])
+    return of_timm(name, TIMM[name], _BATCHES.get(name, 2))
 
 
 NAMES = (

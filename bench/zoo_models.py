@@ -84,6 +84,8 @@ TEXT = {
     "vocab_size": 1000,
     "max_position_embeddings": 160,
 }
+HEADS = {**TEXT, "num_key_value_heads": 2, "head_dim": 32}
+PIXELS = {**TEXT, "image_size": 64}
 ENCODER_DECODER = {
     "d_model": 160,
     "encoder_layers": 3,
@@ -96,7 +98,6 @@ ENCODER_DECODER = {
     "max_position_embeddings": 160,
 }
 _GPT = {"n_embd": 128, "n_layer": 4, "n_head": 4, "vocab_size": 1000, "n_positions": 128}
-_KEYS = {"num_key_value_heads": 2, "head_dim": 32}
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "albert": ("MaskedLM", {**TEXT, "embedding_size": 64}),
     "bert": ("MaskedLM", TEXT),
@@ -128,11 +129,11 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
         {**TEXT, "ffn_dim": 256, "word_embed_proj_dim": 128},
     ),
     "llama": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
-    "mistral": ("CausalLM", {**TEXT, **_KEYS}),
-    "mixtral": ("CausalLM", {**TEXT, **_KEYS, "num_local_experts": 4}),
+    "mistral": ("CausalLM", HEADS),
+    "mixtral": ("CausalLM", {**HEADS, "num_local_experts": 4}),
     "qwen2": ("CausalLM", {**TEXT, "num_key_value_heads": 2}),
-    "qwen3": ("CausalLM", {**TEXT, **_KEYS}),
-    "gemma2": ("CausalLM", {**TEXT, **_KEYS, "query_pre_attn_scalar": 32}),
+    "qwen3": ("CausalLM", HEADS),
+    "gemma2": ("CausalLM", {**HEADS, "query_pre_attn_scalar": 32}),
     "phi": ("CausalLM", TEXT),
     "falcon": ("CausalLM", TEXT),
     "olmo2": ("CausalLM", TEXT),
@@ -157,7 +158,7 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
         "Seq2SeqLM",
         ENCODER_DECODER,
     ),
-    "vit": ("ImageClassification", {**TEXT, "image_size": 64}),
+    "vit": ("ImageClassification", PIXELS),
     "dinov2": ("ImageClassification", {**TEXT, "image_size": 70, "patch_size": 14}),
     "convnext": (
         "ImageClassification",
@@ -168,11 +169,34 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
 Built = tuple[Callable[[], nn.Module], Any]
 
 
-def timm_model(name: str) -> Built:
-    """A factory, and inputs of unit variance."""
+def of_timm(name: str, size: int, batch: int = 2) -> Built:
+    """A factory, and square images of unit variance."""
     import timm
 
-    return lambda: timm.create_model(name), noise(_BATCHES.get(name, 2), 3, TIMM[name], TIMM[name])
+    return lambda: timm.create_model(name), noise(batch, 3, size, size)
+
+
+class _Segmented(nn.Module):
+    """A segmentation model without the dict around what it returns."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Any) -> Any:
+        return self.model(x)["out"]
+
+
+def of_torchvision(name: str, options: dict[str, Any], shape: tuple[int, ...]) -> Built:
+    """A factory, and two samples of this shape."""
+    import torchvision
+
+    def make() -> nn.Module:
+        model: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+        segments = type(model).__module__.startswith("torchvision.models.segmentation")
+        return _Segmented(model) if segments else model
+
+    return make, noise(2, *shape)
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -180,18 +204,20 @@ def noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape)
 
 
-def of_transformers(name: str, task: str, options: dict[str, Any], batch: int = 2) -> Built:
-    """A factory, and random tokens or pixels."""
+def of_transformers(
+    name: str, task: str, options: dict[str, Any], inputs: dict[str, Any] | None = None
+) -> Built:
+    """A factory, and the inputs given, or two samples of random tokens or pixels."""
     import transformers
 
     transformers.logging.set_verbosity_error()
     config = transformers.AutoConfig.for_model(name, **options)
     auto = getattr(transformers, f"AutoModelFor{task}")
-    if task == "ImageClassification":
+    if inputs is None and task == "ImageClassification":
         size = getattr(config, "image_size", 64)
-        inputs: dict[str, Any] = {"pixel_values": torch.randn(batch, 3, size, size)}
-    else:
-        tokens = torch.randint(5, 1000, (batch, 24))
+        inputs = {"pixel_values": noise(2, 3, size, size)}
+    elif inputs is None:
+        tokens = torch.randint(5, 1000, (2, 24))
         inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
         if task == "Seq2SeqLM":
             inputs["decoder_input_ids"] = tokens[:, :12]
@@ -201,7 +227,9 @@ def of_transformers(name: str, task: str, options: dict[str, Any], batch: int = 
 def build(name: str) -> Built:
     """The model of a row: timm's by its name, transformers' by "transformers/" and its type."""
     _, slash, kind = name.rpartition("/")
-    return of_transformers(kind, *TRANSFORMERS[kind]) if slash else timm_model(name)
+    if slash:
+        return of_transformers(kind, *TRANSFORMERS[kind])
+    return of_timm(name, TIMM[name], _BATCHES.get(name, 2))
 
 
 NAMES = (*TIMM, *(f"transformers/{name}" for name in TRANSFORMERS))

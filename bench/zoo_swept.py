@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from zoo_models import ENCODER_DECODER, TEXT, Built, noise, of_transformers
+from zoo_models import ENCODER_DECODER, HEADS, TEXT, Built, noise, of_timm, of_transformers
 
 TIMM: dict[str, int] = {"nf_resnet26": 160}
 
-_KEYS = {**TEXT, "num_key_value_heads": 2, "head_dim": 32, "pad_token_id": 0}
+_KEYS = {**HEADS, "pad_token_id": 0}
 _ENCODER_DECODER = {
     **ENCODER_DECODER,
     "pad_token_id": 0,
@@ -130,9 +130,7 @@ def build(name: str) -> Built:
     if library:
         task, options = TRANSFORMERS[kind]
         return of_transformers(kind, task, options)
-    import timm
-
-    return lambda: timm.create_model(name), noise(2, 3, TIMM[name], TIMM[name])
+    return of_timm(name, TIMM[name])
 
 
 NAMES = (*TIMM, *(f"transformers/{name}" for name in TRANSFORMERS), *OTHERS)

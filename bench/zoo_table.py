@@ -17,10 +17,13 @@ Found = dict[str, Any]
 
 
 def write(lists: Mapping[str, Sequence[Found]]) -> None:
-    """Each list's table of plans; sums and peers of the list "plan" alone."""
+    """Each list's table of plans; sums and peers of the list "plan" alone.
+
+    A list of which nothing was measured keeps what the page says.
+    """
     text = PAGE.read_text("utf-8")
-    made = tables(lists["plan"])
-    for name, done in lists.items():
+    made = tables(lists["plan"]) if lists["plan"] else {}
+    for name, done in ((name, done) for name, done in lists.items() if done):
         made[name] = _table(_HEAD, map(_beside_plan, done))
         made[f"{name} share"] = _share(done) + "\n"
     for name, table in made.items():
