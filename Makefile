@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo studies test test-slow test-peers test-zoo test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
+.PHONY: help demo studies test test-slow test-oldest test-newest test-peers test-zoo test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,23 @@ test: $(INSTALLED)  ## Run the tests (minutes)
 
 test-slow: $(INSTALLED)  ## Run the heavier tests too
 	$(BIN)/pytest -n 2 -m 'not peers and not zoo'
+
+# Both ends of what pyproject.toml allows, in environments of their own; torch without CUDA.
+OLDEST_PYTHON ?= python3.11
+NEWEST_PYTHON ?= python3
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+test-oldest: export PIP_CONSTRAINT := $(CURDIR)/constraints-oldest.txt
+test-oldest:  ## Run the tests with the least versions that pyproject.toml allows
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet --extra-index-url $(TORCH_INDEX) \
+		--requirement constraints-oldest.txt cmake ninja .
+	.venv-oldest/bin/pytest -n 2
+
+test-newest: export PIP_CONSTRAINT :=
+test-newest:  ## Run the tests with the newest versions that there are
+	$(NEWEST_PYTHON) -m venv .venv-newest
+	.venv-newest/bin/pip install --quiet --upgrade --extra-index-url $(TORCH_INDEX) '.[dev]'
+	.venv-newest/bin/pytest -n 2
 
 # An environment of its own: TensorFlow may want other versions of what is pinned for the rest.
 test-peers:  ## Compare the words with three other implementations of Philox
@@ -100,4 +117,4 @@ proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes;
 	$(BIN)/python bench/nist.py
 
 clean:  ## Remove the virtual environment and everything built
-	rm -rf $(VENV) .venv-peers .venv-zoo $(SANITIZED) build dist
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-peers .venv-zoo $(SANITIZED) build dist
