@@ -68,10 +68,10 @@ def test_its_docstring_follows_the_template(row: Entry) -> None:
     first, _, rest = text.partition("\n")
     assert first.endswith(".")
     assert len(first) < 100
-    for part in ("Reads", "Preserves", ">>> "):
-        assert part in rest.replace("reads", "Reads").replace("preserves", "Preserves"), part
+    for label in ("Formula", "Reads", "Preserves", "Units", "Source", "Differs"):
+        assert f"{label}: " in rest, label
+    assert "\n>>> " in rest
     assert "torch" in rest, "say how the libraries differ"
-    assert "Source" in rest or row.source.startswith("folklore")
 
 
 def test_the_registry_has_the_names_of_all_ecosystems() -> None:

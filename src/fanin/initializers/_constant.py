@@ -95,6 +95,7 @@ def constant(value: float | Iterable[Any]) -> Initializer:
     and values computed elsewhere.
     Units: `value` is a finite number, or an array or nested sequence of them, kept in float64
     and in stored order; the std is that of the values.
+    Source: folklore.
     Differs: torch.nn.init.constant_ and jax.nn.initializers.constant take arrays that
     broadcast; here the shape must be the parameter's. Up to 32 values print in full.
 
@@ -125,7 +126,10 @@ def zeros() -> ConstantInitializer:
     """Every element is 0: for biases, and for the last layer of a residual branch.
 
     Formula: w = 0. Reads: no axes. Preserves: nothing; hidden weights of zero make every unit of
-    a layer the same. The std is 0. As in torch, JAX and Keras.
+    a layer the same.
+    Units: the std is 0.
+    Source: folklore.
+    Differs: in nothing; torch, JAX and Keras have it.
 
     >>> zeros()((2,), seed=0, name="bias")
     array([0., 0.], dtype=float32)
@@ -136,8 +140,10 @@ def zeros() -> ConstantInitializer:
 def ones() -> ConstantInitializer:
     """Every element is 1: the identity of a normalization's scale.
 
-    Formula: w = 1. Reads: no axes. Preserves: the signal, where the parameter is a scale. The
-    std is 0. As in torch, JAX and Keras.
+    Formula: w = 1. Reads: no axes. Preserves: the signal, where the parameter is a scale.
+    Units: the std is 0.
+    Source: folklore.
+    Differs: in nothing; torch, JAX and Keras have it.
 
     >>> ones()((2,), seed=0, name="scale")
     array([1., 1.], dtype=float32)

@@ -41,6 +41,7 @@ def uniform(low: float, high: float) -> Random:
 
     Formula: w ~ U(low, high). Reads: no axes. Preserves: nothing by itself.
     Units: std = (high - low) / sqrt(12).
+    Source: folklore.
     Differs: torch's and Keras's intervals are half-open; JAX's `scale` is `high` with low = 0.
 
     >>> uniform(-0.5, 0.5).std((3,))
@@ -54,6 +55,7 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Random:
 
     Formula: w ~ N(mean, std**2). Reads: no axes. Preserves: nothing by itself.
     Units: `std` is the standard deviation; complex values (mean 0) have E|z|**2 = std**2.
+    Source: folklore.
     Differs: JAX's `stddev` defaults to 0.01, Keras's to 0.05, torch's `std` to 1.
 
     >>> normal(std=0.02)
@@ -71,6 +73,7 @@ def truncated_normal(
     Preserves: nothing by itself.
     Units: `std` is the standard deviation *before* truncation; bounds count in units of it
     around the mean.
+    Source: folklore.
     Differs: JAX, Keras and SciPy count bounds alike; torch.nn.init.trunc_normal_ takes absolute
     bounds, so that its default bounds of -2 and 2 cut nothing of a std of 0.02.
 
@@ -103,6 +106,7 @@ def signs(scale: float = 1.0, p: float = 0.5) -> Random:
     Formula: P(w = scale) = p, P(w = -scale) = 1 - p. Reads: no axes. Preserves: nothing by
     itself; all |w| are equal.
     Units: std = 2 * scale * sqrt(p * (1 - p)), which is `scale` for p = 1/2.
+    Source: folklore; Rademacher's distribution for p = 1/2.
     Differs: torch, JAX and Keras have no such initializer.
 
     >>> signs(0.1)((4,), seed=0, name="w")
