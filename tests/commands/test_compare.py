@@ -77,7 +77,7 @@ def test_bad_input_is_one_line_and_status_2(
     arguments: str,
     message: str,
 ) -> None:
-    monkeypatch.setattr(runner, "train_batch", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr(runner, "train_group", lambda *args: pytest.fail("trained"))
     write_inputs()
     before = sorted(in_folder.rglob("*"))
     assert cli.main(["compare", *SMALL, *arguments.split(" ")]) == 2
@@ -95,7 +95,7 @@ def test_ctrl_c_is_one_line_and_status_130(
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "train_batch", interrupt)
+    monkeypatch.setattr(runner, "train_group", interrupt)
     assert cli.main(["compare", *SMALL]) == 130
     assert capsys.readouterr().err == "fanin: interrupted at 0 %: nothing is stored\n"
     assert list(in_folder.iterdir()) == []

@@ -33,7 +33,7 @@ def saturation(m: Measurement) -> Iterator[Finding]:
         if share > limits.saturated_warning:
             groups.setdefault(m.chains.units[owner].chain, []).append((share, at))
     for found in groups.values():
-        share, at = max(found, key=lambda one: (one[0], -one[1]))
+        share, at = max(found, key=lambda entry: (entry[0], -entry[1]))
         owner = m.chains.owners[at]
         assert owner is not None
         label = m.nodes[at].label
@@ -96,7 +96,9 @@ def _sigmoids_in_a_row(m: Measurement) -> list[tuple[int, ...]]:
         sources = node.inputs
         if residual is not None and not residual.shortcut:
             sources = (residual.stream,)
-        fed: list[tuple[int, ...]] = [] if m.chains.ends_at(at) else [rows[one] for one in sources]
+        fed: list[tuple[int, ...]] = (
+            [] if m.chains.ends_at(at) else [rows[source] for source in sources]
+        )
         row = max(fed, key=len, default=())
         if node.op == "linear":
             found.append(row)
@@ -135,7 +137,7 @@ def dead_units(m: Measurement) -> Iterator[Finding | Note]:
             chain.append((share, owner, expected, severity))
     for found in groups.values():
         # Of several the first: those behind a dead layer get no signal.
-        share, owner, expected, severity = max(found, key=lambda one: (one[0], -one[1]))
+        share, owner, expected, severity = max(found, key=lambda entry: (entry[0], -entry[1]))
         limit = m.limits.dead_error if severity == "error" else m.limits.dead_warning
         few = f"; {m.batch} inputs are few to tell" if m.batch < m.limits.dead_batch else ""
         more = f", too many also in {len(found) - 1} other layers" if found[1:] else ""
@@ -198,5 +200,5 @@ def silent_by_chance(cosine: float | None, batch: int) -> float:
     z = np.linspace(-8.0, 8.0, 2001)
     weights = np.exp(-z * z / 2)
     reach = -math.sqrt(shared / (1 - shared)) * z
-    below = np.array([math.erfc(-one / math.sqrt(2)) / 2 for one in reach])
+    below = np.array([math.erfc(-distance / math.sqrt(2)) / 2 for distance in reach])
     return float((weights * below**batch).sum() / weights.sum())

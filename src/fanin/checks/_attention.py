@@ -14,15 +14,15 @@ _BEFORE = having("carries", "function", "pair") | {"shift"}
 def sharp_attention(m: Measurement) -> Iterator[Finding]:
     """F05: logits so far apart that the softmax takes one key: one finding, the sharpest."""
     found = [
-        (spread, one, at)
-        for one in (*m.chains.structure.logits, *_summed(m))
-        if (at := _softmax(m, one)) is not None
+        (spread, logits, at)
+        for logits in (*m.chains.structure.logits, *_summed(m))
+        if (at := _softmax(m, logits)) is not None
         and (spread := _spread(m, at)) > m.limits.logits_warning
     ]
     if not found:
         return
-    spread, one, at = max(found, key=lambda entry: entry[0])
-    unscaled = one.factor > 2 * one.terms**-0.5
+    spread, logits, at = max(found, key=lambda entry: entry[0])
+    unscaled = logits.factor > 2 * logits.terms**-0.5
     more = f", and too large in {len(found) - 1} more" if found[1:] else ""
     yield Finding(
         "F05",
@@ -34,11 +34,11 @@ def sharp_attention(m: Measurement) -> Iterator[Finding]:
         "The softmax is where it is flat: it takes one key, and passes no gradient to queries and "
         "keys."
         + (
-            f" Each logit is a sum of {one.terms} products, times {number(one.factor)}."
+            f" Each logit is a sum of {logits.terms} products, times {number(logits.factor)}."
             if unscaled
             else ""
         ),
-        _scaling(m, one, spread, unscaled),
+        _scaling(m, logits, spread, unscaled),
         spread,
     )
 
@@ -52,14 +52,14 @@ def _summed(m: Measurement) -> Iterator[Logits]:
             yield Logits(at, query, key, int(node.count or 1), 1.0)
 
 
-def _scaling(m: Measurement, one: Logits, spread: float, unscaled: bool) -> str:
+def _scaling(m: Measurement, logits: Logits, spread: float, unscaled: bool) -> str:
     if unscaled:
-        instead = f", in place of {number(one.factor)}" if one.factor != 1 else ""
+        instead = f", in place of {number(logits.factor)}" if logits.factor != 1 else ""
         return (
-            f"Multiply the products of queries and keys by 1/sqrt({one.terms}) = "
-            f"{number(one.terms**-0.5)} before the softmax{instead}."
+            f"Multiply the products of queries and keys by 1/sqrt({logits.terms}) = "
+            f"{number(logits.terms**-0.5)} before the softmax{instead}."
         )
-    owners = [m.chains.owners[end] for end in (one.query, one.key)]
+    owners = [m.chains.owners[end] for end in (logits.query, logits.key)]
     places = dict.fromkeys(m.module(owner) for owner in owners if owner is not None)
     named = f" of {' and '.join(places)}" if any(places) else ""
     return (
@@ -68,10 +68,12 @@ def _scaling(m: Measurement, one: Logits, spread: float, unscaled: bool) -> str:
     )
 
 
-def _softmax(m: Measurement, one: Logits) -> int | None:
+def _softmax(m: Measurement, logits: Logits) -> int | None:
     """The softmax that logits go into; fused attention is its own."""
     users, passed = m.chains.structure.users, _BEFORE | {"softmax"}
-    ways = reach([one.node], lambda at: [user for user in users[at] if m.nodes[user].op in passed])
+    ways = reach(
+        [logits.node], lambda at: [user for user in users[at] if m.nodes[user].op in passed]
+    )
     return next((at for at in ways if at in m.spreads), None)
 
 
@@ -82,10 +84,12 @@ def _spread(m: Measurement, softmax: int) -> float:
         node = m.nodes[at]
         sources = node.inputs
         if node.op == "add":  # the product is the operand that is no constant
-            sources = tuple(one for one in node.inputs if m.nodes[one].op != "buffer") or sources
+            sources = (
+                tuple(source for source in node.inputs if m.nodes[source].op != "buffer") or sources
+            )
         if node.op in ("add", "shift"):
-            sizes = [m.rms[unmoved(m.nodes, one)] for one in sources[:1]]
-            return min([spread, *(one for one in sizes if one is not None)])
+            sizes = [m.rms[unmoved(m.nodes, source)] for source in sources[:1]]
+            return min([spread, *(size for size in sizes if size is not None)])
         if not sources:
             break
         at = sources[0]
@@ -99,7 +103,7 @@ def drowned(m: Measurement) -> Iterator[Finding]:
     for at, node in enumerate(m.nodes):
         if node.op not in ("add", "shift") or at not in varying:
             continue
-        tokens = [one for one in node.inputs if one in varying]
+        tokens = [source for source in node.inputs if source in varying]
         if len(tokens) != 1 or _table(m, tokens[0]) is None:
             continue
         part, whole = m.rms[unmoved(m.nodes, tokens[0])], m.rms[at]

@@ -43,7 +43,7 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding | Note]]:
         if first is None or last is None:
             continue
         if first == 0:
-            yield from ((chain, one) for one in _nothing(m, units[0]))
+            yield from ((chain, said) for said in _nothing(m, units[0]))
             continue
         if len(units) < 2 or last == 0 or _held_small(m, units):
             continue
@@ -53,7 +53,7 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding | Note]]:
         if found.by_chance:
             yield chain, by_chance("F03", m, m.module(units[0]), change, theory, room)
         severity = m.softened(units[0], found.severity)
-        again = len({m.chains.units[one].name for one in units}) < len(units)
+        again = len({m.chains.units[unit].name for unit in units}) < len(units)
         if severity is not None and again:  # one weight, step after step: early ones may not count
             severity = "note" if change < 1 else "warning"
         if severity is None:
@@ -176,11 +176,11 @@ def _nothing(m: Measurement, unit: int) -> Iterator[Finding | Note]:
 def _opening(m: Measurement, unit: int) -> str:
     """What lets gradients through to a unit: the first layer behind it that passes none on."""
     above, node = m.chains.structure.above, m.chains.units[unit].node
-    for at, one in enumerate(m.nodes):
-        if one.function in STEPS and node in above[at] and m.gradients[at]:
+    for at, step in enumerate(m.nodes):
+        if step.function in STEPS and node in above[at] and m.gradients[at]:
             return (
-                f"A gradient for {one.label}, whose slope is 0: x + ({one.label}(x) - x).detach() "
-                "in its place."
+                f"A gradient for {step.label}, whose slope is 0: x + ({step.label}(x) - x)"
+                ".detach() in its place."
             )
     for at, what in sorted(m.shut.items()):
         if at == unit or node in above[m.chains.units[at].node]:

@@ -40,24 +40,26 @@ class Baseline:
     def of(cls, checkup: Checkup) -> "Baseline":
         """All findings of a checkup; of several of one rule at one place the severest."""
         found: dict[tuple[str, str], Severity] = {}
-        for one in sorted(checkup.findings, key=lambda one: SEVERITIES.index(one.severity)):
-            found[one.id, one.layer] = one.severity
+        for finding in sorted(
+            checkup.findings, key=lambda finding: SEVERITIES.index(finding.severity)
+        ):
+            found[finding.id, finding.layer] = finding.severity
         return cls(found)
 
     def remaining(self, checkup: Checkup) -> Checkup:
         """The checkup with the findings that are new, or severer than they are known."""
         new = tuple(
-            one
-            for one in checkup.findings
-            if SEVERITIES.index(one.severity) > self._level((one.id, one.layer))
+            finding
+            for finding in checkup.findings
+            if SEVERITIES.index(finding.severity) > self._level((finding.id, finding.layer))
         )
         same = {field.name: getattr(checkup, field.name) for field in fields(Checkup)}
         return Remaining(**{**same, "findings": new}, known=len(checkup.findings) - len(new))
 
     def gone(self, checkup: Checkup) -> tuple[tuple[str, str], ...]:
         """What is known but no longer found: (id, layer)."""
-        found = {(one.id, one.layer) for one in checkup.findings}
-        return tuple(one for one in self.known if one not in found)
+        found = {(finding.id, finding.layer) for finding in checkup.findings}
+        return tuple(key for key in self.known if key not in found)
 
     def _level(self, key: tuple[str, str]) -> int:
         return SEVERITIES.index(self.known[key]) if key in self.known else -1
@@ -105,7 +107,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _severity(text: str) -> Severity:
-    for one in SEVERITIES:
-        if one == text:
-            return one
+    for severity in SEVERITIES:
+        if severity == text:
+            return severity
     raise ValueError(f"unknown severity {text!r}")

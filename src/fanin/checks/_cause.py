@@ -16,15 +16,15 @@ _HELD = having("own size") - having("source")
 def advice(m: Measurement, path: Sequence[int]) -> str:
     """What to write for the layers of a path: for biases where they are at fault, else weights."""
     # Beside a signal that has faded every bias is large: the weights are at fault there.
-    least = _FADED * max((m.size(one) or 0.0 for one in path), default=0.0)
-    heavy = [one for one in path if outweighed(m, one) and bias_of(m, one).rms >= least]
+    least = _FADED * max((m.size(unit) or 0.0 for unit in path), default=0.0)
+    heavy = [unit for unit in path if outweighed(m, unit) and bias_of(m, unit).rms >= least]
     if heavy:
         return f"zeros() for the bias of {_places(m, heavy)}: it outweighs the signal there."
     first = m.chains.units[path[0]]
     if raw_inputs(m, first.node) is not None and _saturates(m, path):
         return DATA
-    fit = all(m.fits(one) for one in path[1:])
-    return write(m.activation(path[0]), fit, any(has_bias(m, one) for one in path))
+    fit = all(m.fits(unit) for unit in path[1:])
+    return write(m.activation(path[0]), fit, any(has_bias(m, unit) for unit in path))
 
 
 def _saturates(m: Measurement, path: Sequence[int]) -> bool:
@@ -34,7 +34,7 @@ def _saturates(m: Measurement, path: Sequence[int]) -> bool:
 
 
 def _places(m: Measurement, units: Sequence[int]) -> str:
-    names = list(dict.fromkeys(m.module(one) or m.chains.units[one].name for one in units))
+    names = list(dict.fromkeys(m.module(unit) or m.chains.units[unit].name for unit in units))
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
 
 
@@ -80,8 +80,8 @@ def smaller(m: Measurement, unit: int, label: str) -> str:
         return DATA if fit else f"{DATA} And {word} for the weight."
     if outweighed(m, unit):
         chain = m.chains.units[unit].chain
-        beside = [at for at, one in enumerate(m.chains.units) if one.chain == chain]
-        heavy = [one for one in beside if outweighed(m, one)]
+        beside = [at for at, unit in enumerate(m.chains.units) if unit.chain == chain]
+        heavy = [unit for unit in beside if outweighed(m, unit)]
         weight = "" if fit else f", and {word} for the weight"
         return f"zeros() for the bias of {_places(m, heavy)}{weight}."
     if fit:

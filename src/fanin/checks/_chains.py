@@ -87,18 +87,18 @@ class Chains:
 
     def _varies(self, product: Node, factors: Collection[int]) -> bool:
         """Whether what is multiplied with these factors is more than a constant or a mask."""
-        others = [one for one in product.inputs if one not in factors]
-        return not others or any(self.structure.up_to(one) & self._varying for one in others)
+        others = [factor for factor in product.inputs if factor not in factors]
+        return not others or any(self.structure.up_to(other) & self._varying for other in others)
 
     def made_by_weights(self, node: Node) -> list[int]:
         """The inputs of a node that a weight made; others are data, constants or parameters."""
-        return [one for one in node.inputs if self.structure.up_to(one) & self._weights]
+        return [factor for factor in node.inputs if self.structure.up_to(factor) & self._weights]
 
     def _step(self, position: int) -> tuple[int, ...]:
         node = self.graph.nodes[position]
         if position in self.derived:
             return ()
-        fed = [] if self.ends_at(position) else [self.latest[one] for one in node.inputs]
+        fed = [] if self.ends_at(position) else [self.latest[source] for source in node.inputs]
         units = tuple(dict.fromkeys(unit for several in fed for unit in several))
         fed_by_inputs = self.structure.above[position] & self._given
         if node.op == "linear" and node.param is not None and fed_by_inputs:
@@ -107,7 +107,9 @@ class Chains:
         return () if position in self._on_streams else units
 
     def _unit(self, position: int, node: Node, name: str, parents: tuple[int, ...]) -> Unit:
-        before = max((self.units[one] for one in parents), key=lambda one: one.depth, default=None)
+        before = max(
+            (self.units[unit] for unit in parents), key=lambda unit: unit.depth, default=None
+        )
         return Unit(
             position,
             output_of(self.graph.nodes, position, self._sized),
@@ -124,7 +126,9 @@ class Chains:
         nodes = self.structure.heads
         found = {at for at, unit in enumerate(self.units) if unit.node in nodes}
         if self.derived:
-            found |= set(range(len(self.units))) - {up for one in self.units for up in one.parents}
+            found |= set(range(len(self.units))) - {
+                up for unit in self.units for up in unit.parents
+            }
         return found
 
     def is_derived(self, path: Sequence[int]) -> bool:
@@ -139,14 +143,14 @@ class Chains:
         Heads are left out: a readout may be of any size.
         """
         inner = [at for at in range(len(self.units)) if at not in self.heads]
-        feeding = {one for at in inner for one in self.units[at].parents}
+        feeding = {parent for at in inner for parent in self.units[at].parents}
         return [self.path(at) for at in inner if at not in feeding]
 
     def path(self, unit: int) -> tuple[int, ...]:
         """The units from where a chain begins to this one."""
         found = [unit]
         while parents := self.units[found[-1]].parents:
-            found.append(max(parents, key=lambda one: self.units[one].depth))
+            found.append(max(parents, key=lambda unit: self.units[unit].depth))
         return tuple(reversed(found))
 
     def between(self, parent: int, unit: int) -> list[int]:
@@ -154,7 +158,7 @@ class Chains:
         nodes, at = self.graph.nodes, self.units[unit].node
         found: list[int] = []
         while True:
-            fed = (one for one in nodes[at].inputs if parent in self.latest[one])
+            fed = (source for source in nodes[at].inputs if parent in self.latest[source])
             at = next(fed, self.units[parent].node)
             if at == self.units[parent].node:
                 return found
@@ -164,8 +168,8 @@ class Chains:
     def in_branches(self) -> set[int]:
         """The units inside of a residual branch."""
         inside = NodeSet()
-        for one in residuals(self.graph.nodes, self.structure).values():
-            inside |= own_nodes(self.structure, one)
+        for branch in residuals(self.graph.nodes, self.structure).values():
+            inside |= own_nodes(self.structure, branch)
         return {at for at, unit in enumerate(self.units) if unit.node in inside}
 
     @cached_property
@@ -178,7 +182,7 @@ class Chains:
             if position in starts:
                 found.append(starts[position])
             elif node.op in passed | {"add"} and node.inputs:
-                known = [found[one] for one in node.inputs if found[one] is not None]
+                known = [found[source] for source in node.inputs if found[source] is not None]
                 found.append(known[-1] if known else None)
             else:
                 found.append(None)
@@ -221,7 +225,7 @@ def _own_functions(nodes: Sequence[Node]) -> set[int]:
     bases: list[int] = []
     found = set()
     for position, node in enumerate(nodes):
-        sources = {bases[one] for one in node.inputs if nodes[one].op != "buffer"}
+        sources = {bases[source] for source in node.inputs if nodes[source].op != "buffer"}
         alone = node.op in ("pointwise", "mul", "add", "dropout") and len(sources) == 1
         bases.append(sources.pop() if alone else position)
         if alone and node.op == "mul":

@@ -30,19 +30,22 @@ class Checkup:
                 f"level is {shown(level)}; allowed are {', '.join(get_args(Severity))}."
             )
         severe = SEVERITIES[SEVERITIES.index(level) :]
-        return not any(one.severity in severe for one in self.findings)
+        return not any(finding.severity in severe for finding in self.findings)
 
     @cached_property
     def verdict(self) -> str:
         """The whole in one sentence."""
         counts = {
-            level: sum(one.severity == level for one in self.findings) for level in SEVERITIES
+            level: sum(finding.severity == level for finding in self.findings)
+            for level in SEVERITIES
         }
         if counts["error"]:
-            worst = next(one for one in self.findings if one.severity == "error")
+            worst = next(finding for finding in self.findings if finding.severity == "error")
             return f"This network will probably not train as it is: {worst.id} at {worst.place}."
         if counts["warning"]:
-            ids = dict.fromkeys(one.id for one in self.findings if one.severity == "warning")
+            ids = dict.fromkeys(
+                finding.id for finding in self.findings if finding.severity == "warning"
+            )
             return f"This network may train badly: {', '.join(ids)}."
         if not self.layers:
             return "Nothing was checked: the run used no weight."
@@ -57,8 +60,8 @@ class Checkup:
         """The whole as JSON text; numbers that are not finite as "nan", "inf" and "-inf"."""
         whole = {
             "verdict": self.verdict,
-            "findings": [asdict(one) for one in self.findings],
-            "layers": [asdict(one) for one in self.layers],
+            "findings": [asdict(finding) for finding in self.findings],
+            "layers": [asdict(layer) for layer in self.layers],
             "notes": list(self.notes),
             "conditions": asdict(self.conditions),
             "limits": asdict(self.limits),

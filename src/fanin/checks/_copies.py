@@ -56,11 +56,11 @@ def _sets(m: Measurement) -> Iterator[list[str]]:
     matrix = np.array(starts)
     alike = np.abs(matrix @ matrix.T) > 1 - _ALIKE**2
     seen: set[int] = set()
-    for one in range(len(names)):
-        others = [int(at) for at in np.flatnonzero(alike[one]) if at > one and at not in seen]
-        if one not in seen and others:
+    for index in range(len(names)):
+        others = [int(at) for at in np.flatnonzero(alike[index]) if at > index and at not in seen]
+        if index not in seen and others:
             seen.update(others)
-            yield [names[one], *(names[at] for at in others)]
+            yield [names[index], *(names[at] for at in others)]
 
 
 def _looks_random(some: np.ndarray) -> bool:
@@ -75,9 +75,9 @@ def _looks_random(some: np.ndarray) -> bool:
 def _without_common_end(names: Sequence[str]) -> tuple[str, ...]:
     """Where the names differ: the modules of which these weights are the same part."""
     parts = [name.split(".") for name in names]
-    while min(map(len, parts)) > 1 and len({one[-1] for one in parts}) == 1:
-        parts = [one[:-1] for one in parts]
-    return tuple(".".join(one) for one in parts)
+    while min(map(len, parts)) > 1 and len({path[-1] for path in parts}) == 1:
+        parts = [path[:-1] for path in parts]
+    return tuple(".".join(path) for path in parts)
 
 
 def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
@@ -86,9 +86,9 @@ def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
     above = m.chains.structure.above
     if any(
         early in above[late]
-        for one, first in enumerate(used)
+        for index, first in enumerate(used)
         for other, second in enumerate(used)
-        if one != other
+        if index != other
         for early in first
         for late in second
     ):

@@ -79,7 +79,7 @@ def _quieter(m: Measurement, head: int | None) -> str:
     if raw_inputs(m, m.chains.units[head].node) is not None:
         return DATA
     name, zeros = m.chains.units[head].name, ", zeros() for its bias" * has_bias(m, head)
-    if any(one.op == "lookup" and one.param and one.param.name == name for one in m.nodes):
+    if any(node.op == "lookup" and node.param and node.param.name == name for node in m.nodes):
         std = number(m.values[name].shape[-1] ** -0.5)
         return f"normal(std={std}) for {name}, 1/sqrt(width): it is the embedding too{zeros}."
     if m.is_zero(name):
@@ -142,7 +142,7 @@ def collapse(m: Measurement) -> Iterator[Finding]:
     if worst is None:
         return
     share, at = worst
-    names = [m.chains.units[one].name for one in m.chains.path(at)]
+    names = [m.chains.units[unit].name for unit in m.chains.path(at)]
     again = len(set(names)) < len(names)  # one weight, step after step: late inputs come in late
     error = share < limits.collapse_error and m.worst(at) == "error" and not again
     yield Finding(

@@ -25,7 +25,7 @@ def non_finite(m: Measurement) -> Iterator[Finding]:
         return
     garbage = list(_never_filled(m))
     yield from garbage
-    if any(one.severity == "error" for one in garbage):
+    if any(finding.severity == "error" for finding in garbage):
         return
     spread = _Spread(m)
     node, gradient = spread.producer(), _last_gradient(m)
@@ -71,7 +71,7 @@ def _never_filled(m: Measurement) -> Iterator[Finding]:
         return
     name = (large or odd)[0]
     more = f", and such in {len(odd) - 1} more" if odd[1:] else ""
-    examples = ", ".join(f"{one:.3g}" for one in m.values[name].odd)
+    examples = ", ".join(f"{value:.3g}" for value in m.values[name].odd)
     yield Finding(
         "F01",
         "error" if large else "warning",
@@ -88,10 +88,10 @@ def _never_filled(m: Measurement) -> Iterator[Finding]:
 
 def _filling(m: Measurement, name: str) -> str:
     """What to fill a parameter with, by what the run does with it."""
-    used = next((one for one in m.nodes if one.param and one.param.name == name), None)
+    used = next((node for node in m.nodes if node.param and node.param.name == name), None)
     op = used.op if used is not None else ""
     if op == "linear" and used is not None:
-        owners = [at for at, one in enumerate(m.chains.units) if one.name == name]
+        owners = [at for at, unit in enumerate(m.chains.units) if unit.name == name]
         how = initializer_for(m.activation(owners[0])) if owners else "lecun_normal()"
     elif len(m.values[name].shape) > 1:
         how = "glorot_normal()"
@@ -160,7 +160,7 @@ class _Spread:
         if node.op == "buffer":
             return node.square is not None and not math.isfinite(node.square)
         if size is None:  # was not measured: a view, or a step inside of an operation
-            return any(self._bad[one] for one in node.inputs)
+            return any(self._bad[source] for source in node.inputs)
         return not math.isfinite(size)
 
     def _is_mask(self, at: int) -> bool:
@@ -171,20 +171,20 @@ class _Spread:
             return False
         fed = self._producers(at)
         if fed:
-            return all(self._masks[one] for one in fed)
+            return all(self._masks[source] for source in fed)
         return "written" in node.flags  # a constant, written among finite values
 
     def _producers(self, at: int) -> list[int]:
-        return [one for one in self._m.nodes[at].inputs if self._bad[one]]
+        return [source for source in self._m.nodes[at].inputs if self._bad[source]]
 
     def fed_by_masks(self, at: int) -> bool:
         """Whether all that is not finite in what feeds a node is a mask's infinity."""
-        return any(self._masks[one] for one in self._producers(at))
+        return any(self._masks[producer] for producer in self._producers(at))
 
     def producer(self) -> int | None:
         """The first node, in the order of the run, whose bad values reach the output."""
         users = self._m.chains.structure.users
-        ends = self._m.outputs or [at for at, one in enumerate(users) if not one]
+        ends = self._m.outputs or [at for at, user in enumerate(users) if not user]
 
         def faulty(positions: Iterable[int]) -> list[int]:
             return [at for at in positions if self._is_faulty(at)]
@@ -197,7 +197,7 @@ class _Spread:
     def hidden_behind(self, at: int) -> int | None:
         """What reads a node and is not finite, though it never reaches the output."""
         users = self._m.chains.structure.users[at]
-        return next((one for one in users if self._is_faulty(one)), None)
+        return next((user for user in users if self._is_faulty(user)), None)
 
 
 def _last_gradient(m: Measurement) -> int | None:

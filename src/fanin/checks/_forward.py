@@ -63,17 +63,19 @@ def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
 def _first_beyond(m: Measurement, units: Sequence[int], limit: float) -> int:
     """Where along a path the signal first differs by more than the limit; else its end."""
     first = m.size(units[0]) or 1.0
-    beyond = (at for at, one in enumerate(units) if at and ratio(m.size(one) or 0.0, first) > limit)
+    beyond = (
+        at for at, unit in enumerate(units) if at and ratio(m.size(unit) or 0.0, first) > limit
+    )
     return next(beyond, len(units) - 1)
 
 
 def hidden_part(m: Measurement, path: Sequence[int]) -> list[int]:
     """A path up to its first output that is not finite, or 0 because the weight is."""
     units: list[int] = []
-    for one in path:
-        if m.size(one) is None or m.is_zero(m.chains.units[one].name):
+    for unit in path:
+        if m.size(unit) is None or m.is_zero(m.chains.units[unit].name):
             break
-        units.append(one)
+        units.append(unit)
     return units
 
 
@@ -120,7 +122,7 @@ def gain_mismatch(m: Measurement) -> Iterator[Finding]:
         if at in skipped or m.is_zero(unit.name) or m.fits(at) or chains.gates(unit.output):
             continue
         # Where one direction keeps its scale, the other is not the weight's to mend.
-        factor = min(link.forward, link.backward, key=lambda one: abs(_log(one)))
+        factor = min(link.forward, link.backward, key=lambda factor: abs(_log(factor)))
         worst.setdefault(chains.units[at].chain, []).append((abs(_log(factor)), at, factor))
     for found in worst.values():
         size, at, factor = max(found)
@@ -128,10 +130,10 @@ def gain_mismatch(m: Measurement) -> Iterator[Finding]:
         if off <= limits.gain_note:
             continue
         severity = level(off, limits.gain_warning, limits.gain_error) or "note"
-        others = sum(one[0] > math.log(limits.gain_note) for one in found) - 1
+        others = sum(entry[0] > math.log(limits.gain_note) for entry in found) - 1
         if severity == "warning" and not others:
             severity = "note"  # one layer alone takes the signal nowhere
-        beyond = sum(one[0] > math.log(limits.gain_error) for one in found)
+        beyond = sum(entry[0] > math.log(limits.gain_error) for entry in found)
         if severity == "error" and off**beyond <= limits.forward_error:
             severity = "warning"
         depth = math.ceil(math.log(limits.forward_error) / size) if size else 0

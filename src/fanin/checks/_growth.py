@@ -52,7 +52,7 @@ def narrowness(m: Measurement) -> Iterator[Finding]:
         chain = m.chains.units[path[0]].chain
         if chain in seen or set(path) & m.chains.in_branches:
             continue
-        uses = {m.chains.units[one].name: one for one in path}
+        uses = {m.chains.units[unit].name: unit for unit in path}
         beta = path_beta(m.chains, list(uses.values()))  # one weight, step after step, is one draw
         severity = level(beta, limits.beta_warning, limits.beta_error)
         if severity is None:
@@ -76,7 +76,7 @@ def narrowness(m: Measurement) -> Iterator[Finding]:
 def _depth(m: Measurement) -> Iterator[Finding]:
     """The longest run of layers, normalized or not, that nothing leads past."""
     limits, units = m.limits, m.runs.units
-    plain = [path for path in m.runs.paths if all(len(units[one].parents) < 2 for one in path)]
+    plain = [path for path in m.runs.paths if all(len(units[unit].parents) < 2 for unit in path)]
     longest = max(plain, key=len, default=())
     severity = level(len(longest), limits.depth_warning, limits.depth_error)
     if severity is None:

@@ -28,7 +28,7 @@ def matched(values: Any, fan_in: float | None, fan_out: float | None) -> str:
     margin = _MARGIN + 4 / math.sqrt(2 * max(count, 1))
     if fan_in and fan_out and abs(values.mean) < 0.1 * values.std + 4 * values.std / count**0.5:
         stds = _stds(fan_in, fan_out, kind)
-        name = min(stds, key=lambda one: abs(values.std / stds[one] - 1))
+        name = min(stds, key=lambda name: abs(values.std / stds[name] - 1))
         if abs(values.std / stds[name] - 1) < margin:
             return name
     return _plain(values, kind)

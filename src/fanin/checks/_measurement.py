@@ -85,8 +85,8 @@ class Measurement:
 
     @cached_property
     def theory(self) -> Theory:
-        shapes = {name: one.shape for name, one in self.values.items()}
-        sizes = {name: (one.mean, one.rms) for name, one in self.values.items()}
+        shapes = {name: value.shape for name, value in self.values.items()}
+        sizes = {name: (value.mean, value.rms) for name, value in self.values.items()}
         return Theory(self.chains, self.rms, shapes, sizes)
 
     def size(self, unit: int) -> float | None:
@@ -154,10 +154,10 @@ class Measurement:
     def stuck(self) -> tuple[str, ...]:
         """Parameters that the run used, that are to be trained, and that got no gradient."""
         used = {
-            one.name
+            use.name
             for node in self.nodes
-            for one in (node.param, *node.uses)
-            if one and not self._differentiated_away(node)
+            for use in (node.param, *node.uses)
+            if use and not self._differentiated_away(node)
         }
         return tuple(
             name
@@ -213,7 +213,7 @@ class Measurement:
         return found
 
     def _name(self, at: int, node: Node) -> str:
-        own = any(self.nodes[one].op == "mul" for one in self.chains.structure.users[at])
+        own = any(self.nodes[user].op == "mul" for user in self.chains.structure.users[at])
         gated = own and not self.chains.gates(at)
         return "silu" if gated and node.function == "sigmoid" else node.label
 
@@ -247,10 +247,10 @@ class Measurement:
         """
         above = self.chains.structure.above
         gated = [zero for at, zero in self._gated_zeros if position in above[at]]
-        for one in self.openers:
-            makes = any(one == zero or one in above[zero] for zero in gated)
-            param = self.nodes[one].param
-            if param is not None and (makes or position in above[one]):
+        for opener in self.openers:
+            makes = any(opener == zero or opener in above[zero] for zero in gated)
+            param = self.nodes[opener].param
+            if param is not None and (makes or position in above[opener]):
                 return param.name
         return ""
 
@@ -261,7 +261,7 @@ class Measurement:
             (at, zero)
             for at, node in enumerate(self.nodes)
             if node.op == "mul"
-            for zero in (unmoved(self.nodes, one) for one in node.inputs)
+            for zero in (unmoved(self.nodes, source) for source in node.inputs)
             if self.rms[zero] == 0
         ]
 
@@ -273,29 +273,29 @@ def measured(seen: Sequence[Any], **facts: Any) -> Measurement:
     or of the first one that has a value that is not finite.
     """
     first = seen[0]
-    if any(_signature(one) != _signature(first) for one in seen):
+    if any(_signature(draw) != _signature(first) for draw in seen):
         raise FaninError(
             "the factory made different models in different draws: their operations do not agree. "
             "It must make one architecture, whatever the random state."
         )
     values = {
-        name: next((one.values[name] for one in seen if not one.values[name].finite), mine)
+        name: next((draw.values[name] for draw in seen if not draw.values[name].finite), mine)
         for name, mine in first.values.items()
     }
     return Measurement(
         nodes=first.nodes,
         outputs=first.outputs,
         derived=frozenset(first.derived),
-        rms=tuple(_together([one.rms for one in seen])),
-        gradients=tuple(_together([one.gradients for one in seen])),
-        looks=_fixed(_looks([one.looks for one in seen])),
-        silent=_fixed(_means([one.silent for one in seen])),
-        flat=_fixed(_means([one.flat for one in seen])),
+        rms=tuple(_together([draw.rms for draw in seen])),
+        gradients=tuple(_together([draw.gradients for draw in seen])),
+        looks=_fixed(_looks([draw.looks for draw in seen])),
+        silent=_fixed(_means([draw.silent for draw in seen])),
+        flat=_fixed(_means([draw.flat for draw in seen])),
         values=_fixed(values),
         weight_gradients=_fixed(first.weight_gradients),
         frozen=frozenset(first.frozen),
         outside=tuple(first.outside),
-        spreads=_fixed(_means([one.spreads for one in seen])),
+        spreads=_fixed(_means([draw.spreads for draw in seen])),
         asked=_fixed(first.asked),
         gates=_fixed({at: tuple(inside) for at, inside in first.gates.items()}),
         draws=len(seen),
@@ -318,10 +318,10 @@ def _together(several: Sequence[Numbers]) -> Numbers:
 
 
 def _geometric(numbers: Sequence[float | None]) -> float | None:
-    known = [one for one in numbers if one is not None]
+    known = [number for number in numbers if number is not None]
     if not known:
         return None
-    bad = [one for one in known if not math.isfinite(one)]
+    bad = [number for number in known if not math.isfinite(number)]
     if bad:
         return bad[0]
     if min(known) == 0:
@@ -335,13 +335,15 @@ def _looks(several: Sequence[Mapping[int, Any]]) -> Mapping[int, Any]:
         return several[0]
     found = {}
     for at, look in several[0].items():
-        known = [one[at].cosine for one in several if at in one and one[at].cosine is not None]
+        known = [
+            looks[at].cosine for looks in several if at in looks and looks[at].cosine is not None
+        ]
         found[at] = replace(look, cosine=sum(known) / len(known) if known else None)
     return found
 
 
 def _means(several: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    return {at: sum(one.get(at, 0.0) for one in several) / len(several) for at in several[0]}
+    return {at: sum(shares.get(at, 0.0) for shares in several) / len(several) for at in several[0]}
 
 
 def deviation(size: float | None, mean: float) -> float | None:

@@ -19,10 +19,14 @@ def fair(m: Measurement, path: Sequence[int], change: float, numbers: Numbers) -
     """
     steps = (_gathers(m, *step) for step in pairwise(path))
     changes = [_change(m, at, numbers) for gathers in steps for at in gathers]
-    theirs = max(changes, key=lambda one: abs(math.log(one)), default=1.0)
+    theirs = max(changes, key=lambda factor: abs(math.log(factor)), default=1.0)
     if numbers is m.gradients:
         theirs = 1 / theirs
-    return min(change, change / theirs, key=lambda one: abs(math.log(one)) if one > 0 else math.inf)
+    return min(
+        change,
+        change / theirs,
+        key=lambda factor: abs(math.log(factor)) if factor > 0 else math.inf,
+    )
 
 
 def until_gathered(m: Measurement, path: Sequence[int]) -> Sequence[int]:

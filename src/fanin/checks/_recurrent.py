@@ -22,7 +22,7 @@ class _Level:
     kind: str  # "lstm", "gru", "rnn"
     module: str
     node: int  # of the first call
-    one: Any  # the adapter's record of it: names and weights
+    gates: Any  # the adapter's record of it: names and weights
     from_inputs: float
     from_state: float
     from_bias: float
@@ -34,26 +34,28 @@ class _Level:
 
     @property
     def inputs(self) -> str:
-        return self.named(self.one.inputs)
+        return self.named(self.gates.inputs)
 
     @property
     def state(self) -> str:
-        return self.named(self.one.state)
+        return self.named(self.gates.state)
 
     @property
     def biases(self) -> tuple[str, str]:
-        into, back = (one.replace("weight", "bias", 1) for one in (self.one.inputs, self.one.state))
+        into, back = (
+            name.replace("weight", "bias", 1) for name in (self.gates.inputs, self.gates.state)
+        )
         return self.named(into), self.named(back)
 
     @property
     def read_scale(self) -> float:
         """What reads the inputs: RMS sqrt(features), 1 where it keeps them."""
-        return float(self.one.inputs_rms * math.sqrt(self.one.read))
+        return float(self.gates.inputs_rms * math.sqrt(self.gates.read))
 
     @property
     def state_scale(self) -> float:
         """The same of the state; about the spectral radius of each gate's matrix."""
-        return float(self.one.state_rms * math.sqrt(self.one.kept))
+        return float(self.gates.state_rms * math.sqrt(self.gates.kept))
 
     @property
     def parts(self) -> dict[str, float]:
@@ -66,10 +68,10 @@ def saturated_states(m: Measurement) -> Iterator[Finding]:
     """F05: one finding for each module, at the layer that saturates most."""
     limits = m.limits
     for levels in _modules(m):
-        found = [one for one in levels if one.flat > limits.saturated_warning]
+        found = [level for level in levels if level.flat > limits.saturated_warning]
         if not found:
             continue
-        worst = max(found, key=lambda one: one.flat)
+        worst = max(found, key=lambda level: level.flat)
         parts = worst.parts
         place = max(parts, key=lambda name: parts[name])
         error = worst.flat > limits.saturated_error
@@ -88,22 +90,22 @@ def saturated_states(m: Measurement) -> Iterator[Finding]:
         )
 
 
-def _smaller(m: Measurement, one: _Level, others: bool) -> str:
+def _smaller(m: Measurement, level: _Level, others: bool) -> str:
     """What to write where the state of a layer saturates."""
     steps = []
-    if one.read_scale > m.limits.gain_warning:
-        steps.append(f"glorot_uniform() for {one.inputs}")
-    if one.state_scale > m.limits.gain_warning:
-        steps.append(f"orthogonal() for {one.state}")
-    if one.from_bias > 1:
-        into, back = one.biases
+    if level.read_scale > m.limits.gain_warning:
+        steps.append(f"glorot_uniform() for {level.inputs}")
+    if level.state_scale > m.limits.gain_warning:
+        steps.append(f"orthogonal() for {level.state}")
+    if level.from_bias > 1:
+        into, back = level.biases
         open_gate = f"forget_gate() for {into} and zeros() for {back}"
-        steps.append(open_gate if one.kind == "lstm" else f"zeros() for {into} and {back}")
-    given = m.nodes[one.node].inputs[:1]
+        steps.append(open_gate if level.kind == "lstm" else f"zeros() for {into} and {back}")
+    given = m.nodes[level.node].inputs[:1]
     if any(raw_inputs(m, at) is not None for at in given):
         return DATA + (f" And {', '.join(steps)}." if steps else "")
     if not steps:
-        return f"a normalization of what {one.module or 'the model'} reads: it is too large."
+        return f"a normalization of what {level.module or 'the model'} reads: it is too large."
     so = ", and so in the other layers" if others else ""
     return f"{', '.join(steps)}{so}; or fanin.initialize(model, inputs=x)."
 
@@ -112,7 +114,7 @@ def exploding_time(m: Measurement) -> Iterator[Finding]:
     """F03 through time: the gradient grows on its way back from step to step."""
     limits = m.limits
     for levels in _modules(m):
-        worst = max(levels, key=lambda one: one.growth or 0.0)
+        worst = max(levels, key=lambda level: level.growth or 0.0)
         growth = worst.growth or 0.0
         # A bounded state holds the signal and lets the gradient go, as normalizations do.
         severity = level(growth, limits.backward_warning, limits.normalized_error)
@@ -137,17 +139,19 @@ def exploding_time(m: Measurement) -> Iterator[Finding]:
 
 def recurrent_weights(m: Measurement) -> Iterator[Finding]:
     """F12: weights of a size that cannot be meant, where neither F03 nor F05 speaks of them."""
-    heard = {one.layer for found in (saturated_states, exploding_time) for one in found(m)}
+    heard = {finding.layer for judge in (saturated_states, exploding_time) for finding in judge(m)}
     for levels in _modules(m):
-        names = {name for one in levels for name in one.parts}
+        names = {name for level in levels for name in level.parts}
         if names & heard:
             continue
-        found = [finding for one in levels for finding in _off(m, one)]
+        found = [finding for level in levels for finding in _off(m, level)]
         if not found:
             continue
-        worst = max(found, key=lambda one: (one.severity == "warning", _far(one.value or 0.0)))
+        worst = max(
+            found, key=lambda finding: (finding.severity == "warning", _far(finding.value or 0.0))
+        )
         more = f", and off in {len(found) - 1} more weights inside" if found[1:] else ""
-        fixes = ", ".join(one.fix for one in found[:4])
+        fixes = ", ".join(finding.fix for finding in found[:4])
         yield replace(
             worst,
             measured=worst.measured + more,
@@ -156,35 +160,35 @@ def recurrent_weights(m: Measurement) -> Iterator[Finding]:
         )
 
 
-def _off(m: Measurement, one: _Level) -> Iterator[Finding]:
+def _off(m: Measurement, level: _Level) -> Iterator[Finding]:
     """The weights of one layer that are too small or too large."""
-    own = 1 / math.sqrt(3 * one.one.hidden)  # torch's default, whatever a weight reads
-    small = one.one.inputs_rms / min(own, 1 / math.sqrt(one.one.read))
+    own = 1 / math.sqrt(3 * level.gates.hidden)  # torch's default, whatever a weight reads
+    small = level.gates.inputs_rms / min(own, 1 / math.sqrt(level.gates.read))
     if small < _SMALL:
         yield _finding(
-            one.inputs,
+            level.inputs,
             "warning",
-            one.read_scale,
+            level.read_scale,
             f"{number(_SMALL)} of torch's default",
             "The state hardly depends on the inputs.",
             "glorot_uniform()",
         )
-    if one.state_scale > m.limits.gain_warning:
+    if level.state_scale > m.limits.gain_warning:
         yield _finding(
-            one.state,
+            level.state,
             "warning",
-            one.state_scale,
+            level.state_scale,
             f"{m.limits.gain_warning:g}",
-            f"What comes back from the state grows from step to step: {_radius(one)}.",
+            f"What comes back from the state grows from step to step: {_radius(level)}.",
             "orthogonal()",
         )
-    elif one.one.state_rms < _SMALL * own:
+    elif level.gates.state_rms < _SMALL * own:
         # Gates carry a state of their own from step to step; a plain RNN has nothing else.
-        gated = one.kind in _GATED
+        gated = level.kind in _GATED
         yield _finding(
-            one.state,
+            level.state,
             "note" if gated else "warning",
-            one.state_scale,
+            level.state_scale,
             f"{number(_SMALL)} of torch's default",
             "Gates see the inputs alone at the start; the weight gets a gradient, and grows."
             if gated
@@ -202,9 +206,10 @@ def _finding(
     return Finding("F12", severity, layer, measured, "1", limit, why, fix, scale)
 
 
-def _radius(one: _Level) -> str:
-    return f"a gate's {one.one.hidden}x{one.one.kept} matrix has spectral radius about " + number(
-        one.state_scale
+def _radius(level: _Level) -> str:
+    return (
+        f"a gate's {level.gates.hidden}x{level.gates.kept} matrix has spectral radius about "
+        + number(level.state_scale)
     )
 
 
@@ -217,17 +222,17 @@ def _modules(m: Measurement) -> Iterator[list[_Level]]:
     calls: dict[str, dict[tuple[str, int], list[tuple[int, Any]]]] = {}
     for node, several in m.gates.items():
         place = m.nodes[node].module
-        for at, one in enumerate(several):
-            calls.setdefault(place, {}).setdefault((one.inputs, at), []).append((node, one))
+        for at, gates in enumerate(several):
+            calls.setdefault(place, {}).setdefault((gates.inputs, at), []).append((node, gates))
     for place, layers in calls.items():
         levels = [_level(m, place, seen) for seen in layers.values()]
-        trained = [one for one in levels if one.inputs not in m.stuck]
+        trained = [level for level in levels if level.inputs not in m.stuck]
         if trained:
             yield trained
 
 
 def _level(m: Measurement, place: str, seen: list[tuple[int, Any]]) -> _Level:
-    node, one = seen[0]
+    node, gates = seen[0]
 
     def mean(field: str) -> float:
         return sum(getattr(each, field) or 0.0 for _, each in seen) / len(seen)
@@ -238,7 +243,7 @@ def _level(m: Measurement, place: str, seen: list[tuple[int, Any]]) -> _Level:
         m.nodes[node].function,
         place,
         node,
-        one,
+        gates,
         mean("from_inputs"),
         mean("from_state"),
         mean("from_bias"),

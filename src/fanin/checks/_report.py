@@ -43,33 +43,33 @@ def report(
     conditions: Conditions,
 ) -> str:
     """Verdict, scale over depth, layers, findings with their fixes, notes."""
-    named = {one.layer for one in findings}
+    named = {finding.layer for finding in findings}
     parts = [
         _wrapped(_conditions(conditions)),
         _wrapped(verdict),
         "\n".join(_scales(layers)),
         "\n".join(_shortened(layers, named)),
-        "\n".join(line for one in findings for line in _lines(one)),
-        "\n".join(_wrapped(f"note: {one}", "  ") for one in notes),
+        "\n".join(line for finding in findings for line in _lines(finding)),
+        "\n".join(_wrapped(f"note: {note}", "  ") for note in notes),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _conditions(one: Conditions) -> str:
-    draws = f", {one.draws} draws" if one.draws > 1 else ""
+def _conditions(ran: Conditions) -> str:
+    draws = f", {ran.draws} draws" if ran.draws > 1 else ""
     return (
-        f"fanin check: {one.model}, {one.parameters:,} parameters, {one.dtype} on {one.device}, "
-        f"{one.mode} mode, {one.batch} inputs ({one.inputs}), loss: {one.loss}, seed {one.seed}"
-        f"{draws}, torch {one.torch}"
+        f"fanin check: {ran.model}, {ran.parameters:,} parameters, {ran.dtype} on {ran.device}, "
+        f"{ran.mode} mode, {ran.batch} inputs ({ran.inputs}), loss: {ran.loss}, seed {ran.seed}"
+        f"{draws}, torch {ran.torch}"
     )
 
 
 def _scales(layers: Sequence[Layer]) -> Iterator[str]:
     for what, numbers in (
-        ("forward  RMS", [one.rms for one in layers]),
-        ("backward gradient", [one.gradient for one in layers]),
+        ("forward  RMS", [layer.rms for layer in layers]),
+        ("backward gradient", [layer.gradient for layer in layers]),
     ):
-        known = [one for one in numbers if one is not None]
+        known = [number for number in numbers if number is not None]
         if len(known) > 1:
             yield f"{what:<18} {sparkline(known)}  {_number(known[0])} to {_number(known[-1])}"
 
@@ -78,7 +78,7 @@ def sparkline(numbers: Sequence[float]) -> str:
     """Bars on a logarithmic scale, at least a factor of 10 high; x is not finite, _ is zero."""
     count = min(len(numbers), _LONGEST)
     picked = [numbers[at * len(numbers) // count] for at in range(count)]
-    logs = [math.log10(one) for one in picked if 0 < one < math.inf]
+    logs = [math.log10(number) for number in picked if 0 < number < math.inf]
     low, high = (min(logs), max(logs)) if logs else (0.0, 1.0)
     middle, reach = (low + high) / 2, max(high - low, 1.0)
 
@@ -100,12 +100,12 @@ def _shortened(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
     count = len(layers)
     shown = [
         at
-        for at, one in enumerate(layers)
+        for at, layer in enumerate(layers)
         if count <= _SHOWN
         or at < _EDGE
         or at >= count - _EDGE
-        or one.module in named
-        or one.name in named
+        or layer.module in named
+        or layer.name in named
     ][: 2 * _SHOWN]
     lines = aligned([_HEADS, *(_row(layers[at]) for at in shown)], _RIGHT)
     yield lines[0]
@@ -119,26 +119,28 @@ def _shortened(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
         yield f"... {count - before - 1} more layers ..."
 
 
-def _row(one: Layer) -> tuple[str, ...]:
-    name = one.name.removesuffix(".weight")
+def _row(layer: Layer) -> tuple[str, ...]:
+    name = layer.name.removesuffix(".weight")
     return (
         name if len(name) <= _NAMES else "..." + name[3 - _NAMES :],
-        "x".join(map(str, one.shape)),
-        one.initializer,
-        one.activation,
-        _number(one.rms),
-        _number(one.expected_rms),
-        _number(one.gradient),
-        _share(one.saturated),
-        _share(one.dead),
+        "x".join(map(str, layer.shape)),
+        layer.initializer,
+        layer.activation,
+        _number(layer.rms),
+        _number(layer.expected_rms),
+        _number(layer.gradient),
+        _share(layer.saturated),
+        _share(layer.dead),
     )
 
 
-def _lines(one: Finding) -> Iterator[str]:
-    yield f"{one.id} {one.severity}: {one.place} ({RULES[one.id].name})"
-    yield _wrapped(f"{one.measured}; expected {one.expected}; limit {one.limit}", "    ")
-    yield _wrapped(one.why, "    ")
-    yield _wrapped(f"fix: {one.fix}", "    ")
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.id} {finding.severity}: {finding.place} ({RULES[finding.id].name})"
+    yield _wrapped(
+        f"{finding.measured}; expected {finding.expected}; limit {finding.limit}", "    "
+    )
+    yield _wrapped(finding.why, "    ")
+    yield _wrapped(f"fix: {finding.fix}", "    ")
 
 
 def _wrapped(text: str, indent: str = "") -> str:

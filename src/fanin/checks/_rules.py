@@ -369,8 +369,8 @@ def chosen(
 def _ids(given: str | Iterable[str], what: str) -> frozenset[str]:
     names = {rule.name: rule.id for rule in RULES.values()}
     found = set()
-    for one in given.split(",") if isinstance(given, str) else given:
-        word = str(one).strip()
+    for part in given.split(",") if isinstance(given, str) else given:
+        word = str(part).strip()
         identity = names.get(word.lower(), word.upper())
         if identity not in RULES:
             raise FaninError(f"{what}: unknown rule {word!r}{suggestion(word, [*RULES, *names])}")

@@ -27,7 +27,7 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
     for group in members.values():
         branches = [own_nodes(structure, structure.residuals[position]) for position in group]
         main = [position for position in group if not any(position in own for own in branches)]
-        for several in (main, *([one] for one in group if one not in main)):
+        for several in (main, *([node] for node in group if node not in main)):
             start = unmoved(nodes, structure.residuals[several[0]].stream)
             # What a branch reads is of the stream outside, whose gradient passes the branch by.
             if several is main or any(start in own for own in branches):
@@ -38,9 +38,9 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
 def residuals(nodes: Sequence[Node], structure: Structure) -> dict[int, Residual]:
     """The residual additions, without sums of layers that read one input side by side."""
     return {
-        at: one
-        for at, one in structure.residuals.items()
-        if not one.shortcut or not _side_by_side(nodes, structure, one)
+        at: residual
+        for at, residual in structure.residuals.items()
+        if not residual.shortcut or not _side_by_side(nodes, structure, residual)
     }
 
 
@@ -50,7 +50,7 @@ def _side_by_side(nodes: Sequence[Node], structure: Structure, residual: Residua
     depths: dict[int, int] = {}
     for at in range(max(residual.stream, residual.branch) + 1):
         if at in structure.above[residual.node] and at not in common:
-            before = max((depths.get(one, 0) for one in nodes[at].inputs), default=0)
+            before = max((depths.get(source, 0) for source in nodes[at].inputs), default=0)
             depths[at] = before + (nodes[at].op in having("weight"))
     return depths.get(residual.stream, 0) == depths.get(residual.branch, 0)
 

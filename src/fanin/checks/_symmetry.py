@@ -18,14 +18,14 @@ def symmetry(m: Measurement) -> Iterator[Finding]:
             if values.rows == 1 and at not in m.chains.heads:
                 yield _told_apart_by_biases(m, at, name, values.units)
             continue
-        one = gradient.pairs == 1
+        alone = gradient.pairs == 1
         yield Finding(
             "F08",
-            "error" if one else "warning",
+            "error" if alone else "warning",
             m.module(at),
             f"{gradient.pairs} different of {values.units} units, in weights and gradients",
             f"{values.units}",
-            "one" if one else "any two alike",
+            "one" if alone else "any two alike",
             f"Equal units get equal gradients and never part. {name} looks like {m.matched(at)}.",
             f"{behind(m, at)} for {name}: random values break the symmetry.",
             float(gradient.pairs),

@@ -76,9 +76,9 @@ class Theory:
         return self._product(path, lambda link: link.backward)
 
     def _product(self, path: Sequence[int], factor: Callable[[Link], float]) -> float | None:
-        if any(one not in self.links for one in path[1:]):
+        if any(unit not in self.links for unit in path[1:]):
             return None
-        return math.prod(factor(self.links[one]) for one in path[1:])
+        return math.prod(factor(self.links[unit]) for unit in path[1:])
 
     def _signal(self, position: int, node: Node) -> Signal | None:
         if position in self._starts:
@@ -87,13 +87,13 @@ class Theory:
             return gaussian(size**2, position) if known and size is not None else None
         if self._chains.ends_at(position):
             return None
-        inputs = [self._signals[one] for one in node.inputs]
+        inputs = [self._signals[source] for source in node.inputs]
         step = _STEPS.get(node.op)
         return None if step is None or not inputs else step(self, position, node, inputs)
 
     def sizes_of(self, positions: Sequence[int]) -> list[int]:
         """How many elements nodes have."""
-        return [math.prod(self._graph.nodes[one].shape) for one in positions]
+        return [math.prod(self._graph.nodes[position].shape) for position in positions]
 
     def second_of(self, name: str) -> float | None:
         """The mean square of a weight's values."""
@@ -121,7 +121,7 @@ class Theory:
         if before is None or before.base != fed.base or before.second <= 0:
             return
         between = self._chains.between(parents[0], unit)
-        theirs = math.prod(self._gathered.get(one, 1.0) for one in between)
+        theirs = math.prod(self._gathered.get(node, 1.0) for node in between)
         spread = math.sqrt(max(before.second - before.mean**2, 0.0)) * theirs
         if spread == 0:
             return
@@ -158,7 +158,7 @@ class Theory:
         made = self._chains.made_by_weights(node)
         if len(made) == 1:
             return self.seen(position, made[0])
-        a, b = (self._signals[one] for one in (node.inputs[0], node.inputs[-1]))
+        a, b = (self._signals[source] for source in (node.inputs[0], node.inputs[-1]))
         return None if a is None or b is None else multiplied(a, b, position)
 
 
@@ -176,7 +176,7 @@ def _dropout(
 def _pointwise(
     theory: Theory, position: int, node: Node, inputs: list[Signal | None]
 ) -> Signal | None:
-    known = [one for one in inputs if one is not None]
+    known = [signal for signal in inputs if signal is not None]
     if len(known) < len(inputs) or node.fn is None:
         return None
     made = pointwise(node.fn, known, position)
@@ -186,7 +186,7 @@ def _pointwise(
 def _concat(
     theory: Theory, position: int, node: Node, inputs: list[Signal | None]
 ) -> Signal | None:
-    known = [one for one in inputs if one is not None]
+    known = [signal for signal in inputs if signal is not None]
     if len(known) < len(inputs):
         return None
     return concatenated(known, theory.sizes_of(node.inputs), position)

@@ -42,23 +42,23 @@ def _inputs_reach_outputs(m: Measurement) -> bool:
     return any(out in given or above[out] & given for out in m.outputs)
 
 
-def judges_training(m: Measurement, one: Finding) -> bool:
+def judges_training(m: Measurement, finding: Finding) -> bool:
     """Whether a finding is not of a layer without gradients, which no weights can help."""
-    if one.id in _OF_VALUES:
+    if finding.id in _OF_VALUES:
         return True
-    return one.layer not in {name.rpartition(".")[0] for name in m.stuck} - {""}
+    return finding.layer not in {name.rpartition(".")[0] for name in m.stuck} - {""}
 
 
 def _unregistered(m: Measurement) -> Iterator[Finding]:
     if not m.outside:
         return
-    shapes = [f"{one.name or 'a tensor'} {one.shape}" for one in m.outside]
-    containers = {one.container for one in m.outside} & {"list", "tuple", "dict"}
-    one, several = m.outside[0], len(m.outside) > 1
+    shapes = [f"{tensor.name or 'a tensor'} {tensor.shape}" for tensor in m.outside]
+    containers = {tensor.container for tensor in m.outside} & {"list", "tuple", "dict"}
+    first, several = m.outside[0], len(m.outside) > 1
     yield Finding(
         "F17",
         "warning",
-        one.name or one.module,
+        first.name or first.module,
         f"{len(m.outside)} tensors that require gradients are used and are no parameters of the "
         f"model: {_listed(shapes)}"
         if several
@@ -103,10 +103,10 @@ def _without_gradient(
 ) -> Finding:
     where = " before the output"
     if edge is not None:
-        before, after = (m.nodes[one] for one in edge)
-        ends = [one.module or "the model's own forward" for one in (before, after)]
+        before, after = (m.nodes[end] for end in edge)
+        ends = [node.module or "the model's own forward" for node in (before, after)]
         where = f" between {ends[0]} and {ends[1]}" if ends[0] != ends[1] else f" in {ends[0]}"
-    integers = edge is not None and any("integers" in m.nodes[one].flags for one in edge)
+    integers = edge is not None and any("integers" in m.nodes[end].flags for end in edge)
     by = (
         "integers (argmax, topk, a comparison or a cast), through which no gradient passes"
         if integers
@@ -137,7 +137,7 @@ def _cut(m: Measurement, name: str) -> tuple[int, int] | None:
     own = [
         at
         for at, node in enumerate(m.nodes)
-        if name in {one.name for one in (node.param, *node.uses) if one}
+        if name in {use.name for use in (node.param, *node.uses) if use}
     ]
     users = m.chains.structure.users
     front, seen = [(at, at) for at in own], set(own)

@@ -18,7 +18,7 @@ def band(beta: float, draws: int = 1) -> float:
 
 def path_beta(chains: Chains, path: Sequence[int]) -> float:
     """The sum of 1/width over the units of a path."""
-    return sum(1 / chains.units[one].width for one in path)
+    return sum(1 / chains.units[unit].width for unit in path)
 
 
 def finite_width(nodes: Sequence[Node], train: bool) -> list[float]:
@@ -58,6 +58,6 @@ def _carried(node: Node, nodes: Sequence[Node]) -> tuple[int, ...]:
     """The inputs, without what only gates or weighs the others: its noise is bounded."""
     if node.op == "attention":
         return node.inputs[2:3]
-    if node.op == "mul" and len({math.prod(nodes[one].shape) for one in node.inputs}) > 1:
-        return (max(node.inputs, key=lambda one: math.prod(nodes[one].shape)),)
+    if node.op == "mul" and len({math.prod(nodes[source].shape) for source in node.inputs}) > 1:
+        return (max(node.inputs, key=lambda source: math.prod(nodes[source].shape)),)
     return node.inputs

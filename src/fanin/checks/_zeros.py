@@ -30,7 +30,7 @@ def _stays_zero(m: Measurement, at: int, name: str) -> bool:
 def _behind_zeros(m: Measurement, unit: int) -> bool:
     """Whether all that feeds a weight are zero weights."""
     before = m.runs.units[unit].parents
-    return bool(before) and all(m.is_zero(m.chains.units[one].name) for one in before)
+    return bool(before) and all(m.is_zero(m.chains.units[unit].name) for unit in before)
 
 
 def _series(m: Measurement, first: int) -> list[int]:
@@ -44,12 +44,12 @@ def _series(m: Measurement, first: int) -> list[int]:
 
 
 def _names(m: Measurement, units: Sequence[int]) -> list[str]:
-    return [m.chains.units[one].name for one in units]
+    return [m.chains.units[unit].name for unit in units]
 
 
 def _in_series(m: Measurement, series: Sequence[int]) -> Finding:
     *random, last = dict.fromkeys(_names(m, series))
-    words = {one: behind(m, at) for one, at in zip(random, series, strict=False)}
+    words = {name: behind(m, at) for name, at in zip(random, series, strict=False)}
     listed = "; ".join(
         f"{word} for {_listed([name for name in random if words[name] == word])}"
         for word in dict.fromkeys(words.values())
@@ -69,8 +69,8 @@ def _in_series(m: Measurement, series: Sequence[int]) -> Finding:
 
 
 def _alone(m: Measurement, at: int, name: str) -> Finding:
-    heads = {m.chains.units[one].name for one in m.chains.heads}
-    moving = any(m.moves(one.name) for one in m.chains.units if one.name not in heads)
+    heads = {m.chains.units[unit].name for unit in m.chains.heads}
+    moving = any(m.moves(unit.name) for unit in m.chains.units if unit.name not in heads)
     return Finding(
         "F10",
         "warning" if moving else "error",

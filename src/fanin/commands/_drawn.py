@@ -78,12 +78,12 @@ def _unlike(drawn: Values, piece: bytes, tolerance: float, box: Box) -> str:
     if tolerance:
         unlike = ~(np.abs(mine - theirs) <= tolerance)
     else:
-        bits = [one.reshape(-1).view(np.uint8).reshape(one.size, -1) for one in (drawn, held)]
+        bits = [array.reshape(-1).view(np.uint8).reshape(array.size, -1) for array in (drawn, held)]
         unlike = (bits[0] != bits[1]).any(-1)
     if not unlike.any():
         return ""
     at = np.unravel_index(int(np.argmax(unlike)), drawn.shape)
-    place = tuple(int(one) + axis.start for one, axis in zip(at, box, strict=True))
+    place = tuple(int(index) + axis.start for index, axis in zip(at, box, strict=True))
     return f"element {place} is {theirs[at]:.9g}, drawn {mine[at]:.9g}"
 
 

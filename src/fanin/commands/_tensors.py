@@ -35,8 +35,8 @@ class Tensor:
             file.seek(self.start)
             for box in tiles(self.shape):
                 size = item_size(self.dtype)
-                for one in box:
-                    size *= one.stop - one.start
+                for part in box:
+                    size *= part.stop - part.start
                 yield file.read(size)
 
 
@@ -90,12 +90,12 @@ def _tensor(
 ) -> Tensor:
     code, shape = str(fields["dtype"]), tuple(fields["shape"])
     start, stop = (base + offset for offset in fields["data_offsets"])
-    sizes = all(type(one) is int and one >= 0 for one in shape)
+    sizes = all(type(size) is int and size >= 0 for size in shape)
     if not sizes or not base <= start <= stop <= end:
         raise FaninError(f"{str(path)!r} is no safetensors file: {name} lies outside of it.")
     count = 1
-    for one in shape:
-        count *= one
+    for size in shape:
+        count *= size
     dtype = _TYPES.get(code)
     if dtype is None or count * item_size(dtype) != stop - start:
         held = ", ".join(CODES.values())

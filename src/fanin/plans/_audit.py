@@ -88,7 +88,9 @@ def _planned(slot: Any, row: Row) -> tuple[float | None, float]:
 
 def _cells(account: Account) -> tuple[str, ...]:
     pairs = [
-        "" if pair is None else ", ".join("?" if one is None else f"{one:.4g}" for one in pair)
+        ""
+        if pair is None
+        else ", ".join("?" if value is None else f"{value:.4g}" for value in pair)
         for pair in (account.planned, account.measured)
     ]
     return (account.name, account.what, *pairs, "" if account.ok else "NOT AS PLANNED")

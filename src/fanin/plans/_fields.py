@@ -36,7 +36,7 @@ def _whole(least: int) -> Callable[[Any], Any]:
 
 def _many(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def read_all(value: Any) -> Any:
-        found = [read(one) for one in value] if type(value) is list else [None]
+        found = [read(item) for item in value] if type(value) is list else [None]
         return None if None in found else tuple(found)
 
     return read_all

@@ -33,7 +33,11 @@ def worst(checkup: Checkup) -> dict[str, Severity]:
     """The severest finding at each layer, by the name of its weight."""
     found: dict[str, Severity] = {}
     for layer in checkup.layers:
-        here = [one.severity for one in checkup.findings if one.layer in (layer.name, layer.module)]
+        here = [
+            finding.severity
+            for finding in checkup.findings
+            if finding.layer in (layer.name, layer.module)
+        ]
         if here and (layer.module or layer.name):
             found[layer.name] = max(here, key=SEVERITIES.index)
     return found

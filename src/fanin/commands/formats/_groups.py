@@ -21,6 +21,7 @@ class Group:
 def groups(findings: Iterable[Finding]) -> list[Group]:
     """The findings by what they say, in the order of their first appearance."""
     found: dict[object, list[Finding]] = {}
-    for one in findings:
-        found.setdefault((one.id, one.severity, one.why, one.fix), []).append(one)
+    for finding in findings:
+        said = (finding.id, finding.severity, finding.why, finding.fix)
+        found.setdefault(said, []).append(finding)
     return [Group(tuple(ones)) for ones in found.values()]

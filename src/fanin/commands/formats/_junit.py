@@ -34,12 +34,12 @@ def render(checkup: Checkup, subject: Subject) -> str:
 def _case(id: str, checkup: Checkup, subject: Subject) -> ElementTree.Element:
     name = f"{id} {RULES[id].name}"
     case = ElementTree.Element("testcase", {"classname": _clean(subject.name), "name": name})
-    found = [one for one in checkup.findings if one.id == id]
+    found = [finding for finding in checkup.findings if finding.id == id]
     severe = SEVERITIES[SEVERITIES.index(subject.level) :]
-    failing = [one for one in found if one.severity in severe]
-    told = [one for one in found if one.severity not in severe]
+    failing = [finding for finding in found if finding.severity in severe]
+    told = [finding for finding in found if finding.severity not in severe]
     if failing:
-        message = "; ".join(f"{place(one)}: {one.measured}" for one in failing)
+        message = "; ".join(f"{place(finding)}: {finding.measured}" for finding in failing)
         kind = {"message": _clean(message), "type": failing[0].severity}
         ElementTree.SubElement(case, "failure", kind).text = _told(failing)
     if told:

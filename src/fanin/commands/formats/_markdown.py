@@ -31,23 +31,25 @@ def render(checkup: Checkup, subject: Subject) -> str:
 def _table(found: list[Group]) -> str:
     lines = ["| | rule | where | measured | expected | limit |", f"|{' --- |' * 6}"]
     for group in found:
-        one = group.first
-        said = (one.measured, one.expected, one.limit)
-        cells = (one.severity, _text(title(one)), _where(group), *map(_text, said))
+        first = group.first
+        said = (first.measured, first.expected, first.limit)
+        cells = (first.severity, _text(title(first)), _where(group), *map(_text, said))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _where(group: Group) -> str:
     """The first layers, of which the numbers beside them speak for the first one."""
-    names = [_code(one.layer) if one.layer else place(one) for one in group.findings]
+    names = [
+        _code(finding.layer) if finding.layer else place(finding) for finding in group.findings
+    ]
     more = f" and {len(names) - _PLACES} more" if len(names) > _PLACES else ""
     return ", ".join(names[:_PLACES]) + more
 
 
 def _remedy(group: Group) -> str:
-    one: Finding = group.first
-    return f"- **{one.id}** {_text(one.why)} **Fix:** {_text(one.fix)}"
+    first: Finding = group.first
+    return f"- **{first.id}** {_text(first.why)} **Fix:** {_text(first.fix)}"
 
 
 def _folded(summary: str, text: str) -> str:

@@ -8,4 +8,6 @@ def render(checkup: Checkup, subject: Subject) -> str:
     """The printed checkup."""
     text = f"{subject.name}\n{str(checkup).rstrip()}\n"
     # Names are the user's: what would steer a terminal is shown, and does nothing.
-    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
+    )
