@@ -1,10 +1,10 @@
 """Cause: which of data, bias and weights is at fault at a layer, so that advice names that one."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA, RECTIFIERS, initializer_for, same_size, write
+from fanin.frameworks import ParameterStats
 from fanin.graph import having, reach
 
 _OUTWEIGHS = 0.7  # share of an output's RMS that a bias is, from which on it is to blame
@@ -17,7 +17,8 @@ def advice(m: Measurement, path: Sequence[int]) -> str:
     """What to write for the layers of a path: for biases where they are at fault, else weights."""
     # Beside a signal that has faded every bias is large: the weights are at fault there.
     least = _FADED * max((m.size(unit) or 0.0 for unit in path), default=0.0)
-    heavy = [unit for unit in path if outweighed(m, unit) and bias_of(m, unit).rms >= least]
+    biases = ((unit, bias_of(m, unit)) for unit in path if outweighed(m, unit))
+    heavy = [unit for unit, bias in biases if bias is not None and bias.rms >= least]
     if heavy:
         return f"zeros() for the bias of {_places(m, heavy)}: it outweighs the signal there."
     first = m.chains.units[path[0]]
@@ -38,7 +39,7 @@ def _places(m: Measurement, units: Sequence[int]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
 
 
-def bias_of(m: Measurement, unit: int) -> Any:
+def bias_of(m: Measurement, unit: int) -> ParameterStats | None:
     """The values of a unit's bias; None where it has none."""
     node = m.nodes[m.chains.units[unit].output]
     return m.values.get(node.param.name) if node.op == "shift" and node.param else None

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from typing import Any
 
 from fanin import _samples as samples
@@ -19,6 +18,14 @@ from fanin.checks._note import Note
 from fanin.checks._rules import RULES, chosen
 from fanin.checks._untrained import judges_training
 from fanin.errors import FaninError, shown
+from fanin.frameworks import (
+    Adapter,
+    Observation,
+    Subject,
+    adapter_for,
+    adapter_of_factories,
+    foreign,
+)
 
 
 def check(
@@ -90,49 +97,46 @@ def _measured(
 ) -> tuple[Measurement, Conditions]:
     adapter, factory = _opened(model, draws)
     ours = inputs if isinstance(inputs, Sample) else None
-    labels = None if ours is None else ours.targets
 
-    def draw(number: int) -> tuple[Any, Any, Any, int]:
-        """The model, what was seen of it less its output, the loss and the size of the batch."""
+    def draw(number: int) -> tuple[Subject, int, Observation]:
+        """What is checked, the size of the batch, and what was seen."""
         drawn = model if factory is None else adapter.built(factory, seed + number)
-        adapter.refuse_empty(drawn)
-        batch = adapter.placed(ours.values, drawn) if ours else inputs
+        subject = adapter.subject(drawn)
+        batch = inputs if ours is None else adapter.placed(ours.values, drawn)
+        labels = None if ours is None else ours.targets
         goals = targets if labels is None else adapter.placed(labels, drawn)
-        count = adapter.batch_of(batch)
-        objective = adapter.Objective(goals, loss, seed, adapter.labelled(drawn, batch))
-        found = adapter.observed(drawn, batch, objective, seed, LIMITS.flat, LIMITS.same)
-        return drawn, replace(found, output=None), objective, count
+        count = subject.batch_of(batch)
+        return subject, count, subject.observe(batch, goals, loss, seed, LIMITS.flat, LIMITS.same)
 
-    seen = []
-    for number in range(draws):
-        drawn, found, objective, count = draw(number)
-        seen.append(found)
-    facts = adapter.facts(drawn)
-    projected = objective.name == "random projection" or any(found.loss is None for found in seen)
-    classes = objective.classes if objective.name == "cross-entropy" else None
+    drawn = [draw(number) for number in range(draws)]
+    subject, count, last = drawn[-1]
+    seen = [observation for *_, observation in drawn]
+    facts = subject.facts
     conditions = Conditions(
-        **facts,
+        **facts._asdict(),
         batch=count,
-        inputs=ours.described if ours else "given",
-        loss=objective.name,
+        inputs="given" if ours is None else ours.described,
+        loss=last.loss_name,
         draws=draws,
         seed=seed,
     )
+    losses = [observation.loss for observation in seen]
+    known = [value for value in losses if value is not None]
+    judged = last.loss_name != "random projection" and len(known) == draws
     measurement = measured(
         seen,
-        train=facts["mode"] != "eval",
+        train=facts.mode != "eval",
         batch=count,
-        tiny=adapter.smallest_normal(drawn),
-        loss=None if projected else sum(found.loss for found in seen) / draws,
-        classes=classes,
-        targets=objective.compared,
+        tiny=subject.tiny,
+        loss=sum(known) / draws if judged else None,
+        classes=last.classes,
+        targets=last.targets,
     )
     return measurement, conditions
 
 
-def _opened(model: Any, draws: int) -> tuple[Any, Callable[[], Any] | None]:
+def _opened(model: Any, draws: int) -> tuple[Adapter, Callable[[], Any] | None]:
     """The adapter, and the factory where it is one."""
-    from fanin.frameworks import adapter_for, foreign
 
     try:
         adapter = adapter_for(model)
@@ -144,9 +148,7 @@ def _opened(model: Any, draws: int) -> tuple[Any, Callable[[], Any] | None]:
                 f"model has type {type(model).__name__}; it must be a torch.nn.Module, or a "
                 "function without arguments that makes one."
             ) from None
-        from fanin.frameworks import torch as torch_adapter
-
-        return torch_adapter, model
+        return adapter_of_factories(), model
     if draws > 1:
         raise FaninError(
             f"draws is {draws}, and the model is one {type(model).__name__}: its weights are drawn "

@@ -9,7 +9,7 @@ class Conditions:
 
     model: str  # class name
     parameters: int
-    torch: str  # version
+    framework: str  # its name and version
     dtype: str
     device: str
     mode: str  # "train", "eval", or "mixed" where modules differ

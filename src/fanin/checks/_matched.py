@@ -2,16 +2,16 @@
 
 import math
 from dataclasses import replace
-from typing import Any
 
 from fanin._fans import fans
+from fanin.frameworks import ParameterStats
 from fanin.graph import Use
 from fanin.initializers import get
 
 _MARGIN = 0.01  # of a std, beside four standard errors of it
 
 
-def matched(values: Any, fan_in: float | None, fan_out: float | None) -> str:
+def matched(values: ParameterStats, fan_in: float | None, fan_out: float | None) -> str:
     """A spelling that `fanin.initializers.get` knows, where there is one; else what is known."""
     if not values.finite:
         return "not finite"
@@ -45,7 +45,7 @@ def _stds(fan_in: float, fan_out: float, kind: str) -> dict[str, float]:
     }
 
 
-def _kind(values: Any) -> str | None:
+def _kind(values: ParameterStats) -> str | None:
     """The shape of the distribution; None for too few values, or another one."""
     if math.prod(values.shape) < 30 or values.std == 0:
         return None
@@ -58,7 +58,7 @@ def _kind(values: Any) -> str | None:
     return "normal" if abs(values.kurtosis - 3) < max(0.15, min(loose, 1.5)) else None
 
 
-def _plain(values: Any, kind: str) -> str:
+def _plain(values: ParameterStats, kind: str) -> str:
     middle = values.mean if abs(values.mean) > 0.1 * values.std else 0.0
     if kind == "uniform":
         half = values.std * math.sqrt(3)

@@ -17,6 +17,15 @@ from fanin.checks._remedy import fits
 from fanin.checks._streams import unmoved
 from fanin.checks._theory import Theory
 from fanin.errors import FaninError
+from fanin.frameworks import (
+    Gates,
+    GradientStats,
+    Look,
+    Observation,
+    Outside,
+    ParameterStats,
+    TargetStats,
+)
 from fanin.graph import Graph, Node
 
 _NEARLY_ALL = 0.99
@@ -27,33 +36,30 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Measurement:
-    """Sizes and gradients by node, values by parameter, and what follows from them.
-
-    `looks`, `values` and `weight_gradients` are the adapter's own records.
-    """
+    """Sizes and gradients by node, values by parameter, and what follows from them."""
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
     derived: Collection[int]  # nodes of a derivative that the model itself takes
     rms: Numbers
     gradients: Numbers
-    looks: Mapping[int, Any]
+    looks: Mapping[int, Look]
     silent: Mapping[int, float]
     flat: Mapping[int, float]
-    values: Mapping[str, Any]
-    weight_gradients: Mapping[str, Any]
+    values: Mapping[str, ParameterStats]
+    weight_gradients: Mapping[str, GradientStats]
     frozen: frozenset[str]
-    outside: Sequence[Any]  # what requires gradients and is no parameter: the adapter's records
+    outside: Sequence[Outside]  # what requires gradients and is no parameter
     spreads: Mapping[int, float]  # of logits, by the softmax or attention that they go into
     asked: Mapping[str, int]  # by the loss: its operation, and the node that it read
-    gates: Mapping[int, Sequence[Any]]  # layers inside of recurrent modules: the adapter's records
+    gates: Mapping[int, Sequence[Gates]]  # layers inside of recurrent modules
     train: bool
     batch: int
     draws: int
     tiny: float  # the smallest number that the model's type holds in full
     loss: float | None = None  # None of a random projection
     classes: int | None = None  # of a cross-entropy
-    targets: Any = None  # the size of what a loss compares with the outputs
+    targets: TargetStats | None = None  # the size of what a loss compares with the outputs
     limits: Limits = LIMITS
 
     @cached_property
@@ -266,7 +272,7 @@ class Measurement:
         ]
 
 
-def measured(seen: Sequence[Any], **facts: Any) -> Measurement:
+def measured(seen: Sequence[Observation], **facts: Any) -> Measurement:
     """One measurement of the observations of several draws.
 
     Geometric means of sizes and gradients, means of shares; values are those of the first draw,
@@ -307,7 +313,7 @@ def _fixed(found: Mapping[Key, Value]) -> Mapping[Key, Value]:
     return MappingProxyType(dict(found))
 
 
-def _signature(seen: Any) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+def _signature(seen: Observation) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
     return [(node.op, node.inputs, node.shape) for node in seen.nodes]
 
 
@@ -329,15 +335,14 @@ def _geometric(numbers: Sequence[float | None]) -> float | None:
     return math.exp(sum(map(math.log, known)) / len(known))
 
 
-def _looks(several: Sequence[Mapping[int, Any]]) -> Mapping[int, Any]:
+def _looks(several: Sequence[Mapping[int, Look]]) -> Mapping[int, Look]:
     """The first draw's, with the mean cosine of all."""
     if len(several) == 1:
         return several[0]
     found = {}
     for at, look in several[0].items():
-        known = [
-            looks[at].cosine for looks in several if at in looks and looks[at].cosine is not None
-        ]
+        cosines = (looks[at].cosine for looks in several if at in looks)
+        known = [cosine for cosine in cosines if cosine is not None]
         found[at] = replace(look, cosine=sum(known) / len(known) if known else None)
     return found
 

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from fanin.checks._cause import raw_inputs
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA
 from fanin.checks._verdict import level, number
+from fanin.frameworks import Gates
 
 _SMALL = 0.1  # of torch's own default, or of lecun_normal(), whichever is smaller
 _GATED = ("lstm", "gru")
@@ -22,7 +22,7 @@ class _Level:
     kind: str  # "lstm", "gru", "rnn"
     module: str
     node: int  # of the first call
-    gates: Any  # the adapter's record of it: names and weights
+    gates: Gates
     from_inputs: float
     from_state: float
     from_bias: float
@@ -219,7 +219,7 @@ def _far(scale: float) -> float:
 
 def _modules(m: Measurement) -> Iterator[list[_Level]]:
     """The layers of every recurrent module, in the order of the run."""
-    calls: dict[str, dict[tuple[str, int], list[tuple[int, Any]]]] = {}
+    calls: dict[str, dict[tuple[str, int], list[tuple[int, Gates]]]] = {}
     for node, several in m.gates.items():
         place = m.nodes[node].module
         for at, gates in enumerate(several):
@@ -231,7 +231,7 @@ def _modules(m: Measurement) -> Iterator[list[_Level]]:
             yield trained
 
 
-def _level(m: Measurement, place: str, seen: list[tuple[int, Any]]) -> _Level:
+def _level(m: Measurement, place: str, seen: list[tuple[int, Gates]]) -> _Level:
     node, gates = seen[0]
 
     def mean(field: str) -> float:

@@ -60,7 +60,7 @@ def _conditions(ran: Conditions) -> str:
     return (
         f"fanin check: {ran.model}, {ran.parameters:,} parameters, {ran.dtype} on {ran.device}, "
         f"{ran.mode} mode, {ran.batch} inputs ({ran.inputs}), loss: {ran.loss}, seed {ran.seed}"
-        f"{draws}, torch {ran.torch}"
+        f"{draws}, {ran.framework}"
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import fanin
+from fanin import recipes
 from fanin._arguments import check_seed
 from fanin.commands import _inputs
 from fanin.commands._factory import factory, users_code
@@ -55,7 +56,11 @@ def built(arguments: argparse.Namespace) -> Any:
 
     make = factory(arguments.factory)
     with users_code("drawn"):
-        return build(make, empty=arguments.recipe != "lsuv", dtype=arguments.dtype)
+        return build(make, empty=not _needs_values(arguments.recipe), dtype=arguments.dtype)
+
+
+def _needs_values(recipe: str) -> bool:
+    return recipe in recipes.names() and recipes.find(recipe).needs == "values"
 
 
 def planned(arguments: argparse.Namespace, model: Any) -> fanin.Plan:

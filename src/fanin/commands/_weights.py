@@ -47,7 +47,7 @@ def add_flags(parser: Any) -> None:
 def write_weights(arguments: argparse.Namespace) -> None:
     """Build the model empty, plan it, and write what the plan draws; nobody holds it whole."""
     from fanin._progress import progress
-    from fanin.frameworks.torch import slots, stored
+    from fanin.frameworks.torch import stored, target
 
     path = _destination(arguments.out)
     for place in (str(path), arguments.save_plan):
@@ -57,12 +57,12 @@ def write_weights(arguments: argparse.Namespace) -> None:
     model = _model.built(arguments)
     plan = _model.planned(arguments, model) if given is None else given
     seed = plan.seed or 0
-    found = slots(model, prefix=plan.prefix)
-    if not found:
+    opened = target(model, prefix=plan.prefix)
+    if not opened.slots:
         raise _model.without_parameters(arguments)
-    rows = [row for _, row in matched(plan, model, found, seed)]
+    rows = [row for _, row in matched(plan, opened, seed)]
     choices = {row.name: (row.initializer, row.axes) for row in rows}
-    entries, same = stored(model, {slot.param.name: slot for slot in found}, choices, seed)
+    entries, same = stored(model, opened.slots, choices, seed)
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
         metadata = same | _metadata(plan, seed, entries)
         written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)

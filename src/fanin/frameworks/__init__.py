@@ -6,8 +6,23 @@
 from importlib import import_module as _import_module
 from typing import Any
 
+from fanin.frameworks._adapter import Adapter as Adapter
+from fanin.frameworks._adapter import Draw as Draw
+from fanin.frameworks._adapter import Facts as Facts
+from fanin.frameworks._adapter import Slot as Slot
+from fanin.frameworks._adapter import Subject as Subject
+from fanin.frameworks._adapter import Target as Target
+from fanin.frameworks._adapter import Written as Written
 from fanin.frameworks._detect import adapter_for as adapter_for
+from fanin.frameworks._detect import adapter_of_factories as adapter_of_factories
 from fanin.frameworks._foreign import foreign as foreign
+from fanin.frameworks._observation import Gates as Gates
+from fanin.frameworks._observation import GradientStats as GradientStats
+from fanin.frameworks._observation import Look as Look
+from fanin.frameworks._observation import Observation as Observation
+from fanin.frameworks._observation import Outside as Outside
+from fanin.frameworks._observation import ParameterStats as ParameterStats
+from fanin.frameworks._observation import TargetStats as TargetStats
 
 __all__ = ["jax", "keras", "torch"]
 

@@ -69,19 +69,18 @@ def _glorot_then_he(model: nn.Module, seed: int, inputs: Tensor) -> fanin.Plan:
 
 
 def _from_recipe(name: str) -> Initialization:
-    recipe = name.removeprefix(PREFIX)
-    if recipe == "lsuv":
+    recipe = recipes.find(name.removeprefix(PREFIX))
+    if recipe.needs == "values":
         # It measures on what the seed draws, so that its plan is made only while initializing.
         return Initialization(
             name,
             lambda model, seed, inputs: fanin.initialize(
-                model, seed, inputs, "lsuv", unplaced="keep"
+                model, seed, inputs, recipe, unplaced="keep"
             ),
             reusable=False,
         )
-    found = recipes.find(recipe)
     return Initialization(
-        name, lambda model, seed, inputs: fanin.plan(model, inputs, found, unplaced="keep")
+        name, lambda model, seed, inputs: fanin.plan(model, inputs, recipe, unplaced="keep")
     )
 
 

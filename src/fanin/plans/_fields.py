@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from fanin._arguments import check_seed
 from fanin.errors import FaninError, shown, suggestion
+from fanin.plans._row import Keeps
 from fanin.streams._address import stream_number
 
 _TABLE = re.compile(r"\s*\[\[\s*parameter\s*\]\]")
@@ -24,6 +25,10 @@ class Kind(NamedTuple):
 
 def _of(kind: type) -> Callable[[Any], Any]:
     return lambda value: value if type(value) is kind else None
+
+
+def _among(allowed: tuple[str, ...], value: Any) -> Any:
+    return value if type(value) is str and value in allowed else None
 
 
 def _matching(pattern: str) -> Callable[[Any], Any]:
@@ -75,6 +80,7 @@ NAMES = Kind("a list of names", _many(_name))
 DTYPE = Kind("a type such as 'float32'", _matching(r"[a-z]\w*"))
 HASH = Kind("a SHA-256 in 64 hexadecimal digits", _matching(r"[0-9a-f]{64}"))
 FLAG = Kind("true or false", _of(bool))
+KEEPS = Kind(f"one of {', '.join(get_args(Keeps))}", lambda value: _among(get_args(Keeps), value))
 NUMBER = Kind("a finite number >= 0", _number)
 COUNT = Kind("an integer >= 1", _whole(1))
 INDEX = Kind("an integer >= 0", _whole(0))
@@ -120,7 +126,18 @@ class Fields:
 KEYS = (
     *("format", "stream", "recipe", "notes", "seed", "prefix", "parameter"),
     *("name", "shape", "dtype", "role", "initializer", "axes", "why", "groups", "transposed"),
-    *("stride", "blocks", "aliases", "output", "kept", "lr", "averaged", "zero_row"),
+    *(
+        "stride",
+        "blocks",
+        "aliases",
+        "output",
+        "kept",
+        "lr",
+        "averaged",
+        "zero_row",
+        "keeps",
+        "guessed",
+    ),
 )
 
 

@@ -95,6 +95,8 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "lr": (row.lr, 1.0),
         "averaged": (row.averaged, False),
         "zero_row": (row.zero_row, None),
+        "keeps": (row.keeps, None),
+        "guessed": (row.guessed, False),
     }
     return fields | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -159,6 +161,8 @@ def _row_from(fields: Fields) -> Row:
         lr=take("lr", kinds.NUMBER, 1.0),
         averaged=take("averaged", kinds.FLAG, False),
         zero_row=take("zero_row", kinds.INDEX, None),
+        keeps=take("keeps", kinds.KEEPS, None),
+        guessed=take("guessed", kinds.FLAG, False),
     )
     fields.finish()
     try:  # what `apply` would meet later

@@ -9,10 +9,10 @@ from typing import Any
 from fanin._arguments import check_seed
 from fanin._columns import listed
 from fanin.errors import FaninError, shown, suggestion, warn
-from fanin.frameworks import adapter_for
+from fanin.frameworks import Draw, Slot, Target, adapter_for
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audited
-from fanin.plans._row import ASKED, REDRAWN, UNSEEDED, Row
+from fanin.plans._row import Row
 from fanin.plans._table import table
 
 
@@ -106,39 +106,27 @@ class Plan(Mapping[str, Row]):
         """
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
-        slots = adapter_for(model).slots(
+        target = adapter_for(model).target(
             model, rename=rename, shards=shards, device=device, prefix=before
         )
-        return self._write(model, slots, seed, device, buffers)
+        return self._write(target, seed, buffers)
 
-    def _write(
-        self,
-        model: Any,
-        slots: Iterable[Any],
-        seed: int,
-        device: Any = None,
-        buffers: Mapping[str, Any] | None = None,
-    ) -> "Plan":
-        """`apply` to slots that are known already."""
-        pairs = matched(self, model, slots, seed)
-        adapter = adapter_for(model)
-        items = [(slot, row.initializer, row.axes) for slot, row in pairs]
-        same = adapter.twins(items, seed)
-        found = adapter.new_buffers(model, device, buffers)
-        adapter.write_all(items, seed)
-        found.put()
-        adapter.remember(items, seed)
-        for slot, row in pairs:
-            adapter.mark(slot, kept=row.initializer is None and not row.why.endswith(ASKED))
-        moved = adapter.restart(model, [(slot, row.initializer) for slot, row in pairs], seed)
+    def _write(self, target: Target, seed: int, buffers: Mapping[str, Any] | None = None) -> "Plan":
+        """`apply` to a target that is opened already."""
+        pairs = matched(self, target, seed)
+        draws = {
+            row.name: Draw(row.initializer, row.axes, row.keeps == "asked") for _, row in pairs
+        }
+        written = target.write(draws, seed, buffers)
         notes = self.notes
-        if moved:
-            notes += (f"running statistics start anew, like the weights, in {listed(moved)}.",)
+        if written.restarted:
+            names = listed(written.restarted)
+            notes += (f"running statistics start anew, like the weights, in {names}.",)
         rows = _hashed(self.rows, pairs)
         unseeded = [
             row.name
             for slot, row in pairs
-            if row.why.endswith(UNSEEDED) or (row.why.endswith(REDRAWN) and slot.drawn is None)
+            if row.keeps == "unseeded" or (row.keeps == "redrawn" and not slot.is_redrawn)
         ]
         if unseeded:
             warn(
@@ -146,10 +134,9 @@ class Plan(Mapping[str, Row]):
                 "drew them by chance, pass overrides= or build the model under "
                 "fanin.empty_weights(), which sees how it draws."
             )
-        if same:
-            _warn_of_twins(same, seed)
-        prefix = pairs[0][0].prefix if pairs else self.prefix
-        return replace(self, rows=rows, notes=notes, seed=seed, prefix=prefix)
+        if written.twins:
+            _warn_of_twins(written.twins, seed)
+        return replace(self, rows=rows, notes=notes, seed=seed, prefix=target.prefix)
 
     def audit(
         self,
@@ -178,9 +165,8 @@ class Plan(Mapping[str, Row]):
         >>> [account.name for account in plan.audit(model).findings]
         ['weight']
         """
-        slots = adapter_for(model).slots(model, rename=rename, shards=shards)
-        pairs = self._pairs(slots)
-        return audited(pairs, adapter_for(model).buffer_names(model))
+        target = adapter_for(model).target(model, rename=rename, shards=shards)
+        return audited(self._pairs(target), target.buffer_names())
 
     def verify(
         self,
@@ -216,10 +202,10 @@ class Plan(Mapping[str, Row]):
         unsaid = seed is None and self.seed is None
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
-        slots = adapter_for(model).slots(model, rename=rename, shards=shards, prefix=before)
+        target = adapter_for(model).target(model, rename=rename, shards=shards, prefix=before)
         changed = [
             row.name
-            for slot, row in self._pairs(slots)
+            for slot, row in self._pairs(target)
             if not (
                 slot.holds(row.initializer, seed, row.axes)
                 if row.initializer is not None
@@ -254,7 +240,7 @@ class Plan(Mapping[str, Row]):
         """
         if isinstance(other, Plan):
             return _differences(self.rows, other.rows)
-        slots = {slot.param.name: slot.param for slot in adapter_for(other).slots(other)}
+        slots = {name: slot.param for name, slot in adapter_for(other).target(other).slots.items()}
         mine = {row.name: row for row in self.rows}
         lines = [f"- {name}: not in the model" for name in mine if name not in slots]
         lines += [f"+ {name}: not in the plan" for name in slots if name not in mine]
@@ -305,32 +291,32 @@ class Plan(Mapping[str, Row]):
         """The seed to draw with: the one given, else the plan's own, else 0."""
         return check_seed(given) if given is not None else self.seed or 0
 
-    def _pairs(self, found: Iterable[Any]) -> list[tuple[Any, Row]]:
+    def _pairs(self, target: Target) -> list[tuple[Slot, Row]]:
         """Every slot with its row; FaninError where the model is not the one planned."""
-        slots = list(found)
+        slots = target.slots
         rows = {row.name: row for row in self.rows}
-        unknown = [slot.param.name for slot in slots if slot.param.name not in rows]
+        unknown = [name for name in slots if name not in rows]
         if unknown:
             raise FaninError(
                 f"the plan has no {listed(unknown)}. Make a plan of this model, or map the names "
                 "with rename=."
             )
-        for slot in slots:
-            row = rows[slot.param.name]
+        for name, slot in slots.items():
+            row = rows[name]
             if row.shape != slot.param.shape:
                 raise FaninError(
                     f"{row.name} has shape {slot.param.shape}; the plan was made for {row.shape}. "
                     "Plan this model again, from its global shapes."
                 )
-        return [(slot, rows[slot.param.name]) for slot in slots]
+        return [(slot, rows[name]) for name, slot in slots.items()]
 
 
-def matched(plan: Plan, model: Any, slots: Iterable[Any], seed: int) -> list[tuple[Any, Row]]:
+def matched(plan: Plan, target: Target, seed: int) -> list[tuple[Slot, Row]]:
     """Every slot with its row, after all that can fail when the plan is drawn into them."""
-    pairs = plan._pairs(slots)
+    pairs = plan._pairs(target)
     for slot, row in pairs:
-        if row.why.endswith(REDRAWN) and slot.drawn is None:
-            adapter_for(model).find_origin(slot)
+        if row.keeps == "redrawn" and not slot.is_redrawn:
+            target.find_origin(row.name)
     for slot, row in pairs:
         slot.rehearse(row.initializer, seed, row.axes)
         if row.initializer is None and not _as_kept(slot, row):
@@ -351,18 +337,18 @@ def _warn_of_twins(names: Sequence[str], seed: int) -> None:
     )
 
 
-def _as_kept(slot: Any, row: Row) -> bool:
+def _as_kept(slot: Slot, row: Row) -> bool:
     """Whether a kept parameter has the planned values; of a shard this process cannot tell."""
-    unknown = row.kept is None or slot.shard is not None or slot.drawn is not None
+    unknown = row.kept is None or slot.is_sharded or slot.is_redrawn
     return unknown or slot.digest() == row.kept
 
 
-def _hashed(rows: Iterable[Row], pairs: Iterable[tuple[Any, Row]]) -> tuple[Row, ...]:
+def _hashed(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:
     """The rows, with the hashes of what was drawn as the constructor draws it."""
     found = {
         row.name: replace(row, kept=slot.digest())
         for slot, row in pairs
-        if row.initializer is None and slot.drawn is not None and slot.shard is None
+        if row.initializer is None and slot.is_redrawn and not slot.is_sharded
     }
     return tuple(found.get(row.name, row) for row in rows)
 

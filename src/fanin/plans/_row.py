@@ -1,17 +1,17 @@
 """Row: what a plan says of one parameter."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from fanin._fans import Fans, fans
 from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.initializers import Elementwise, Initializer
 
-# How the reason of a kept parameter ends whose values the constructor drew: again, with the
-# seed's stream, or as they are; or that the user asked for it.
-REDRAWN = ", drawn as the constructor draws it, from the seed's stream"
-ASKED = "as unplaced='keep' asks"
-UNSEEDED = ": its values are the constructor's, not the seed's"
+# Where the values of a kept parameter come from, if not from what is told in `why` alone: the user
+# asked for them; the constructor drew them, and they are drawn again with the seed's stream; or
+# they are the constructor's, whatever the seed.
+Keeps = Literal["asked", "redrawn", "unseeded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Row:
     the second moment that the recipe gives to the operation's output, None where it says none.
     `lr` is the factor of the learning rate that the recipe asks for. `averaged`: the input is
     an average over T positions, and the output's RMS 1/sqrt(T) to 1 of the given one. `zero_row`
-    is the row of a table that stays zero, as it stands for no word.
+    is the row of a table that stays zero, as it stands for no word. `keeps` says of a kept
+    parameter whose values they are, where that is known. `guessed`: nothing supports the rule.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Row:
     lr: float = 1.0
     averaged: bool = False
     zero_row: int | None = None
+    keeps: Keeps | None = None
+    guessed: bool = False
 
     @property
     def std(self) -> float | None:

@@ -4,11 +4,10 @@ from fanin.graph import Graph as Graph
 from fanin.graph import Node as Node
 from fanin.recipes._choice import Choice as Choice
 from fanin.recipes._dropout import dropout_factor as dropout_factor
-from fanin.recipes._lsuv import Probe as Probe
 from fanin.recipes._lsuv import lsuv as lsuv
 from fanin.recipes._made import same as same
 from fanin.recipes._mup import mup as mup
-from fanin.recipes._placing import GUESS as GUESS
+from fanin.recipes._recipe import Probe as Probe
 from fanin.recipes._recipe import Recipe as Recipe
 from fanin.recipes._registry import find as find
 from fanin.recipes._registry import names as names

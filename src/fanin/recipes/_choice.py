@@ -13,7 +13,8 @@ class Choice:
     `axes` are the roles as the traced operation uses them, None for those of the module tree;
     `output` is the second moment that the recipe gives to the operation's output; `lr` the factor
     of the learning rate that it asks for; `averaged` says that an attention averages the input
-    over T positions, so that the output's RMS is 1/sqrt(T) to 1 of the given one.
+    over T positions, so that the output's RMS is 1/sqrt(T) to 1 of the given one; `guessed` that
+    nothing supports it.
     """
 
     initializer: Initializer | None
@@ -23,3 +24,4 @@ class Choice:
     output: float | None = None
     lr: float = 1.0
     averaged: bool = False
+    guessed: bool = False

@@ -110,4 +110,4 @@ def _name(graph: Graph, position: int) -> str:
     return use.name
 
 
-FIXUP: Recipe = Recipe("fixup", fixup, "Zhang et al. 2019, section 3", needs_graph=True)
+FIXUP: Recipe = Recipe("fixup", fixup, "Zhang et al. 2019, section 3", needs="graph")

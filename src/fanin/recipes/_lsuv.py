@@ -3,31 +3,19 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.graph import CARRIERS, Graph, Structure
-from fanin.initializers import Initializer
 from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import Given, Params, Probe, Recipe
 
 TOLERANCE = 0.01  # of a variance around 1
 TRIES = 10  # measurements of one weight
 _UNSCALED = "it makes queries or keys, or no module returns its output alone"
-
-
-class Probe(Protocol):
-    """What an adapter offers: a copy of a model's weights, and a batch to run it on."""
-
-    def write(self, name: str, initializer: Initializer, axes: Axes | None) -> None:
-        """Give a parameter of the copy the values that the plan will give it."""
-
-    def variance(self, module: str) -> float:
-        """The variance of all values that a module returns when it first runs on the batch."""
 
 
 class Unit(NamedTuple):
@@ -79,7 +67,20 @@ def lsuv(probe: Probe) -> Recipe:
                 choices[unit.name] = _scaled(probe, unit, choices[unit.name])
         return choices
 
-    return Recipe("lsuv", choose, "Mishkin & Matas 2016, algorithm 1", needs_graph=True)
+    return replace(LSUV, choose=choose, needs="graph", measuring=None)
+
+
+def _unmeasured(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    raise FaninError(f"recipe lsuv needs {BATCH}.")
+
+
+BATCH = (
+    "a batch to measure on: pass recipe=fanin.recipes.lsuv(probe), with the probe of the model and "
+    "the inputs"
+)
+LSUV: Recipe = Recipe(
+    "lsuv", _unmeasured, "Mishkin & Matas 2016, algorithm 1", needs="values", measuring=lsuv
+)
 
 
 def _start(param: Param) -> Choice | None:

@@ -11,7 +11,6 @@ from fanin.recipes._made import heard, same
 from fanin.recipes._tree import AS_MADE, by_kind, magnitude
 from fanin.recipes._uses import constants, positions, refined
 
-GUESS = "a guess"  # how a reason begins that nothing supports
 _SMALL = 0.02  # RMS of a table that may be added to anything
 
 Rule = Callable[[Param], Choice | None]
@@ -57,8 +56,10 @@ def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     why = "the run did not use it" if ran else "the model was not run"
     if choice is None and not used and param.kind == "other":
         if len(param.shape) >= 2:
-            return Choice(normal(std=_SMALL), "table", f"{GUESS}: small values; {why}")
-        return Choice(None, "constant of the layer", f"{GUESS}: kept; {why}")
+            return Choice(
+                normal(std=_SMALL), "table", f"a guess: small values; {why}", guessed=True
+            )
+        return Choice(None, "constant of the layer", f"a guess: kept; {why}", guessed=True)
     if choice is None or used or param.kind in ("bias", "shift", "scale"):
         return choice
     return replace(choice, why=f"{choice.why}; {why}")

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
+from fanin.axes import Axes
 from fanin.graph import Graph
 from fanin.initializers import Initializer
 from fanin.param import Param
@@ -12,16 +14,33 @@ Params = Mapping[str, Param]
 Given = Mapping[str, Initializer]
 
 
+class Probe(Protocol):
+    """What an adapter offers: a copy of a model's weights, and a batch to run it on."""
+
+    def write(self, name: str, initializer: Initializer, axes: Axes | None) -> None:
+        """Give a parameter of the copy the values that the plan will give it."""
+
+    def variance(self, module: str) -> float:
+        """The variance of all values that a module returns when it first runs on the batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`choose(params, graph, given)` returns a choice for every parameter that it can place.
 
-    `graph` is None where the model was not run; a recipe that needs one says so in
-    `needs_graph`. `given` are the initializers that the user fixed by name. `source` is the
-    paper or the code that the rule comes from.
+    `given` are the initializers that the user fixed by name. `source` is the paper or the code
+    that the rule comes from. `needs` is what it cannot do without: "shapes", a "graph" (else
+    graph may be None), or "values". One that needs values is made for a model: `measuring(probe)`
+    is the recipe then, and `choose` is not called.
     """
 
     name: str
     choose: Callable[[Params, Graph | None, Given], dict[str, Choice]]
     source: str
-    needs_graph: bool = False
+    needs: Literal["shapes", "graph", "values"] = "shapes"
+    measuring: "Callable[[Probe], Recipe] | None" = None
+
+    @property
+    def needs_graph(self) -> bool:
+        """Whether it cannot do without a run of the model."""
+        return self.needs != "shapes"

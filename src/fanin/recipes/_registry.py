@@ -9,6 +9,7 @@ from fanin.recipes._auto import AUTO
 from fanin.recipes._choice import Choice
 from fanin.recipes._fixup import FIXUP
 from fanin.recipes._libraries import LIBRARIES
+from fanin.recipes._lsuv import BATCH, LSUV
 from fanin.recipes._orthogonal import ORTHOGONAL
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import Given, Params, Recipe
@@ -32,15 +33,14 @@ def _auto(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (replace(AUTO, choose=_auto), ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, FIXUP)
+    for recipe in (replace(AUTO, choose=_auto), ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, FIXUP, LSUV)
 }
 
 # Recipes that a name alone does not make: what else they need.
 _MADE = {
     "mup": "the shapes of a narrower model: pass recipe=fanin.recipes.mup(base={name: shape})",
-    "lsuv": "a batch to measure on: pass recipe=fanin.recipes.lsuv(probe), with the probe of "
-    "the model and the inputs",
 }
+_FUNCTIONS = {**_MADE, "lsuv": BATCH}  # what makes a recipe where it is called
 
 
 def names() -> tuple[str, ...]:
@@ -54,8 +54,9 @@ def find(recipe: str | Recipe) -> Recipe:
         return recipe
     if callable(recipe):
         name = getattr(recipe, "__name__", repr(recipe))
-        needs = f"needs {_MADE[name]}" if name in _MADE else "is to be called: pass what it returns"
-        raise FaninError(f"recipe is the function {name} itself, which {needs}.")
+        needs = _FUNCTIONS.get(name)
+        told = f"needs {needs}" if needs else "is to be called: pass what it returns"
+        raise FaninError(f"recipe is the function {name} itself, which {told}.")
     if not isinstance(recipe, str):
         raise FaninError(f"recipe is {shown(recipe)}; give a name or a Recipe.")
     if recipe in _MADE:

@@ -133,7 +133,7 @@ def _carried_to(graph: Graph, users: Users, position: int) -> Iterator[int]:
 
 
 TRANSFORMERS: tuple[Recipe, ...] = (
-    Recipe("gpt2", gpt2, "Radford et al. 2019, section 2.3", needs_graph=True),
+    Recipe("gpt2", gpt2, "Radford et al. 2019, section 2.3", needs="graph"),
     Recipe("llama", llama, "transformers, modeling_llama.py"),
-    Recipe("vit", vit, "google-research/vision_transformer, models_vit.py", needs_graph=True),
+    Recipe("vit", vit, "google-research/vision_transformer, models_vit.py", needs="graph"),
 )

@@ -1,20 +1,17 @@
 """PyTorch: modules as Params, values written into their parameters, and models traced."""
 
+from fanin.frameworks._observation import Observation as Observation
 from fanin.frameworks.torch import init as init
+from fanin.frameworks.torch._target import target as target
 from fanin.frameworks.torch.draws._empty import empty_weights as empty_weights
 from fanin.frameworks.torch.observe._measure import TorchProbe as TorchProbe
 from fanin.frameworks.torch.observe._objective import Objective as Objective
 from fanin.frameworks.torch.observe._objective import projected as projected
-from fanin.frameworks.torch.observe._observe import Observation as Observation
 from fanin.frameworks.torch.observe._observe import observe as observe
 from fanin.frameworks.torch.observe._own_loss import labelled as labelled
-from fanin.frameworks.torch.observe._subject import batch_of as batch_of
 from fanin.frameworks.torch.observe._subject import built as built
-from fanin.frameworks.torch.observe._subject import facts as facts
-from fanin.frameworks.torch.observe._subject import observed as observed
 from fanin.frameworks.torch.observe._subject import placed as placed
-from fanin.frameworks.torch.observe._subject import refuse_empty as refuse_empty
-from fanin.frameworks.torch.observe._subject import smallest_normal as smallest_normal
+from fanin.frameworks.torch.observe._subject import subject as subject
 from fanin.frameworks.torch.runs._tensors import tensors_in as tensors_in
 from fanin.frameworks.torch.trace._trace import trace as trace
 from fanin.frameworks.torch.tree._names import buffer_names as buffer_names

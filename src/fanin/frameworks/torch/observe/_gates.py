@@ -1,7 +1,6 @@
 """Gates: what works inside of a recurrent module, layer by layer, on the inputs of a real run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from fanin.frameworks._observation import Gates
 from fanin.frameworks.torch.observe._look import norm, rms
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.tree._recurrent import gates_of
@@ -23,30 +23,6 @@ _RUNS: dict[str, Any] = {
 _FORWARDS = {
     kind.forward for kind in (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Gates:
-    """One layer of a recurrent module in one direction, or a call of a cell.
-
-    The tanh that makes what the state takes up is given the sum of three parts, of these RMS:
-    `from_inputs`, `from_state` and `from_bias`; at a share `flat` of its values it is flat.
-    `growth` is the gradient of the last state with respect to the first input over that with
-    respect to the last one.
-    """
-
-    inputs: str  # the name of the weight that reads them, in its module: "weight_ih_l0"
-    state: str  # "weight_hh_l0"
-    read: int  # features that the layer reads
-    kept: int  # features of the state that comes back
-    hidden: int
-    inputs_rms: float  # of the weights
-    state_rms: float
-    from_inputs: float
-    from_state: float
-    from_bias: float
-    flat: float | None  # None of a ReLU
-    growth: float | None  # None of one step, or where none of the last one comes back
 
 
 def gates(

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fanin.frameworks._observation import Look
 from fanin.graph import Node, Values
 
 _TINY = 1e-15  # RMS below it are computed again in double precision: their squares underflow
@@ -15,14 +15,6 @@ _PAIRS = 256  # inputs whose cosines are taken: the mean over their pairs is sur
 _HEADS = 32  # of attention, of whose logits the spread is taken
 _CLOSE = 1e-3  # inputs whose directions differ by less are looked at in double precision
 _REACH = np.concatenate([-np.geomspace(1e3, 1e-3, 1500), np.geomspace(1e-3, 1e3, 1500)])
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """`cosine` is the mean over pairs of different inputs; None for a batch of one."""
-
-    mean: float
-    cosine: float | None
 
 
 def norm(tensor: Tensor) -> float:

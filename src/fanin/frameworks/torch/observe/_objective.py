@@ -1,8 +1,6 @@
 """Objective: what a run is differentiated for: a loss with targets, or a random projection."""
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from fanin.errors import FaninError, one_line, shown
+from fanin.frameworks._observation import TargetStats
 from fanin.frameworks.torch.observe._own_loss import own_loss
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
@@ -18,20 +17,6 @@ NO_GRADIENT = (
     "no output depends on a parameter, so there is no gradient to look at. Pass a model whose "
     "parameters are used, outside of torch.no_grad()."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """The size of a tensor's values."""
-
-    shape: tuple[int, ...]
-    mean: float
-    rms: float
-
-    @property
-    def std(self) -> float:
-        """The standard deviation."""
-        return math.sqrt(max(self.rms**2 - self.mean**2, 0.0))
 
 
 class Objective:
@@ -63,7 +48,7 @@ class Objective:
         self.labelled = labelled
         self.own = False  # whether the loss is the model's
         self.classes: int | None = None  # of a cross-entropy
-        self.compared: Size | None = None  # real targets of the output's shape
+        self.compared: TargetStats | None = None  # real targets of the output's shape
 
     @property
     def name(self) -> str:
@@ -102,14 +87,16 @@ class Objective:
         self.classes = logits.shape[1]
         return F.cross_entropy(logits.float(), self.targets)
 
-    def _compared(self, output: Any) -> Size | None:
+    def _compared(self, output: Any) -> TargetStats | None:
         found, given = tensors_in(output), self.targets
         if not isinstance(given, Tensor) or not given.is_floating_point() or not given.numel():
             return None
         if given.shape not in {one.shape for one in found}:
             return None
         wide = given.detach().double()
-        return Size(tuple(given.shape), float(wide.mean()), float(wide.square().mean().sqrt()))
+        return TargetStats(
+            tuple(given.shape), float(wide.mean()), float(wide.square().mean().sqrt())
+        )
 
     def _squared(self, found: Tensor) -> Tensor:
         if found.shape != self.targets.shape:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,10 +11,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError
-from fanin.frameworks.torch.observe._asked import asking
-from fanin.frameworks.torch.observe._gates import Gates, gates
-from fanin.frameworks.torch.observe._look import (
+from fanin.frameworks._observation import (
+    Gates,
+    GradientStats,
     Look,
+    Observation,
+    ParameterStats,
+)
+from fanin.frameworks.torch.observe._asked import asking
+from fanin.frameworks.torch.observe._gates import gates
+from fanin.frameworks.torch.observe._look import (
     flat_beyond,
     is_rectifier,
     look,
@@ -26,9 +32,9 @@ from fanin.frameworks.torch.observe._look import (
     spread_of_products,
 )
 from fanin.frameworks.torch.observe._objective import NO_GRADIENT
-from fanin.frameworks.torch.observe._outside import Outside, outsiders
+from fanin.frameworks.torch.observe._outside import outsiders
 from fanin.frameworks.torch.observe._passing import PassingRecorder
-from fanin.frameworks.torch.observe._values import Values, WeightGradient, watched
+from fanin.frameworks.torch.observe._values import watched
 from fanin.frameworks.torch.operations._aten import is_known
 from fanin.frameworks.torch.record._record import Activation, Constant
 from fanin.frameworks.torch.record._weights import whole
@@ -53,36 +59,6 @@ class Detail:
 
     flat: float
     same: float
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """The operations of one real run, in order.
-
-    `rms` is the root mean square of each node's output, `gradients` the norm of the loss's
-    gradient with respect to it; None where the output is no real tensor, only shows others'
-    values, has no gradient, or is of a kind whose gradient is not looked at. A closer look adds
-    `looks` at what layers and inputs give, the shares of `silent` units and of values where a
-    function is `flat`, by node, the `values` of all parameters and the `weight_gradients`, by name.
-    """
-
-    nodes: tuple[Node, ...]
-    rms: tuple[float | None, ...]
-    gradients: tuple[float | None, ...]
-    output: Any
-    loss: float | None = None
-    looks: Mapping[int, Look] = field(default_factory=dict)
-    silent: Mapping[int, float] = field(default_factory=dict)
-    flat: Mapping[int, float] = field(default_factory=dict)
-    values: Mapping[str, Values] = field(default_factory=dict)
-    weight_gradients: Mapping[str, WeightGradient] = field(default_factory=dict)
-    outputs: tuple[int, ...] = ()  # the nodes that the model returned
-    derived: frozenset[int] = frozenset()  # those of a derivative that the model itself takes
-    frozen: frozenset[str] = frozenset()
-    outside: tuple[Outside, ...] = ()  # what requires gradients and is no parameter
-    spreads: Mapping[int, float] = field(default_factory=dict)  # of logits, by their softmax
-    asked: Mapping[str, int] = field(default_factory=dict)  # by the loss: operation, its node
-    gates: Mapping[int, tuple[Gates, ...]] = field(default_factory=dict)  # of recurrent modules
 
 
 def observe(
@@ -125,8 +101,8 @@ def observe(
         with running_paths(module_paths(model), mode), mode:
             output = model(*args, **kwargs)
         mode.watch_outputs(output)
-        values: dict[str, Values] = {}
-        found: dict[str, WeightGradient] = {}
+        values: dict[str, ParameterStats] = {}
+        found: dict[str, GradientStats] = {}
         value: float | None = None
         if detail is not None:
             values, found = stack.enter_context(

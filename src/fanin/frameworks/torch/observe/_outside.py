@@ -1,25 +1,15 @@
 """Outside: tensors that a run uses, that require gradients, and that are no parameters."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from inspect import isroutine
 from typing import Any
 
 from torch import Tensor, nn
 
+from fanin.frameworks._observation import Outside
 from fanin.frameworks.torch.tree._names import module_paths
 
 _DEEPEST = 6  # containers within containers, in an attribute
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """One of them. `name` is where the model holds it, "" where that was not found."""
-
-    name: str
-    shape: tuple[int, ...]
-    module: str  # that used it
-    container: str = ""  # of the attribute: "list", "dict", "Linear"
 
 
 def outsiders(model: nn.Module, used: Sequence[tuple[str, Tensor]]) -> tuple[Outside, ...]:

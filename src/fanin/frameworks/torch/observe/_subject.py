@@ -4,6 +4,7 @@ import random
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,8 +13,11 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError, one_line
+from fanin.frameworks._adapter import Facts
+from fanin.frameworks._observation import Observation
 from fanin.frameworks.torch.observe._objective import Objective
-from fanin.frameworks.torch.observe._observe import Detail, Observation, observe
+from fanin.frameworks.torch.observe._observe import Detail, observe
+from fanin.frameworks.torch.observe._own_loss import labelled
 from fanin.frameworks.torch.runs._alone import alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
@@ -34,10 +38,59 @@ def built(factory: Callable[[], Any], seed: int) -> nn.Module:
     return model
 
 
-def observed(
-    model: nn.Module, inputs: Any, objective: Objective, seed: int, flat: float, same: float
+class Subject:
+    """What `fanin.frameworks._adapter.Subject` says, of a torch.nn.Module."""
+
+    def __init__(self, model: nn.Module) -> None:
+        _refuse_empty(model)
+        self._model = model
+
+    @property
+    def facts(self) -> Facts:
+        """What a report says of the model and the machine."""
+        return _facts(self._model)
+
+    @property
+    def tiny(self) -> float:
+        """The smallest number that the types of the model hold in full."""
+        return _smallest_normal(self._model)
+
+    def batch_of(self, inputs: Any) -> int:
+        """How many inputs a batch holds: the first size of its first tensor that has one."""
+        tensors = list(tensors_in(call_arguments(inputs)))
+        if tensors and not any(tensor.numel() for tensor in tensors):
+            raise FaninError("inputs hold no values, so there is nothing to measure; pass a batch.")
+        return next((len(tensor) for tensor in tensors if tensor.dim() > 0), 1)
+
+    def observe(
+        self,
+        inputs: Any,
+        targets: Any,
+        loss: Callable[..., Any] | None,
+        seed: int,
+        flat: float,
+        same: float,
+    ) -> Observation:
+        """One close look, random states started from the seed; they are put back."""
+        objective = Objective(targets, loss, seed, labelled(self._model, inputs))
+        seen = _observed(self._model, inputs, objective, seed, Detail(flat, same))
+        return replace(
+            seen,
+            output=None,
+            loss_name=objective.name,
+            classes=objective.classes if objective.name == "cross-entropy" else None,
+            targets=objective.compared,
+        )
+
+
+def subject(model: nn.Module) -> Subject:
+    """A module to check; FaninError where a parameter has no values."""
+    return Subject(model)
+
+
+def _observed(
+    model: nn.Module, inputs: Any, objective: Objective, seed: int, detail: Detail
 ) -> Observation:
-    """One close look at a model, its random states started from the seed; they are put back."""
     devices = {one.device for one in model.parameters() if one.is_cuda}
     with ExitStack() as stack:
         stack.enter_context(alone(seeded=False, devices=list(devices)))
@@ -49,7 +102,7 @@ def observed(
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         try:
-            return observe(model, inputs, objective, detail=Detail(flat, same))
+            return observe(model, inputs, objective, detail=detail)
         except FaninError:
             raise
         except Exception as error:
@@ -60,21 +113,7 @@ def observed(
             ) from error
 
 
-def batch_of(inputs: Any) -> int:
-    """How many inputs a batch holds: the first size of its first tensor that has one."""
-    tensors = list(tensors_in(call_arguments(inputs)))
-    if tensors and not any(one.numel() for one in tensors):
-        raise FaninError("inputs hold no values, so there is nothing to measure; pass a batch.")
-    return next((len(one) for one in tensors if one.dim() > 0), 1)
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    sys.modules["numpy"].random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
-
-
-def refuse_empty(model: nn.Module) -> None:
+def _refuse_empty(model: nn.Module) -> None:
     """Parameters without values cannot be judged."""
     names = canonical_names(model)
     refuse_offloaded(model, names, "there are no values to check here", "Check")
@@ -85,6 +124,12 @@ def refuse_empty(model: nn.Module) -> None:
                 f"{name} of shape {tuple(tensor.shape)} has no values to check: it is on the meta "
                 "device. Call fanin.initialize(model) first."
             )
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    sys.modules["numpy"].random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
 
 
 def placed(values: Any, model: nn.Module) -> Any:
@@ -104,24 +149,23 @@ def placed(values: Any, model: nn.Module) -> Any:
     return tensor.to("cpu" if real.is_meta else real.device, dtype)
 
 
-def facts(model: nn.Module) -> dict[str, Any]:
-    """What a checkup says of the model and the machine."""
+def _facts(model: nn.Module) -> Facts:
     parameters = canonical_names(model)
-    modes = {one.training for one in model.modules()}
-    return {
-        "model": type(model).__name__,
-        "parameters": sum(one.numel() for one in parameters.values()),
-        "torch": torch.__version__,
-        "dtype": _listed(str(one.dtype).removeprefix("torch.") for one in parameters.values()),
-        "device": _listed(str(one.device) for one in parameters.values()),
-        "mode": "mixed" if len(modes) > 1 else "train" if modes.pop() else "eval",
-    }
+    modes = {module.training for module in model.modules()}
+    return Facts(
+        model=type(model).__name__,
+        parameters=sum(tensor.numel() for tensor in parameters.values()),
+        framework=f"torch {torch.__version__}",
+        dtype=_listed(str(tensor.dtype).removeprefix("torch.") for tensor in parameters.values()),
+        device=_listed(str(tensor.device) for tensor in parameters.values()),
+        mode="mixed" if len(modes) > 1 else "train" if modes.pop() else "eval",
+    )
 
 
-def smallest_normal(model: nn.Module) -> float:
+def _smallest_normal(model: nn.Module) -> float:
     """The smallest number that the types of a model hold in full."""
-    types = {one.dtype for one in model.parameters() if one.is_floating_point()}
-    return max((float(torch.finfo(one).tiny) for one in types), default=0.0)
+    types = {tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()}
+    return max((float(torch.finfo(dtype).tiny) for dtype in types), default=0.0)
 
 
 def _listed(words: Any) -> str:

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from fanin.axes import Axes
+from fanin.frameworks._observation import GradientStats, ParameterStats
 from fanin.frameworks.torch.observe._look import norm
 from fanin.graph import Node
 
@@ -20,39 +20,9 @@ _TINY = 1.2e-38  # the smallest number that single precision holds in full
 _SHOWN = 3  # odd values
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
-    """A parameter's values. `low` and `high` are the extremes of the first 65536.
-
-    `units` is the number of rows, one per output, `rows` that of different ones, and `alike` the
-    largest groups of equal ones; None for what has no rows. `start` holds the first values.
-    """
-
-    shape: tuple[int, ...]
-    mean: float
-    rms: float
-    low: float
-    high: float
-    kurtosis: float  # fourth moment over the squared second one: 3 of a normal, 1.8 of a uniform
-    start: tuple[float, ...]
-    orthogonal: bool
-    units: int | None = None
-    rows: int | None = None
-    alike: tuple[tuple[int, ...], ...] = ()
-    odd: tuple[float, ...] = ()  # some that no initializer draws: what memory held before
-
-    @property
-    def finite(self) -> bool:
-        """Whether every value is."""
-        return math.isfinite(self.rms)
-
-    @property
-    def std(self) -> float:
-        """The standard deviation of all values."""
-        return math.sqrt(max(self.rms**2 - self.mean**2, 0.0))
-
-
-def describe(tensor: Tensor, axes: Axes | None, same: float) -> tuple[Values, Tensor | None]:
+def describe(
+    tensor: Tensor, axes: Axes | None, same: float
+) -> tuple[ParameterStats, Tensor | None]:
     """What the values of a parameter show, and the group that each row of it is in.
 
     `axes` say which are the rows of a weight.
@@ -68,7 +38,7 @@ def describe(tensor: Tensor, axes: Axes | None, same: float) -> tuple[Values, Te
     fourth = float(spread.square().square().mean()) if some.numel() else 0.0
     rows = None if axes is None else as_rows(values, axes)
     kind = None if rows is None else groups(rows, same)
-    made = Values(
+    made = ParameterStats(
         shape=tuple(values.shape),
         mean=float(flat.mean(dtype=torch.float32)) if flat.numel() else 0.0,
         rms=size,
@@ -167,26 +137,17 @@ def _orthogonal(rows: Tensor) -> bool:
     return bool(length > 0) and bool(aside.abs().max() < 1e-3 * length)
 
 
-@dataclass(frozen=True, slots=True)
-class WeightGradient:
-    """The gradient of a weight: its norm, how many different rows, and with those of the weight."""
-
-    norm: float
-    rows: int | None = None
-    pairs: int | None = None
-
-
 @contextmanager
 def watched(
     parameters: Mapping[str, Tensor], nodes: Sequence[Node], same: float, *, backward: bool
-) -> Iterator[tuple[dict[str, Values], dict[str, WeightGradient]]]:
+) -> Iterator[tuple[dict[str, ParameterStats], dict[str, GradientStats]]]:
     """The values of parameters, and of their gradients as they come: each is dropped at once."""
     uses: dict[str, Axes] = {}
     for node in nodes:
         for use in (*((node.param,) if node.op == "linear" and node.param else ()), *node.uses):
             uses.setdefault(use.name, use.axes)
-    values: dict[str, Values] = {}
-    found: dict[str, WeightGradient] = {}
+    values: dict[str, ParameterStats] = {}
+    found: dict[str, GradientStats] = {}
     with ExitStack() as stack:
         for name, tensor in parameters.items():
             if not tensor.is_floating_point():
@@ -201,14 +162,14 @@ def watched(
 
 
 def _keeper(
-    found: dict[str, WeightGradient], name: str, axes: Axes | None, kind: Tensor | None, same: float
+    found: dict[str, GradientStats], name: str, axes: Axes | None, kind: Tensor | None, same: float
 ) -> Callable[[Tensor], None]:
     def keep(tensor: Tensor) -> None:
         gradient, tensor.grad = tensor.grad, None
         if gradient is None:
             return
         if gradient.layout is not torch.strided:
-            found[name] = WeightGradient(norm(gradient.coalesce().values()))
+            found[name] = GradientStats(norm(gradient.coalesce().values()))
             return
         size = norm(gradient)
         rows = None if axes is None else as_rows(gradient, axes)
@@ -216,9 +177,9 @@ def _keeper(
         alike = kind is not None and int(kind.max()) + 1 < len(kind)
         own = None if rows is None or kind is None else groups(rows, same, exactly=alike)
         if own is None or kind is None:
-            found[name] = WeightGradient(size)
+            found[name] = GradientStats(size)
             return
         both = kind * (int(own.max()) + 1) + own
-        found[name] = WeightGradient(size, int(own.max()) + 1, len(torch.unique(both)))
+        found[name] = GradientStats(size, int(own.max()) + 1, len(torch.unique(both)))
 
     return keep

@@ -58,6 +58,31 @@ class Slot:
         """How the constructor drew what is kept, where it did and that can be done again."""
         return self.origin.drawn if self.vacancy is None and self.origin else self._noted_draw()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no memory yet."""
+        return self.vacancy is not None
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process holds a part alone."""
+        return self.shard is not None
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether what is kept was drawn by the constructor, and can be drawn again."""
+        return self.drawn is not None
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether what it holds is known to follow from the program, not from chance."""
+        return self.origin is not None and self.origin.computed
+
+    @property
+    def first_digest(self) -> str | None:
+        """The digest of what it held when it was first kept; None where that is not known."""
+        return self.origin.digest if self.origin is not None else None
+
     def _noted_draw(self) -> Place | None:
         return None if self.vacancy is None or self.has_value else self.vacancy.record.drawn
 

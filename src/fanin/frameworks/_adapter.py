@@ -1,0 +1,184 @@
+"""Adapter: what a framework offers to plans and checks, and all that they know of it.
+
+A framework is a module with the verbs of `Adapter`. Plans see a model as a `Target`, whose
+parameters are `Slot`s; checks see it as a `Subject`, and what a run showed as an `Observation`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from fanin.axes import Axes
+from fanin.frameworks._observation import Observation
+from fanin.graph import Graph
+from fanin.initializers import Initializer
+from fanin.param import Param
+from fanin.recipes import Probe
+from fanin.streams import Array
+
+
+class Slot(Protocol):
+    """One parameter of a model: what it is, what it holds, and what could be written into it."""
+
+    @property
+    def param(self) -> Param:
+        """The neutral record: name, shape, dtype, roles."""
+
+    @property
+    def padding_row(self) -> int | None:
+        """The row of a table that stays zero."""
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value to keep: in memory, or noted while the model was built."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no memory yet."""
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process holds a part alone."""
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether what is kept was drawn by the constructor, and can be drawn again."""
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether what it holds is known to follow from the program, not from chance."""
+
+    @property
+    def first_digest(self) -> str | None:
+        """The digest of what it held when it was first kept; None where that is not known."""
+
+    def rehearse(self, initializer: Initializer | None, seed: int, axes: Axes | None) -> None:
+        """Raise whatever writing would raise, without drawing or writing."""
+
+    def holds(self, initializer: Initializer, seed: int, axes: Axes | None) -> bool:
+        """Whether its values are those, bit by bit."""
+
+    def digest(self) -> str:
+        """The SHA-256 of its values in canonical order."""
+
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of its values."""
+
+    def read(self) -> Array | None:
+        """Its values in canonical order; None where there are too many, or none."""
+
+
+class Draw(NamedTuple):
+    """What is to be written into a slot; None keeps its value, which may be what the user asked."""
+
+    initializer: Initializer | None
+    axes: Axes
+    asked: bool = False
+
+
+class Written(NamedTuple):
+    """What is to be told after writing, as names."""
+
+    twins: Sequence[str]  # parameters that another living one equals
+    restarted: Sequence[str]  # buffers of statistics that started anew
+
+
+class Target(Protocol):
+    """A model that is planned for, or written into."""
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """Every parameter once, by canonical name, in the model's order."""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every name when values are drawn."""
+
+    def trace(self, inputs: object) -> Graph:
+        """The graph of one run without values; NoGraphError where there can be none."""
+
+    def probe(self, inputs: object, seed: int) -> Probe:
+        """A copy of the weights and a batch, for a recipe that measures."""
+
+    def find_origin(self, name: str) -> None:
+        """Find out how the constructor made a parameter's value, where that can be."""
+
+    def chance_buffers(self) -> Sequence[str]:
+        """Buffers that the graph read, and whose values look drawn."""
+
+    def buffer_names(self) -> Iterable[str]:
+        """Every buffer by its canonical name."""
+
+    def write(
+        self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Any] | None
+    ) -> Written:
+        """Write all, or raise and leave the model as it was."""
+
+
+class Facts(NamedTuple):
+    """What a report says of a model and the machine; several types or devices are listed."""
+
+    model: str
+    parameters: int
+    framework: str  # its name and version: "torch 2.13.0"
+    dtype: str
+    device: str
+    mode: str  # "train", "eval" or "mixed"
+
+
+class Subject(Protocol):
+    """A model that a checkup is of."""
+
+    @property
+    def facts(self) -> "Facts":
+        """What a report says of the model and the machine."""
+
+    @property
+    def tiny(self) -> float:
+        """The smallest number that its types hold in full."""
+
+    def batch_of(self, inputs: object) -> int:
+        """How many inputs a batch holds."""
+
+    def observe(
+        self,
+        inputs: object,
+        targets: object,
+        loss: Callable[..., object] | None,
+        seed: int,
+        flat: float,
+        same: float,
+    ) -> Observation:
+        """One real run, forward and backward, after which the model is as it was.
+
+        Without targets and loss the model's own loss, or a random projection of all outputs, is
+        differentiated. `flat` is the share of the largest slope that counts as flat, `same` the
+        relative difference that counts as none. The output itself is left out.
+        """
+
+
+Model = Any  # an object of the framework; only its adapter looks into it
+Device = Any
+
+
+class Adapter(Protocol):
+    """The verbs of a framework's module."""
+
+    def target(
+        self,
+        model: Model,
+        *,
+        rename: Mapping[str, str] | None = None,
+        shards: Mapping[str, object] | None = None,
+        device: Device = None,
+        prefix: str = "",
+    ) -> Target:
+        """A model to plan for or to write into."""
+
+    def subject(self, model: Model) -> Subject:
+        """A model to check; FaninError where a parameter has no values."""
+
+    def built(self, factory: Callable[[], Model], seed: int) -> Model:
+        """What a factory makes when all random states start from this seed; they are put back."""
+
+    def placed(self, values: object, model: Model) -> object:
+        """Arrays, alone or in a tuple, as the framework's own where the model is."""

@@ -1,0 +1,86 @@
+"""Target: a module that is planned for or written into."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks.torch.observe._measure import TorchProbe
+from fanin.frameworks.torch.trace._trace import trace
+from fanin.frameworks.torch.tree._names import buffer_names, checked_prefix
+from fanin.frameworks.torch.write._buffers import chance_buffers
+from fanin.frameworks.torch.write._device import write_all
+from fanin.frameworks.torch.write._marks import mark
+from fanin.frameworks.torch.write._new_buffers import new_buffers
+from fanin.frameworks.torch.write._origin import find_origin
+from fanin.frameworks.torch.write._restart import restart
+from fanin.frameworks.torch.write._slot import Slot
+from fanin.frameworks.torch.write._slots import slots
+from fanin.frameworks.torch.write._twins import remember, twins
+from fanin.graph import Graph
+
+
+class Target:
+    """What `fanin.frameworks._adapter.Target` says, of a torch.nn.Module."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rename: Mapping[str, str] | None,
+        shards: Mapping[str, object] | None,
+        device: str | torch.device | None,
+        prefix: str,
+    ) -> None:
+        self._model, self._rename, self._device = model, rename, device
+        self.prefix = checked_prefix(prefix)
+        found = slots(model, rename, shards, device, prefix)
+        self.slots: dict[str, Slot] = {slot.param.name: slot for slot in found}
+
+    def trace(self, inputs: object) -> Graph:
+        """The graph of one run on fake tensors."""
+        return trace(self._model, inputs, self._rename)
+
+    def probe(self, inputs: object, seed: int) -> TorchProbe:
+        """Copies of the weights, and a batch."""
+        return TorchProbe(self._model, inputs, seed, self._rename, self.prefix)
+
+    def find_origin(self, name: str) -> None:
+        """Build the module of a parameter once more, where its arguments are known."""
+        find_origin(self.slots[name])
+
+    def chance_buffers(self) -> Sequence[str]:
+        """Buffers whose values look drawn."""
+        return chance_buffers(self._model)
+
+    def buffer_names(self) -> Iterable[str]:
+        """Every buffer by its canonical name."""
+        return buffer_names(self._model)
+
+    def write(
+        self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Tensor] | None
+    ) -> Written:
+        """Memory of all comes first, what is put into the model last."""
+        pairs = [(self.slots[name], draw) for name, draw in draws.items()]
+        items = [(slot, draw.initializer, draw.axes) for slot, draw in pairs]
+        same = twins(items, seed)
+        made = new_buffers(self._model, self._device, buffers)
+        write_all(items, seed)
+        made.put()
+        remember(items, seed)
+        for slot, draw in pairs:
+            mark(slot, kept=draw.initializer is None and not draw.asked)
+        moved = restart(self._model, [(slot, draw.initializer) for slot, draw in pairs], seed)
+        return Written(same, moved)
+
+
+def target(
+    model: nn.Module,
+    *,
+    rename: Mapping[str, str] | None = None,
+    shards: Mapping[str, object] | None = None,
+    device: str | torch.device | None = None,
+    prefix: str = "",
+) -> Target:
+    """A module to plan for or to write into."""
+    return Target(model, rename, shards, device, prefix)

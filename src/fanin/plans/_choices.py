@@ -1,0 +1,121 @@
+"""Choices settled: what the user, the recipe and the constructor's values make of a parameter."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from fanin.errors import FaninError, an
+from fanin.frameworks import Slot, Target
+from fanin.initializers import Initializer
+from fanin.param import Param
+from fanin.plans._row import Keeps, Row
+from fanin.recipes import Choice, same
+from fanin.streams import Array
+
+
+class Settled(NamedTuple):
+    """A choice, and whose values a kept parameter has, where that is known."""
+
+    choice: Choice
+    keeps: Keeps | None = None
+
+
+def known(target: Target, name: str, trains: bool) -> Param:
+    """The parameter, with the size of its values where it is frozen beside others that train."""
+    slot = target.slots[name]
+    param = slot.param
+    if param.trainable and param.made is None and not slot.is_empty:
+        param = replace(param, read=partial(_typical, target, name))
+    if not trains or param.trainable or not slot.has_value:
+        return param
+    mean, std = slot.moments()
+    return replace(param, kept=math.hypot(mean, std))
+
+
+def _typical(target: Target, name: str) -> Array | None:
+    """The values of a parameter, or of such draws as its constructor makes, if it drew them."""
+    target.find_origin(name)
+    return target.slots[name].read()
+
+
+def settled(
+    target: Target,
+    name: str,
+    choices: Mapping[str, Choice],
+    given: Mapping[str, Initializer],
+    unplaced: str,
+    trains: bool,
+) -> Settled:
+    """What the user, the recipe or the constructor says of a parameter, in this order."""
+    slot = target.slots[name]
+    param = slot.param
+    choice = choices.get(name)
+    if param.name in given:
+        axes = choice.axes if choice else None
+        role = choice.role if choice else param.kind
+        lr = choice.lr if choice else 1.0  # of the parametrization, whatever the values
+        return Settled(Choice(given[param.name], role, "as the override says", axes, lr=lr))
+    if trains and not param.trainable:
+        role = choice.role if choice else param.kind
+        if slot.has_value:
+            return Settled(Choice(None, role, "frozen, so kept as it is"))
+        if param.made is None:
+            raise FaninError(
+                f"{param.name} of shape {param.shape} is frozen, and the model was built without "
+                "the values that its constructor draws for it. Give it an initializer in "
+                "overrides=, or build the model with its memory."
+            )
+        return Settled(Choice(same(param.made), role, "frozen, and made so"))
+    if choice is not None and not (choice.guessed and unplaced == "keep" and slot.has_value):
+        return _with_source(target, name, choice)
+    if unplaced == "keep" and slot.has_value:
+        why = "no rule places it; kept, as unplaced='keep' asks"
+        return Settled(Choice(None, param.kind, why), "asked")
+    advice = ", or unplaced='keep'" if unplaced == "error" else "; it has no value to keep"
+    raise FaninError(
+        f"{param.name} has shape {param.shape} in {an(param.owner)}, for which there is no rule. "
+        f"Pass overrides={{{param.name!r}: 'normal(std=0.02)'}}, say{advice}."
+    )
+
+
+def _with_source(target: Target, name: str, choice: Choice) -> Settled:
+    """The choice, which says where a kept value may have been drawn by the constructor."""
+    slot = target.slots[name]
+    if choice.initializer is not None or slot.param.made is not None or slot.param.kind == "norms":
+        return Settled(choice)
+    if not slot.is_empty:
+        target.find_origin(name)
+    if slot.is_redrawn:
+        why = f"{choice.why}, drawn as the constructor draws it, from the seed's stream"
+        return Settled(replace(choice, why=why), "redrawn")
+    if slot.has_value if slot.is_empty else slot.is_computed:
+        return Settled(choice)
+    why = f"{choice.why}: its values are the constructor's, not the seed's"
+    return Settled(replace(choice, why=why), "unseeded")
+
+
+def row_of(slot: Slot, settled: Settled) -> Row:
+    """The plan's row of a parameter."""
+    param, choice = slot.param, settled.choice
+    kept = None
+    if choice.initializer is None and slot.has_value and not slot.is_sharded:
+        kept = None if slot.is_redrawn else slot.digest()
+    return Row(
+        name=param.name,
+        shape=param.shape,
+        dtype=param.dtype,
+        role=choice.role,
+        initializer=choice.initializer,
+        axes=param.axes if choice.axes is None else choice.axes,
+        why=choice.why,
+        aliases=param.aliases,
+        output=choice.output,
+        kept=kept,
+        lr=choice.lr,
+        averaged=choice.averaged,
+        zero_row=slot.padding_row,
+        keeps=settled.keeps,
+        guessed=choice.guessed,
+    )

@@ -1,0 +1,92 @@
+"""Notes: what a plan tells beside its rows."""
+
+from collections.abc import Mapping
+
+from fanin._columns import listed
+from fanin.frameworks import Slot, Target
+from fanin.graph import Graph
+from fanin.initializers import Initializer
+from fanin.plans._row import Row
+from fanin.recipes import dropout_factor, same
+
+_DROPOUT = 3.0  # between training and eval mode: more is told
+
+
+def told_of(
+    target: Target,
+    graph: Graph | None,
+    rows: Mapping[str, Row],
+    given: Mapping[str, Initializer],
+) -> list[str]:
+    """All that is to be told of these rows."""
+    notes = [] if rows else ["the model has no parameters, so there is nothing to draw."]
+    notes += _of_dropout(graph)
+    notes += _of_values(target, graph, rows)
+    notes += _overruled(target, rows, given)
+    guessed = [name for name, row in rows.items() if row.guessed]
+    if guessed:
+        notes.append(f"guessed, for no run showed their use: {listed(guessed)}")
+    return notes
+
+
+def _of_dropout(graph: Graph | None) -> list[str]:
+    factor = 1.0 if graph is None else dropout_factor(graph)
+    if factor <= _DROPOUT:
+        return []
+    return [
+        f"planned for training: dropout makes second moments up to {factor:.3g} times as large "
+        "there, so that those in eval mode are smaller by as much."
+    ]
+
+
+def _changed(slot: Slot, row: Row) -> bool:
+    """Whether a kept parameter has other values than when fanin first kept it."""
+    before = slot.first_digest if row.initializer is None else None
+    return before is not None and row.kept != before
+
+
+def _of_values(target: Target, graph: Graph | None, rows: Mapping[str, Row]) -> list[str]:
+    """Notes of values that are the constructor's, or training's, and not the seed's."""
+    notes = []
+    unseeded = [name for name, row in rows.items() if row.keeps == "unseeded"]
+    if unseeded:
+        notes.append(
+            f"whatever the seed, the constructor's values stay in {listed(unseeded)}. If it drew "
+            "them by chance, pass overrides=, or build the model under fanin.empty_weights(), "
+            "which sees how it draws."
+        )
+    chance = [] if graph is None else target.chance_buffers()
+    if chance:
+        notes.append(
+            f"the plan reads {listed(chance)}, whose values look drawn: with others it may differ. "
+            "Build the model under fanin.empty_weights(), which sees how they are drawn."
+        )
+    trained = [name for name, row in rows.items() if _changed(target.slots[name], row)]
+    if trained:
+        notes.append(
+            f"{listed(trained)} stay as they are, which is not as the constructor made them: they "
+            "were trained or loaded, and are too large for fanin to have remembered."
+        )
+    return notes
+
+
+def _overruled(
+    target: Target, rows: Mapping[str, Row], given: Mapping[str, Initializer]
+) -> list[str]:
+    """Notes of what the constructor made constant, and the plan sets to something else.
+
+    Scales of one and biases of zero are what all layers have.
+    """
+    found: dict[tuple[float, str], list[str]] = {}
+    for name, row in rows.items():
+        param = target.slots[name].param
+        usual = 1 if param.kind == "scale" else 0 if param.kind in ("bias", "shift") else None
+        if param.made in (None, usual) or row.initializer is None or param.name in given:
+            continue
+        if param.kind != "magnitude" and row.initializer != same(param.made):
+            found.setdefault((param.made, str(row.initializer)), []).append(row.name)
+    return [
+        f"the constructor made {made:g} of {listed(names)}; the plan says {said}. Pass "
+        "overrides= to have it otherwise."
+        for (made, said), names in found.items()
+    ]
