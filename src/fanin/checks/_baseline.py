@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fanin._replacing import replacing
@@ -44,7 +45,7 @@ class Baseline:
             checkup.findings, key=lambda finding: SEVERITIES.index(finding.severity)
         ):
             found[finding.id, finding.layer] = finding.severity
-        return cls(found)
+        return cls(MappingProxyType(found))
 
     def remaining(self, checkup: Checkup) -> Checkup:
         """The checkup with the findings that are new, or severer than they are known."""
@@ -92,7 +93,8 @@ class Baseline:
         try:
             if stored["fanin_baseline"] != _VERSION:
                 raise ValueError(f"version {stored['fanin_baseline']!r}")
-            return cls({_key(row): _severity(row["severity"]) for row in stored["findings"]})
+            known = {_key(row): _severity(row["severity"]) for row in stored["findings"]}
+            return cls(MappingProxyType(known))
         except (KeyError, TypeError, ValueError) as error:
             raise FaninError(
                 f"the baseline {str(path)!r} is not one of this version ({one_line(error)}). Make "
