@@ -10,7 +10,7 @@ from fanin import FaninError
 from fanin.lab import checkpoint
 from fanin.lab.checkpoint import Checkpoint
 from fanin.lab.dataset import Dataset, pack, split
-from fanin.lab.networks import Form, SmallConvNet
+from fanin.lab.networks import DataForm, SmallConvNet
 from fanin.lab.settings import CompareSettings
 from fanin.lab.trial import Trial, train
 
@@ -51,9 +51,9 @@ def run(
 @pytest.mark.parametrize(
     ("make", "rates", "optimizer"),
     [
-        (lambda: SmallConvNet(Form(2)), [0.001, 0.001, 0.004], "adam"),
-        (lambda: SmallConvNet(Form(2)), [0.01, 0.02], "momentum"),
-        (lambda: SmallConvNet(Form(2)), [0.01, 0.02], "sgd"),
+        (lambda: SmallConvNet(DataForm(2)), [0.001, 0.001, 0.004], "adam"),
+        (lambda: SmallConvNet(DataForm(2)), [0.01, 0.02], "momentum"),
+        (lambda: SmallConvNet(DataForm(2)), [0.01, 0.02], "sgd"),
         (dropping, [0.001], "adamw"),
     ],
 )
@@ -95,7 +95,7 @@ def test_a_state_that_does_not_fit_is_none(
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     path = tmp_path / "unfinished" / "a.safetensors"
     run(
-        lambda: SmallConvNet(Form(2)) if kind != "of another model" else dropping(),
+        lambda: SmallConvNet(DataForm(2)) if kind != "of another model" else dropping(),
         [0.1],
         "sgd",
         Checkpoint(path),
@@ -105,7 +105,7 @@ def test_a_state_that_does_not_fit_is_none(
     elif kind == "cut off":
         path.write_bytes(path.read_bytes()[:-100])
     heard: list[int] = []
-    run(lambda: SmallConvNet(Form(2)), [0.1], "sgd", Checkpoint(path), heard.append)
+    run(lambda: SmallConvNet(DataForm(2)), [0.1], "sgd", Checkpoint(path), heard.append)
     assert heard == [1] * 15
 
 

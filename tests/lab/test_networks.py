@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fanin.lab.networks import NETWORKS, Form, SmallConvNet
+from fanin.lab.networks import NETWORKS, DataForm, SmallConvNet
 
 
 def test_the_articles_network() -> None:
@@ -24,7 +24,7 @@ def test_every_network_has_the_outputs_the_depth_and_the_activation_asked_for(na
     make = NETWORKS[name].make
     layers = {}
     for depth in (2, 5):
-        network = make(Form(3), nn.Tanh, depth)
+        network = make(DataForm(3), nn.Tanh, depth)
         assert network(torch.zeros(4, 1, 28, 28)).shape == (4, 3)
         assert any(isinstance(module, nn.Tanh) for module in network.modules())
         assert not any(isinstance(module, nn.ReLU) for module in network.modules())
@@ -33,17 +33,17 @@ def test_every_network_has_the_outputs_the_depth_and_the_activation_asked_for(na
 
 
 FORMS = [
-    *[Form(3, "images", shape) for shape in ((3, 32, 32), (1, 8, 8), (4, 5, 40), (2, 1, 1))],
-    Form(2, "table", (13,)),
-    Form(2, "table", (1,)),
-    Form(5, "tokens", (20,), 100),
-    Form(5, "tokens", (1,), 1),
+    *[DataForm(3, "images", shape) for shape in ((3, 32, 32), (1, 8, 8), (4, 5, 40), (2, 1, 1))],
+    DataForm(2, "table", (13,)),
+    DataForm(2, "table", (1,)),
+    DataForm(5, "tokens", (20,), 100),
+    DataForm(5, "tokens", (1,), 1),
 ]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.kind}-{form.shape}")
-def test_every_network_takes_all_sizes_of_its_kinds(name: str, form: Form) -> None:
+def test_every_network_takes_all_sizes_of_its_kinds(name: str, form: DataForm) -> None:
     if form.kind not in NETWORKS[name].kinds:
         pytest.skip("of another kind")
     network = NETWORKS[name].make(form, nn.ReLU, 2)
@@ -53,6 +53,7 @@ def test_every_network_takes_all_sizes_of_its_kinds(name: str, form: Form) -> No
 
 def test_the_resnet_has_no_normalization() -> None:
     names = {
-        type(module).__name__ for module in NETWORKS["resnet"].make(Form(), nn.ReLU, 3).modules()
+        type(module).__name__
+        for module in NETWORKS["resnet"].make(DataForm(), nn.ReLU, 3).modules()
     }
     assert not any("Norm" in name for name in names)

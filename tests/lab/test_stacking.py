@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.lab import stacking
-from fanin.lab.networks import NETWORKS, Form
+from fanin.lab.networks import NETWORKS, DataForm
 from fanin.lab.optimization import Optimization
 
 OPTIMIZATION = Optimization("cross_entropy", "adam")
@@ -22,14 +22,14 @@ def reason(make: Callable[[], nn.Module], optimization: Optimization = OPTIMIZAT
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_our_networks_can_be_stacked(name: str) -> None:
-    assert reason(lambda: NETWORKS[name].make(Form(), nn.GELU, 3)) is None
+    assert reason(lambda: NETWORKS[name].make(DataForm(), nn.GELU, 3)) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["mlp", "transformer"])
 def test_our_networks_of_token_ids_can_be_stacked(name: str, seed: int) -> None:
     torch.manual_seed(seed)
-    models = [NETWORKS[name].make(Form(3, "tokens", (12,), 50), nn.ReLU, 2) for _ in range(2)]
+    models = [NETWORKS[name].make(DataForm(3, "tokens", (12,), 50), nn.ReLU, 2) for _ in range(2)]
     ids, labels = torch.randint(50, (2, 20, 12)), torch.randint(3, (2, 20))
     assert stacking.why_not_stacked(models, OPTIMIZATION, ids, labels) is None
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fanin.lab.statistics import Interval
 from fanin.studies._page import write_page
 from fanin.studies._run import run
-from fanin.studies._study import Result
+from fanin.studies._study import StudyResult
 from fanin.studies.classics import STUDY, _border, _deep, _map, _zero
 from fanin.studies.classics._gains import GAINS_FAMILY
 from fanin.studies.classics._logits import EXCESS, LOGITS
@@ -218,11 +218,11 @@ def test_ranks_of_zero() -> None:
 
 
 @pytest.fixture(scope="module")
-def quick() -> Result:
+def quick() -> StudyResult:
     return run(STUDY, "quick")
 
 
-def test_the_quick_form_has_all_rows(quick: Result) -> None:
+def test_the_quick_form_has_all_rows(quick: StudyResult) -> None:
     claims = quick.findings.claims
     numbers = [int(claim.statement.split(".")[0]) for claim in claims]
     assert numbers == list(range(1, CLAIMS + 1))
@@ -233,7 +233,7 @@ def test_the_quick_form_has_all_rows(quick: Result) -> None:
     assert all(claim.verdict == "undecided" for claim in short)
 
 
-def test_the_page_has_its_pictures(quick: Result, tmp_path: Path) -> None:
+def test_the_page_has_its_pictures(quick: StudyResult, tmp_path: Path) -> None:
     page, *pictures = write_page(quick, tmp_path)
     text = page.read_text("utf-8")
     assert len(pictures) == 3
@@ -242,7 +242,7 @@ def test_the_page_has_its_pictures(quick: Result, tmp_path: Path) -> None:
         assert picture.stat().st_size < 100_000
 
 
-def test_the_same_numbers_every_time(quick: Result) -> None:
+def test_the_same_numbers_every_time(quick: StudyResult) -> None:
     again = {part.name: part for part in STUDY.parts("quick")}
     for name in ("lengths", "fixup"):
         assert again[name].measure(lambda steps: None) == quick.measured[name]

@@ -12,7 +12,7 @@ from fanin.errors import FaninError
 from fanin.lab import inputs as reading
 from fanin.lab.inputs import Kind
 from fanin.lab.labels import as_classes, as_numbers, standardized
-from fanin.lab.networks import Form
+from fanin.lab.networks import DataForm
 from fanin.streams import Stream
 
 UNITS: dict[Kind, str] = {"images": "images", "table": "rows", "tokens": "sequences"}
@@ -44,9 +44,9 @@ class Dataset:
         return self.classes or int(self.labels.shape[1])
 
     @property
-    def form(self) -> Form:
+    def form(self) -> DataForm:
         """What a network for these data reads and returns."""
-        return Form(self.outputs, self.kind, self.inputs.shape[1:], self.tokens)
+        return DataForm(self.outputs, self.kind, self.inputs.shape[1:], self.tokens)
 
     @property
     def unit(self) -> str:

@@ -13,7 +13,7 @@ from fanin.lab.inputs import Kind
 PATCHES = 4  # on a side of an image, for the transformer
 
 
-class Form(NamedTuple):
+class DataForm(NamedTuple):
     """What a network reads, by kind and shape of one input, and how many numbers it returns."""
 
     outputs: int = 10
@@ -22,7 +22,7 @@ class Form(NamedTuple):
     tokens: int = 0
 
 
-MNIST = Form()
+MNIST = DataForm()
 
 
 class SmallConvNet(nn.Module):
@@ -31,7 +31,7 @@ class SmallConvNet(nn.Module):
     Kernels of 8 and of 4 with stride 2, as on 28 x 28; smaller where the image would not hold them.
     """
 
-    def __init__(self, form: Form = MNIST, activation: Activation = nn.ReLU) -> None:
+    def __init__(self, form: DataForm = MNIST, activation: Activation = nn.ReLU) -> None:
         super().__init__()
         channels, *sides = form.shape
         first = [min(8, (side + 1) // 2) for side in sides]
@@ -59,7 +59,7 @@ class MeanEmbedding(nn.Embedding):
         return super().forward(ids).mean(dim=1)
 
 
-def _mlp(form: Form, activation: Activation, depth: int, width: int) -> nn.Module:
+def _mlp(form: DataForm, activation: Activation, depth: int, width: int) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]
     before = math.prod(form.shape)
     if form.kind == "tokens":
@@ -70,15 +70,15 @@ def _mlp(form: Form, activation: Activation, depth: int, width: int) -> nn.Modul
     return nn.Sequential(*layers, nn.Linear(before, form.outputs))
 
 
-def _shallow_mlp(form: Form, activation: Activation, depth: int) -> nn.Module:
+def _shallow_mlp(form: DataForm, activation: Activation, depth: int) -> nn.Module:
     return _mlp(form, activation, depth, width=128)
 
 
-def _deep_mlp(form: Form, activation: Activation, depth: int) -> nn.Module:
+def _deep_mlp(form: DataForm, activation: Activation, depth: int) -> nn.Module:
     return _mlp(form, activation, depth, width=64)
 
 
-def _deep_cnn(form: Form, activation: Activation, depth: int) -> nn.Module:
+def _deep_cnn(form: DataForm, activation: Activation, depth: int) -> nn.Module:
     """Convolutions of 3 x 3 alone, the first two with stride 2: 28 x 28 -> 7 x 7."""
     layers: list[nn.Module] = []
     before = form.shape[0]
@@ -105,7 +105,7 @@ class ResidualBlock(nn.Module):
         return after
 
 
-def _resnet(form: Form, activation: Activation, depth: int) -> nn.Module:
+def _resnet(form: DataForm, activation: Activation, depth: int) -> nn.Module:
     stem = [nn.Conv2d(form.shape[0], 16, 5, stride=4, padding=2), activation()]
     blocks = [ResidualBlock(16, activation) for _ in range(depth)]
     return nn.Sequential(
@@ -146,7 +146,7 @@ class SmallTransformer(nn.Module):
     The mean of all tokens goes to the head.
     """
 
-    def __init__(self, form: Form, activation: Activation, depth: int, width: int = 32) -> None:
+    def __init__(self, form: DataForm, activation: Activation, depth: int, width: int = 32) -> None:
         super().__init__()
         self.embed: nn.Module
         if form.kind == "tokens":
@@ -173,7 +173,7 @@ class SmallTransformer(nn.Module):
 class Network(NamedTuple):
     """How to make a network, what it reads, and its usual depth; None where it has one alone."""
 
-    make: Callable[[Form, Activation, int], nn.Module]
+    make: Callable[[DataForm, Activation, int], nn.Module]
     kinds: tuple[Kind, ...]
     depth: int | None
 

@@ -7,22 +7,22 @@ from typing import Any
 
 from fanin._json import json_text as as_json
 from fanin.lab.files import write_files
-from fanin.studies._study import Claim, Result, Table
+from fanin.studies._study import Claim, StudyResult, Table
 
 
-def write_page(result: Result, folder: Path) -> list[Path]:
+def write_page(result: StudyResult, folder: Path) -> list[Path]:
     """Write NAME.md and NAME-FIGURE.svg into a folder, all or none; return their paths."""
     name = result.study.name
     pictures = {f"{name}-{figure.name}.svg": figure.draw() for figure in result.findings.figures}
     return write_files(folder, {f"{name}.md": markdown(result)} | pictures)
 
 
-def write_json(result: Result, folder: Path) -> list[Path]:
+def write_json(result: StudyResult, folder: Path) -> list[Path]:
     """Write result.json into a folder; return its path in a list."""
     return write_files(folder, {"result.json": json_text(result)})
 
 
-def json_text(result: Result) -> str:
+def json_text(result: StudyResult) -> str:
     """All of a result as JSON. Only `run` differs between two runs of the same study.
 
     What was measured in seconds is in `run`, claims and tables on it too.
@@ -61,7 +61,7 @@ def json_text(result: Result) -> str:
     return as_json(content, indent=1)
 
 
-def markdown(result: Result) -> str:
+def markdown(result: StudyResult) -> str:
     """The study's page."""
     study, findings = result.study, result.findings
     lasting = [claim for claim in findings.claims if not claim.timed]
@@ -90,7 +90,7 @@ def markdown(result: Result) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _machine(result: Result) -> str:
+def _machine(result: StudyResult) -> str:
     run = result.run
     return (
         f"These depend on the machine ({run['processor']}, {run['cpus']} CPUs) and on what else "
@@ -98,7 +98,7 @@ def _machine(result: Result) -> str:
     )
 
 
-def _conditions(result: Result) -> str:
+def _conditions(result: StudyResult) -> str:
     made_with = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     lines = [*result.findings.conditions, f"Versions: {made_with}.", f"Scale: {result.scale}."]
     times = (result.run[name] for name in ("cpu_seconds", "seconds"))

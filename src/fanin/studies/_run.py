@@ -14,7 +14,7 @@ from fanin.lab.initialization import paired
 from fanin.lab.lookup import versions
 from fanin.lab.stack import one_thread
 from fanin.studies._parts import Finished, Parts
-from fanin.studies._study import Advance, Result, Scale, Study, StudyPart
+from fanin.studies._study import Advance, Scale, Study, StudyPart, StudyResult
 
 
 def run(
@@ -24,7 +24,7 @@ def run(
     folder: Path | None = None,
     fresh: bool = False,
     show: bool = False,
-) -> Result:
+) -> StudyResult:
     """Run a study at a scale, in one thread of torch and of NumPy's libraries.
 
     Finished parts are kept below `folder` (None: not at all) and are found there by the next run;
@@ -50,7 +50,7 @@ def run(
                 advance(part.steps)
             done[part.name] = kept or _measured(part, store, advance)
     measured = {name: part.measured for name, part in done.items()}
-    return Result(
+    return StudyResult(
         study=study,
         scale=scale,
         findings=study.conclude(measured, scale),

@@ -109,7 +109,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Result:
+class StudyResult:
     """A study's findings with what is needed to repeat them.
 
     `measured` has what every part returned, `timed` the names of those that measure seconds; `run`

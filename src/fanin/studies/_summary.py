@@ -6,12 +6,12 @@ from rich import box
 from rich import table as rich_table
 from rich.text import Text
 
-from fanin.studies._study import Claim, Result, Study, Table
+from fanin.studies._study import Claim, Study, StudyResult, Table
 
 _STYLES = {"holds": "green", "refuted": "red", "undecided": "yellow"}
 
 
-def summary(result: Result) -> Iterator[rich_table.Table]:
+def summary(result: StudyResult) -> Iterator[rich_table.Table]:
     """The claims, then the tables; what was measured in seconds comes last."""
     for timed in (False, True):
         claims = [claim for claim in result.findings.claims if claim.timed == timed]

@@ -19,7 +19,7 @@ from fanin.studies.depth._claims import (
     theory,
     vanish,
 )
-from fanin.studies.depth._setup import ACTIVATIONS, CLIPPED, RULES, SIZES, Size, spelled
+from fanin.studies.depth._setup import ACTIVATIONS, CLIPPED, RULES, SIZES, DepthSize, spelled
 from fanin.studies.depth._tables import conditions, draw, table
 
 
@@ -42,7 +42,7 @@ def _parts(scale: Scale) -> list[StudyPart]:
     return made
 
 
-def _signals(size: Size, activation: str, advance: Advance) -> dict[str, Any]:
+def _signals(size: DepthSize, activation: str, advance: Advance) -> dict[str, Any]:
     """For each rule, what is measured and what theory says, in layers that both reach."""
     found = {}
     for rule in RULES:

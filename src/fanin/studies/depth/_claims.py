@@ -16,7 +16,7 @@ from fanin.studies.depth._setup import (
     RULES,
     SMALL,
     XAVIER,
-    Size,
+    DepthSize,
     factor,
     predicted,
     start_of,
@@ -33,7 +33,7 @@ KEPT = (
 """Activation, rule, factor a layer, claim and source; years are in the study's source."""
 
 
-def overflow(found: Mapping[str, Any], size: Size) -> Claim:
+def overflow(found: Mapping[str, Any], size: DepthSize) -> Claim:
     """Large weights overflow."""
     layers = found["signals relu"][LARGE]["overflow"]
     everywhere = all(layers)
@@ -48,7 +48,7 @@ def overflow(found: Mapping[str, Any], size: Size) -> Claim:
     )
 
 
-def vanish(found: Mapping[str, Any], size: Size) -> Claim:
+def vanish(found: Mapping[str, Any], size: DepthSize) -> Claim:
     """Small weights vanish."""
     layers = {name: found[f"signals {name}"][SMALL]["underflow"] for name in ("tanh", "relu")}
     everywhere = all(all(reached) for reached in layers.values())
@@ -129,7 +129,7 @@ def theory(found: Mapping[str, Any]) -> Claim:
     )
 
 
-def he_deeper(found: Mapping[str, Any], size: Size) -> Claim:
+def he_deeper(found: Mapping[str, Any], size: DepthSize) -> Claim:
     """He's rule trains deeper than Xavier's."""
     starts = {rule: start_of(found, "relu", rule) for rule in (HE, XAVIER)}
     he, xavier = (starts[rule] or 0 for rule in (HE, XAVIER))
@@ -159,7 +159,7 @@ def orthogonal(found: Mapping[str, Any]) -> Claim:
     )
 
 
-def clipping_saves(found: Mapping[str, Any], size: Size) -> Claim:
+def clipping_saves(found: Mapping[str, Any], size: DepthSize) -> Claim:
     """Clipping keeps runs finite."""
     counts = {
         f"{verdict}{clip}": sum(
@@ -181,7 +181,7 @@ def clipping_saves(found: Mapping[str, Any], size: Size) -> Claim:
     )
 
 
-def clipping_deepens(found: Mapping[str, Any], size: Size) -> Claim:
+def clipping_deepens(found: Mapping[str, Any], size: DepthSize) -> Claim:
     """Clipping moves the border."""
     deeper: list[str] = []
     less: list[str] = []

@@ -34,7 +34,7 @@ CLIPPED = ", clipped"
 
 
 @dataclass(frozen=True)
-class Size:
+class DepthSize:
     """How much is measured at a scale; training only with these activations."""
 
     width: int
@@ -44,9 +44,9 @@ class Size:
     trained: tuple[str, ...]
 
 
-SIZES: Mapping[Scale, Size] = {
-    "quick": Size(48, 60, 2, Sweep((2, 6), 2, 40, 1, 20, RATES), ("tanh", "relu")),
-    "full": Size(
+SIZES: Mapping[Scale, DepthSize] = {
+    "quick": DepthSize(48, 60, 2, Sweep((2, 6), 2, 40, 1, 20, RATES), ("tanh", "relu")),
+    "full": DepthSize(
         128, 100, 8, Sweep((2, 5, 10, 20, 50, 100), 3, 400, 8, 16, RATES), tuple(ACTIVATIONS)
     ),
 }

@@ -10,7 +10,15 @@ from matplotlib.axes import Axes
 from fanin.studies._drawing import PALETTE, legend_beside, plain_ticks
 from fanin.studies._study import Table
 from fanin.studies.depth import _borders, _propagation
-from fanin.studies.depth._setup import GLOROT, RULES, Size, factor, predicted, start_of, told_depth
+from fanin.studies.depth._setup import (
+    GLOROT,
+    RULES,
+    DepthSize,
+    factor,
+    predicted,
+    start_of,
+    told_depth,
+)
 
 
 def table(found: Mapping[str, Any], activation: str) -> Table:
@@ -67,7 +75,7 @@ def draw(found: Mapping[str, Any], activation: str, axes: Sequence[Axes]) -> Non
     legend_beside(axes[-1])
 
 
-def conditions(size: Size) -> list[str]:
+def conditions(size: DepthSize) -> list[str]:
     """Everything that the figures depend on."""
     return [
         f"Signals: {size.depth} layers of width {size.width} without biases, "

@@ -17,7 +17,7 @@ from fanin.studies.rng._setup import (
     TAILS,
     TRAINING_MS,
     WIDTHS,
-    Size,
+    RngSize,
     loop_ms,
 )
 
@@ -26,7 +26,7 @@ SLACK = 1.05  # other words may be a little worse
 SURE = 0.001  # a faultless generator fails one such test in a thousand
 
 
-def normal_law(found: Mapping[str, Any], name: str, size: Size) -> Claim:
+def normal_law(found: Mapping[str, Any], name: str, size: RngSize) -> Claim:
     """Values of a transform pass as normal."""
     measured = found["transforms"][name]
     shares = [math.erfc(tail / math.sqrt(2)) for tail in TAILS]
@@ -77,7 +77,7 @@ def exact(found: Mapping[str, Any]) -> Claim:
     )
 
 
-def loop(found: Mapping[str, Any], size: Size) -> Claim:
+def loop(found: Mapping[str, Any], size: RngSize) -> Claim:
     """A loop over values against a generator of arrays."""
     times = found["network"]
     ratio = loop_ms(found, size) / times["fanin"]

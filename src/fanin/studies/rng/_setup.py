@@ -19,7 +19,7 @@ BOX_MULLER, INVERSION = "Box-Muller, float64", "inversion, float64, SciPy"
 
 
 @dataclass(frozen=True)
-class Size:
+class RngSize:
     """How much is measured at a scale."""
 
     rounds: int
@@ -28,23 +28,23 @@ class Size:
     cpu_inputs: int
 
 
-SIZES: Mapping[Scale, Size] = {
-    "quick": Size(2, 2**16, (1000, 500, 100, 10), 20),
-    "full": Size(9, 2**23, WIDTHS, 200),
+SIZES: Mapping[Scale, RngSize] = {
+    "quick": RngSize(2, 2**16, (1000, 500, 100, 10), 20),
+    "full": RngSize(9, 2**23, WIDTHS, 200),
 }
 
 
-def expected(size: Size) -> list[float]:
+def expected(size: RngSize) -> list[float]:
     """How many of the values a normal law puts beyond each bound."""
     return [size.words * math.erfc(tail / math.sqrt(2)) for tail in TAILS]
 
 
-def values_of(size: Size) -> int:
+def values_of(size: RngSize) -> int:
     """How many weights the network has."""
     return sum(rows * columns for rows, columns in _network.shapes(size.widths).values())
 
 
-def loop_ms(found: Mapping[str, Any], size: Size) -> float:
+def loop_ms(found: Mapping[str, Any], size: RngSize) -> float:
     """What Python's random.gauss would take for the network."""
     per_matrix: float = found["matrix"]["Gaussian"]["Python's random"]
     return per_matrix * values_of(size) / SIDE**2

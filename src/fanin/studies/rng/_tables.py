@@ -13,14 +13,14 @@ from fanin.studies.rng._setup import (
     SEED,
     SIDE,
     TAILS,
-    Size,
+    RngSize,
     expected,
     loop_ms,
     values_of,
 )
 
 
-def transform_table(found: Mapping[str, Any], size: Size) -> Table:
+def transform_table(found: Mapping[str, Any], size: RngSize) -> Table:
     """Errors, ends and tails of both transforms."""
     rows = []
     for name, measured in found["transforms"].items():
@@ -58,7 +58,7 @@ def matrix_table(found: Mapping[str, Any]) -> Table:
     )
 
 
-def time_tables(found: Mapping[str, Any], size: Size) -> list[Table]:
+def time_tables(found: Mapping[str, Any], size: RngSize) -> list[Table]:
     """Times of the transforms, and for the whole network."""
     transforms, network = found["transform times"], found["network"]
     scaled = ("Python's random, scaled", f"{loop_ms(found, size):.0f}")
@@ -82,7 +82,7 @@ def time_tables(found: Mapping[str, Any], size: Size) -> list[Table]:
     ]
 
 
-def conditions(size: Size) -> list[str]:
+def conditions(size: RngSize) -> list[str]:
     """Everything that the figures depend on."""
     return [
         f"Seed {SEED}; fanin's back end is {backend()}; torch, NumPy and fanin with one thread.",

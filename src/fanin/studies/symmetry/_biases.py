@@ -15,7 +15,7 @@ RATE, BATCH = 0.1, 20
 
 
 @dataclass(frozen=True)
-class Sample:
+class BiasSample:
     """How many seeds, on how many images of which data, for how many epochs."""
 
     seeds: int
@@ -24,8 +24,8 @@ class Sample:
     data: str
 
 
-QUICK = Sample(6, 80, 1, "digits")
-FULL = Sample(30, 1000, 5, "mnist")
+QUICK = BiasSample(6, 80, 1, "digits")
+FULL = BiasSample(30, 1000, 5, "mnist")
 
 
 def _overrides(kind: str) -> Mapping[str, str]:
@@ -35,7 +35,7 @@ def _overrides(kind: str) -> Mapping[str, str]:
     return dict.fromkeys(FANS, kind)
 
 
-def _settings(sample: Sample) -> CompareSettings:
+def _settings(sample: BiasSample) -> CompareSettings:
     return CompareSettings(
         seeds=sample.seeds,
         data=sample.data,
@@ -49,7 +49,7 @@ def _settings(sample: Sample) -> CompareSettings:
     )
 
 
-def part(name: str, kind: str, sample: Sample) -> StudyPart:
+def part(name: str, kind: str, sample: BiasSample) -> StudyPart:
     """The test accuracies of one start of the biases, a seed each, as a study's part."""
     settings = _settings(sample)
     setup = settings.setup
@@ -72,7 +72,7 @@ def part(name: str, kind: str, sample: Sample) -> StudyPart:
     )
 
 
-def described(sample: Sample) -> str:
+def described(sample: BiasSample) -> str:
     """The conditions in a sentence."""
     return (
         f"the lab's mlp (784-128-128-10, ReLU, He's weights) on {sample.data}, {sample.images} "

@@ -6,7 +6,15 @@ from typing import Any
 from fanin.lab.statistics import ALPHA
 from fanin.studies._paired import difference
 from fanin.studies._study import Claim
-from fanin.studies.symmetry._setup import ACTIVATIONS, NOISES, OTHERS, ZERO, Size, equal, percent
+from fanin.studies.symmetry._setup import (
+    ACTIVATIONS,
+    NOISES,
+    OTHERS,
+    ZERO,
+    SymmetrySize,
+    equal,
+    percent,
+)
 
 WITHIN = 1e-9  # of the largest output: rounding in float64, not a difference of models
 MARGIN = 0.01  # a loss of accuracy below this is no harm
@@ -72,7 +80,7 @@ def one_unit(found: Mapping[str, Any]) -> Claim:
     )
 
 
-def full_rank(found: Mapping[str, Any], size: Size) -> Claim:
+def full_rank(found: Mapping[str, Any], size: SymmetrySize) -> Claim:
     """Random weights have full rank."""
     ranks = found["random"]["hidden"]
     return Claim(

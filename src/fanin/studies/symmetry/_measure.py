@@ -9,7 +9,7 @@ from fanin import initializers
 from fanin.lab import sources
 from fanin.studies._study import Advance
 from fanin.studies.symmetry import _tied
-from fanin.studies.symmetry._setup import ACTIVATIONS, CONSTANT, RATE, SEED, Size, checks
+from fanin.studies.symmetry._setup import ACTIVATIONS, CONSTANT, RATE, SEED, SymmetrySize, checks
 
 
 def _digits(count: int) -> tuple[Tensor, Tensor]:
@@ -19,7 +19,7 @@ def _digits(count: int) -> tuple[Tensor, Tensor]:
     return images - images.mean(dim=0), torch.from_numpy(data.labels[:count])
 
 
-def equal_units(size: Size, name: str, value: float, advance: Advance) -> dict[str, Any]:
+def equal_units(size: SymmetrySize, name: str, value: float, advance: Advance) -> dict[str, Any]:
     """A network of equal weights beside its one-unit model, over the same training."""
     images, labels = _digits(size.images)
     shape, activation = (images.shape[1], size.width, 10), ACTIVATIONS[name]
@@ -51,7 +51,7 @@ def _accuracy(outputs: Tensor, labels: Tensor) -> float:
     return float((outputs.argmax(dim=1) == labels).double().mean())
 
 
-def noisy(size: Size, noise: float | None, advance: Advance) -> dict[str, Any]:
+def noisy(size: SymmetrySize, noise: float | None, advance: Advance) -> dict[str, Any]:
     """Constant weights with normal noise of this std on top; None: He's start instead."""
     images, labels = _digits(size.images)
     network = _tied.constant(images.shape[1], size.width, 10, CONSTANT)
@@ -71,7 +71,7 @@ def noisy(size: Size, noise: float | None, advance: Advance) -> dict[str, Any]:
     return found | {"accuracy": _accuracy(outputs, labels)}
 
 
-def linear(size: Size, advance: Advance) -> dict[str, Any]:
+def linear(size: SymmetrySize, advance: Advance) -> dict[str, Any]:
     """The accuracy of a linear model after the same steps from zero."""
     images, labels = _digits(size.images)
     zeros = [torch.zeros(10, images.shape[1]).double(), torch.zeros(10).double()]

@@ -21,14 +21,14 @@ ZERO, OTHERS = "zeros", ("torch's uniform", "normal(0, 1)")
 
 
 @dataclass(frozen=True)
-class Size:
+class SymmetrySize:
     """How much is measured at a scale; noise takes more steps to grow."""
 
     images: int
     width: int
     steps: int
     noise_steps: int
-    sample: _biases.Sample
+    sample: _biases.BiasSample
 
 
 def checks(steps: int) -> list[int]:
@@ -36,9 +36,9 @@ def checks(steps: int) -> list[int]:
     return sorted({0, 1, 2, 5, *range(10, steps, max(10, steps // 20)), steps})
 
 
-SIZES: Mapping[Scale, Size] = {
-    "quick": Size(images=40, width=8, steps=30, noise_steps=40, sample=_biases.QUICK),
-    "full": Size(images=300, width=32, steps=600, noise_steps=2000, sample=_biases.FULL),
+SIZES: Mapping[Scale, SymmetrySize] = {
+    "quick": SymmetrySize(images=40, width=8, steps=30, noise_steps=40, sample=_biases.QUICK),
+    "full": SymmetrySize(images=300, width=32, steps=600, noise_steps=2000, sample=_biases.FULL),
 }
 
 

@@ -9,7 +9,16 @@ from matplotlib.axes import Axes
 from fanin.studies._drawing import PALETTE, legend_beside, plain_ticks
 from fanin.studies._study import Table
 from fanin.studies.symmetry import _biases, _tied
-from fanin.studies.symmetry._setup import CONSTANT, NOISES, RATE, SEED, Size, checks, equal, percent
+from fanin.studies.symmetry._setup import (
+    CONSTANT,
+    NOISES,
+    RATE,
+    SEED,
+    SymmetrySize,
+    checks,
+    equal,
+    percent,
+)
 
 
 def equal_table(found: Mapping[str, Any]) -> Table:
@@ -66,7 +75,7 @@ def noise_table(found: Mapping[str, Any]) -> Table:
     )
 
 
-def draw(found: Mapping[str, Any], size: Size, axes: Sequence[Axes]) -> None:
+def draw(found: Mapping[str, Any], size: SymmetrySize, axes: Sequence[Axes]) -> None:
     """How far the units are apart, by step."""
     for noise, colour in zip((*NOISES, None), PALETTE, strict=False):
         spread = found[f"noise {noise}" if noise else "random"]["spread"]
@@ -80,7 +89,7 @@ def draw(found: Mapping[str, Any], size: Size, axes: Sequence[Axes]) -> None:
     legend_beside(axes[0])
 
 
-def conditions(size: Size) -> list[str]:
+def conditions(size: SymmetrySize) -> list[str]:
     """Everything that the figures depend on."""
     return [
         f"Equal units: {size.images} digits of scikit-learn, pixels less their mean; 784 inputs, "
