@@ -59,7 +59,7 @@ def test_help_needs_no_library_of_the_lab(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("library", cli.LAB_LIBRARIES)
 def test_a_missing_library_is_one_line(library: str, tmp_path: Path) -> None:
-    data = "digits" if library == "sklearn" else "mnist"
+    data = "digits" if library in ("joblib", "sklearn", "threadpoolctl") else "mnist"
     done = run_without((library,), "compare", "--data", data, "--out", str(tmp_path / "out"))
     assert done.returncode == 2
     assert done.stderr.endswith("is missing. Install it: pip install 'fanin[lab]'\n")

@@ -21,10 +21,12 @@ LAB_LIBRARIES = (
     "rich",
     "matplotlib",
     "jinja2",
+    "joblib",
     "scipy",
     "sklearn",
     "mlxtend",
     "safetensors",
+    "threadpoolctl",
 )
 _OF_THE_LAB = ("compare", "study")  # commands
 Commands = Any  # argparse names the type of add_subparsers() only privately
