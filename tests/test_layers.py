@@ -162,6 +162,14 @@ def test_functions_fit_a_screen(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_names_say_what_they_name(path: Path) -> None:
+    """`one` names nothing: say tensor, node, row."""
+    tree = ast.walk(ast.parse(path.read_text("utf-8")))
+    names = {node.id if isinstance(node, ast.Name) else getattr(node, "arg", "") for node in tree}
+    assert "one" not in names
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_public_functions_are_annotated(path: Path) -> None:
     for function in functions(path):
         if function.name.startswith("_") and not function.name.startswith("__"):

@@ -120,8 +120,8 @@ def _exact(count: int, steps: int) -> float:
 def _of_shape(sizes: tuple[int, ...], convention: Convention) -> Fans:
     """What torch.nn.init, jax.nn.initializers and keras.initializers compute."""
     if convention == "keras" and len(sizes) < 2:
-        one = sizes[0] if sizes else 1
-        return Fans(one, one)
+        fan = sizes[0] if sizes else 1
+        return Fans(fan, fan)
     if len(sizes) < 2:
         raise FaninError(f"shape {sizes} has no fan-in under {convention}'s rule: give two axes.")
     if convention == "torch":

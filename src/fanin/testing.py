@@ -45,6 +45,10 @@ def assert_healthy(
 def _named(found: Checkup, level: Severity) -> str:
     """The findings in one line, which is all that a summary of tests shows."""
     severe = SEVERITIES[SEVERITIES.index(level) :]
-    names = [f"{one.id} at {one.place}" for one in found.findings if one.severity in severe]
+    names = [
+        f"{finding.id} at {finding.place}"
+        for finding in found.findings
+        if finding.severity in severe
+    ]
     more = f" and {len(names) - 3} more" if names[3:] else ""
     return f"{', '.join(names[:3])}{more} (findings of level {level!r} or above)"

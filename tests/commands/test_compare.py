@@ -97,7 +97,9 @@ def test_ctrl_c_is_one_line_and_status_130(
 
     monkeypatch.setattr(runner, "train_group", interrupt)
     assert cli.main(["compare", *SMALL]) == 130
-    assert capsys.readouterr().err == "fanin: interrupted at 0 %: nothing is stored\n"
+    *progress, last = capsys.readouterr().err.splitlines()  # a slow machine tells how far it is
+    assert last == "fanin: interrupted at 0 %: nothing is stored"
+    assert all(line.startswith("training ") for line in progress)
     assert list(in_folder.iterdir()) == []
 
 

@@ -63,7 +63,7 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
         known = self._uses | (_inside.get(key, set()) if inner else set())
         use = (path, shape)
         if layer and known and use not in known:
-            others = ", ".join(sorted({one for one, _ in known}))
+            others = ", ".join(sorted({item for item, _ in known}))
             warn(
                 f"the initializer of seed {self.stream.seed} and name {self.stream.name!r} is used "
                 f"in {path} of shape {shape} and in {others}: "

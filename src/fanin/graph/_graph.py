@@ -94,7 +94,7 @@ class Window:
         """The means that a map of this shape has of another one's values, zeros around it."""
         for axis, size in enumerate(shape):
             kernel, stride, dilation = (
-                one[axis] for one in (self.kernel, self.stride, self.dilation)
+                item[axis] for item in (self.kernel, self.stride, self.dilation)
             )
             line = np.moveaxis(values, axis, -1)
             reach = stride * (size - 1) + 1
@@ -137,7 +137,7 @@ class Node:
     window: Window | None = None  # of a convolution, and of zeros put around a map
 
     def __str__(self) -> str:
-        names = [f"{one.name} [{one.axes}]" for one in (self.param, *self.uses) if one]
+        names = [f"{item.name} [{item.axes}]" for item in (self.param, *self.uses) if item]
         words = [f"{self.op}{list(self.inputs)}", *names]
         words += [self.label] if self.label not in ("", self.op) else []
         return " ".join(words)
@@ -175,13 +175,13 @@ class Graph:
         if node.op == "add":
             return self._restored(node)
         if node.op == "concat":
-            parts = [one for one in node.inputs if 0 not in self.nodes[one].shape]
+            parts = [item for item in node.inputs if 0 not in self.nodes[item].shape]
             return parts[0] if len(parts) == 1 else None
         if node.op != "view" or not node.inputs:
             return None
         source = self.nodes[node.inputs[0]]
         if "part" in node.flags and source.op == "concat":
-            parts = [one for one in source.inputs if self.nodes[one].shape == node.shape]
+            parts = [item for item in source.inputs if self.nodes[item].shape == node.shape]
             if len(parts) == 1:
                 return parts[0]
         return node.inputs[0]

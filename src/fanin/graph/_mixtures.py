@@ -31,15 +31,15 @@ def mixture(graph: Graph, position: int) -> Mixture | None:
     if node.op != "add":
         return None
     found = (*_sums(graph, position), *_steps(graph, position))
-    return next((one for one in found if _is_share(graph, one.gate)), None)
+    return next((item for item in found if _is_share(graph, item.gate)), None)
 
 
 def _sums(graph: Graph, position: int) -> Iterator[Mixture]:
     """Ways to read a sum of products as t f + (1 - t) x."""
     node = graph.nodes[position]
-    if "difference" in node.flags or any(graph.nodes[one].op != "mul" for one in node.inputs):
+    if "difference" in node.flags or any(graph.nodes[source].op != "mul" for source in node.inputs):
         return
-    factors = (permutations(graph.nodes[one].inputs) for one in node.inputs)
+    factors = (permutations(graph.nodes[source].inputs) for source in node.inputs)
     for (gate, new), (rest, stream) in product(*factors):
         if _are_complements(graph, gate, rest):
             yield Mixture(gate, new, stream, (position,))
@@ -82,10 +82,12 @@ def _values(graph: Graph, position: int) -> dict[int, Values]:
         functions.append(node)
         position = node.inputs[0]
         values = _POINTS
-        for one in reversed(functions):
-            if one.fn is not None:
+        for function in reversed(functions):
+            if function.fn is not None:
                 with np.errstate(all="ignore"):
-                    values = np.broadcast_to(one.fn(*[values] * len(one.inputs)), values.shape)
+                    values = np.broadcast_to(
+                        function.fn(*[values] * len(function.inputs)), values.shape
+                    )
         found[position] = values
     return found
 

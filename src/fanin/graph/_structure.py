@@ -90,7 +90,7 @@ class Structure:
         finders = {"add": self._residual, "shift": self._residual_of_parameter}
         found: dict[int, Residual] = {}
         mixed = (mixture(self.graph, position) for position in range(len(self.graph.nodes)))
-        aside = {one for several in mixed if several is not None for one in several.sums}
+        aside = {item for several in mixed if several is not None for item in several.sums}
         for position, node in enumerate(self.graph.nodes):
             if position in aside:
                 continue
@@ -106,10 +106,10 @@ class Structure:
         node = self.graph.nodes[position]
         (branch,) = node.inputs
         name = node.param.name if node.param else None
-        for source, one in enumerate(self.graph.nodes[:position]):
-            same = one.op == "parameter" and one.param is not None and one.param.name == name
+        for source, item in enumerate(self.graph.nodes[:position]):
+            same = item.op == "parameter" and item.param is not None and item.param.name == name
             # Of three axes and more: a decay rate is no stream.
-            if same and len(one.shape) >= 3 and source in self.above[branch]:
+            if same and len(item.shape) >= 3 and source in self.above[branch]:
                 return Residual(position, source, branch, shortcut=False, read=source)
         return None
 
@@ -151,7 +151,7 @@ class Structure:
             (user,) = self.users[position]
             node = self.graph.nodes[user]
             if node.op == "add":
-                other = next((one for one in node.inputs if one != position), position)
+                other = next((item for item in node.inputs if item != position), position)
                 return any(source in inside for source in self._back(other, _KEPT))
             if node.op not in _KEPT or second_input(node):
                 return False
@@ -181,9 +181,9 @@ class Structure:
                 return reader not in self.graph.outputs
         return False
 
-    def _weights_beyond(self, one: int, other: int) -> int:
+    def _weights_beyond(self, item: int, other: int) -> int:
         """How many weights the one has met that the other has not."""
-        return len(self.between(other, one) & self._weights)
+        return len(self.between(other, item) & self._weights)
 
     @cached_property
     def chains(self) -> dict[int, Chain]:
@@ -264,7 +264,7 @@ class Structure:
         """Whether a branch sums over positions behind what sets its size."""
         inside, ends = self.own_nodes(residual), self.ends(residual)
         return any(
-            one in inside and any(end in self.above[one] for end in ends) for one in self._sums
+            item in inside and any(end in self.above[item] for end in ends) for item in self._sums
         )
 
     def terms(self, residual: Residual) -> list[list[int]]:
@@ -315,7 +315,7 @@ class Structure:
 
         def rank(source: int) -> tuple[bool, int, int]:
             path = list(self._back(source, _PASSED | {"shift"}))
-            functions = sum(self.graph.nodes[one].op == "pointwise" for one in path)
+            functions = sum(self.graph.nodes[position].op == "pointwise" for position in path)
             size = int(np.prod(self.graph.nodes[source].shape, dtype=object))
             return self.graph.nodes[path[-1]].op in ("buffer", "softmax"), -size, functions
 
@@ -323,7 +323,7 @@ class Structure:
 
     def _averages(self, position: int) -> bool:
         path = self._back(position, having("carries", "function"))
-        return any(self.graph.nodes[one].op == "softmax" for one in path)
+        return any(self.graph.nodes[item].op == "softmax" for item in path)
 
     @cached_property
     def logits(self) -> list[Logits]:
@@ -347,7 +347,7 @@ class Structure:
                 yield self._logits(position, node.inputs[0], node.inputs[1], terms, factor)
                 return
             if node.op == "add":  # a mask or a position bias beside the product
-                products = [one for one in node.inputs if self._is_product(one)]
+                products = [source for source in node.inputs if self._is_product(source)]
                 if not products:
                     return
                 position = products[0]
@@ -359,7 +359,7 @@ class Structure:
 
     def _is_product(self, position: int) -> bool:
         path = self._back(position, having("carries", "function") | {"shift", "mul"})
-        return any(self.graph.nodes[one].op in ("matmul", "add") for one in path)
+        return any(self.graph.nodes[item].op in ("matmul", "add") for item in path)
 
     def _logits(self, node: int, query: int, key: int, terms: int, factor: float) -> Logits:
         ends = []
@@ -378,7 +378,7 @@ class Structure:
         """Weights whose output is the model's, with nothing but biases and functions behind."""
         nodes = self.graph.nodes
         behind = _PASSED | having("affine")
-        outputs = {one for out in self.graph.outputs for one in self._back(out, behind)}
+        outputs = {item for out in self.graph.outputs for item in self._back(out, behind)}
         for position in list(outputs):
             if nodes[position].op == "softmax":
                 outputs.update(self._back(nodes[position].inputs[0], behind))

@@ -136,7 +136,9 @@ def _correction(fn: Callable[..., Values], normals: Sequence[Signal], second: fl
     """
 
     def integrand(z: Values, _: Values) -> Values:
-        values = np.broadcast_to(fn(*(one.mean + one.slope * z for one in normals)), z.shape)
+        values = np.broadcast_to(
+            fn(*(normal.mean + normal.slope * z for normal in normals)), z.shape
+        )
         return np.asarray((values * root_density(z)) ** 2)
 
     name = "a function"
@@ -247,16 +249,18 @@ def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> 
     if same or all(signal.averaging for signal in signals):
         return signals[0]
     shares = [size / total for size in sizes]
-    averages = sum(s * one.second for s, one in zip(shares, signals, strict=True) if one.averaged)
-    whole = sum(s * one.second for s, one in zip(shares, signals, strict=True))
+    averages = sum(
+        s * item.second for s, item in zip(shares, signals, strict=True) if item.averaged
+    )
+    whole = sum(s * item.second for s, item in zip(shares, signals, strict=True))
     averaged = averages > whole / 2
     if all(_is_gaussian(signal) and abs(signal.mean) < 1e-12 for signal in signals):
-        shared = sum(share * one.shared for share, one in zip(shares, signals, strict=True))
+        shared = sum(share * item.shared for share, item in zip(shares, signals, strict=True))
         correlation = shared / whole if whole > 0 else 0.0
         return gaussian(whole, node, correlation, averaged=averaged)
     values = np.concatenate([signal.values for signal in signals])
     mass = np.concatenate([share * MASS for share in shares])
-    correlation = sum(s * one.correlation for s, one in zip(shares, signals, strict=True))
+    correlation = sum(s * item.correlation for s, item in zip(shares, signals, strict=True))
     return replace(_mixture(values, mass, node, correlation), averaged=averaged)
 
 

@@ -127,11 +127,11 @@ def acts_as(use: Use, shapes: Shapes, values: Values | float) -> Values | None:
 def line(use: Use, shapes: Shapes) -> tuple[float, float] | None:
     """Slope and offset of a function that is a line of every element; None of another one."""
     found = [acts_as(use, shapes, value) for value in (0.0, 1.0, 2.0, -3.0)]
-    if any(one is None for one in found):
+    if any(item is None for item in found):
         return None
-    zero, one, two, other = (float(each.mean()) for each in found if each is not None)
+    zero, unit, two, other = (float(each.mean()) for each in found if each is not None)
     alike = all(float(np.ptp(each)) == 0 for each in found if each is not None)
-    slope = one - zero
+    slope = unit - zero
     straight = math.isclose(two, zero + 2 * slope, abs_tol=1e-9 * abs(slope))
     straight &= math.isclose(other, zero - 3 * slope, abs_tol=1e-9 * abs(slope))
     return (slope, zero) if alike and straight and slope else None
@@ -157,7 +157,7 @@ def only_sizes(use: Use, shapes: Shapes) -> bool:
             made = [function.whole(drawn | {own: k * drawn[own]}) for k in (0.0, 1.0, 2.0, -1.0)]
     except _FAILS:
         return False
-    up, more, down = (one - made[0] for one in made[1:])
+    up, more, down = (item - made[0] for item in made[1:])
     size = float(np.abs(up).max(initial=0.0))
     if not math.isfinite(size) or not size:
         return False

@@ -39,8 +39,8 @@ def quotient(graph: Graph, signals: Inputs, position: int) -> Signal | None:
     inner = graph.nodes[graph.behind(outer.inputs[1])]
     if inner.op != "matmul":
         return None
-    query, key, averaged = (signals[one] for one in (outer.inputs[0], *inner.inputs))
-    if averaged is None or any(one is None or one.values.min() < 0 for one in (query, key)):
+    query, key, averaged = (signals[source] for source in (outer.inputs[0], *inner.inputs))
+    if averaged is None or any(item is None or item.values.min() < 0 for item in (query, key)):
         return None
     return gaussian(averaged.second, position, averaged.share, averaged=True)
 

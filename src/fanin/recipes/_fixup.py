@@ -45,11 +45,11 @@ def _fixup(graph: Graph) -> tuple[dict[str, str], dict[str, tuple[float, str]]]:
     """The weights that are zero, with the reason, and the others' factors of std with theirs."""
     structure = Structure(graph)
     residuals = structure.residuals
-    inside = {node: _weights(structure, one) for node, one in residuals.items()}
+    inside = {node: _weights(structure, residual) for node, residual in residuals.items()}
     zero: dict[str, str] = {}
     factors: dict[str, tuple[float, str]] = {}
     # A branch within a branch comes last, so that its own depth decides.
-    for node in sorted(residuals, key=lambda one: -len(inside[one])):
+    for node in sorted(residuals, key=lambda residual: -len(inside[residual])):
         depth = _depth(graph, residuals[node].branch, inside[node])
         last = set(_last(structure, residuals[node]))
         zero |= {_name(graph, end): "ends a residual branch, so it starts at zero" for end in last}
@@ -99,7 +99,7 @@ def _depth(graph: Graph, branch: int, weights: list[int]) -> int:
     own = set(weights)
     first = min(own, default=branch)
     for position in range(first, branch + 1):
-        before = max((longest.get(one, 0) for one in graph.nodes[position].inputs), default=0)
+        before = max((longest.get(source, 0) for source in graph.nodes[position].inputs), default=0)
         longest[position] = before + (position in own)
     return longest.get(branch, 0)
 

@@ -149,13 +149,13 @@ def _glorot(param: Param) -> Initializer:
     if axes.groups == 1:
         return own
     # kernel, in, out, as Keras stores it
-    shape = [param.shape[one] for one in _by_role(axes, ("kernel", "in", "out"))]
+    shape = [param.shape[position] for position in _by_role(axes, ("kernel", "in", "out"))]
     bound = math.sqrt(6 / sum(fans(shape, convention="keras")))
     return uniform(-bound, bound)
 
 
 def _by_role(axes: Axes, order: tuple[str, ...]) -> list[int]:
-    return [at for role in order for at, one in enumerate(axes.roles) if one == role]
+    return [at for role in order for at, item in enumerate(axes.roles) if item == role]
 
 
 def flax(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:

@@ -129,16 +129,16 @@ class _Run:
         if "parameter" in ops:
             return False
         if sum(size > 1 for size in param.shape) > 1:  # a table of positions
-            return None if any(self.leads[one] for one in self.at[name]) else True
-        return not any(self._is_off(one, made) for one in self.at[name]) if made else None
+            return None if any(self.leads[position] for position in self.at[name]) else True
+        return not any(self._is_off(item, made) for item in self.at[name]) if made else None
 
     def _is_apart(self, name: str) -> bool:
         """Whether a parameter on its own is no token: a state, a constant, something returned."""
-        if not any(self.leads[one] for one in self.at[name]) or not any(
+        if not any(self.leads[position] for position in self.at[name]) or not any(
             size > 1 for size in self.params[name].shape
         ):
             return True
-        return all(self._is_state(*pair) for one in self.at[name] for pair in self._readers(one))
+        return all(self._is_state(*pair) for item in self.at[name] for pair in self._readers(item))
 
     def _readers(self, position: int) -> Iterator[tuple[int, int]]:
         """The nodes that read an activation, views aside, each with what it reads."""
@@ -167,7 +167,7 @@ class _Run:
             node = self.graph.nodes[user]
             if node.op != "pointwise" or node.fn is None or len(set(node.inputs)) > 1:
                 continue
-            gates = any(self.graph.nodes[one].op == "mul" for _, one in self._readers(user))
+            gates = any(self.graph.nodes[reader].op == "mul" for _, reader in self._readers(user))
             with np.errstate(all="ignore"):
                 origin, plain, moved = (
                     MASS @ np.broadcast_to(node.fn(*[z] * len(node.inputs)), Z.shape) ** 2

@@ -52,7 +52,8 @@ def mup(base: Mapping[str, Any]) -> Recipe:
     if not isinstance(base, Mapping):
         raise FaninError(f"base of mup is {shown(base)}; it maps parameter names to shapes.")
     shapes = {
-        name: tuple(one.shape if hasattr(one, "shape") else one) for name, one in base.items()
+        name: tuple(tensor.shape if hasattr(tensor, "shape") else tensor)
+        for name, tensor in base.items()
     }
 
     def choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
@@ -80,7 +81,7 @@ def _growth(param: Param, shapes: Mapping[str, tuple[int, ...]]) -> tuple[float,
 
 
 def _rule(param: Param, growth: tuple[float, ...]) -> Choice | None:
-    if param.kind == "table" and param.aliases and any(one != 1 for one in growth):
+    if param.kind == "table" and param.aliases and any(item != 1 for item in growth):
         raise FaninError(
             f"{param.name} of shape {param.shape} is also {', '.join(param.aliases)}: as a table "
             "and as a head, mup wants two sizes of it. Untie them."
@@ -106,4 +107,6 @@ def _rule(param: Param, growth: tuple[float, ...]) -> Choice | None:
 
 
 def _product(growth: tuple[float, ...], param: Param, role: str) -> float:
-    return math.prod(one for one, own in zip(growth, param.axes.roles, strict=True) if own == role)
+    return math.prod(
+        item for item, own in zip(growth, param.axes.roles, strict=True) if own == role
+    )

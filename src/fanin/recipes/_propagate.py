@@ -72,7 +72,7 @@ class Propagation:
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
             # What is far from the first use, which stands nearest to the inputs, is not known.
-            near = [min(max(one, scales[0] / APART), scales[0] * APART) for one in scales]
+            near = [min(max(item, scales[0] / APART), scales[0] * APART) for item in scales]
             self.weights[name] = replace(
                 self.weights[name],
                 scale=math.exp(sum(map(math.log, near)) / len(near)),
@@ -252,7 +252,7 @@ def _mixed(run: Propagation, position: int) -> Signal | None:
     found = mixture(run.graph, position)
     if found is None:
         return None
-    gate, new, stream = (run.signals[one] for one in (found.gate, found.new, found.stream))
+    gate, new, stream = (run.signals[item] for item in (found.gate, found.new, found.stream))
     if gate is None or new is None or stream is None:
         return None
     rest = pointwise(lambda t: 1 - t, (gate,), gate.base)

@@ -68,7 +68,7 @@ class Silence:
     def _harm(self, position: int, source: int) -> bool | None:
         """What a silent source does to its user; None where silence goes on behind it."""
         node = self.graph.nodes[position]
-        fed = [self.silent[one] for one in node.inputs]
+        fed = [self.silent[item] for item in node.inputs]
         match node.op:
             case "normalize" | "recurrent":
                 return True
@@ -105,11 +105,11 @@ class Silence:
         """Whether the weight has another use, whose input is not zero."""
         assert node.param is not None
         return any(
-            one.op == "linear"
-            and one.param is not None
-            and one.param.name == node.param.name
-            and not self.silent[one.inputs[0]]
-            for one in self.graph.nodes
+            item.op == "linear"
+            and item.param is not None
+            and item.param.name == node.param.name
+            and not self.silent[item.inputs[0]]
+            for item in self.graph.nodes
         )
 
 

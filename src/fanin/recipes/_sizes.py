@@ -72,11 +72,11 @@ class Sizes:
         return all(any(product in above for above in chosen) for product in products)
 
     def uses_as(self, name: str, *ops: str) -> list[int]:
-        return [one for one in self.uses[name] if self.graph.nodes[one].op in ops]
+        return [item for item in self.uses[name] if self.graph.nodes[item].op in ops]
 
     def is_table(self, name: str) -> bool:
         """Whether a parameter has rows, and is no bias of heads of several units."""
-        nodes = [self.graph.nodes[one] for one in self.uses[name]]
+        nodes = [self.graph.nodes[item] for item in self.uses[name]]
         if all(node.op == "shift" and "units" in node.flags for node in nodes):
             return False
         return sum(size > 1 for size in self.params[name].shape) > 1

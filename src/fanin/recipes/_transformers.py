@@ -117,8 +117,8 @@ def _mlp_biases(graph: Graph) -> set[str]:
         weight = graph.nodes[graph.behind(node.inputs[0])]
         if weight.op == "linear":
             fed = graph.nodes[graph.behind(weight.inputs[0])]
-            feeds = [graph.nodes[one] for one in _carried_to(graph, users, position)]
-            if any(one.op == "pointwise" and len(one.inputs) == 1 for one in (fed, *feeds)):
+            feeds = [graph.nodes[item] for item in _carried_to(graph, users, position)]
+            if any(item.op == "pointwise" and len(item.inputs) == 1 for item in (fed, *feeds)):
                 found.add(node.param.name)
     return found
 

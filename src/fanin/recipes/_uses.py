@@ -30,7 +30,7 @@ def refined(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param
         return dict(params)
     at = positions(graph)
     return {
-        name: _refined(param, [graph.nodes[one] for one in at[name]], graph)
+        name: _refined(param, [graph.nodes[position] for position in at[name]], graph)
         if name in at
         else param
         for name, param in params.items()

@@ -138,12 +138,12 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _dispatch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors = list(stored_tensors([args, kwargs]))
-        if any(type(one) not in (Tensor, nn.Parameter) for one in tensors):
+        if any(type(tensor) not in (Tensor, nn.Parameter) for tensor in tensors):
             return func(*args, **kwargs)
         if kwargs.get("device") == _META and not tensors:
             kwargs["device"] = self.device  # asked of an empty parameter, or by the user
         changed = written(func, args, kwargs)
-        if not any(one.is_meta for one in tensors):
+        if not any(tensor.is_meta for tensor in tensors):
             return self._really(func, args, kwargs)
         if is_view(func):
             return func(*args, **kwargs)
@@ -169,15 +169,15 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             out = func(*tree_map(_without_memory, args), **tree_map(_without_memory, kwargs))
         except (RuntimeError, NotImplementedError) as error:
-            shape = tuple(next(one for one in tensors if one.is_meta).shape)
+            shape = tuple(next(tensor for tensor in tensors if tensor.is_meta).shape)
             raise FaninError(
                 f"the model's constructor computes {name_of(func)} of values of shape {shape} "
                 f"{_NOT_YET}"
             ) from error
         made = list(stored_tensors(out))
-        for one in made:
-            if not one.is_meta:
-                self.chance.add(one)
+        for tensor in made:
+            if not tensor.is_meta:
+                self.chance.add(tensor)
         self.history.note(func, args, kwargs, made, self.value)
         return out
 
@@ -186,32 +186,32 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """An operation in place: on the twins if it follows from known values, else of chance."""
         overwriting = overwrites(func) or writes_part(func, args)
-        targets = {id(one) for one in changed}
+        targets = {id(item) for item in changed}
         read = [
-            one
-            for one in stored_tensors([args, kwargs])
-            if not overwriting or id(one) not in targets
+            tensor
+            for tensor in stored_tensors([args, kwargs])
+            if not overwriting or id(tensor) not in targets
         ]
         known = self._known(read)
-        chance = is_random(func) or not known or any(one in self.chance for one in read)
-        for one in changed:
-            twin = self.twin(one)
-            if not one.is_meta:
+        chance = is_random(func) or not known or any(item in self.chance for item in read)
+        for tensor in changed:
+            twin = self.twin(tensor)
+            if not tensor.is_meta:
                 if not known:
                     raise FaninError(
                         f"the model's constructor writes ({name_of(func)}) a tensor of shape "
-                        f"{tuple(one.shape)} from parameters {_NOT_YET}"
+                        f"{tuple(tensor.shape)} from parameters {_NOT_YET}"
                     )
             elif twin is not None and chance:
                 before = self._before(func, changed)
                 twin.forget()
                 self.history.note(func, args, kwargs, (), self.value, before)
-            elif twin is not None and overwrites(func) and covers(one):
+            elif twin is not None and overwrites(func) and covers(tensor):
                 self._renew(twin, func, args)
             elif twin is None and chance:
                 self.history.note(func, args, kwargs, (), self.value)
             elif twin is not None and overwriting:
-                self._write_part(twin, one, func, args, kwargs)
+                self._write_part(twin, tensor, func, args, kwargs)
         if known and self._known(changed):
             self._run(func, args, kwargs, changed)
         return changed[0] if len(changed) == 1 else changed
@@ -226,7 +226,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.value(target) is not None:
             return
         args, kwargs = tree_map(
-            lambda one: _Target(geometry(one)) if one is target else self._copied(one),
+            lambda item: _Target(geometry(item)) if item is target else self._copied(item),
             (args, kwargs),
         )
         twin.parts.append((func, args, kwargs))
@@ -237,7 +237,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.chance.add(twin.memory())
         for part, its, named in twin.parts:
             its, named = tree_map(
-                lambda one: twin.memory().as_strided(*one.at) if type(one) is _Target else one,
+                lambda item: twin.memory().as_strided(*item.at) if type(item) is _Target else item,
                 (its, named),
             )
             self._really(part, its, named)
@@ -258,7 +258,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _known(self, tensors: list[Tensor]) -> bool:
         """Whether all of those without memory have values."""
-        return all(self.value(one) is not None for one in tensors if one.is_meta)
+        return all(self.value(tensor) is not None for tensor in tensors if tensor.is_meta)
 
     def _run(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], changed: list[Tensor]
@@ -267,19 +267,19 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args, kwargs = tree_map(self._real, (args, kwargs))
         if kwargs.get("device") == _META:
             kwargs["device"] = self.device
-        if changed and all(one.is_meta and self._constant(one) for one in changed):
+        if changed and all(tensor.is_meta and self._constant(tensor) for tensor in changed):
             return None  # a fill that was noted
         return self._really(func, args, kwargs)
 
     def _really(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operation on tensors with memory; whether it drew is noted, and how."""
         tensors, changed = list(stored_tensors([args, kwargs])), written(func, args, kwargs)
-        drawn = is_random(func) or any(one in self.chance for one in tensors)
+        drawn = is_random(func) or any(tensor in self.chance for tensor in tensors)
         before = self._before(func, changed) if drawn else None
         out = func(*args, **kwargs)
         made = list(stored_tensors(out))
         self.chance.follow(func, args, tensors, changed, made)
-        if any(one in self.chance for one in (changed or made)):
+        if any(item in self.chance for item in (changed or made)):
             self.history.note(func, args, kwargs, made, self.value, before)
         return out
 

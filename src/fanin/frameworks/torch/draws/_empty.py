@@ -49,7 +49,7 @@ class _Disguise(TorchFunctionMode):
                     return False
                 twin.forget()
                 if caller.f_code.co_name == "_no_grad_trunc_normal_":
-                    told = (caller.f_locals[one] for one in ("mean", "std", "a", "b"))
+                    told = (caller.f_locals[position] for position in ("mean", "std", "a", "b"))
                     self.builder.history.note_truncated(args[0], *told)
         return func(*args, **(kwargs or {}))
 

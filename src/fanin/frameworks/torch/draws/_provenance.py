@@ -45,23 +45,29 @@ def needs_no_values(func: Any) -> bool:
 
 def is_view(func: Any) -> bool:
     """Whether its result lies in the memory of an argument, which it leaves as it was."""
-    infos = [one.alias_info for one in func._schema.arguments if one.alias_info is not None]
+    infos = [
+        argument.alias_info
+        for argument in func._schema.arguments
+        if argument.alias_info is not None
+    ]
     return bool(infos) and not any(info.is_write for info in infos)
 
 
 def written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     """The tensors among the arguments that it changes."""
     found: list[Any] = []
-    for position, one in enumerate(func._schema.arguments):
-        if one.alias_info is not None and one.alias_info.is_write:
-            given = args[position] if position < len(args) else kwargs.get(one.name)
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            given = args[position] if position < len(args) else kwargs.get(argument.name)
             found.extend(given if isinstance(given, (list, tuple)) else [given])
-    return [one for one in found if isinstance(one, Tensor)]
+    return [tensor for tensor in found if isinstance(tensor, Tensor)]
 
 
 def overwrites(func: Any) -> bool:
     """Whether what it writes does not depend on what was there."""
-    return name_of(func) in _OVERWRITES or any(one.is_out for one in func._schema.arguments)
+    return name_of(func) in _OVERWRITES or any(
+        argument.is_out for argument in func._schema.arguments
+    )
 
 
 def writes_part(func: Any, args: tuple[Any, ...]) -> bool:
@@ -134,22 +140,22 @@ class Chance:
     ) -> None:
         """Note what an operation on tensors with memory did."""
         overwriting = overwrites(func) or writes_part(func, args)
-        targets = {id(one) for one in changed} if overwriting else set()
-        chance = is_chance(func) or any(one in self for one in read if id(one) not in targets)
+        targets = {id(item) for item in changed} if overwriting else set()
+        chance = is_chance(func) or any(item in self for item in read if id(item) not in targets)
         if is_view(func):
             return
-        for one in changed:
+        for item in changed:
             if chance:
-                self.add(one)
-            elif overwrites(func) and covers(one):
-                self.remove(one)
-            elif overwriting and one in self:
-                self.cover(func, args, one)
+                self.add(item)
+            elif overwrites(func) and covers(item):
+                self.remove(item)
+            elif overwriting and item in self:
+                self.cover(func, args, item)
         if chance and not changed:
-            for one in made:
-                self.add(one)
+            for item in made:
+                self.add(item)
 
 
 def stored_tensors(value: Any) -> Iterator[Tensor]:
     """The tensors in nested arguments or results that have a storage."""
-    return (one for one in tensors_in(value) if one.layout is torch.strided)
+    return (tensor for tensor in tensors_in(value) if tensor.layout is torch.strided)

@@ -97,8 +97,8 @@ class History:
                 for output, target in enumerate(targets)
             ]
         except UnknownError:
-            for one in targets:
-                self.steps.pop(_key(one), None)
+            for item in targets:
+                self.steps.pop(_key(item), None)
         else:
             for target, step in zip(targets, steps, strict=True):
                 self._set(target, step)
@@ -151,7 +151,7 @@ class History:
         return Step(
             (name_of(func), func._overloadname),
             tree_map(placed, args),
-            {key: tree_map(placed, one) for key, one in kwargs.items() if key not in _LEFT_OUT},
+            {key: tree_map(placed, kwarg) for key, kwarg in kwargs.items() if key not in _LEFT_OUT},
             target.dtype,
             target.untyped_storage().nbytes() // target.element_size(),
             tuple(target.shape),
@@ -218,8 +218,8 @@ def replayed(place: Place, seed: int, name: str) -> Tensor:
         out = operation(*args, **kwargs)
         if own is not None:
             return own
-        one = list(stored_tensors(out))[step.output]
-        return one.as_strided((step.size,), (1,), 0)
+        made = list(stored_tensors(out))[step.output]
+        return made.as_strided((step.size,), (1,), 0)
 
     assert place.step is not None
     with torch.no_grad():
@@ -229,8 +229,10 @@ def replayed(place: Place, seed: int, name: str) -> Tensor:
 def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments by name; those that are not given have the defaults of the schema."""
     schema = func._schema.arguments
-    given = {one.name: one.default_value for one in schema if one.has_default_value()}
-    return given | dict(zip((one.name for one in schema), args, strict=False)) | kwargs
+    given = {
+        argument.name: argument.default_value for argument in schema if argument.has_default_value()
+    }
+    return given | dict(zip((argument.name for argument in schema), args, strict=False)) | kwargs
 
 
 def _uniform(stream: Stream, shape: Any, dtype: str, given: dict[str, Any]) -> Any:

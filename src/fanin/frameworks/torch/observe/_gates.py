@@ -38,7 +38,7 @@ def gates(
     values, real = _sequence(module, given["input"])
     if not values.numel():
         return ()
-    states = [_layered(one, values.shape[1]) for one in tensors_in(given.get("hx"))]
+    states = [_layered(item, values.shape[1]) for item in tensors_in(given.get("hx"))]
     values, real = values[:, :_SEQUENCES], real[:, :_SEQUENCES]
     names: list[list[str]] = getattr(module, "_all_weights", None) or [_names_of_cell(module)]
     directions = 2 if getattr(module, "bidirectional", False) else 1
@@ -46,7 +46,7 @@ def gates(
     for first in range(0, len(names), directions):
         outputs = []
         for at in range(first, first + directions):
-            before = [one[at : at + 1, :_SEQUENCES] for one in states]
+            before = [state[at : at + 1, :_SEQUENCES] for state in states]
             turn = [0] if at > first else []
             layer = _Layer(module, names[at], before)
             made, output = layer.seen(values.flip(turn), real.flip(turn), flat)
@@ -102,7 +102,7 @@ class _Layer:
         into, back, *biases = self._weights[: 4 if biased else 2]
         kept = back.shape[1]
         sizes = (kept, self._hidden) if self._kind == "lstm" else (kept,)
-        states = self._states or [values.new_zeros(1, values.shape[1], one) for one in sizes]
+        states = self._states or [values.new_zeros(1, values.shape[1], size) for size in sizes]
         output, growth = self._run(values, states, biased)
         before = torch.cat([states[0], output[:-1]])
         read, fed = linear(values, into), linear(before, back)
@@ -111,7 +111,7 @@ class _Layer:
         if self._kind == "gru":  # its reset gate opens what comes from the state, bias and all
             opened = torch.sigmoid(self._part(read + fed + shifts[0] + shifts[1], 0))
         made = 0 if self._count == 1 else 2  # the matrix that makes what the state takes up
-        own, again, *held = (self._part(one, made) for one in (read, fed, *shifts))
+        own, again, *held = (self._part(item, made) for item in (read, fed, *shifts))
         total = own + held[0] + opened * (again + held[1])
         steep = torch.tanh(total[real]).square() < 1 - flat
         found = Gates(

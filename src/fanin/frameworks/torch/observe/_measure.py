@@ -74,19 +74,21 @@ class TorchProbe:
 
         def look(_: nn.Module, args: Any, output: Any) -> None:
             if not found:
-                real = [one for one in tensors_in(output) if one.is_floating_point()]
-                found.extend(float(one.detach().double().var(correction=0)) for one in real[:1])
+                real = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
+                found.extend(
+                    float(tensor.detach().double().var(correction=0)) for tensor in real[:1]
+                )
                 raise _MeasuredError
 
-        devices = {one.device for one in self.copies.values() if one.is_cuda}
+        devices = {copy.device for copy in self.copies.values() if copy.is_cuda}
         with ExitStack() as stack:
             stack.enter_context(alone(seeded=True, devices=list(devices)))
             stack.enter_context(torch.no_grad())
             stack.callback(Saved(self.model.modules(), tensors=True).restore)
             self.modules[module].register_forward_hook(look)
-            for one in self.model.modules():
-                if isinstance(one, nn.modules.dropout._DropoutNd):
-                    one.training = False
+            for item in self.model.modules():
+                if isinstance(item, nn.modules.dropout._DropoutNd):
+                    item.training = False
             self._run()
         if not found:
             raise FaninError(

@@ -91,7 +91,7 @@ class Objective:
         found, given = tensors_in(output), self.targets
         if not isinstance(given, Tensor) or not given.is_floating_point() or not given.numel():
             return None
-        if given.shape not in {one.shape for one in found}:
+        if given.shape not in {tensor.shape for tensor in found}:
             return None
         wide = given.detach().double()
         return TargetStats(
@@ -128,18 +128,18 @@ def projected(output: Any, seed: int = 0) -> Tensor:
     """A random projection of all outputs, as a loss."""
     generator = torch.Generator("cpu").manual_seed(seed)
 
-    def like(one: Tensor) -> Tensor:
-        drawn = torch.randn(one.shape, generator=generator, device="cpu")
-        return drawn.to(one.device, one.dtype)
+    def like(tensor: Tensor) -> Tensor:
+        drawn = torch.randn(tensor.shape, generator=generator, device="cpu")
+        return drawn.to(tensor.device, tensor.dtype)
 
     parts = [
-        (one * like(one)).sum()
-        for one in tensors_in(output)
-        if one.is_floating_point() and one.requires_grad
+        (tensor * like(tensor)).sum()
+        for tensor in tensors_in(output)
+        if tensor.is_floating_point() and tensor.requires_grad
     ]
     if not parts:
         raise FaninError(NO_GRADIENT)
-    return torch.stack([one.float() if one.dtype.itemsize < 4 else one for one in parts]).sum()
+    return torch.stack([part.float() if part.dtype.itemsize < 4 else part for part in parts]).sum()
 
 
 def _is_cross_entropy(loss: Loss) -> bool:
@@ -150,7 +150,7 @@ def _prediction(output: Any) -> Tensor:
     """The output that a loss is of: `logits` where there are any, else the first real tensor."""
     named = output.get("logits") if isinstance(output, Mapping) else None
     named = getattr(output, "logits", None) if named is None else named
-    found = [one for one in tensors_in(output) if one.is_floating_point()]
+    found = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
     if isinstance(named, Tensor):
         return named
     if not found:

@@ -85,11 +85,11 @@ def observe(
         recorder.shapes[name] = tuple(parameter.shape)
     for name, buffer in buffer_names(model).items():
         recorder.set(buffer, Constant(known_value(buffer), name=name))
-    frozen = frozenset(name for name, one in parameters.items() if not one.requires_grad)
+    frozen = frozenset(name for name, item in parameters.items() if not item.requires_grad)
     given = list(tensors_in((args, kwargs)))
     with ExitStack() as stack:
         leaves = [*model.parameters(), *given]
-        devices = {one.device for one in leaves if one.is_cuda}
+        devices = {leaf.device for leaf in leaves if leaf.is_cuda}
         stack.enter_context(alone(seeded=False, devices=list(devices)))
         stack.callback(Saved(model.modules(), tensors=True).restore)
         stack.enter_context(written_back(parameters.values()))
@@ -137,7 +137,7 @@ def observe(
 
 def _is_cut(output: Any) -> bool:
     """Whether nothing of an output leads back to what requires gradients."""
-    return not any(one.requires_grad for one in tensors_in(output))
+    return not any(tensor.requires_grad for tensor in tensors_in(output))
 
 
 def _backward(loss: Tensor, leaves: list[Tensor]) -> float:
@@ -156,14 +156,18 @@ def _backward(loss: Tensor, leaves: list[Tensor]) -> float:
 @contextmanager
 def _all_trainable(parameters: Any) -> Iterator[None]:
     """Frozen parameters take part in the backward run."""
-    frozen = [one for one in parameters if not one.requires_grad and one.is_floating_point()]
-    for one in frozen:
-        one.requires_grad_(True)
+    frozen = [
+        parameter
+        for parameter in parameters
+        if not parameter.requires_grad and parameter.is_floating_point()
+    ]
+    for tensor in frozen:
+        tensor.requires_grad_(True)
     try:
         yield
     finally:
-        for one in frozen:
-            one.requires_grad_(False)
+        for tensor in frozen:
+            tensor.requires_grad_(False)
 
 
 class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
@@ -202,7 +206,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def watch_outputs(self, output: Any) -> None:
         """What the model returned, which it may not have used itself."""
         entries = [self.recorder.entry(tensor) for tensor in tensors_in(output)]
-        self.returned = tuple(one.node for one in entries if isinstance(one, Activation))
+        self.returned = tuple(entry.node for entry in entries if isinstance(entry, Activation))
         for tensor in tensors_in(output):
             self._watch(tensor)
 
@@ -219,9 +223,9 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
 
     def _notice(self, tensors: list[Tensor]) -> None:
         """Keeps what requires gradients and comes from outside of the run."""
-        for one in tensors:
-            if one.requires_grad and not self.recorder.knows(one):
-                self.outside.append((self.recorder.path[-1], one))
+        for tensor in tensors:
+            if tensor.requires_grad and not self.recorder.knows(tensor):
+                self.outside.append((self.recorder.path[-1], tensor))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -232,7 +236,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         for tensor in tensors_in([args, kwargs]):
             self._watch(tensor)
         if self.paused:
-            self._notice([one for one in tensors_in([args, kwargs]) if one.is_leaf])
+            self._notice([item for item in tensors_in([args, kwargs]) if item.is_leaf])
             return func(*args, **kwargs)
         self.last = str(func)
         for tensor in tensors_in([args, kwargs]):

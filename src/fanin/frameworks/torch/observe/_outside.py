@@ -27,8 +27,8 @@ def outsiders(model: nn.Module, used: Sequence[tuple[str, Tensor]]) -> tuple[Out
     found: dict[int, Outside] = {}
     for module_path, tensor in used:
         name, container = places.get(id(tensor), ("", ""))
-        one = Outside(name, tuple(tensor.shape), module_path, container)
-        found.setdefault(id(tensor), one)
+        outside = Outside(name, tuple(tensor.shape), module_path, container)
+        found.setdefault(id(tensor), outside)
     return tuple(found.values())
 
 
@@ -45,8 +45,8 @@ def _tensors(value: Any, name: str, depth: int, seen: set[int]) -> Iterator[tupl
     if depth > _DEEPEST or id(value) in seen:
         return
     seen.add(id(value))
-    for key, one in _parts(value):
-        yield from _tensors(one, f"{name}.{key}", depth + 1, seen)
+    for key, part in _parts(value):
+        yield from _tensors(part, f"{name}.{key}", depth + 1, seen)
 
 
 def _parts(value: Any) -> list[tuple[Any, Any]]:

@@ -27,7 +27,7 @@ def own_loss(output: Any, labelled: bool) -> Tensor | None:
         return named
     if not isinstance(output, tuple | list):
         return None
-    numbers = [at for at, one in enumerate(output) if _is_number(one)]
+    numbers = [at for at, item in enumerate(output) if _is_number(item)]
     if len(numbers) == 1 and len(output) > 1 and (numbers == [0] or labelled):
         return output[numbers[0]]  # type: ignore[no-any-return]
     return None

@@ -51,4 +51,4 @@ class PassingRecorder(Recorder):
             return []
         held = self._places.get(tensor.untyped_storage()._cdata, {})
         alive = [reference() for reference in list(held.values())]
-        return [one for one in alive if one is not None and one is not tensor]
+        return [item for item in alive if item is not None and item is not tensor]

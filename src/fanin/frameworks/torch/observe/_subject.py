@@ -91,7 +91,7 @@ def subject(model: nn.Module) -> Subject:
 def _observed(
     model: nn.Module, inputs: Any, objective: Objective, seed: int, detail: Detail
 ) -> Observation:
-    devices = {one.device for one in model.parameters() if one.is_cuda}
+    devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     with ExitStack() as stack:
         stack.enter_context(alone(seeded=False, devices=list(devices)))
         stack.enter_context(_disable_current_modes())

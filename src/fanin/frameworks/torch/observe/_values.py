@@ -96,9 +96,9 @@ def groups(rows: Tensor, same: float, *, exactly: bool = True) -> Tensor | None:
     places = near.nonzero().flatten() + 1
     step = max(_CHUNK // max(rows.shape[1], 1), 1)
     for part in torch.split(places, step) if exactly else ():
-        one, other = rows[order[part]].float(), rows[order[part - 1]].float()
-        apart = (one - other).abs().amax(1)
-        joined[part.cpu()] = (apart <= same * one.abs().amax(1)).cpu()
+        row, other = rows[order[part]].float(), rows[order[part - 1]].float()
+        apart = (row - other).abs().amax(1)
+        joined[part.cpu()] = (apart <= same * row.abs().amax(1)).cpu()
     numbers = (~joined).long().cumsum(0) - 1
     found = torch.empty_like(numbers)
     found[order.cpu()] = numbers
@@ -121,7 +121,9 @@ def _largest(kind: Tensor, most: int = 8) -> tuple[tuple[int, ...], ...]:
     counts = torch.bincount(kind)
     several = counts.argsort(descending=True)[:most].tolist()
     return tuple(
-        tuple((kind == one).nonzero().flatten().tolist()) for one in several if counts[one] > 1
+        tuple((kind == position).nonzero().flatten().tolist())
+        for position in several
+        if counts[position] > 1
     )
 
 

@@ -60,7 +60,7 @@ def _terms(call: Call, values: Tensor) -> float:
 def _counts(call: Call, values: Tensor) -> Tensor | None:
     """How many terms every sum has."""
     if call.name == "index_put":
-        given = [one for one in call["indices"] if one is not None]
+        given = [item for item in call["indices"] if item is not None]
         if len(given) != 1 or call["indices"][0] is None:
             return None
         index, size = given[0], call.shape[0]

@@ -44,8 +44,8 @@ def is_known(func: Any) -> bool:
 def translate(call: Call) -> list[Entry]:
     """What every tensor that the operation returned is, in order."""
     outs = list(tensors_in(call.out))
-    entries = [call.entry(one) for one in call.inputs()]
-    known = not any(isinstance(one, (Activation, Weight)) for one in entries)
+    entries = [call.entry(source) for source in call.inputs()]
+    known = not any(isinstance(entry, (Activation, Weight)) for entry in entries)
     if known or call.name in FACTORIES:
         return [Constant(noise=_noise(call)) for _ in outs]
     key = call.key()
@@ -59,7 +59,7 @@ def translate(call: Call) -> list[Entry]:
     _note_masks(call, made)
     _note_integers(call, entries, made)
     jointly(call, made, first)
-    made = [followed(call, one, index) for index, one in enumerate(made)]
+    made = [followed(call, item, index) for index, item in enumerate(made)]
     call.recorder.note_twins(key, made)
     return made
 
@@ -73,7 +73,7 @@ def _shows(call: Call) -> bool:
 
 def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[Entry]:
     real = out.is_floating_point() or out.is_complex()
-    active = any(isinstance(one, Activation) for one in entries)
+    active = any(isinstance(entry, Activation) for entry in entries)
     counts = _masks.compares(call) or (_masks.follows(call) and is_known(call.func))
     if not real and not counts and call.name not in ("split", "unbind", "split_with_sizes"):
         label = _moves.ONE_HOT if _is_one_hot(call) else "integers"
@@ -88,9 +88,9 @@ def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[
         if isinstance(weight, Weight):
             return weight.through(call.name, keeps_axes=False)
         return call.view()
-    for one in call.inputs():
-        if isinstance(call.entry(one), Weight):
-            call.activation(one)  # it is used, whatever for
+    for source in call.inputs():
+        if isinstance(call.entry(source), Weight):
+            call.activation(source)  # it is used, whatever for
     return call.view(call.name if call.name in _moves.PLAIN_VIEWS else f"unknown: {call.name}")
 
 
@@ -99,7 +99,9 @@ def _is_one_hot(call: Call) -> bool:
     if call.name != "eq" or not isinstance(call["other"], torch.Tensor):
         return False
     entries = [call.entry(call["self"]), call.entry(call["other"])]
-    known = [one.value for one in entries if isinstance(one, Constant) and one.value is not None]
+    known = [
+        entry.value for entry in entries if isinstance(entry, Constant) and entry.value is not None
+    ]
     classes = known[0].reshape(-1) if known else torch.zeros(0, device="cpu")
     size = call.shape[-1] if call.shape else 0
     return len(classes) == size > 1 and torch.equal(classes, torch.arange(size, device="cpu"))
@@ -129,10 +131,10 @@ def _note_masks(call: Call, made: list[Entry]) -> None:
 def _note_integers(call: Call, entries: list[Entry], made: list[Entry]) -> None:
     """What follows from integers and masks alone scales nothing."""
     nodes = call.recorder.integers
-    active = [one for one in entries if isinstance(one, Activation)]
-    if any(isinstance(one, Weight) for one in entries):
+    active = [item for item in entries if isinstance(item, Activation)]
+    if any(isinstance(item, Weight) for item in entries):
         return
-    integral = bool(active) and all(one.node in nodes for one in active)
+    integral = bool(active) and all(item.node in nodes for item in active)
     for out, entry in zip(tensors_in(call.out), made, strict=False):
         if (
             isinstance(entry, Activation)
@@ -150,8 +152,10 @@ def _noise(call: Call) -> Noise | None:
         return Noise(kind, 1 - kept) if kept is not None else None
     if kind is not None:
         return Noise(kind, 0.0)
-    known = [one.noise for one in map(call.entry, call.inputs()) if isinstance(one, Constant)]
-    noises = [one for one in known if one is not None]
+    known = [
+        source.noise for source in map(call.entry, call.inputs()) if isinstance(source, Constant)
+    ]
+    noises = [item for item in known if item is not None]
     if len(noises) != 1:
         return None
     return _after(call, noises[0])

@@ -276,18 +276,22 @@ def fused(call: Call) -> Entry:
 def pointwise(call: Call) -> Entry:
     """A function of its activations; of parameters alone, a function that they go through."""
     recorder = call.recorder
-    real = [one for one in call.inputs() if not isinstance(call.entry(one), Constant)]
-    active = [one for one in real if isinstance(call.entry(one), Activation)]
+    real = [source for source in call.inputs() if not isinstance(call.entry(source), Constant)]
+    active = [item for item in real if isinstance(call.entry(item), Activation)]
     if not active:
-        weight = call.entry(max(real, key=lambda one: one.numel()))
+        weight = call.entry(max(real, key=lambda tensor: tensor.numel()))
         assert isinstance(weight, Weight)
         return weight.through(_label(call))
-    active = [one for one in call.inputs() if one in _Identity(real) or call.number(one) is None]
-    given = [call.activation(one) for one in active]
+    active = [
+        source
+        for source in call.inputs()
+        if source in _Identity(real) or call.number(source) is None
+    ]
+    given = [call.activation(item) for item in active]
     sources, fn = inlined(recorder, given, call.function(active))
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=_label(call))
     if compares(call) or follows(call):
-        remember_mask(recorder, made.node, Formula(tuple(one.node for one in sources), fn))
+        remember_mask(recorder, made.node, Formula(tuple(source.node for source in sources), fn))
     if len(sources) == 1:
         recorder.follow(sources[0], made)
         remember(call, sources[0], made)
@@ -300,7 +304,7 @@ class _Identity:
     """Membership by identity: tensors compare element by element."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
-        self._ids = {id(one) for one in tensors}
+        self._ids = {id(tensor) for tensor in tensors}
 
     def __contains__(self, tensor: Tensor) -> bool:
         return id(tensor) in self._ids

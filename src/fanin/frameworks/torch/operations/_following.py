@@ -65,12 +65,14 @@ def _formula(call: Call, part: Part) -> Formula | None:
         if not _splits(call, part):
             args, kwargs = tree_map_only(Tensor, partial(_source, call), (call.args, call.kwargs))
             return Formula(run=call.func, args=tuple(args), kwargs=kwargs, kind=_kind(call))
-        own = next(one for one in call.inputs() if _part(call, one, part.name) is not None)
+        own = next(item for item in call.inputs() if _part(call, item, part.name) is not None)
         if call.name in ("mul", "multiply"):
             shape = call.shape
             source = _source(call, own)
             return Formula(run=torch.broadcast_to, args=(source, shape), kind="view")
-        given = {name: None if name in _AFFINE else one for name, one in call.arguments.items()}
+        given = {
+            name: None if name in _AFFINE else argument for name, argument in call.arguments.items()
+        }
         kwargs = tree_map_only(Tensor, partial(_source, call), given)
         return Formula(run=call.func, kwargs=kwargs)
     except _Unknown:
@@ -79,8 +81,8 @@ def _formula(call: Call, part: Part) -> Formula | None:
 
 def _splits(call: Call, part: Part) -> bool:
     """Whether other parameters were multiplied in here: they act by themselves."""
-    before = [_part(call, one, part.name) for one in call.inputs()]
-    return len(part.scales) > max((len(one.scales) for one in before if one), default=0)
+    before = [_part(call, source, part.name) for source in call.inputs()]
+    return len(part.scales) > max((len(item.scales) for item in before if item), default=0)
 
 
 def _part(call: Call, tensor: Tensor, name: str) -> Part | None:

@@ -72,7 +72,7 @@ def _continued(call: Call) -> Joint | None:
             varies = varies or _varies(known)
         else:
             return None
-    if len({one.leaf for one in sources.values()}) != 1 or not math.prod(call.shape):
+    if len({item.leaf for item in sources.values()}) != 1 or not math.prod(call.shape):
         return None
 
     def source(tensor: Tensor) -> Any:
@@ -89,10 +89,10 @@ def _continued(call: Call) -> Joint | None:
         before[0].leaf,
         Formula(run=out_of_place(call.func), args=tuple(args), kwargs=kwargs),
         before[0].shape,
-        varies=varies or any(one.varies for one in before),
-        curved=not line or any(one.curved for one in before),
+        varies=varies or any(item.varies for item in before),
+        curved=not line or any(item.curved for item in before),
         mask=next(tensors_in(call.out)).dtype == torch.bool,
-        length=1 + max(one.length for one in before),
+        length=1 + max(item.length for item in before),
     )
 
 
@@ -109,7 +109,7 @@ def _known(call: Call, tensor: Tensor) -> Tensor | None:
         return None if entry.noise else entry.value
     formula = entry.parts[0].formula if isinstance(entry, Weight) else None
     frozen = call.recorder.frozen
-    if formula is None or any(one.name not in frozen for one in formula.leaves()):
+    if formula is None or any(leaf.name not in frozen for leaf in formula.leaves()):
         return None
     with _disable_current_modes(), torch.no_grad():
         return formula.value(frozen)
@@ -121,9 +121,9 @@ def _varies(known: Tensor) -> bool:
 
 def _meeting(call: Call) -> int:
     """How many of the arguments are activations, or constants that vary."""
-    active = [isinstance(call.entry(one), Activation) for one in call.inputs()]
-    known = [_known(call, one) for one in call.inputs()]
-    return sum(active) + sum(_varies(one) for one in known if one is not None)
+    active = [isinstance(call.entry(item), Activation) for item in call.inputs()]
+    known = [_known(call, item) for item in call.inputs()]
+    return sum(active) + sum(_varies(item) for item in known if item is not None)
 
 
 def _multiplies_activations(call: Call) -> bool:

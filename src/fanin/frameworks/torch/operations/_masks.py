@@ -27,18 +27,18 @@ def compares(call: Call) -> bool:
     """Whether an operation compares activations with each other, or with known numbers."""
     if call.name not in _COMPARISONS:
         return False
-    entries = [call.entry(one) for one in call.inputs()]
-    active = [one for one in entries if isinstance(one, Activation)]
-    unknown = any(isinstance(one, Constant) and one.value is None for one in entries)
-    integers = any(one.node in call.recorder.integers for one in active)
+    entries = [call.entry(source) for source in call.inputs()]
+    active = [entry for entry in entries if isinstance(entry, Activation)]
+    unknown = any(isinstance(entry, Constant) and entry.value is None for entry in entries)
+    integers = any(item.node in call.recorder.integers for item in active)
     return bool(active) and not unknown and not integers
 
 
 def follows(call: Call) -> bool:
     """Whether an operation reads masks, and no other activation."""
-    entries = [call.entry(one) for one in call.inputs()]
-    active = [one for one in entries if isinstance(one, Activation)]
-    return bool(active) and all(one.node in call.recorder.masks for one in active)
+    entries = [call.entry(source) for source in call.inputs()]
+    active = [entry for entry in entries if isinstance(entry, Activation)]
+    return bool(active) and all(item.node in call.recorder.masks for item in active)
 
 
 def is_mask(call: Call, tensor: Any) -> bool:
@@ -73,16 +73,18 @@ def inlined(
     recorder: Recorder, sources: Sequence[Activation], fn: Callable[..., Values]
 ) -> tuple[list[Activation], Callable[..., Values]]:
     """A function of activations and masks as one of what the masks compare."""
-    formulas = [recorder.masks.get(one.node, Formula((one.node,), _itself)) for one in sources]
-    nodes = list(dict.fromkeys(node for one in formulas for node in one.sources))
-    if all(one.fn is _itself for one in formulas) or len(nodes) > _MOST:
+    formulas = [
+        recorder.masks.get(source.node, Formula((source.node,), _itself)) for source in sources
+    ]
+    nodes = list(dict.fromkeys(node for formula in formulas for node in formula.sources))
+    if all(formula.fn is _itself for formula in formulas) or len(nodes) > _MOST:
         return list(sources), fn
-    places = [[nodes.index(node) for node in one.sources] for one in formulas]
+    places = [[nodes.index(node) for node in formula.sources] for formula in formulas]
 
     def composed(*arrays: Values) -> Values:
         inner = [
-            one.fn(*(arrays[place] for place in own))
-            for one, own in zip(formulas, places, strict=True)
+            node.fn(*(arrays[place] for place in own))
+            for node, own in zip(formulas, places, strict=True)
         ]
         return fn(*inner)
 
@@ -107,10 +109,10 @@ def written_by_mask(call: Call) -> Activation | None:
 def picked_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Activation:
     """Where a mask of activations picks one of two, number or tensor."""
     sources = [call.activation(mask)]
-    numbers = [call.number(one) for one in (there, elsewhere)]
+    numbers = [call.number(item) for item in (there, elsewhere)]
     sources += [
-        call.activation(one)
-        for one, number in zip((there, elsewhere), numbers, strict=True)
+        call.activation(item)
+        for item, number in zip((there, elsewhere), numbers, strict=True)
         if number is None
     ]
 
@@ -123,7 +125,7 @@ def picked_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Acti
     sources, fn = inlined(recorder, sources, choose)
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label="where")
     if follows(call):
-        remember(recorder, made.node, Formula(tuple(one.node for one in sources), fn))
+        remember(recorder, made.node, Formula(tuple(source.node for source in sources), fn))
     return recorder.follow(sources[0], made) if len(sources) == 1 else made
 
 

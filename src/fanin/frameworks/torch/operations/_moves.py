@@ -181,15 +181,17 @@ def unbind(call: Call) -> list[Entry]:
 
 def join(call: Call) -> Entry:
     """Tensors one behind another, or stacked."""
-    tensors = [one for one in call["tensors"] if one.numel() or one.dim() > 1]
-    entries = [call.entry(one) for one in tensors]
+    tensors = [tensor for tensor in call["tensors"] if tensor.numel() or tensor.dim() > 1]
+    entries = [call.entry(tensor) for tensor in tensors]
     if not any(isinstance(entry, Activation) for entry in entries):
         weights = [entry for entry in entries if isinstance(entry, Weight)]
         if call.name == "stack":
             dim = call.dim(of=tensors[0].dim() + 1)
-            weights = [one.viewed(lambda dims: (*dims[:dim], (), *dims[dim:])) for one in weights]
-        return Weight(tuple(part for one in weights for part in one.parts))
-    sources = [call.activation(one) for one in tensors]
+            weights = [
+                weight.viewed(lambda dims: (*dims[:dim], (), *dims[dim:])) for weight in weights
+            ]
+        return Weight(tuple(part for weight in weights for part in weight.parts))
+    sources = [call.activation(tensor) for tensor in tensors]
     made = call.recorder.emit("concat", sources, call.shape, label=call.name)
     if call.name == "stack":
         call.recorder.stacks[made.node] = call.dim(of=len(call.shape)), sources
@@ -199,28 +201,28 @@ def join(call: Call) -> Entry:
 def index(call: Call) -> Entry:
     """Elements picked by integers; of a parameter, a lookup."""
     if call.name == "index":
-        picks = [dim for dim, one in enumerate(call["indices"]) if one is not None]
+        picks = [dim for dim, item in enumerate(call["indices"]) if item is not None]
     else:
         picks = [call.dim() if call.get("dim") is not None else 0]
     entry = call.entry(call["self"])
     if not isinstance(entry, Weight):
         return _picked_neighbours(call) or call.view()
     given = call.get("indices") if call.name == "index" else [call.get("index")]
-    known = [one for one in given or [] if isinstance(one, Tensor)]
-    sources = [call.activation(one) for one in known if isinstance(call.entry(one), Activation)]
+    known = [tensor for tensor in given or [] if isinstance(tensor, Tensor)]
+    sources = [call.activation(item) for item in known if isinstance(call.entry(item), Activation)]
     return look_up(call, call["self"], entry, picks, sources)
 
 
 def _picked_neighbours(call: Call) -> Entry | None:
     """x[..., [5, 6], :] is x[..., 5:7, :]."""
-    indices = [one for one in call.get("indices") or [] if one is not None]
+    indices = [item for item in call.get("indices") or [] if item is not None]
     if len(indices) != 1 or indices[0].dim() != 1:
         return None
     entry = call.entry(indices[0])
     known = entry.value if isinstance(entry, Constant) else None
     if known is None or not known.numel() or known.dtype == torch.bool:
         return None
-    dim = next(i for i, one in enumerate(call["indices"]) if one is not None)
+    dim = next(i for i, item in enumerate(call["indices"]) if item is not None)
     start = int(known[0]) % call.first.shape[dim]
     if not torch.equal(
         known % call.first.shape[dim], torch.arange(start, start + len(known), device="cpu")
@@ -264,7 +266,7 @@ def pad(call: Call) -> Entry:
 
 def _around(call: Call) -> Window | None:
     """The zeros around a map; None where nothing, or less than nothing, is put there."""
-    rank, given = call.first.dim() - 2, [int(one) for one in call["pad"]]
+    rank, given = call.first.dim() - 2, [int(item) for item in call["pad"]]
     before = tuple(given[-2::-2])
     if min(given) < 0 or rank < 1 or len(before) > rank:
         return None
@@ -285,7 +287,7 @@ def write(call: Call) -> Entry:
     """One tensor written into a part of another."""
     names = ("self", "src", "source", "values", "value")
     tensors = [call[name] for name in names if isinstance(call.get(name), Tensor)]
-    real = [one for one in tensors if not isinstance(call.entry(one), Constant)]
+    real = [tensor for tensor in tensors if not isinstance(call.entry(tensor), Constant)]
     chosen = call.get("index")
     if not real and call.name == "scatter" and isinstance(chosen, Tensor):
         entry = call.entry(chosen)
@@ -300,7 +302,7 @@ def write(call: Call) -> Entry:
         return aggregate(call)
     if len(real) == 1:
         return call.recorder.emit("view", [call.activation(real[0])], call.shape, label="write")
-    sources = [call.activation(one) for one in real]
+    sources = [call.activation(item) for item in real]
     return call.recorder.emit("concat", sources, call.shape, label="write")
 
 
@@ -317,17 +319,17 @@ def either(call: Call) -> Entry:
     mask = call.get("condition") if call.name == "where" else call["mask"]
     names = ("self", "other") if call.name == "where" else ("value", "self")
     there, elsewhere = (call.get(name) for name in names)
-    if is_mask(call, mask) and not any(fills_far_below(call, one) for one in (there, elsewhere)):
+    if is_mask(call, mask) and not any(fills_far_below(call, item) for item in (there, elsewhere)):
         return picked_by_mask(call, mask, there, elsewhere)
     tensors = [call.get(name) for name in ("self", "other", "value")]
     real = [
-        one
-        for one in tensors
-        if isinstance(one, Tensor) and not isinstance(call.entry(one), Constant)
+        tensor
+        for tensor in tensors
+        if isinstance(tensor, Tensor) and not isinstance(call.entry(tensor), Constant)
     ]
     if len(real) > 1:
         return call.recorder.emit(
-            "concat", [call.activation(one) for one in real], call.shape, label="where"
+            "concat", [call.activation(item) for item in real], call.shape, label="where"
         )
     if not real:
         return call.view("mask")

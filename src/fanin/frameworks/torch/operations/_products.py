@@ -76,7 +76,7 @@ def _is_one_hot(call: Call, source: Activation) -> bool:
 def product(call: Call) -> Entry:
     """Products of two tensors and no more."""
     a = call["self"]
-    b = next(one for one in call.inputs() if one is not a) if len(call.inputs()) > 1 else a
+    b = next(source for source in call.inputs() if source is not a) if len(call.inputs()) > 1 else a
     kind = {"matmul": "mm", "_grouped_mm": "grouped", "vdot": "dot"}.get(call.name, call.name)
     return _product(call, a, b, kind, call.shape, max(len(call.shape) - 1, 0))
 
@@ -151,7 +151,7 @@ def convolution(call: Call) -> Entry:
 
 
 def _stride(given: Sequence[int] | None) -> int | tuple[int, ...]:
-    steps = tuple(int(one) for one in given or ())
+    steps = tuple(int(item) for item in given or ())
     return steps[0] if steps and len(set(steps)) == 1 else steps or 1
 
 
@@ -159,7 +159,7 @@ def _window(call: Call, kernel: tuple[int, ...]) -> Window:
     """What an output position reads."""
     given = [call.get(name) or (default,) for name, default in _SLIDES]
     stride, before, dilation = (
-        tuple(int(one) for one in values) * (len(kernel) if len(values) == 1 else 1)
+        tuple(int(value) for value in values) * (len(kernel) if len(values) == 1 else 1)
         for values in given
     )
     return Window(kernel, stride, before, dilation)

@@ -26,8 +26,10 @@ def _kept_weight(call: Call, tensor: Tensor) -> Weight | None:
         return None
     made = entry.through(call.name.removeprefix("native_"), tuple(tensor.shape) == call.shape)
     others = [call.get(name) for name in ("weight", "bias")]
-    scales = [call.entry(one) for one in others if isinstance(one, Tensor) and one is not tensor]
-    return made.scaled_by([one for one in scales if isinstance(one, Weight)])
+    scales = [
+        call.entry(other) for other in others if isinstance(other, Tensor) and other is not tensor
+    ]
+    return made.scaled_by([scale for scale in scales if isinstance(scale, Weight)])
 
 
 def _norm(call: Call, label: str, batch: bool = False) -> Entry:
@@ -214,7 +216,7 @@ def window(call: Call) -> Entry:
         rank = 2
     elif "3d" in call.name:
         rank = 3
-    sizes = [int(one) for one in call["kernel_size"]]
+    sizes = [int(item) for item in call["kernel_size"]]
     count = float(math.prod(sizes if len(sizes) > 1 else sizes * rank))
     if "max" in call.name:
         return _reduced(call, "max", count)

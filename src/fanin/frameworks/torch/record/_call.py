@@ -33,9 +33,9 @@ class Call:
         schema = self.func._schema
         name = self.func.overloadpacket.__name__
         self.name = name[:-1] if schema.is_mutable and name.endswith("_") else name
-        self.arguments = {one.name: one.default_value for one in schema.arguments}
-        for one, value in zip(schema.arguments, self.args, strict=False):
-            self.arguments[one.name] = value
+        self.arguments = {argument.name: argument.default_value for argument in schema.arguments}
+        for item, value in zip(schema.arguments, self.args, strict=False):
+            self.arguments[item.name] = value
         self.arguments.update(self.kwargs)
 
     def __getitem__(self, name: str) -> Any:
@@ -67,8 +67,8 @@ class Call:
 
     def activations(self) -> list[Tensor]:
         """The arguments that are activations, those of real numbers alone where there are any."""
-        found = [one for one in self.inputs() if isinstance(self.entry(one), Activation)]
-        reals = [one for one in found if one.is_floating_point() or one.is_complex()]
+        found = [source for source in self.inputs() if isinstance(self.entry(source), Activation)]
+        reals = [item for item in found if item.is_floating_point() or item.is_complex()]
         return reals or found
 
     def view(self, label: str = "") -> Activation:
@@ -85,16 +85,22 @@ class Call:
 
     def key(self) -> Hashable:
         """The operation and its arguments by value; None where a value is not known."""
-        constants = [one for one in map(self.entry, self.inputs()) if isinstance(one, Constant)]
-        known = [one.value for one in constants if one.value is not None and one.noise is None]
-        unknown = len(known) < len(constants) or any(one.numel() > _COMPARED for one in known)
+        constants = [
+            source for source in map(self.entry, self.inputs()) if isinstance(source, Constant)
+        ]
+        known = [
+            constant.value
+            for constant in constants
+            if constant.value is not None and constant.noise is None
+        ]
+        unknown = len(known) < len(constants) or any(item.numel() > _COMPARED for item in known)
         if unknown or torch.Tag.nondeterministic_seeded in self.func.tags:
             return None
         return self.func, self._by_value([self.args, sorted(self.kwargs.items())])
 
     def _by_value(self, value: Any) -> Hashable:
         if isinstance(value, (list, tuple)):
-            return tuple(self._by_value(one) for one in value)
+            return tuple(self._by_value(item) for item in value)
         if not isinstance(value, Tensor):
             return repr(value)
         entry = self.entry(value)
@@ -140,7 +146,7 @@ class Call:
                 return _Place(places[id(value)], mask)
             return _Known(self.number(value), mask)
         if isinstance(value, (list, tuple)):
-            return [self._bound(one, places) for one in value]
+            return [self._bound(item, places) for item in value]
         return value
 
 
@@ -181,7 +187,7 @@ class _Function:
         def fill(value: Any) -> Any:
             if isinstance(value, _Place | _Known):
                 return value.tensor(arrays)
-            return [fill(one) for one in value] if isinstance(value, list) else value
+            return [fill(item) for item in value] if isinstance(value, list) else value
 
         args = [fill(value) for value in self.args]
         kwargs = {name: fill(value) for name, value in self.kwargs.items()}

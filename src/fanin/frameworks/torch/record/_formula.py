@@ -36,12 +36,12 @@ class Formula:
         seen: set[int] = set()
         front = [self]
         while front:
-            one = front.pop()
-            if id(one) not in seen:
-                seen.add(id(one))
-                front += _inside((one.args, one.kwargs), Formula)
-                if one.name:
-                    yield one
+            formula = front.pop()
+            if id(formula) not in seen:
+                seen.add(id(formula))
+                front += _inside((formula.args, formula.kwargs), Formula)
+                if formula.name:
+                    yield formula
 
     def is_plain(self) -> bool:
         """Whether an element of the result follows from one element of the parameter."""
@@ -49,8 +49,10 @@ class Formula:
             return True
         inside = _inside((self.args, self.kwargs), Formula)
         known = _inside((self.args, self.kwargs), Tensor)
-        alike = all(one.numel() and bool((one == one.reshape(-1)[0]).all()) for one in known)
-        return self.kind != "other" and alike and all(one.is_plain() for one in inside)
+        alike = all(
+            tensor.numel() and bool((tensor == tensor.reshape(-1)[0]).all()) for tensor in known
+        )
+        return self.kind != "other" and alike and all(item.is_plain() for item in inside)
 
     def value(self, given: Mapping[str, Tensor], *, flat: bool = False) -> Tensor:
         """The tensor for these values; `flat`: of values in a row, views left out."""
@@ -61,13 +63,15 @@ class Formula:
             return given[self.name]
         if id(self) not in known:
 
-            def fill(one: Any) -> Any:
-                if isinstance(one, Formula):
-                    return one._value(given, flat, known)
-                if isinstance(one, Tensor):
-                    wide = one.double() if one.is_floating_point() else one
+            def fill(tensor: Any) -> Any:
+                if isinstance(tensor, Formula):
+                    return tensor._value(given, flat, known)
+                if isinstance(tensor, Tensor):
+                    wide = tensor.double() if tensor.is_floating_point() else tensor
                     return wide.reshape(-1)[0] if flat else wide
-                return type(one)(map(fill, one)) if isinstance(one, (list, tuple)) else one
+                return (
+                    type(tensor)(map(fill, tensor)) if isinstance(tensor, (list, tuple)) else tensor
+                )
 
             if flat and self.kind == "view":
                 made = fill(_inside((self.args, self.kwargs), Formula)[0])
@@ -84,13 +88,13 @@ def parameter(name: str, shape: tuple[int, ...]) -> Formula:
 
 def function(formula: Formula | None, own: str, inputs: list[int] | None = None) -> Function | None:
     """It as a function on arrays; of a weight, whose dimensions `inputs` are summed, a matrix."""
-    if formula is None or any(np.prod(one.shape) > _MOST for one in formula.leaves()):
+    if formula is None or any(np.prod(leaf.shape) > _MOST for leaf in formula.leaves()):
         return None
-    others = dict.fromkeys(one.name for one in formula.leaves() if one.name != own)
+    others = dict.fromkeys(leaf.name for leaf in formula.leaves() if leaf.name != own)
 
     def whole(given: Mapping[str, Values]) -> Values:
         with _disable_current_modes(), torch.no_grad():
-            made = formula.value({name: torch.from_numpy(one) for name, one in given.items()})
+            made = formula.value({name: torch.from_numpy(item) for name, item in given.items()})
             if made.is_complex():  # real numbers of the same size
                 made = 2**0.5 * (torch.view_as_real(made) if inputs is None else made.real)
             if inputs is not None:
@@ -116,5 +120,5 @@ def _inside(value: Any, kind: Any) -> list[Any]:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [found for one in value for found in _inside(one, kind)]
+        return [found for item in value for found in _inside(item, kind)]
     return []

@@ -51,7 +51,7 @@ def overlap(a: Tensor, b: Tensor) -> bool:
         return True
     if not a.numel() or not b.numel():
         return False
-    ends = [_end(one) for one in (a, b)]
+    ends = [_end(item) for item in (a, b)]
     if ends[0] <= b.storage_offset() or ends[1] <= a.storage_offset():
         return False
     if max(ends) > _CHECKED:

@@ -165,7 +165,7 @@ class Recorder:
         window: Window | None = None,
     ) -> Activation:
         """A new node."""
-        self.touched.update(one.name for one in (*uses, *([param] if param else [])))
+        self.touched.update(item.name for item in (*uses, *([param] if param else [])))
         node = Node(
             op=op,
             inputs=tuple(source.node for source in inputs),
@@ -260,12 +260,12 @@ class Recorder:
         """An activation times a weight; concatenated weights make concatenated nodes."""
         made, whole = [], shape
         for part in weight.parts:
-            one = use(part, roles, fans, **how)
+            own_use = use(part, roles, fans, **how)
             if len(weight.parts) > 1 and part.dims is not None:
                 own = part.dims[roles.index("out")]
                 shape = [*shape]
                 shape[features] = math.prod(atom.size for atom in own)
-            node = self.emit("linear", [value], shape, param=one, label=label, window=window)
+            node = self.emit("linear", [value], shape, param=own_use, label=label, window=window)
             self.layouts[node.node] = Layout(node.node, features, stored(shape))
             made.append(self.scaled(node, part))
         if len(made) == 1:

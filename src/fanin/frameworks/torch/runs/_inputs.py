@@ -30,8 +30,8 @@ def call_arguments(inputs: Any) -> Arguments:
     for name in kwargs:
         if not isinstance(name, str):
             raise FaninError(f"inputs has the key {shown(name)}; its keys are names of arguments.")
-    for one in tensors_in((args, kwargs)):
-        if one.is_nested:
+    for tensor in tensors_in((args, kwargs)):
+        if tensor.is_nested:
             raise FaninError(
                 "inputs hold a nested tensor, which has no one shape. Pass it padded: "
                 "torch.nested.to_padded_tensor(x, 0.0), with a mask where the model takes one."
@@ -41,7 +41,7 @@ def call_arguments(inputs: Any) -> Arguments:
 
 def _next_step(inputs: Any) -> str:
     if isinstance(inputs, list):
-        several = len(inputs) > 1 and all(isinstance(one, Tensor) for one in inputs)
+        several = len(inputs) > 1 and all(isinstance(tensor, Tensor) for tensor in inputs)
         if several:
             return (
                 "Of a batch of a DataLoader pass what the model is called with: inputs=batch[0], "

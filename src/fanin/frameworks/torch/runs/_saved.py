@@ -96,11 +96,11 @@ class Saved:
                 self._look(value)
 
     def restore(self) -> None:
-        for one in self._found:
-            one.restore()
+        for item in self._found:
+            item.restore()
 
     def _later(self, values: Iterable[Any]) -> None:
-        self._queue.extend(one for one in islice(values, _LIMIT) if type(one) not in _ATOMS)
+        self._queue.extend(item for item in islice(values, _LIMIT) if type(item) not in _ATOMS)
 
     def _look(self, value: Any) -> None:
         if isinstance(value, Tensor):
@@ -108,7 +108,7 @@ class Saved:
             return
         if isinstance(value, tuple | frozenset):
             self._later(value)
-        kind = next((one for one in _KINDS if isinstance(value, one)), None)
+        kind = next((item for item in _KINDS if isinstance(value, item)), None)
         if kind is not None:
             self._keep(value, kind)
         elif isinstance(value, types.FunctionType):
@@ -180,10 +180,10 @@ def _own(value: Any) -> dict[str, Any] | None:
 
 
 def _slot_names(kind: type) -> Iterator[str]:
-    for one in kind.__mro__:
-        names = one.__dict__.get("__slots__", ())
+    for item in kind.__mro__:
+        names = item.__dict__.get("__slots__", ())
         for name in (names,) if isinstance(names, str) else names:
-            if isinstance(one.__dict__.get(name), types.MemberDescriptorType):
+            if isinstance(item.__dict__.get(name), types.MemberDescriptorType):
                 yield name
 
 
@@ -193,18 +193,18 @@ def written_back(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
     Values of small ones alone are put back.
     """
-    training = [(one, one.requires_grad) for one in parameters]
-    small = [(one, one.detach().clone()) for one, _ in training if _is_small(one)]
+    training = [(parameter, parameter.requires_grad) for parameter in parameters]
+    small = [(tensor, tensor.detach().clone()) for tensor, _ in training if _is_small(tensor)]
     try:
         yield
     finally:
-        for one, trainable in training:
-            if one.requires_grad is not trainable:
-                one.requires_grad_(trainable)
+        for tensor, trainable in training:
+            if tensor.requires_grad is not trainable:
+                tensor.requires_grad_(trainable)
         with torch.no_grad():
-            for one, kept in small:
-                if not torch.equal(one, kept):
-                    one.copy_(kept)
+            for tensor, kept in small:
+                if not torch.equal(tensor, kept):
+                    tensor.copy_(kept)
 
 
 def _is_small(tensor: Tensor) -> bool:

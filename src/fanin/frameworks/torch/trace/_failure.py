@@ -71,7 +71,7 @@ def place(model: nn.Module, error: Exception) -> str:
 def has_values(model: nn.Module, inputs: Arguments) -> bool:
     """Whether a model and its inputs have values to run on."""
     held: list[Any] = [*model.parameters(), *model.buffers(), *tensors_in(inputs)]
-    return not any(one.is_meta or isinstance(one, FakeTensor) for one in held)
+    return not any(tensor.is_meta or isinstance(tensor, FakeTensor) for tensor in held)
 
 
 def real_error(model: nn.Module, inputs: Arguments, train: bool | None = None) -> Exception | None:
@@ -85,7 +85,7 @@ def real_error(model: nn.Module, inputs: Arguments, train: bool | None = None) -
         stack.enter_context(written_back(model.parameters()))
         if train is not None:
             model.train(train)
-        args, kwargs = tree_map_only(Tensor, lambda one: one.detach().clone(), inputs)
+        args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), inputs)
         try:
             model(*args, **kwargs)
         except Exception as error:

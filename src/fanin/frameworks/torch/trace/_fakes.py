@@ -43,7 +43,7 @@ def fake_model(
             _replace(module._parameters, parameters, mode, trainable=trainable)
             _replace(module._buffers, buffers, mode)
             if isinstance(module, nn.RNNBase):  # it holds its weights a second time
-                fakes = [parameters.get(id(one), one) for one in module._flat_weights]
+                fakes = [parameters.get(id(weight), weight) for weight in module._flat_weights]
                 module.__dict__["_flat_weights"] = fakes
         with suppress(NotImplementedError):  # torch.export's modules have one mode alone
             model.train(train)
@@ -76,8 +76,10 @@ def conversions(recorder: Recorder) -> Iterator[None]:
     thread = threading.get_ident()
 
     def apply(self: nn.Module, fn: Any, recurse: bool = True) -> nn.Module:
-        held = [one for one in self._parameters.values() if one is not None]
-        if threading.get_ident() != thread or not any(isinstance(one, FakeTensor) for one in held):
+        held = [parameter for parameter in self._parameters.values() if parameter is not None]
+        if threading.get_ident() != thread or not any(
+            isinstance(item, FakeTensor) for item in held
+        ):
             return original(self, fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
         for child in self.children() if recurse else ():
             child._apply(fn)  # type: ignore[no-untyped-call]

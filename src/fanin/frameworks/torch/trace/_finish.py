@@ -75,10 +75,10 @@ def _pruned(nodes: list[Node], outputs: list[int], unused: list[str]) -> Graph:
     _mark(nodes, needed, lost)
     places = {old: new for new, old in enumerate(i for i, keep in enumerate(needed) if keep)}
     moved = [
-        replace(nodes[old], inputs=tuple(places[one] for one in nodes[old].inputs))
+        replace(nodes[old], inputs=tuple(places[source] for source in nodes[old].inputs))
         for old in places
     ]
-    return Graph(tuple(moved), tuple(places[one] for one in outputs), tuple(unused))
+    return Graph(tuple(moved), tuple(places[output] for output in outputs), tuple(unused))
 
 
 def _mark(nodes: list[Node], needed: list[bool], wanted: list[int]) -> None:

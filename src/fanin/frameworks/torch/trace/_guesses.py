@@ -53,20 +53,20 @@ class Guess:
         large: list[Guess] = []
         waiting = [self]
         while waiting:
-            one = waiting[-1]
-            missing = [source for source in one._sources() if source._value is None]
-            if one._value is None and missing:
+            guess = waiting[-1]
+            missing = [source for source in guess._sources() if source._value is None]
+            if guess._value is None and missing:
                 waiting.extend(missing)
                 continue
-            if one._value is None:
-                one._value = one._computed()
-                if one._value.numel() > _KEPT:
-                    large.append(one)
+            if guess._value is None:
+                guess._value = guess._computed()
+                if guess._value.numel() > _KEPT:
+                    large.append(guess)
             waiting.pop()
         found = self._value
         assert found is not None
-        for one in large:
-            one._value = None
+        for item in large:
+            item._value = None
         return found
 
     def choose_all(self) -> Tensor:
@@ -76,7 +76,7 @@ class Guess:
 
     def _sources(self) -> Iterator["Guess"]:
         if self._call is not None:
-            yield from (one for one in tree_leaves(self._call[1:3]) if isinstance(one, Guess))
+            yield from (leaf for leaf in tree_leaves(self._call[1:3]) if isinstance(leaf, Guess))
 
     def _computed(self) -> Tensor:
         if self._call is not None:
@@ -111,7 +111,7 @@ class Guesses:
         if not func._schema.is_mutable or not isinstance(args[0], Tensor):
             return []
         others = self._recorder.sharing(args[0])
-        return [(one, self._source(one)) for one in others if overlap(args[0], one)]
+        return [(other, self._source(other)) for other in others if overlap(args[0], other)]
 
     def note(
         self, func: Any, sources: Any, out: Any, behind: list[tuple[Tensor, Tensor | Guess]]
@@ -152,12 +152,12 @@ class Guesses:
         if func.overloadpacket.__name__ not in _PICKING:
             return
         with _disable_current_modes(), torch.no_grad():
-            for one in tree_leaves(sources):
-                mask = isinstance(one, Guess) and one.like.dtype == torch.bool
-                if not mask or not one.like.numel() or one.value().any():
+            for leaf in tree_leaves(sources):
+                mask = isinstance(leaf, Guess) and leaf.like.dtype == torch.bool
+                if not mask or not leaf.like.numel() or leaf.value().any():
                     continue
                 if self._answers.give(True):
-                    one.choose_all()
+                    leaf.choose_all()
 
     def _source(self, tensor: Tensor) -> Tensor | Guess:
         known = self._known(tensor)
@@ -238,10 +238,14 @@ def _own(real: Tensor) -> Tensor:
 def _carried_out(func: Any, args: Any, kwargs: Any, position: int) -> Tensor | None:
     """One result of an operation on guesses; None where it is drawn."""
     if isinstance(func, _Written):
-        return func(*(one.value() if isinstance(one, Guess) else one for one in args))
+        return func(
+            *(argument.value() if isinstance(argument, Guess) else argument for argument in args)
+        )
     name = func.overloadpacket.__name__.removesuffix("_")
-    tensors = [one.like if isinstance(one, Guess) else one for one in tree_leaves((args, kwargs))]
-    sizes = [one.numel() for one in tensors if isinstance(one, Tensor)]
+    tensors = [
+        leaf.like if isinstance(leaf, Guess) else leaf for leaf in tree_leaves((args, kwargs))
+    ]
+    sizes = [tensor.numel() for tensor in tensors if isinstance(tensor, Tensor)]
     if name in _DRAWN or max(sizes, default=0) > _LARGEST:
         return None
     with suppress(RuntimeError, NotImplementedError, IndexError, TypeError, ValueError):
@@ -256,10 +260,10 @@ def _result(func: Any, args: Any, kwargs: Any) -> Any:
     """The operation carried out; copies are written, not the sources."""
     written = func._schema.is_mutable
 
-    def real(one: Any) -> Any:
-        if isinstance(one, Guess):
-            one = one.value()
-        return one.clone() if written and isinstance(one, Tensor) else one
+    def real(tensor: Any) -> Any:
+        if isinstance(tensor, Guess):
+            tensor = tensor.value()
+        return tensor.clone() if written and isinstance(tensor, Tensor) else tensor
 
     kwargs = {**kwargs, "device": torch.device("cpu")} if kwargs.get("device") else kwargs
     args, kwargs = tree_map_only((Guess, Tensor), real, (args, kwargs))

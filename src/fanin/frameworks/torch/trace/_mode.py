@@ -131,14 +131,14 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name.startswith("index") or name == "_unsafe_index":
             if value is None and sources is not None:
                 self.guesses.never_empty(func, sources)
-            indices = [self._places(one) for one in args[1]]
-            flat = [one for several in indices for one in several]
+            indices = [self._places(argument) for argument in args[1]]
+            flat = [item for several in indices for item in several]
             return func(args[0], flat, *args[2:], **kwargs)
         if value is None:
             if sources is None:
                 sources = self.guesses.sources(args, kwargs)
             value = self.guesses.shaped(func, sources)
-        return tree_map_only(Tensor, lambda one: fake_like(self.fakes, one), value)
+        return tree_map_only(Tensor, lambda item: fake_like(self.fakes, item), value)
 
     def _places(self, index: Tensor | None) -> list[Tensor | None]:
         """An index as integers: of a mask, where it is true."""
@@ -147,7 +147,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = self.guesses.of(index)
         with _disable_current_modes():
             places = value.nonzero(as_tuple=True)
-        return [fake_like(self.fakes, one) for one in places]
+        return [fake_like(self.fakes, place) for place in places]
 
     def read(self, tensor: Tensor) -> Tensor:
         """All values of a tensor, for the model's own Python: known, or guessed."""
@@ -171,11 +171,11 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _compared(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether two tensors are equal, or nearly."""
-        known = [self.known(one) for one in args[:2]]
+        known = [self.known(argument) for argument in args[:2]]
         with _disable_current_modes():
-            values = [self.guesses.of(one) for one in args[:2]]
+            values = [self.guesses.of(argument) for argument in args[:2]]
             same = args[0] is args[1] or bool(func(*values, *args[2:], **kwargs))
-        if all(one is not None for one in known):
+        if all(item is not None for item in known):
             return same
         return bool(self.answers.give(same, self.recorder.path[-1]))
 
@@ -193,15 +193,15 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             ("empty", "new_empty")
         ):
             return None
-        known = {id(one): self._stand_in(one, name) for one in tensors}
+        known = {id(tensor): self._stand_in(tensor, name) for tensor in tensors}
         if any(value is None for value in known.values()) or _is_large(func, args, kwargs):
             return None
-        if not tensors and "device" in {one.name for one in func._schema.arguments}:
+        if not tensors and "device" in {argument.name for argument in func._schema.arguments}:
             kwargs = {**kwargs, "device": torch.device("cpu")}
         with ExitStack() as stack:
             stack.enter_context(_disable_current_modes())
             stack.enter_context(torch.no_grad())
-            real = tree_map_only(Tensor, lambda one: known[id(one)], (args, kwargs))
+            real = tree_map_only(Tensor, lambda item: known[id(item)], (args, kwargs))
             try:
                 return func(*real[0], **real[1])
             except (RuntimeError, NotImplementedError, IndexError):
@@ -230,7 +230,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     if isinstance(entry, Constant)
                     else Activation(entry.node, known)
                 )
-            written = func._schema.is_mutable and any(tensor is one for one in call.inputs())
+            written = func._schema.is_mutable and any(tensor is source for source in call.inputs())
             self.recorder.set(tensor, entry)
             if written and call.name not in ("fill", "zero") and not onto_itself(call):
                 spread(self.recorder, tensor, entry)
@@ -245,10 +245,10 @@ def decomposed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _set_written(call: Call, entries: list[Entry]) -> None:
     """Arguments that the operation wrote without returning them."""
-    outs = {id(one) for one in tensors_in(call.out)}
-    for one in call.func._schema.arguments:
-        target = call.get(one.name)
-        written = one.alias_info is not None and one.alias_info.is_write
+    outs = {id(item) for item in tensors_in(call.out)}
+    for argument in call.func._schema.arguments:
+        target = call.get(argument.name)
+        written = argument.alias_info is not None and argument.alias_info.is_write
         if not written or not isinstance(target, Tensor) or id(target) in outs:
             continue
         if isinstance(call.entry(target), Constant) and "norm" not in call.name:
@@ -270,17 +270,21 @@ def known_value(tensor: Tensor) -> Tensor | None:
 
 
 def _has_mask(indices: Any) -> bool:
-    return any(isinstance(one, Tensor) and one.dtype == torch.bool for one in indices)
+    return any(isinstance(index, Tensor) and index.dtype == torch.bool for index in indices)
 
 
 def _is_large(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a factory, or an expansion, would make more values than are kept."""
-    sizes = [one for one in args if isinstance(one, (list, tuple)) and one]
-    counted = [one for one in sizes if all(isinstance(size, int) for size in one)]
+    sizes = [argument for argument in args if isinstance(argument, (list, tuple)) and argument]
+    counted = [item for item in sizes if all(isinstance(size, int) for size in item)]
     product = 1
     for size in counted[0] if counted else ():
         product *= max(abs(int(size)), 1)
-    numbers = [one for one in args if isinstance(one, int) and not isinstance(one, bool)]
+    numbers = [
+        argument
+        for argument in args
+        if isinstance(argument, int) and not isinstance(argument, bool)
+    ]
     if func.overloadpacket.__name__ == "arange" and numbers:
         product = max(map(abs, numbers))
     return product > _KNOWN

@@ -43,7 +43,9 @@ class PackingMode(TorchFunctionMode):
         steps, batch = rows.shape[:2]
         sizes = _numbers(lengths, self._mode) or [steps] * batch  # unknown: all are full
         running = [sum(size > step for size in sizes) for step in range(max(sizes))]
-        taken = [step * batch + one for step, count in enumerate(running) for one in range(count)]
+        taken = [
+            step * batch + number for step, count in enumerate(running) for number in range(count)
+        ]
         data = rows.flatten(0, 1).index_select(0, self._constant(taken))
         return data, self._constant(running)
 
@@ -56,12 +58,12 @@ class PackingMode(TorchFunctionMode):
         batch = running[0]
         starts = [0, *accumulate(running)]
         taken = [
-            starts[step] + one if step < len(running) and one < running[step] else 0
+            starts[step] + number if step < len(running) and number < running[step] else 0
             for step in range(steps)
-            for one in range(batch)
+            for number in range(batch)
         ]
         padded = data.index_select(0, self._constant(taken)).reshape(steps, batch, *data.shape[1:])
-        lengths = [sum(one < count for count in running) for one in range(batch)]
+        lengths = [sum(number < count for count in running) for number in range(batch)]
         return padded.transpose(0, 1) if batch_first else padded, self._constant(lengths)
 
     def _constant(self, values: list[int]) -> Tensor:
@@ -82,7 +84,7 @@ def repacked(packed: PackedSequence, output: Any, mode: RecordingMode) -> Any:
         raise Unreadable("a packed sequence whose lengths are not known")
     batch = running[0]
     data, state = output
-    states = tree_map_only(Tensor, lambda one: one.unsqueeze(1).expand(-1, batch, -1), state)
+    states = tree_map_only(Tensor, lambda item: item.unsqueeze(1).expand(-1, batch, -1), state)
     return PackedSequence(data, *packed[1:]), states
 
 

@@ -31,9 +31,9 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
         if made is None:
             sources = [
                 entry
-                for one in tensors_in(inputs)
-                if one.is_floating_point()  # not the sizes in a packed sequence
-                and isinstance(entry := recorder.entry(one), Activation)
+                for item in tensors_in(inputs)
+                if item.is_floating_point()  # not the sizes in a packed sequence
+                and isinstance(entry := recorder.entry(item), Activation)
             ]
             made = recorder.emit(
                 "recurrent",

@@ -228,8 +228,8 @@ def _is_adjacency(tensor: Tensor) -> bool:
 def _outputs(result: Any, recorder: Recorder) -> list[int]:
     """The nodes of what the model returned; integers only where there is nothing else."""
     tensors = list(tensors_in(result))
-    real = [one for one in tensors if one.is_floating_point() or one.is_complex()]
-    nodes = [recorder.activation(one).node for one in real or tensors]
+    real = [tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
+    nodes = [recorder.activation(item).node for item in real or tensors]
     if not nodes:
         raise FaninError(
             f"the model returned {type(result).__name__}, in which there is no tensor; "

@@ -30,8 +30,12 @@ def bare_role(
         if leaf and attribute == "weight":
             return "weight", parse_axes(None, shape)
         return ("table" if shape[0] == 1 else "other"), none
-    own = {name: tuple(one.shape) for name, one in module._parameters.items() if one is not None}
-    if attribute == "bias" and any(_axes(one) > 1 for one in own.values()):
+    own = {
+        name: tuple(parameter.shape)
+        for name, parameter in module._parameters.items()
+        if parameter is not None
+    }
+    if attribute == "bias" and any(_axes(item) > 1 for item in own.values()):
         return "bias", none
     if leaf and own.keys() <= {"weight", "bias"} and set(own.values()) == {shape}:
         return ("scale" if attribute == "weight" else "shift"), none
@@ -81,18 +85,18 @@ def low_rank_outputs(model: nn.Module) -> set[int]:
     found: set[int] = set()
     for module in model.modules():
         matrices = list(_near(module, depth=2))
-        frozen = [one for one in matrices if not one.requires_grad]
+        frozen = [matrix for matrix in matrices if not matrix.requires_grad]
         if len(frozen) != 1 or len(matrices) < 3:
             continue
-        trained = [one for one in matrices if one.requires_grad]
-        shapes = {tuple(one.shape) for one in trained}
+        trained = [matrix for matrix in matrices if matrix.requires_grad]
+        shapes = {tuple(tensor.shape) for tensor in trained}
         for outputs, inputs in (frozen[0].shape, frozen[0].shape[::-1]):
             found.update(
-                id(one)
-                for one in trained
-                if one.shape[0] == outputs
-                and one.shape[1] < min(outputs, inputs)
-                and (one.shape[1], inputs) in shapes
+                id(tensor)
+                for tensor in trained
+                if tensor.shape[0] == outputs
+                and tensor.shape[1] < min(outputs, inputs)
+                and (tensor.shape[1], inputs) in shapes
             )
     return found
 
@@ -105,15 +109,15 @@ def norms_of_frozen(model: nn.Module) -> set[int]:
     """
     found: set[int] = set()
     for module in model.modules():
-        frozen = [one for one in _near(module, depth=2) if not one.requires_grad]
+        frozen = [tensor for tensor in _near(module, depth=2) if not tensor.requires_grad]
         if len(frozen) != 1 or not _is_plain(frozen[0]):
             continue
         sizes = frozen[0].shape
-        vectors = [one for one in _near(module, depth=2, axes=1) if one.numel() in sizes]
-        vectors = [one for one in vectors if one.requires_grad and _is_plain(one)]
+        vectors = [tensor for tensor in _near(module, depth=2, axes=1) if tensor.numel() in sizes]
+        vectors = [vector for vector in vectors if vector.requires_grad and _is_plain(vector)]
         for axis in (0, 1) if vectors else ():
             norms = frozen[0].detach().float().norm(dim=1 - axis)
-            found.update(id(one) for one in vectors if _is_near(one, norms))
+            found.update(id(vector) for vector in vectors if _is_near(vector, norms))
     return found
 
 

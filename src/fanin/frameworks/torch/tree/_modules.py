@@ -75,9 +75,9 @@ def roles(model: nn.Module) -> dict[int, Role]:
             found[id(tensor)] = role
             if role.kind in ("weight", "direction"):
                 weights.setdefault(id(home), []).append(id(tensor))
-    single = {one: tensors[0] for one, tensors in weights.items() if len(tensors) == 1}
-    for one, activation in activations(model, single.keys()).items():
-        found[single[one]] = replace(found[single[one]], activation=activation)
+    single = {item: tensors[0] for item, tensors in weights.items() if len(tensors) == 1}
+    for item, activation in activations(model, single.keys()).items():
+        found[single[item]] = replace(found[single[item]], activation=activation)
     return found
 
 
@@ -122,10 +122,10 @@ def _fan_in(module: nn.Module) -> int | None:
 def _parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
     """The module and the weight that each list of parametrizations belongs to."""
     return {
-        id(one): (module, name)
+        id(parametrization): (module, name)
         for module in model.modules()
         if parametrize.is_parametrized(module)
-        for name, one in module.parametrizations.items()  # type: ignore[operator,union-attr]
+        for name, parametrization in module.parametrizations.items()  # type: ignore[operator,union-attr]
     }
 
 
@@ -151,7 +151,9 @@ def _role(
 def _torch_class(module: nn.Module) -> type:
     """The class of torch that a module is, or comes from."""
     own = type(module)
-    return next((one for one in own.__mro__ if one.__module__.startswith("torch.nn.modules")), own)
+    return next(
+        (kind for kind in own.__mro__ if kind.__module__.startswith("torch.nn.modules")), own
+    )
 
 
 def _stored(

@@ -12,9 +12,9 @@ def offloaded(model: nn.Module) -> set[int]:
     found: set[int] = set()
     for module in model.modules():
         hook = getattr(module, "_hf_hook", None)
-        for one in getattr(hook, "hooks", (hook,)):
-            if getattr(one, "weights_map", None) is not None:
-                below = bool(getattr(one, "place_submodules", False))
+        for item in getattr(hook, "hooks", (hook,)):
+            if getattr(item, "weights_map", None) is not None:
+                below = bool(getattr(item, "place_submodules", False))
                 found.update(map(id, module.parameters(recurse=below)))
     return found
 

@@ -44,12 +44,16 @@ def _drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Place | None
     """
     for path, module in model.named_modules():
         suspects = [
-            name for name, one in module._buffers.items() if one is not None and _varies(one)
+            name
+            for name, buffer in module._buffers.items()
+            if buffer is not None and _varies(buffer)
         ]
         known: dict[str, Place | None] | None = vars(module).get(DRAWN)
         if suspects and known is None:
             again = built_again(module)
-            noise = dict.fromkeys(filter(lambda one: _is_noise(module._buffers[one]), suspects))
+            noise = dict.fromkeys(
+                filter(lambda position: _is_noise(module._buffers[position]), suspects)
+            )
             known = noise if again is None else vars(again).get(DRAWN, {})
         for attribute in suspects:
             if known and attribute in known:

@@ -65,7 +65,7 @@ def _drawn_there(item: Item) -> bool:
         return False
     if isinstance(item.initializer, Elementwise):
         drawn = item.initializer.draws(_request(item, seed=0))
-        return not any(isinstance(one.distribution, HostDrawn) for one in drawn)
+        return not any(isinstance(each.distribution, HostDrawn) for each in drawn)
     return type(item.initializer) is Orthogonal and _maps_of(item) is not None
 
 

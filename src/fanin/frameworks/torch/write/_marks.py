@@ -18,11 +18,11 @@ def mark(slot: Slot, *, kept: bool) -> None:
     known = Mark()
     if kept and slot.param.trainable and slot.shard is None:
         known = slot.origin or _held(slot)
-    one = replace(
+    remembered = replace(
         known, shape=slot.param.shape, made=slot.param.made, norms=slot.param.kind == "norms"
     )
     for module, attribute in slot.homes:
-        vars(module).setdefault(MARKS, {})[attribute] = one
+        vars(module).setdefault(MARKS, {})[attribute] = remembered
 
 
 def _held(slot: Slot) -> Mark:

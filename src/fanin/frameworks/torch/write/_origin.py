@@ -55,7 +55,7 @@ def built_again(module: nn.Module) -> nn.Module | None:
 
 def _geometry(module: nn.Module) -> dict[str, Any]:
     own = (*module._parameters.items(), *module._buffers.items())
-    return {name: None if one is None else (one.shape, one.dtype) for name, one in own}
+    return {name: None if tensor is None else (tensor.shape, tensor.dtype) for name, tensor in own}
 
 
 def _arguments(module: nn.Module) -> dict[str, Any] | None:
@@ -65,12 +65,15 @@ def _arguments(module: nn.Module) -> dict[str, Any] | None:
     except (TypeError, ValueError):
         return None
     found: dict[str, Any] = {}
-    for one in parameters:
-        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        if one.name in vars(module):
-            found[one.name] = vars(module)[one.name]
-        elif one.default is inspect.Parameter.empty or one.kind is one.POSITIONAL_ONLY:
+        if parameter.name in vars(module):
+            found[parameter.name] = vars(module)[parameter.name]
+        elif (
+            parameter.default is inspect.Parameter.empty
+            or parameter.kind is parameter.POSITIONAL_ONLY
+        ):
             return None
     return None if any(map(_holds_tensors, found.values())) else found
 

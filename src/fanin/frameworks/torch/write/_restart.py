@@ -39,7 +39,7 @@ def restart(
 
 
 def _is_drawn(module: nn.Module, homes: Collection[int]) -> bool:
-    return any(id(one) in homes for one in module.modules())
+    return any(id(item) in homes for item in module.modules())
 
 
 def _has_moved(module: nn.modules.batchnorm._NormBase) -> bool:

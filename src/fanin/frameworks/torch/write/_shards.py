@@ -211,13 +211,13 @@ def _given_runs(name: str, shape: tuple[int, ...], index: Any) -> tuple[Runs, ..
         item = items[axis] if axis < len(items) else slice(None)
         slices = item if isinstance(item, list) else [item]
         if len(items) > len(shape) or not all(
-            isinstance(one, slice) and (one.step is None or one.step > 0) for one in slices
+            isinstance(each, slice) and (each.step is None or each.step > 0) for each in slices
         ):
             raise FaninError(
                 f"shards[{name!r}] has the index {shown(index)} for shape {shape}; give a slice, "
                 "or a list of slices, for each axis, or a range of elements."
             )
-        runs.append(tuple(range(*one.indices(size)) for one in slices))
+        runs.append(tuple(range(*each.indices(size)) for each in slices))
     return tuple(runs)
 
 

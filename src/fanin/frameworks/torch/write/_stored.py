@@ -88,5 +88,5 @@ def build(factory: Callable[[], Any], *, empty: bool = True, dtype: str | None =
     if dtype is not None:
         wanted = getattr(torch, dtype)
         convert: Any = model._apply  # not `to`, which makes complex numbers real
-        convert(lambda one: one.to(wanted) if one.is_floating_point() else one)
+        convert(lambda tensor: tensor.to(wanted) if tensor.is_floating_point() else tensor)
     return model

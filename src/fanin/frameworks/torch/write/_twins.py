@@ -26,7 +26,7 @@ class _Group(NamedTuple):
     def untouched(self) -> bool:
         """Whether none of those that live was written since: training would have."""
         living = ((tensor(), version) for tensor, version in self.tensors)
-        return all(one is None or _version(one) == version for one, version in living)
+        return all(item is None or _version(item) == version for item, version in living)
 
 
 class _Drawn(NamedTuple):
@@ -47,7 +47,7 @@ def twins(items: Items, seed: int) -> list[str]:
     if not found:
         return []
     gc.collect()  # a model that is gone may still be in a cycle
-    groups = {id(one): one for one in (_latest[key].group for key, _ in found if key in _latest)}
+    groups = {id(item): item for item in (_latest[key].group for key, _ in found if key in _latest)}
     fresh = {number for number, group in groups.items() if group.untouched()}
     return [
         slot.param.name
