@@ -99,10 +99,14 @@ def test_eval_shape_draws_nothing(init: Callable[..., jax.Array]) -> None:
 
 
 def test_double_precision_follows_jax() -> None:
+    try:
+        enable_x64 = jax.enable_x64
+    except AttributeError:  # of JAX 0.5
+        from jax.experimental import enable_x64
     init = initializer("he_normal", seed=7)
     assert init(KEY, (4, 3), None).dtype == jnp.float32
     assert init(KEY, (4, 3), float).dtype == jnp.float32
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert np.array_equal(init(KEY, (4, 3), jnp.float64), of_torch((4, 3), 7, dtype="float64"))
 
 

@@ -23,7 +23,7 @@ from fanin.frameworks.torch import init as torch_init
 
 def array(value: Any) -> np.ndarray:
     """A tensor or variable of Keras's torch back end."""
-    tensor = value.value if isinstance(value, keras.Variable) else value
+    tensor = getattr(value, "value", value)  # Keras 3.6 has variables that are no keras.Variable
     return tensor.detach().to(torch.float64).numpy()
 
 
