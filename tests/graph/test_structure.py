@@ -185,3 +185,26 @@ def test_behind_a_norm_a_stream_begins_anew_in_size() -> None:
     assert (first.length, second.length) == (2, 2)
     assert graph.nodes[first.start].module == "0"
     assert graph.nodes[second.start].module == "1.norm"
+
+
+class Steps(nn.Module):
+    """Layers x + t (f - x) whose t is no share: every sum has the stream in it twice."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(depth))
+        self.gates = nn.ModuleList(nn.Linear(4, 4) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            x = x + gate(x) * (layer(x) - x)
+        return x
+
+
+def test_every_node_is_met_once_on_the_way_to_the_ends() -> None:
+    """There are 2**60 ways through 60 sums in which the stream is twice."""
+    structure = of(Steps(60), torch.randn(2, 4))
+    last = structure.graph.outputs[0]
+    ends = structure.ends_at(last)
+    assert len(ends) == len(set(ends)) == 60
+    assert all(structure.terms(one) for one in structure.residuals.values())

@@ -23,8 +23,7 @@ def carried(graph: Graph, structure: Structure) -> Iterator[tuple[int, int]]:
         for new, stream in () if mixed is None else permutations((mixed.new, mixed.stream)):
             if mixed is None or stream not in above[mixed.gate] & above[new]:
                 continue
-            ends = (*structure.ends_at(mixed.gate), *structure.ends_at(new))
-            for end in dict.fromkeys(ends):
+            for end in {*structure.ends_at(mixed.gate), *structure.ends_at(new)}:
                 read = stream in above[end] and not (above[end] - above[stream]) & norms
                 if read and graph.nodes[end].op == "linear":
                     yield end, stream

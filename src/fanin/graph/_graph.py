@@ -122,7 +122,8 @@ class Node:
     flags: frozenset[Flag] = frozenset()
     # How many products a matmul sums; of how many elements a mean, pool, sum or largest is.
     count: float | None = None
-    factor: float | None = None  # by which attention scales its logits
+    # By which attention scales its logits; by which zeros and a divisor change a pool's means.
+    factor: float | None = None
     rate: float | None = None  # of dropout
     filled: float | None = None  # of a view: the share of features that are no zeros put beside
     square: float | None = None  # of a buffer: its mean square, None if unknown

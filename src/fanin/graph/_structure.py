@@ -1,6 +1,6 @@
 """Structure: residual streams, attention logits and heads, found in a Graph; no names are read."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
@@ -257,8 +257,7 @@ class Structure:
 
     def ends(self, residual: Residual) -> list[int]:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
-        inside = self.own_nodes(residual)
-        return [node for node in dict.fromkeys(self.ends_at(residual.branch)) if node in inside]
+        return self.ends_at(residual.branch, self.own_nodes(residual))
 
     def sums_behind_ends(self, residual: Residual) -> bool:
         """Whether a branch sums over positions behind what sets its size."""
@@ -269,42 +268,51 @@ class Structure:
 
     def terms(self, residual: Residual) -> list[list[int]]:
         """The ends of a branch, by the terms that are summed into it."""
-        ends = set(self.ends(residual))
-        groups = [[end for end in group if end in ends] for group in self._terms(residual.branch)]
+        inside = self.own_nodes(residual)
+
+        def summed(position: int) -> list[int]:
+            node = self.graph.nodes[position]
+            passed = node.op in having("carries", "function") | {"shift"} and not second_input(node)
+            sources = node.inputs if node.op == "add" else node.inputs[:1] if passed else ()
+            return [one for one in sources if one in inside]
+
+        terms = (one for one in reach([residual.branch], summed) if not summed(one))
+        groups = (self.ends_at(one, inside) for one in terms)
         return [group for group in groups if group]
 
-    def _terms(self, position: int) -> Iterator[list[int]]:
-        node = self.graph.nodes[position]
-        if node.op == "add":
-            for source in node.inputs:
-                yield from self._terms(source)
-            return
-        passed = node.op in having("carries", "function") | {"shift"} and node.inputs
-        if passed and not second_input(node):
-            yield from self._terms(node.inputs[0])
-        else:
-            yield list(self.ends_at(position))
+    def ends_at(self, position: int, within: NodeSet | None = None) -> list[int]:
+        """The nodes whose parameters set the size of an activation, each once.
 
-    def ends_at(self, position: int) -> Iterator[int]:
-        """The nodes whose parameters set the size of an activation."""
+        With `within` those alone that only nodes of that set lie behind.
+        """
+
+        def sources(node: int) -> list[int]:
+            found = reversed(self._towards_ends(node))
+            return [one for one in found if within is None or one in within]
+
+        return [one for one in reach([position], sources) if self._is_end(one)]
+
+    def _is_end(self, position: int) -> bool:
         node = self.graph.nodes[position]
-        if node.op == "scale" and self._is_weight_norm(node.inputs[0]):
-            yield node.inputs[0]
-        elif node.op in ("linear", "scale", "lookup", "parameter"):
-            yield position
-        elif node.op in ("add", "concat"):
-            for source in node.inputs:
-                yield from self.ends_at(source)
-        elif node.op == "attention":
-            yield from self.ends_at(node.inputs[2])
-        elif node.op == "matmul":
+        if node.op == "scale":
+            return not self._is_weight_norm(node.inputs[0])
+        return node.op in ("linear", "lookup", "parameter")
+
+    def _towards_ends(self, position: int) -> Sequence[int]:
+        """The inputs of a node that set its size, where no parameter of its own does."""
+        node = self.graph.nodes[position]
+        if self._is_end(position):
+            return ()
+        if node.op in ("add", "concat"):
+            return node.inputs
+        if node.op == "attention":
+            return node.inputs[2:3]
+        if node.op == "matmul":
             averages = [self._averages(source) for source in node.inputs]
-            if any(averages):
-                yield from self.ends_at(node.inputs[averages.index(True) - 1])
-        elif node.op == "mul":
-            yield from self.ends_at(self._carried(node))
-        elif node.op in _PASSED | {"shift"} and node.inputs:
-            yield from self.ends_at(node.inputs[0])
+            return (node.inputs[averages.index(True) - 1],) if any(averages) else ()
+        if node.op == "mul":
+            return (self._carried(node),)
+        return node.inputs[:1] if node.op in _PASSED | {"scale", "shift"} else ()
 
     def _is_weight_norm(self, position: int) -> bool:
         use = self.graph.nodes[position].param

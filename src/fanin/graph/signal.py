@@ -29,6 +29,9 @@ _SAMPLE = 1 << 12
 _TOLERANCE = 1e-8  # of a second moment
 _MOST_VALUES = 1 << 18  # of a function
 _NEARLY_ALL = 0.99  # of the mass: a function that is known there is known
+_LIKELY = 4.0  # standard deviations: values beyond them are rare
+_TAIL = 40.0  # of a density's logarithm: what is smaller counts as nothing
+_CLOSE = 1e-6  # of a correlation
 
 
 @lru_cache
@@ -303,7 +306,7 @@ def pooled(signal: Signal, count: float, node: int) -> Signal:
     second = max(signal.second / count + (1 - 1 / count) * signal.shared, mean**2)
     rest = second - mean**2
     correlation = 1.0 if math.isinf(count) or rest <= 0 else spread / rest
-    return replace(gaussian(second, node, correlation, mean), root=root_of(signal))
+    return _of_several(signal, second, correlation, mean, node)
 
 
 def summed(signal: Signal, count: float, node: int) -> Signal:
@@ -312,7 +315,39 @@ def summed(signal: Signal, count: float, node: int) -> Signal:
     second = count * (signal.second - signal.shared) + shared
     spread = second - mean**2
     correlation = (shared - mean**2) / spread if spread > 0 else 0.0
-    return replace(gaussian(second, node, correlation, mean), root=root_of(signal))
+    return _of_several(signal, second, correlation, mean, node)
+
+
+def _of_several(
+    signal: Signal, second: float, correlation: float, mean: float, node: int
+) -> Signal:
+    """What sums positions: normal, or gamma of as large moments where no value is negative."""
+    made = gaussian(second, node, correlation, mean)
+    spread = second - mean**2
+    if spread > 0 and signal.values.min() >= 0 > made.values[Z > -_LIKELY].min():
+        made = _correlated(_gamma(mean**2 / spread, second, node), made.shared)
+    return replace(made, root=root_of(signal))
+
+
+def _gamma(shape: float, second: float, node: int) -> Signal:
+    """The gamma distribution of this shape with a second moment, as sums of squares have it."""
+    sharp = math.sqrt(2 * _TAIL / shape)
+    low, high = -_TAIL / shape - sharp, math.log1p(_TAIL / shape + sharp)
+    logs = np.linspace(low, high, _SAMPLE)  # of values over what is likeliest of their logarithms
+    values = np.exp(logs)
+    mass = np.exp(shape * (logs + 1 - values))
+    made = _mixture(values, mass / mass.sum(), node, 0.0)
+    return scaled(made, math.sqrt(second / made.second))
+
+
+def _correlated(signal: Signal, shared: float) -> Signal:
+    """The same with the correlation that has two positions share this."""
+    low, high = 0.0, 1.0
+    while high - low > _CLOSE:
+        middle = (low + high) / 2
+        found = replace(signal, correlation=middle)
+        low, high = (middle, high) if found.shared < shared else (low, middle)
+    return replace(signal, correlation=high)
 
 
 def root_of(signal: Signal) -> int:

@@ -335,7 +335,9 @@ def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
 
 
 def _pool(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if inputs[0] is None else pooled(inputs[0], node.count or 1.0, position)
+    if inputs[0] is None:
+        return None
+    return scaled(pooled(inputs[0], node.count or 1.0, position), node.factor or 1.0)
 
 
 def _max(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:

@@ -2,7 +2,14 @@
 
 import itertools
 
-from fanin.frameworks.torch.operations import _aten, _elementwise, _moves, _products, _reductions
+from fanin.frameworks.torch.operations import (
+    _aten,
+    _elementwise,
+    _moves,
+    _products,
+    _reductions,
+    _windows,
+)
 
 
 def test_every_operation_is_in_one_table() -> None:
@@ -12,6 +19,7 @@ def test_every_operation_is_in_one_table() -> None:
         "elementwise": frozenset(_elementwise.TABLE),
         "products": frozenset(_products.TABLE),
         "reductions": frozenset(_reductions.TABLE),
+        "windows": frozenset(_windows.TABLE),
         "pointwise": frozenset(_aten._POINTWISE),
         "factories": _aten.FACTORIES,
     }

@@ -4,7 +4,14 @@ from typing import Any
 
 import torch
 
-from fanin.frameworks.torch.operations import _elementwise, _masks, _moves, _products, _reductions
+from fanin.frameworks.torch.operations import (
+    _elementwise,
+    _masks,
+    _moves,
+    _products,
+    _reductions,
+    _windows,
+)
 from fanin.frameworks.torch.operations._following import followed
 from fanin.frameworks.torch.operations._joint import jointly
 from fanin.frameworks.torch.record._call import Call
@@ -12,7 +19,13 @@ from fanin.frameworks.torch.record._record import Activation, Constant, Entry, N
 from fanin.frameworks.torch.record._weights import Weight
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
-_TABLE = _moves.TABLE | _elementwise.TABLE | _products.TABLE | _reductions.TABLE
+_TABLE = {
+    **_moves.TABLE,
+    **_elementwise.TABLE,
+    **_products.TABLE,
+    **_reductions.TABLE,
+    **_windows.TABLE,
+}
 
 # Random values by operation: kind, and the argument that says how many are kept.
 _NOISE = {

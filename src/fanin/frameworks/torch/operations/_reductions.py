@@ -1,22 +1,17 @@
-"""Reductions: normalizations, means, sums, maxima, pools and softmax."""
+"""Reductions: normalizations, means, sums, maxima and softmax."""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
-from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.frameworks.torch.operations._moves import features_of
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Entry, Statistic
 from fanin.frameworks.torch.record._weights import Weight
 from fanin.graph import Op
-
-_FEW = 64  # positions, of which more are interpolated alike
 
 
 def _kept_weight(call: Call, tensor: Tensor) -> Weight | None:
@@ -74,7 +69,8 @@ def _count(call: Call, dims: Any) -> tuple[float, list[int]]:
     return float(math.prod(shape[dim] for dim in chosen)), chosen
 
 
-def _reduced(call: Call, op: Op, count: float, label: str = "") -> Entry:
+def reduced(call: Call, op: Op, count: float, label: str = "") -> Entry:
+    """A reduction of one activation, of `count` elements each."""
     kept = _kept_weight(call, call.first)
     if kept is not None:
         return kept
@@ -148,14 +144,14 @@ def _follow_statistic(
 def mean(call: Call) -> Entry:
     """Means, which may be the statistics of a normalization."""
     count, dims = _count(call, call.get("dim"))
-    made = _reduced(call, "mean", count, "mean")
+    made = reduced(call, "mean", count, "mean")
     return _maybe_square(call, made, dims, 1.0)
 
 
 def total(call: Call) -> Entry:
     """Sums."""
     count, dims = _count(call, call.get("dim"))
-    made = _reduced(call, "sum", count, "sum")
+    made = reduced(call, "sum", count, "sum")
     return _maybe_square(call, made, dims, count)
 
 
@@ -177,11 +173,11 @@ def variance(call: Call) -> Entry | list[Entry]:
     count, dims = _count(call, call.get("dim"))
     power = 0.5 if call.name.startswith("std") else 1.0
     made = _follow_statistic(
-        call, _reduced(call, "mean", count, call.name), dims, "variance", power, 1.0
+        call, reduced(call, "mean", count, call.name), dims, "variance", power, 1.0
     )
     if not call.name.endswith("_mean"):
         return made
-    average = _follow_statistic(call, _reduced(call, "mean", count, "mean"), dims, "mean", 1.0, 1.0)
+    average = _follow_statistic(call, reduced(call, "mean", count, "mean"), dims, "mean", 1.0, 1.0)
     return [made, average]
 
 
@@ -189,7 +185,7 @@ def vector_norm(call: Call) -> Entry:
     """The root of the sum of squares; other orders are sums."""
     count, dims = _count(call, call.get("dim"))
     order = call.number(call.get("ord") if "ord" in call.arguments else call.get("p"))
-    made = _reduced(call, "sum", count, "norm")
+    made = reduced(call, "sum", count, "norm")
     if order not in (None, 2.0):
         return made
     return _follow_statistic(call, made, dims, "square", 0.5, math.sqrt(count))
@@ -199,57 +195,12 @@ def largest(call: Call) -> Entry:
     """Maxima and minima over dimensions."""
     count, _ = _count(call, call.get("dim"))
     if call.name not in ("min", "amin") or isinstance(call.entry(call.first), Weight):
-        return _reduced(call, "max", count)
+        return reduced(call, "max", count)
     source = call.activation(call.first)  # the largest of the negatives, negative
     recorder, shape = call.recorder, call.first.shape
     negatives = recorder.emit("pointwise", [source], shape, fn=np.negative, label="neg")
     made = recorder.emit("max", [negatives], call.shape, count=count, label=call.name)
     return recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")
-
-
-def window(call: Call) -> Entry:
-    """Pools with a window: its size, once for all dimensions or for each."""
-    rank = call.first.dim() - 2
-    if call.name in ("avg_pool1d", "max_pool1d"):
-        rank = 1
-    elif call.name[-2:] == "2d" or "2d" in call.name:
-        rank = 2
-    elif "3d" in call.name:
-        rank = 3
-    sizes = [int(item) for item in call["kernel_size"]]
-    count = float(math.prod(sizes if len(sizes) > 1 else sizes * rank))
-    if "max" in call.name:
-        return _reduced(call, "max", count)
-    whole = tuple(call.shape[-rank:]) == (1,) * rank
-    return _reduced(call, "mean" if whole else "pool", count)
-
-
-def adaptive(call: Call) -> Entry:
-    """Pools to a given size: the window is what is left."""
-    rank = 3 if "3d" in call.name else 2 if "2d" in call.name else 1
-    before, after = call.first.shape[-rank:], call.shape[-rank:]
-    count = math.prod(before) / max(math.prod(after), 1)
-    if "max" in call.name:
-        return _reduced(call, "max", count)
-    return _reduced(call, "mean" if math.prod(after) == 1 else "pool", count)
-
-
-def interpolated(call: Call) -> Entry:
-    """Upsampling by lines: every position is a weighted mean of its neighbours.
-
-    A mean of n with weights w is as large as one over 1 / sum w**2 of them, on average.
-    """
-    rank = call.first.dim() - 2
-    align = bool(call.get("align_corners"))
-    terms = 1.0
-    for before, after in zip(call.first.shape[-rank:], call.shape[-rank:], strict=True):
-        with _disable_current_modes():
-            few = min(before, _FEW)
-            ones = torch.eye(few, dtype=torch.float64, device="cpu")[None]
-            size = max(after * few // before, 1)
-            weights = F.interpolate(ones, size=size, mode="linear", align_corners=align)
-            terms /= float(weights.square().sum(1).mean())
-    return _reduced(call, "pool", terms)
 
 
 def softmax(call: Call) -> Entry:
@@ -263,7 +214,7 @@ def softmax(call: Call) -> Entry:
 
 
 def _running_sum(call: Call) -> Entry:
-    return _reduced(call, "sum", (call.first.shape[call.dim()] + 1) / 2)
+    return reduced(call, "sum", (call.first.shape[call.dim()] + 1) / 2)
 
 
 def _spectrum(call: Call) -> Entry:
@@ -272,12 +223,6 @@ def _spectrum(call: Call) -> Entry:
     count = {0: count, 1: 1.0, 2: 1 / count}[int(call["normalization"])]
     source = call.activation(call.first)
     return call.recorder.emit("sum", [source], call.shape, count=count, label="fft")
-
-
-def overlapping(call: Call) -> Entry:
-    """Windows summed where they overlap."""
-    count = call.first.numel() / max(math.prod(call.shape), 1)
-    return _reduced(call, "sum", count)
 
 
 TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
@@ -297,26 +242,8 @@ TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), variance),
     **dict.fromkeys(("linalg_vector_norm", "norm"), vector_norm),
     **dict.fromkeys(("max", "amax", "min", "amin", "aminmax", "median"), largest),
-    **dict.fromkeys(
-        (
-            *("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool1d", "avg_pool2d"),
-            *("avg_pool3d", "max_pool1d", "max_pool2d", "mkldnn_max_pool2d"),
-        ),
-        window,
-    ),
-    **dict.fromkeys(
-        (
-            *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d"),
-            *("adaptive_max_pool2d", "adaptive_max_pool3d", "adaptive_avg_pool2d"),
-        ),
-        adaptive,
-    ),
     **dict.fromkeys(("_softmax", "_safe_softmax", "softmax"), softmax),
     **dict.fromkeys(("_log_softmax", "log_softmax"), softmax),
-    "col2im": overlapping,
-    **dict.fromkeys(
-        ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), interpolated
-    ),
     **dict.fromkeys(("cumsum", "logcumsumexp"), _running_sum),
     **dict.fromkeys(("_fft_r2c", "_fft_c2r", "_fft_c2c"), _spectrum),
 }
