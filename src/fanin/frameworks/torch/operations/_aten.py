@@ -7,6 +7,7 @@ import torch
 from fanin.frameworks.torch.operations import (
     _elementwise,
     _masks,
+    _matrices,
     _moves,
     _products,
     _reductions,
@@ -72,6 +73,7 @@ def translate(call: Call) -> list[Entry]:
     _note_masks(call, made)
     _note_integers(call, entries, made)
     jointly(call, made, first)
+    _matrices.follow(call, made)
     made = [followed(call, item, index) for index, item in enumerate(made)]
     call.recorder.note_twins(key, made)
     return made

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from fanin.frameworks.torch.operations import _matrices
 from fanin.frameworks.torch.operations._aggregate import is_known, mixing
 from fanin.frameworks.torch.operations._elementwise import plus
 from fanin.frameworks.torch.operations._moves import look_up
@@ -40,6 +41,10 @@ def _product(
         roles, weight, source = _ROLES[kind][0], left, b
         features = max(features - 1, 0)
     if not isinstance(weight, Weight):
+        plain = kind in ("mm", "linear") and isinstance(left, Activation)
+        factors = _matrices.of(call, b) if plain else ()
+        if factors:
+            return _matrices.applied(call, call.activation(a), factors, shape)
         mixed = mixing(call, a, b, shape) if is_known(call, a) and not is_known(call, b) else None
         return mixed or call.recorder.emit(
             "matmul",
@@ -55,7 +60,7 @@ def _product(
     reached = math.prod(
         size for size, role in zip(tensor.shape, roles, strict=False) if role == "out"
     )
-    return call.recorder.linear(
+    made = call.recorder.linear(
         picks,
         weight,
         roles,
@@ -64,6 +69,8 @@ def _product(
         fans=(int(terms), int(reached)),
         label=call.name,
     )
+    _matrices.multiplied(call, a, b, made)
+    return made
 
 
 def _is_one_hot(call: Call, source: Activation) -> bool:

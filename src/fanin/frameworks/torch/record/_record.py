@@ -98,6 +98,14 @@ class Joint:
     length: int = 0  # operations, one behind the other
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A matrix: the product of parameters, the one that an input meets first in front."""
+
+    factors: tuple[Part, ...]
+    number: float = 1.0
+
+
 class Recorder:
     """Collects nodes; knows every tensor of the run by its identity."""
 
@@ -119,6 +127,7 @@ class Recorder:
         self.parametric: set[int] = set()  # nodes that depend on no input
         self.made: dict[Hashable, list[Entry]] = {}  # what an operation made of its arguments
         self.twins: dict[int, int] = {}  # node -> the first node that has the same values
+        self.matrices: dict[int, tuple[Term, ...]] = {}  # node of a sum of products of parameters
         self.stacks: dict[int, tuple[int, list[Activation]]] = {}  # node -> new dimension, parts
         self.layouts: dict[int, Layout] = {}
         self.pieces: dict[int, list[Piece]] = {}

@@ -1,0 +1,105 @@
+"""Matrices made of parameters by sums and products, as W + B @ A: an input meets every factor.
+
+x (W + B A) is x W + (x B) A: so that A and B are the weights that they are with two layers.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+
+from torch import Tensor
+
+from fanin.frameworks.torch.record._call import Call
+from fanin.frameworks.torch.record._record import Activation, Entry, Recorder, Term
+from fanin.frameworks.torch.record._weights import Weight
+
+_TURNS = ("t", "t_copy", "transpose", "transpose_copy", "numpy_T", "permute")
+_MOST = 16  # factors of a matrix, in all its terms: powers of sums have ever more
+
+
+def multiplied(call: Call, a: Tensor, b: Tensor, made: Activation) -> None:
+    """Notes that a matrix is a product of two that are made of parameters."""
+    pairs = product(of(call, a), of(call, b))
+    _note(call, made, [Term(x.factors + y.factors, x.number * y.number) for x, y in pairs])
+
+
+def _note(call: Call, made: Activation, terms: Sequence[Term]) -> None:
+    if terms and sum(len(one.factors) for one in terms) <= _MOST:
+        call.recorder.matrices[made.node] = tuple(terms)
+
+
+def of(call: Call, tensor: Tensor) -> tuple[Term, ...]:
+    """The terms of a matrix that is made of parameters alone; none where that is not known."""
+    entry = call.entry(tensor)
+    if tensor.dim() != 2:
+        return ()
+    if isinstance(entry, Weight):
+        return (Term((entry.parts[0],)),) if _is_plain(entry) else ()
+    return call.recorder.matrices.get(entry.node, ()) if isinstance(entry, Activation) else ()
+
+
+def _is_plain(weight: Weight) -> bool:
+    """Whether a tensor is one parameter, or a view of it."""
+    first, *others = weight.parts
+    return not (others or first.through or first.scales or first.dims is None)
+
+
+def follow(call: Call, made: Sequence[Entry]) -> None:
+    """Notes what turning a matrix, adding another one or multiplying by a number makes of it."""
+    recorder, found = call.recorder, made[0] if made else None
+    if not isinstance(found, Activation) or found.node in recorder.matrices:
+        return
+    entries = [call.entry(one) for one in call.inputs()]
+    if not any(isinstance(one, Activation) and one.node in recorder.matrices for one in entries):
+        return
+    given = [of(call, one) for one in call.inputs()]
+    alike = all(tuple(one.shape) == call.shape for one in call.inputs())
+    if call.name in _TURNS and call.shape == tuple(call.first.shape)[::-1]:
+        _note(call, found, [_turned(one) for one in given[0]])
+    elif call.name in ("add", "sub") and alike and all(given):
+        _note(call, found, [one for terms in given for one in terms])
+    elif call.name in ("mul", "div") and given[0]:
+        number = call.number(call["other"])
+        if number:
+            number = number if call.name == "mul" else 1 / number
+            _note(call, found, [replace(one, number=one.number * number) for one in given[0]])
+
+
+def _turned(term: Term) -> Term:
+    turned = (replace(one, dims=one.dims and one.dims[::-1]) for one in reversed(term.factors))
+    return replace(term, factors=tuple(turned))
+
+
+def applied(
+    call: Call, value: Activation, terms: Sequence[Term], shape: Sequence[int]
+) -> Activation:
+    """An activation times the sum of these terms."""
+    made, *others = (_applied(call, value, one, shape) for one in terms)
+    for other in others:
+        made = call.recorder.emit("add", [made, other], shape)
+    return made
+
+
+def _applied(call: Call, value: Activation, term: Term, shape: Sequence[int]) -> Activation:
+    recorder = call.recorder
+    for part in term.factors:
+        assert part.dims is not None
+        if part is term.factors[-1] and term.number != 1:
+            value = _times(recorder, value, term.number)
+        inside, outside = (math.prod(atom.size for atom in atoms) for atoms in part.dims)
+        value = recorder.linear(
+            value,
+            Weight((part,)),
+            ("in", "out"),
+            (*shape[:-1], outside),
+            features=len(shape) - 1,
+            fans=(inside, outside),
+            label=call.name,
+        )
+    return value
+
+
+def _times(recorder: Recorder, value: Activation, number: float) -> Activation:
+    shape, label = recorder.nodes[value.node].shape, f"mul {number:.6g}"
+    return recorder.emit("pointwise", [value], shape, fn=lambda x: x * number, label=label)
