@@ -308,7 +308,7 @@ class Structure:
         if node.op == "attention":
             return node.inputs[2:3]
         if node.op == "matmul":
-            averages = [self._averages(source) for source in node.inputs]
+            averages = [self.averages(source) for source in node.inputs]
             return (node.inputs[averages.index(True) - 1],) if any(averages) else ()
         if node.op == "mul":
             return (self._carried(node),)
@@ -329,7 +329,8 @@ class Structure:
 
         return min(node.inputs, key=rank)
 
-    def _averages(self, position: int) -> bool:
+    def averages(self, position: int) -> bool:
+        """Whether an activation is what a softmax gives: the weights of an average."""
         path = self._back(position, having("carries", "function"))
         return any(self.graph.nodes[item].op == "softmax" for item in path)
 

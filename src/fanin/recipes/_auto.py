@@ -12,7 +12,7 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.graph import Graph, Node, Residual, Structure, Use, Values, carried
+from fanin.graph import Graph, Node, Residual, Structure, Use, Values, carried, inner_products
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
@@ -60,12 +60,14 @@ class _Auto:
         self.targets: dict[int, float] = {}
         self.shares: dict[int, Share] = {}
         self.sizes: dict[str, float] = {}
+        self.rows: dict[str, float] = {}  # RMS of tables in inner products
         self.values = self._known_values()
         self.reasons: dict[int, str] = {}
 
     def choices(self) -> dict[str, Choice]:
         self._heads()
         self._logits()
+        self._products()
         self._sines()
         self._branches()
         self._mixtures()
@@ -171,6 +173,32 @@ class _Auto:
                         self.targets[end] = size
                         self.reasons[end] = "attention logits get variance 1"
 
+    def _products(self) -> None:
+        """Scores of pairs get second moment HEAD, and tables in products act as weights do."""
+        for product in inner_products(self.graph, self.structure):
+            both = {end for side in product.ends for end in side}
+            sized = [side for side in product.ends if side and all(map(self._is_weight, side))]
+            rows = [side for side in product.ends if side and all(map(self._is_row, side))]
+            if not product.scores:
+                sized = rows if product.op == "matmul" and len(rows) == 1 else []
+            for end in (end for side in sized for end in side):
+                use = self.graph.nodes[end].param
+                if use is None or not both.issuperset(self.uses[use.name]) or end in self.targets:
+                    continue
+                wanted = product.terms ** (-1 / len(sized))
+                if self._is_row(end):
+                    self.rows[use.name] = math.sqrt(wanted)
+                else:
+                    self.targets[end] = wanted
+                    self.reasons[end] = f"one side of sums of {product.terms:.4g} products"
+
+    def _is_weight(self, position: int) -> bool:
+        return self.graph.nodes[position].op == "linear" or self._is_row(position)
+
+    def _is_row(self, position: int) -> bool:
+        """Whether a node gives a parameter's own elements."""
+        return self.graph.nodes[position].op in ("lookup", "parameter")
+
     def _sines(self) -> None:
         """Weights whose outputs z go through sin(k z): SIREN's sizes (Sitzmann et al. 2020)."""
         for position, factor in sines(self.graph, self.structure.users, self._scale_of):
@@ -264,7 +292,7 @@ class _Auto:
             elif not ends & set(positions):  # else as large as the branch is to be
                 size = self.parameters.size(name, ops[name], tied)
                 if size is not None:
-                    self.sizes[name] = size
+                    self.sizes[name] = self.rows.get(name, size)
 
     def _variances(self) -> dict[str, float]:
         """Variances of weights that do not come from what feeds them."""
