@@ -207,4 +207,4 @@ def test_every_node_is_met_once_on_the_way_to_the_ends() -> None:
     last = structure.graph.outputs[0]
     ends = structure.ends_at(last)
     assert len(ends) == len(set(ends)) == 60
-    assert all(structure.terms(one) for one in structure.residuals.values())
+    assert all(structure.terms(residual) for residual in structure.residuals.values())

@@ -62,7 +62,7 @@ WINDOWS: dict[str, Window] = {
     "to a given size": lambda h: F.adaptive_avg_pool2d(h, 3),
     "to a larger size": lambda h: F.adaptive_avg_pool2d(h[..., :2, :2], 7),
     "largest, to a given size": lambda h: F.adaptive_max_pool2d(h, 3),
-    "patches put back": lambda h: patches(h, lambda one: one),
+    "patches put back": lambda h: patches(h, lambda item: item),
     "rectified patches put back": patches,
     "patches of stride 2": lambda h: F.fold(F.unfold(h, 4, stride=2), (SIZE, SIZE), 4, stride=2),
 }

@@ -274,10 +274,10 @@ class Structure:
             node = self.graph.nodes[position]
             passed = node.op in having("carries", "function") | {"shift"} and not second_input(node)
             sources = node.inputs if node.op == "add" else node.inputs[:1] if passed else ()
-            return [one for one in sources if one in inside]
+            return [source for source in sources if source in inside]
 
-        terms = (one for one in reach([residual.branch], summed) if not summed(one))
-        groups = (self.ends_at(one, inside) for one in terms)
+        terms = (item for item in reach([residual.branch], summed) if not summed(item))
+        groups = (self.ends_at(term, inside) for term in terms)
         return [group for group in groups if group]
 
     def ends_at(self, position: int, within: NodeSet | None = None) -> list[int]:
@@ -288,9 +288,9 @@ class Structure:
 
         def sources(node: int) -> list[int]:
             found = reversed(self._towards_ends(node))
-            return [one for one in found if within is None or one in within]
+            return [item for item in found if within is None or item in within]
 
-        return [one for one in reach([position], sources) if self._is_end(one)]
+        return [item for item in reach([position], sources) if self._is_end(item)]
 
     def _is_end(self, position: int) -> bool:
         node = self.graph.nodes[position]

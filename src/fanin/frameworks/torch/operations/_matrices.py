@@ -25,7 +25,7 @@ def multiplied(call: Call, a: Tensor, b: Tensor, made: Activation) -> None:
 
 
 def _note(call: Call, made: Activation, terms: Sequence[Term]) -> None:
-    if terms and sum(len(one.factors) for one in terms) <= _MOST:
+    if terms and sum(len(term.factors) for term in terms) <= _MOST:
         call.recorder.matrices[made.node] = tuple(terms)
 
 
@@ -50,24 +50,28 @@ def follow(call: Call, made: Sequence[Entry]) -> None:
     recorder, found = call.recorder, made[0] if made else None
     if not isinstance(found, Activation) or found.node in recorder.matrices:
         return
-    entries = [call.entry(one) for one in call.inputs()]
-    if not any(isinstance(one, Activation) and one.node in recorder.matrices for one in entries):
+    entries = [call.entry(source) for source in call.inputs()]
+    if not any(
+        isinstance(entry, Activation) and entry.node in recorder.matrices for entry in entries
+    ):
         return
-    given = [of(call, one) for one in call.inputs()]
-    alike = all(tuple(one.shape) == call.shape for one in call.inputs())
+    given = [of(call, source) for source in call.inputs()]
+    alike = all(tuple(tensor.shape) == call.shape for tensor in call.inputs())
     if call.name in _TURNS and call.shape == tuple(call.first.shape)[::-1]:
-        _note(call, found, [_turned(one) for one in given[0]])
+        _note(call, found, [_turned(term) for term in given[0]])
     elif call.name in ("add", "sub") and alike and all(given):
-        _note(call, found, [one for terms in given for one in terms])
+        _note(call, found, [term for terms in given for term in terms])
     elif call.name in ("mul", "div") and given[0]:
         number = call.number(call["other"])
         if number:
             number = number if call.name == "mul" else 1 / number
-            _note(call, found, [replace(one, number=one.number * number) for one in given[0]])
+            _note(call, found, [replace(term, number=term.number * number) for term in given[0]])
 
 
 def _turned(term: Term) -> Term:
-    turned = (replace(one, dims=one.dims and one.dims[::-1]) for one in reversed(term.factors))
+    turned = (
+        replace(factor, dims=factor.dims and factor.dims[::-1]) for factor in reversed(term.factors)
+    )
     return replace(term, factors=tuple(turned))
 
 
@@ -75,7 +79,7 @@ def applied(
     call: Call, value: Activation, terms: Sequence[Term], shape: Sequence[int]
 ) -> Activation:
     """An activation times the sum of these terms."""
-    made, *others = (_applied(call, value, one, shape) for one in terms)
+    made, *others = (_applied(call, value, term, shape) for term in terms)
     for other in others:
         made = call.recorder.emit("add", [made, other], shape)
     return made

@@ -26,7 +26,7 @@ class _Windows:
 
 
 def _per_axis(given: Sequence[int], rank: int) -> list[int]:
-    sizes = [int(one) for one in given]
+    sizes = [int(item) for item in given]
     return sizes if len(sizes) == rank else sizes[:1] * rank
 
 
