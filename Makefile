@@ -98,23 +98,23 @@ format: $(INSTALLED)  ## Format the sources and mend what lint can
 
 bench: $(INSTALLED)  ## Measure the speed of the streams beside torch, NumPy and MKL
 	-$(BIN)/pip install --quiet mkl
-	$(BIN)/python bench/streams.py
-	$(BIN)/python bench/variants.py
-	$(BIN)/python bench/calls.py
-	$(BIN)/python bench/memory.py
+	$(BIN)/python -m bench.speed.streams
+	$(BIN)/python -m bench.speed.variants
+	$(BIN)/python -m bench.speed.calls
+	$(BIN)/python -m bench.speed.memory
 
 bench-lab: $(INSTALLED)  ## Measure fanin compare beside plain torch and NumPy loops
-	$(BIN)/python bench/lab.py
+	$(BIN)/python -m bench.speed.lab
 
 bench-gpu: $(INSTALLED)  ## Count the GPU kernels' instructions; measure them where there is a GPU
-	$(BIN)/python bench/gpu_instructions.py
-	$(BIN)/python bench/gpu.py
+	$(BIN)/python -m bench.gpu.instructions
+	$(BIN)/python -m bench.gpu.speed
 
 proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes; docs/statistics.md)
-	$(BIN)/python bench/exactness.py
-	$(BIN)/python bench/proof.py
+	$(BIN)/python -m bench.values.exactness
+	$(BIN)/python -m bench.values.proof
 	$(BIN)/pip install --quiet sp80022suite
-	$(BIN)/python bench/nist.py
+	$(BIN)/python -m bench.values.nist
 
 clean:  ## Remove the virtual environment and everything built
 	rm -rf $(VENV) .venv-oldest .venv-newest .venv-peers .venv-zoo $(SANITIZED) build dist

@@ -4,7 +4,7 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 # First, and from here: imported from deep inside the package, NumPy takes 13 ms longer (measured
-# by bench/calls.py; the cause is not known).
+# by bench/speed/calls.py; the cause is not known).
 import numpy as _numpy  # noqa: F401
 
 from fanin import initializers as initializers

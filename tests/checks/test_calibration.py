@@ -2,48 +2,43 @@
 
 import hashlib
 import itertools
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
-BENCH = Path(__file__).parents[2] / "bench"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _bench() -> Iterator[None]:
     from fanin.lab.stack import one_thread
 
-    sys.path.insert(0, str(BENCH))
     with one_thread():
         yield
-    sys.path.remove(str(BENCH))
 
 
 @pytest.fixture(scope="module")
 def grid() -> ModuleType:
-    import calibration_grid
+    from bench.calibration import grid
 
-    return calibration_grid
+    return grid
 
 
 @pytest.fixture(scope="module")
 def sweep() -> ModuleType:
-    import calibration
+    from bench.calibration import train
 
-    return calibration
+    return train
 
 
 @pytest.fixture(scope="module")
 def report() -> ModuleType:
-    import calibration_report
+    from bench.calibration import report
 
-    return calibration_report
+    return report
 
 
 @pytest.fixture(scope="module")

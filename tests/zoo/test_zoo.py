@@ -2,22 +2,17 @@
 
 Each weight's output has an RMS within [0.5, 2] of the plan's, widened by the finite-width band of
 two standard deviations, in train and in eval mode; gradients along a stream or a chain differ by
-less than 20. The seeds are fixed. What is outside is listed in bench/zoo_known.py, by model and
+less than 20. The seeds are fixed. What is outside is listed in bench/zoo/known.py, by model and
 number: more fails, and so does a reason that is needed no longer.
 """
 
-import importlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-zoo, judge, known, models, swept = map(
-    importlib.import_module, ("zoo", "zoo_judge", "zoo_known", "zoo_models", "zoo_swept")
-)
+from bench.zoo import judge, known, models, swept
+from bench.zoo import measure as zoo
 
 pytestmark = [
     pytest.mark.zoo,
@@ -27,7 +22,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", params=(*models.NAMES, *swept.NAMES))
 def measured(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """Everything that bench/zoo.py measures of a model, without its peers."""
+    """Everything that bench/zoo/measure.py measures of a model, without its peers."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,15 +1,9 @@
 """fanin.check on models of timm and transformers: known to train, so no error is right."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
 
 import fanin
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-models = importlib.import_module("zoo_models")
+from bench.zoo import models
 
 pytestmark = [
     pytest.mark.zoo,

@@ -1,0 +1,91 @@
+"""What a call costs before the first value: small tensors, and the import.
+
+    python -m bench.speed.calls [--rounds 7]
+
+10,000 parameters of 64 values each, one call a parameter, and one call for 10,000 values, beside
+NumPy's Generator.normal; `import fanin` beside `import numpy`, in fresh processes.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.speed.timing import alternate
+from fanin import Stream, initializers
+
+PARAMETERS, SMALL, LARGE = 10_000, 64, 10_000
+
+
+def calls(rounds: int) -> dict[str, float]:
+    """Median microseconds a call."""
+    names = [f"layers.{number}.weight" for number in range(PARAMETERS)]
+    streams = [Stream(0, name) for name in names]
+    generator = np.random.default_rng(0)
+    he = initializers.he_normal()
+    small = {
+        "64 values: NumPy Generator.normal": lambda: [
+            generator.normal(0.0, 1.0, SMALL) for _ in names
+        ],
+        "64 values: Stream.normal": lambda: [stream.normal(SMALL) for stream in streams],
+        "64 values: Stream(seed, name).normal": lambda: [
+            Stream(0, name).normal(SMALL) for name in names
+        ],
+        "64 values: he_normal()((8, 8), ...)": lambda: [he((8, 8), seed=0, name=n) for n in names],
+    }
+    large = {
+        "10,000 values: NumPy Generator.normal": lambda: [
+            generator.normal(0.0, 1.0, LARGE) for _ in range(100)
+        ],
+        "10,000 values: Stream.normal": lambda: [streams[0].normal(LARGE) for _ in range(100)],
+    }
+    seconds = alternate(small, rounds, "small"), alternate(large, rounds, "large")
+    return {key: value / PARAMETERS * 1e6 for key, value in seconds[0].items()} | {
+        key: value / 100 * 1e6 for key, value in seconds[1].items()
+    }
+
+
+def imports(rounds: int) -> dict[str, float]:
+    """Median seconds of a fresh process that imports and ends."""
+
+    # With compiled modules kept, as an installation has them.
+    environment = {key: os.environ[key] for key in os.environ if key != "PYTHONDONTWRITEBYTECODE"}
+
+    def process(code: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+    return alternate(
+        {
+            "import numpy": process("import numpy"),
+            "import fanin": process("import fanin"),
+            "nothing": process("pass"),
+        },
+        3 * rounds,
+        "imports",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="times each is run (default 7)")
+    rounds = parser.parse_args().rounds
+    table = Table("call", "microseconds", title=f"median of {rounds} rounds")
+    for name, value in calls(rounds).items():
+        table.add_row(name, f"{value:.2f}")
+    seconds = imports(rounds)
+    numpy, fanin, nothing = (seconds[key] for key in ("import numpy", "import fanin", "nothing"))
+    Console().print(table)
+    Console().print(
+        f"a process that imports numpy: {numpy * 1e3:.0f} ms; fanin: {fanin * 1e3:.0f} ms, "
+        f"{fanin / numpy:.2f} times; less the bare interpreter's {nothing * 1e3:.0f} ms: "
+        f"{(fanin - nothing) / (numpy - nothing):.2f} times"
+    )
+
+
+if __name__ == "__main__":
+    main()

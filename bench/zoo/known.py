@@ -1,0 +1,42 @@
+"""What is outside of the rule of bench/zoo, and why: by model, so that a new one shows."""
+
+_GROWN = (
+    "a batch normalization reads a residual stream that branches made larger: in train mode it "
+    "gives RMS 1, in eval mode what it gets, and the plan is made for eval"
+)
+_MINUS = (
+    "eval mode: the branch subtracts the stream that it is added to, through a batch "
+    "normalization or a pool, and cancels part of it; the plan takes the two for independent"
+)
+
+# (outputs outside in train and eval mode together, reason)
+OUTSIDE: dict[str, tuple[int, str]] = {
+    "convmixer_768_32": (
+        25,
+        "eval mode, where nothing normalizes: what a depthwise convolution gives a channel is "
+        "as large as the channel, so branch and stream are not independent; 8% a block",
+    ),
+    "dpn68": (7, _GROWN),
+    "efficientformer_l1": (21, _MINUS),
+    "efficientnet_b0": (
+        37,
+        "eval mode, where nothing normalizes: silu lets a larger share through the larger its "
+        "input is, so that a small deviation grows from layer to layer",
+    ),
+    "fastvit_t8": (15, _MINUS),
+    "maxvit_tiny_tf_224": (1, _GROWN),
+    "transformers/rwkv": (
+        16,
+        "a mix m x + (1 - m) y of two neighbours is taken for a sum, and the quotient of two sums "
+        "with the same weights for one of independent numbers",
+    ),
+    "visformer_tiny": (28, _GROWN),
+}
+# Gradients that differ by more than 20 along a stream or chain.
+SPANS: dict[str, str] = {
+    "diffusers/VQModel": "the nearest code stands for each vector, so the gradient of the codes is "
+    "that of distances; the model's own start has 3.2e4",
+    "dm_nfnet_f0": "gains of zero at the end of branches are the model's method, and stay: no "
+    "gradient enters a branch in the first step",
+    "transformers/xlnet": "not explained; the model's own start has 48 along its stream",
+}
