@@ -1,18 +1,28 @@
 """Plans on disk: every initializer comes back, and wrong paths are refused."""
 
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 import fanin
 from fanin import FaninError, Plan, initializers
-from fanin.axes import parse_axes
+from fanin.axes import ROLES, Axes, parse_axes
+from fanin.initializers import Initializer
 from fanin.initializers._registry import ENTRIES
 from fanin.plans import Row
+from fanin.plans._row import Keeps
+
+# Any text, control characters and all planes of Unicode; a name has no NUL.
+NAME = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+NOT_NEGATIVE = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+SIZE = st.floats(2.0**-400, 2.0**400)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -97,3 +107,91 @@ def test_a_plan_that_was_never_applied_draws_with_seed_0() -> None:
     assert plan.apply(model).seed == 0
     plan.verify(model)
     plan.verify(model, seed=0)
+
+
+@st.composite
+def all_axes(draw: st.DrawFn) -> tuple[tuple[int, ...], Axes]:
+    """A shape, and axes that fit it: any roles, groups, strides and packed blocks."""
+    roles = draw(st.lists(st.sampled_from(ROLES), max_size=5))
+    shape = [draw(st.integers(0, 7)) for _ in roles]
+    groups = 1
+    blocks: tuple[int, ...] = ()
+    transposed = draw(st.booleans())
+    split = "in" if transposed else "out"
+    if split in roles:
+        groups = draw(st.integers(1, 3))
+        shape[roles.index(split)] *= groups
+    if "out" in roles and draw(st.booleans()):
+        sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+        blocks = tuple(groups * size for size in sizes)
+        shape[roles.index("out")] = sum(blocks)
+    strides = st.tuples(*[st.integers(1, 4)] * roles.count("kernel"))
+    stride = draw(st.integers(1, 4) | strides)
+    return tuple(shape), Axes(tuple(roles), groups, transposed, stride, blocks)
+
+
+def all_initializers(shape: tuple[int, ...], axes: Axes) -> st.SearchStrategy[Initializer | None]:
+    """Those that this shape can have: with any numbers, or an array of them."""
+
+    def fits(made: Initializer | None) -> bool:
+        try:
+            _ = made and made.std(shape, axes)
+        except FaninError:  # this shape has no fans, say
+            return False
+        return True
+
+    # An expression cannot tell the sizes behind an axis of none: those of (0, 3) print as [].
+    array = np.random.default_rng(0).normal(size=shape) if 0 not in shape[:-1] else 0.25
+    sizes = SIZE.map(
+        lambda size: [
+            initializers.constant(-size),
+            initializers.normal(-size, size),
+            initializers.uniform(-size, size / 3),
+            initializers.variance_scaling(size, "fan_out", "uniform"),
+            initializers.orthogonal(size),
+        ]
+    ).flatmap(st.sampled_from)
+    fixed = [None, initializers.zeros(), initializers.torch_default(), initializers.constant(array)]
+    return (st.sampled_from(fixed) | sizes).filter(fits)
+
+
+@st.composite
+def rows(draw: st.DrawFn, name: str) -> Row:
+    shape, axes = draw(all_axes())
+    return Row(
+        name=name,
+        shape=shape,
+        dtype=draw(st.sampled_from(["float32", "bfloat16", "float8_e4m3fn", "complex128"])),
+        role=draw(st.text()),
+        initializer=draw(all_initializers(shape, axes)),
+        axes=axes,
+        why=draw(st.text()),
+        aliases=tuple(draw(st.lists(NAME, max_size=2))),
+        output=draw(st.none() | NOT_NEGATIVE),
+        kept=draw(st.none() | st.text("0123456789abcdef", min_size=64, max_size=64)),
+        lr=draw(NOT_NEGATIVE),
+        averaged=draw(st.booleans()),
+        zero_row=draw(st.none() | st.integers(0, shape[0] - 1)) if shape and shape[0] else None,
+        keeps=draw(st.none() | st.sampled_from(get_args(Keeps))),
+        guessed=draw(st.booleans()),
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    return Plan(
+        recipe=draw(st.text()),
+        rows=tuple(draw(rows(name)) for name in draw(st.lists(NAME, max_size=3, unique=True))),
+        notes=tuple(draw(st.lists(st.text(), max_size=3))),
+        seed=draw(st.none() | st.integers(0, 2**64 - 1)),
+        prefix=draw(st.just("") | NAME),
+    )
+
+
+@given(plans())
+def test_every_plan_comes_back(plan: Plan) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = Plan.load(plan.save(Path(folder, "plan.toml")))
+    assert loaded == plan
+    assert repr(loaded) == repr(plan)  # 0 and 0.0, or -0.0, would be equal
+    assert str(loaded) == str(plan)

@@ -1,7 +1,7 @@
 """Fields: what the tables of a plan's file say, each value checked; errors name key and line."""
 
-import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
@@ -56,8 +56,8 @@ def _name(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    real = type(value) in (int, float) and abs(value) < 2**1023
-    return float(value) if real and math.isfinite(value) and value >= 0 else None
+    real = type(value) in (int, float) and 0 <= value <= sys.float_info.max
+    return float(value) if real else None
 
 
 def _seed(value: Any) -> int | None:

@@ -224,7 +224,8 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         entries = translate(call)
         values = list(tensors_in(value)) if value is not None else [None] * len(outs)
         for tensor, entry, known in zip(outs, entries, values, strict=False):
-            if known is not None and known.numel() <= _KNOWN and not isinstance(entry, Weight):
+            small = known is not None and known.numel() <= _KNOWN
+            if small and not isinstance(entry, Weight) and not _is_noise(entry):
                 entry = (
                     Constant(known, name=getattr(entry, "name", "constant"))
                     if isinstance(entry, Constant)
@@ -235,6 +236,11 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if written and call.name not in ("fill", "zero") and not onto_itself(call):
                 spread(self.recorder, tensor, entry)
         _set_written(call, entries)
+
+
+def _is_noise(entry: Entry) -> bool:
+    """Whether it is what it is by its distribution: a real run's values say less."""
+    return isinstance(entry, Constant) and entry.noise is not None
 
 
 def decomposed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
