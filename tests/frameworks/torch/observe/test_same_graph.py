@@ -76,8 +76,9 @@ def attention(packed: Layer, x: Tensor) -> Tensor:
 
 def attention_by_hand(packed: Layer, x: Tensor) -> Tensor:
     q, k, v = packed(x).reshape(*x.shape[:2], 3, 2, -1).permute(2, 0, 3, 1, 4)
-    weights: Tensor = ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5).softmax(-1)
-    return (weights @ v).transpose(1, 2).flatten(2)
+    weights = ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5).softmax(-1)
+    read: Tensor = weights @ v
+    return read.transpose(1, 2).flatten(2)
 
 
 def highway(gate: Layer, new: Layer, x: Tensor) -> Tensor:
