@@ -324,7 +324,12 @@ def linear_attention(x: Tensor, value: Tensor) -> Tensor:
     return sums[..., :-1] / (sums[..., -1:] + 1e-5)
 
 
-@pytest.mark.parametrize("average", [over_sum, linear_attention])
+def gated_attention(x: Tensor, value: Tensor) -> Tensor:
+    """Every weight times an activation of its own: one for each of 16 positions."""
+    return (torch.softmax(x @ x.mT / 8, -1) * x[..., :16]) @ value
+
+
+@pytest.mark.parametrize("average", [over_sum, linear_attention, gated_attention])
 def test_averages_by_hand(average: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Of 16 positions, their second moment is 1/16 to 1 of the plan's."""
     torch.manual_seed(0)
@@ -334,3 +339,17 @@ def test_averages_by_hand(average: Callable[[Tensor, Tensor], Tensor]) -> None:
     assert row.averaged
     assert "second moment 1," in row.why
     assert 1 / 20 < float(model.fed.detach().square().mean()) < 1
+
+
+SINGLE: dict[str, Idiom] = {
+    "layer_norm": lambda h: F.layer_norm(h[..., None], (1,))[..., 0],
+    "group_norm": lambda h: F.group_norm(h, WIDTH),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_norm_of_single_values_leaves_nothing(name: str) -> None:
+    model, rows = Reads(lambda h: h + SINGLE[name](h), WIDTH), torch.randn(4, WIDTH)
+    assert "second moment 1" in fanin.plan(model, rows)["after.weight"].why
+    row = fanin.plan(Reads(SINGLE[name], WIDTH), rows)["after.weight"]
+    assert row.output == 0

@@ -112,7 +112,7 @@ def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None
         run.needs(use.name, Weight(position, 0.0, target, second, fed.averaged, alone, read))
         target *= alone / second
     else:
-        run.needs(use.name, Weight(position, target, target, 0.0, fed.averaged))
+        run.needs(use.name, Weight(position, target, 0.0, 0.0, fed.averaged))
         target = 0.0
     return gaussian(target, position, fed.share, averaged=fed.averaged)
 

@@ -210,6 +210,8 @@ def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     if a.averaging or b.averaging:
         value = b if a.averaging else a
         return gaussian(value.second, position, value.share, averaged=True)
+    if a.weighted or b.weighted:  # averages of products
+        return gaussian(a.second * b.second, position, a.share * b.share, averaged=True)
     return gaussian((node.count or 1.0) * a.second * b.second, position, a.share * b.share)
 
 

@@ -34,10 +34,20 @@ def _norm(call: Call, label: str, batch: bool = False) -> Entry:
         return kept
     recorder = call.recorder
     value = call.activation(tensor)
-    made = recorder.emit("normalize", [value], call.shape, label=label, over_batch=batch)
+    if _of_single_values(call, label):  # x - x
+        made = recorder.emit("pointwise", [value], call.shape, fn=np.zeros_like, label=label)
+    else:
+        made = recorder.emit("normalize", [value], call.shape, label=label, over_batch=batch)
     for name, op in (("weight", "scale"), ("bias", "shift")):
         made = _affine(call, made, call.get(name), op)
     return made
+
+
+def _of_single_values(call: Call, label: str) -> bool:
+    """Whether a norm takes the mean of every value alone away, which leaves nothing."""
+    if label == "layer_norm":
+        return math.prod(call["normalized_shape"]) == 1
+    return label == "group_norm" and math.prod(call.first.shape[1:]) == call["group"]
 
 
 def _affine(call: Call, value: Activation, tensor: Any, op: Any) -> Activation:
