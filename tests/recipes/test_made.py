@@ -245,3 +245,25 @@ def test_built_empty_and_real_give_the_same_plan() -> None:
         empty = build()
     for inputs in (torch.zeros(2, 4), None):
         assert fanin.plan(empty, inputs) == fanin.plan(build(), inputs)
+
+
+def test_a_faint_scale_needs_a_stream_beside_it() -> None:
+    """In the one block without a shortcut, a layer scale of 1e-5 would silence all that follow."""
+
+    def forward(net: Any, x: torch.Tensor) -> Any:
+        x = x + net.scale * net.a(x) if net.shortcut else net.scale * net.a(x)
+        return net.b(x)
+
+    kept, alone = (
+        Net(forward, scale=filled(4, value=1e-5)),
+        Net(forward, scale=filled(4, value=1e-5)),
+    )
+    kept.shortcut, alone.shortcut = True, False
+    inputs = torch.zeros(2, 4)
+    assert "ends a residual branch" in fanin.plan(kept, inputs)["scale"].why
+    row = fanin.plan(alone, inputs)["scale"]
+    assert row.initializer == ones()
+    assert "not 1e-05 as made" in row.why
+    small = Net(forward, scale=filled(4, value=0.05))
+    small.shortcut = False
+    assert fanin.plan(small, inputs)["scale"].initializer == constant(0.05)

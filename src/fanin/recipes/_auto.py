@@ -346,8 +346,7 @@ class _Auto:
                 if self.parameters.is_filter(name) and not reason:
                     return self._drawn(run, name, "elementwise weight")
                 size = run.sizes[name]
-                made = "the constant that the model was made with"
-                why = reason or ("the identity" if size == self.parameters.identity(name) else made)
+                why = reason or self.parameters.why_scale(name, size)
                 return Choice(same(size), "scale", self._through(name, why))
             case "shift" if self.parameters.is_table(name):
                 return self._drawn(run, name, "position table")

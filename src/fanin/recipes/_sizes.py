@@ -7,6 +7,7 @@ from fanin.recipes._acting import fitted, size_of, stored_as
 from fanin.recipes._recipe import Params
 
 HEAD = 1.0  # second moment of a head's output
+FAINT = 3e-3  # its square is about what norms add to a variance
 TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
 
 
@@ -38,7 +39,8 @@ class Sizes:
         if "scale" in ops and self.is_filter(name):
             return self.std(name, 1.0)
         if "scale" in ops:
-            return self.identity(name) if param.made is None else param.made
+            drawn = param.made is None or self.is_faint(name)
+            return self.identity(name) if drawn else param.made
         return None
 
     def use(self, name: str) -> Use:
@@ -64,6 +66,23 @@ class Sizes:
         sources = self.graph.nodes[self.uses[name][0]].inputs
         normed = any(self.graph.nodes[source].op == "normalize" for source in sources)
         return self.params[name].made is None and self.is_table(name) and not normed
+
+    def is_faint(self, name: str) -> bool:
+        """Whether a scale was made nearly zero, as layers' scales are, where no stream goes by."""
+        made, positions = self.params[name].made or 0.0, self.uses[name]
+        if self.use(name).through or not 0 < abs(made) < FAINT:
+            return False
+        branches = map(self.structure.own_nodes, self.structure.residuals.values())
+        return not any(one in branch for branch in branches for one in positions)
+
+    def why_scale(self, name: str, size: float) -> str:
+        """The reason for the value of a scale that ends no branch."""
+        if size != self.identity(name):
+            return "the constant that the model was made with"
+        if self.is_faint(name):
+            made = self.params[name].made
+            return f"the identity, not {made:g} as made: no residual stream passes beside it"
+        return "the identity"
 
     def is_codebook(self, name: str) -> bool:
         """Whether products with a table decide which of its rows are looked up."""
