@@ -46,8 +46,8 @@ def _norm(call: Call, label: str, batch: bool = False) -> Entry:
 def _of_single_values(call: Call, label: str) -> bool:
     """Whether a norm takes the mean of every value alone away, which leaves nothing."""
     if label == "layer_norm":
-        return math.prod(call["normalized_shape"]) == 1
-    return label == "group_norm" and math.prod(call.first.shape[1:]) == call["group"]
+        return bool(math.prod(call["normalized_shape"]) == 1)
+    return label == "group_norm" and math.prod(call.first.shape[1:]) == int(call["group"])
 
 
 def _affine(call: Call, value: Activation, tensor: Any, op: Any) -> Activation:

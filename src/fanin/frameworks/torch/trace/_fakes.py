@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from fanin.frameworks.torch.record._record import Recorder
+from fanin.frameworks.torch.runs._caches import Caches
 from fanin.frameworks.torch.runs._saved import Saved
 from fanin.frameworks.torch.tree._names import require_shape
 
@@ -32,10 +33,10 @@ def fake_model(
     `trainable` makes all parameters require gradients; else they do as the real ones.
 
     Gives the fake parameters and the fake buffers by the identity of the real ones. What the
-    run stores in the modules, and in what they hold, is taken back.
+    run stores in the modules, in what they hold, and in caches of functions is taken back.
     """
     modules = list(model.modules())
-    saved = Saved(modules)
+    saved, caches = Saved(modules), Caches(modules)
     parameters: dict[int, Tensor] = {}
     buffers: dict[int, Tensor] = {}
     try:
@@ -50,6 +51,7 @@ def fake_model(
         yield parameters, buffers
     finally:
         saved.restore()
+        caches.restore()
 
 
 def _replace(
