@@ -118,6 +118,8 @@ class Structure:
         if a == b or self.feeds_softmax(position):
             return None
         for stream, branch in ((a, b), (b, a)):
+            if self._modulates(stream, branch):
+                return None
             inside = self.up_to(branch)
             for read in self._before_branches(stream, found):
                 if any(source in inside for source in self._back(read, _KEPT)):
@@ -134,6 +136,18 @@ class Structure:
             return None
         stream, branch = (a, b) if mine < other else (b, a)
         return Residual(position, stream, branch, shortcut=True, read=stream)
+
+    def _modulates(self, shift: int, product: int) -> bool:
+        """Whether g h + b has g and b from one weight, as layers that modulate h have them."""
+        nodes = self.graph.nodes
+        path = list(self._back(shift, _KEPT))
+        *_, end = self._back(product, _KEPT)
+        if nodes[end].op != "mul" or not any("part" in nodes[at].flags for at in path):
+            return False
+        gates = [at for at in nodes[end].inputs if path[-1] in self._back(at, _KEPT)]
+        return len(gates) == 1 and not any(
+            path[-1] in self.up_to(at) for at in nodes[end].inputs if at not in gates
+        )
 
     def _before_branches(self, stream: int, found: Mapping[int, Residual]) -> Iterator[int]:
         """The stream, and what it was before the branches that were added to it last."""

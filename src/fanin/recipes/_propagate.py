@@ -239,6 +239,8 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return a or b
     if a.averaging or b.averaging:  # averages of averages
         return a if a.averaging else b
+    if a.weighted and b.weighted:  # terms of one average
+        return a if a.second >= b.second else b
     if "centred" in node.flags:
         return centred(a, positions=node.over == "batch")
     decays = [_is_decay(run.graph, source) for source in node.inputs]

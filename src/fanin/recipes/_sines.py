@@ -1,8 +1,14 @@
 """Sines: weights whose outputs are read as sines of k z, as in SIREN."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
-from fanin.graph import CARRIERS, Graph, Node, factor, second_input
+import numpy as np
+
+from fanin.graph import CARRIERS, Graph, Node, factor, having, second_input
+from fanin.graph.signal import MASS, Z
+
+_FUNCTIONS = having("carries", "function")
 
 Scale = Callable[[Node], float | None]
 Users = Sequence[Sequence[int]]
@@ -21,12 +27,20 @@ def sines(graph: Graph, users: Users, scale: Scale) -> Iterator[tuple[int, float
 
 
 def _factors(graph: Graph, users: Users, scale: Scale, position: int, before: float) -> list[float]:
-    """The factors of an activation in sines; none where it is read by anything else."""
+    """The factors of an activation in sines; none where it is read by anything else.
+
+    Layers that modulate add to it, and multiply it by what is mostly a number.
+    """
     found = []
     for user in users[position]:
         node = graph.nodes[user]
         if node.op in (*CARRIERS, "shift"):
             step: float | None = 1.0
+        elif node.op == "add":  # a shift that is computed
+            step = 1.0
+        elif node.op == "mul" and len(set(node.inputs)) == 2:
+            (gate,) = set(node.inputs) - {position}
+            step = _size_of_gate(graph, gate)
         elif node.op == "scale":
             step = scale(node)
         elif node.op == "pointwise" and not second_input(node):
@@ -41,3 +55,21 @@ def _factors(graph: Graph, users: Users, scale: Scale, position: int, before: fl
             return []
         found += deeper
     return found
+
+
+def _size_of_gate(graph: Graph, position: int) -> float | None:
+    """The RMS of a function of a normal activation that is mostly a number; None of others."""
+    functions = []
+    while (node := graph.nodes[position]).inputs and node.op in _FUNCTIONS:
+        if second_input(node):
+            return None
+        functions += [node] if node.fn is not None else []
+        position = node.inputs[0]
+    values = Z
+    for node in reversed(functions):
+        assert node.fn is not None
+        with np.errstate(all="ignore"):
+            values = np.broadcast_to(node.fn(*[values] * len(node.inputs)), Z.shape)
+    second = float(MASS @ values**2)
+    mostly = math.isfinite(second) and float(MASS @ values) ** 2 > second / 2
+    return math.sqrt(second) if mostly else None
