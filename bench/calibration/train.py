@@ -39,10 +39,10 @@ from bench.calibration.grid import (
     trains,
 )
 from bench.calibration.networks import build
-from fanin.lab import sources
-from fanin.lab.dataset import Dataset, split
-from fanin.lab.optimization import Optimization
-from fanin.lab.stack import Stack
+from fanin.lab.data import sources
+from fanin.lab.data.dataset import Dataset, split
+from fanin.lab.training.optimization import Optimization
+from fanin.lab.training.stack import Stack
 
 Array = np.ndarray[Any, Any]
 RESULTS = Path(__file__).with_name("trials.jsonl")

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fanin.lab import checkpoint
+from fanin.lab.training import checkpoint
 
 ROWS = ("zeros", "he_normal", "glorot_uniform", "lecun_normal")
 SIZES = ["--data", "digits", "--seeds", "3", "--train", "300", "--test", "100", "--epochs", "2"]
@@ -26,7 +26,7 @@ SIZES = ["--data", "digits", "--seeds", "3", "--train", "300", "--test", "100", 
 FANIN = """
 import sys
 from fanin.cli import main
-from fanin.lab import checkpoint, stacking
+from fanin.lab.training import checkpoint, stacking
 stacking.MODELS_IN_A_STACK = 6
 checkpoint.EVERY = 0.2
 sys.exit(main(sys.argv[1:]))

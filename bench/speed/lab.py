@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from bench.speed.lab_loops import LoopTrainer
 from bench.speed.timing import alternate
-from fanin.lab import lookup
-from fanin.lab.group import schedule
-from fanin.lab.optimization import Optimization
-from fanin.lab.runner import GroupJob, run_on_cores
 from fanin.lab.settings import INITIALIZERS, CompareSettings
 from fanin.lab.setup import TrialSpec
-from fanin.lab.stack import Stack, one_thread
+from fanin.lab.training import lookup
+from fanin.lab.training.group import schedule
+from fanin.lab.training.optimization import Optimization
+from fanin.lab.training.runner import GroupJob, run_on_cores
+from fanin.lab.training.stack import Stack, one_thread
 
 LR = 0.001
 STEPS = {"stacked": 10, "torch": 100, "loops": 1}  # in a round

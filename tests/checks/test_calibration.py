@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 @pytest.fixture(scope="module", autouse=True)
 def _bench() -> Iterator[None]:
-    from fanin.lab.stack import one_thread
+    from fanin.lab.training.stack import one_thread
 
     with one_thread():
         yield

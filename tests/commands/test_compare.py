@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fanin import cli
-from fanin.lab import runner
+from fanin.lab.training import runner
 
 SMALL = ["--seeds", "2", "--train", "40", "--test", "30", "--epochs", "1", "--data", "digits"]
 

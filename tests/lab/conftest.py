@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fanin.lab import stack
 from fanin.lab.comparison import Comparison
 from fanin.lab.rates import Rate
 from fanin.lab.result import ResultRow
 from fanin.lab.settings import CompareSettings
-from fanin.lab.signals import Signals
-from fanin.lab.trial import Trial, Verdict
+from fanin.lab.training import stack
+from fanin.lab.training.signals import Signals
+from fanin.lab.training.trial import Trial, Verdict
 
 Make = Callable[..., Comparison]
 

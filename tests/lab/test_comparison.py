@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from fanin import FaninError
-from fanin.lab import Comparison, Interrupted, compare, group, runner, stacking
+from fanin.lab import Comparison, Interrupted, compare
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSpec
-from fanin.lab.store import NAME
-from fanin.lab.trial import Trial
+from fanin.lab.training import group, runner, stacking
+from fanin.lab.training.store import NAME
+from fanin.lab.training.trial import Trial
 
 SMALL: dict[str, Any] = {"seeds": 2, "train": 60, "test": 50, "epochs": 1, "data": "digits"}
 ROWS = ["torch", "he_normal", "zeros"]
@@ -247,7 +248,7 @@ COMMAND = ["compare", "--data", "digits", "--seeds", "2", "--train", "200", "--t
 COMMAND += ["--epochs", "1", "--initializers", *ROWS, "he_uniform"]
 MAIN = """
 import os, signal, sys
-from fanin.lab import checkpoint, stacking, store
+from fanin.lab.training import checkpoint, stacking, store
 from fanin.cli import main
 stacking.MODELS_IN_A_STACK = 4
 def kill():

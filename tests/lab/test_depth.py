@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fanin.lab.depth import DepthRow, deepest
-from fanin.lab.trial import Trial
+from fanin.lab.training.trial import Trial
 
 
 def row(name: str, learned: list[int], of: int = 4) -> DepthRow:

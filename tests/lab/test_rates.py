@@ -2,7 +2,7 @@ import numpy as np
 
 from fanin.lab.rates import choose, tuning_specs
 from fanin.lab.settings import CompareSettings
-from fanin.lab.trial import Trial
+from fanin.lab.training.trial import Trial
 
 SETTINGS = CompareSettings(
     initializers=("torch", "he_normal", "zeros"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanin.lab.statistics import Interval
+from fanin.lab.statistics.statistics import Interval
 from fanin.studies._page import write_page
 from fanin.studies._run import run
 from fanin.studies._study import StudyResult

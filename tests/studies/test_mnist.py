@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fanin.lab import sources
-from fanin.lab.networks import SmallConvNet
+from fanin.lab.data import sources
+from fanin.lab.networks.networks import SmallConvNet
 from fanin.studies import _cnn, _contrasts, mnist
 from fanin.studies._cnn import ADVICE, BASE, EXCHANGED
 from fanin.studies._run import run

@@ -1,6 +1,6 @@
 import pytest
 
-from fanin.lab.statistics import Difference, Interval
+from fanin.lab.statistics.statistics import Difference, Interval
 from fanin.studies._paired import difference, holm
 
 

@@ -37,8 +37,8 @@ def add_batch(group: Any) -> None:
 
 def of_data(name: str, batch: int | None, seed: int) -> tuple[Sample, int]:
     """Inputs and labels of a data set of the lab, and the number of its classes."""
-    from fanin.lab import samples
-    from fanin.lab.sources import load
+    from fanin.lab.data import samples
+    from fanin.lab.data.sources import load
 
     data = load(name)
     return samples.examples(data, MOST if batch is None else batch, seed), data.classes

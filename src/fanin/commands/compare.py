@@ -113,7 +113,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from fanin.lab.comparison import compare
     from fanin.lab.files import check_folder
     from fanin.lab.interrupted import Interrupted
-    from fanin.lab.verdict import verdict
+    from fanin.lab.report.verdict import verdict
 
     options = {field.name: getattr(arguments, field.name) for field in fields(CompareSettings)}
     options["initializers"] = _named(options["initializers"])

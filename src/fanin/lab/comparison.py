@@ -12,22 +12,24 @@ from rich.table import Table
 
 from fanin._progress import progress as progress_bar
 from fanin.errors import FaninError, suggestion
-from fanin.lab import checkpoint, lookup, rates, report, summary
-from fanin.lab.cluster import run_on
-from fanin.lab.dataset import Dataset
+from fanin.lab import rates
+from fanin.lab.data.dataset import Dataset
 from fanin.lab.depth import DepthRow
 from fanin.lab.files import write_files
-from fanin.lab.formatting import share
-from fanin.lab.group import Advance, schedule
 from fanin.lab.interrupted import Interrupted
-from fanin.lab.losses import guess
 from fanin.lab.rates import Rate
+from fanin.lab.report import report, summary
+from fanin.lab.report.formatting import share
 from fanin.lab.result import TARGET, Result, ResultRow
-from fanin.lab.runner import Run, run_on_cores, run_trials
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSpec
-from fanin.lab.store import NAME, Store
-from fanin.lab.trial import Trial
+from fanin.lab.training import checkpoint, lookup
+from fanin.lab.training.cluster import run_on
+from fanin.lab.training.group import Advance, schedule
+from fanin.lab.training.losses import guess
+from fanin.lab.training.runner import Run, run_on_cores, run_trials
+from fanin.lab.training.store import NAME, Store
+from fanin.lab.training.trial import Trial
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fanin.lab.trial import Trial
+from fanin.lab.training.trial import Trial
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSpec
-from fanin.lab.trial import Trial
+from fanin.lab.training.trial import Trial
 
 
 @dataclass(frozen=True)

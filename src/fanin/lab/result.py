@@ -7,11 +7,11 @@ from statistics import fmean
 from typing import Any
 
 from fanin.lab.depth import DepthRow
-from fanin.lab.family import ComparisonFamily
 from fanin.lab.rates import Rate
 from fanin.lab.settings import CompareSettings
-from fanin.lab.statistics import Interval, share_interval
-from fanin.lab.trial import Trial
+from fanin.lab.statistics.family import ComparisonFamily
+from fanin.lab.statistics.statistics import Interval, share_interval
+from fanin.lab.training.trial import Trial
 
 TARGET = 0.5  # of cross-entropy; of the quadratic loss it is this share of guessing
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import fanin
 from fanin.lab import compare
-from fanin.lab.networks import SmallConvNet
+from fanin.lab.networks.networks import SmallConvNet
 
 Convention = Literal["torch", "article"]
 Shaped = Literal["normal", "uniform"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fanin.lab.statistics import Difference
+from fanin.lab.statistics.statistics import Difference
 from fanin.studies._cnn import ADVICE, BASE, EXCHANGED, RULES, SHAPES
 from fanin.studies._paired import difference, holm
 from fanin.studies._study import Claim

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from fanin.lab.drawing import ACCENT, FAILED, FAINT, INK, VARIABLES, drawing
+from fanin.lab.report.drawing import ACCENT, FAILED, FAINT, INK, VARIABLES, drawing
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without their yellow.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#8c564b")

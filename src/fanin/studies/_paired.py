@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from fanin.lab.signflip import RESAMPLES, SEED, sign_flip
-from fanin.lab.statistics import ALPHA, LEVEL, Difference, Interval, detectable_gap
+from fanin.lab.statistics.signflip import RESAMPLES, SEED, sign_flip
+from fanin.lab.statistics.statistics import ALPHA, LEVEL, Difference, Interval, detectable_gap
 
 
 def difference(

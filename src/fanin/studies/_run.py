@@ -10,9 +10,9 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fanin._progress import progress
-from fanin.lab.initialization import paired
-from fanin.lab.lookup import versions
-from fanin.lab.stack import one_thread
+from fanin.lab.training.initialization import paired
+from fanin.lab.training.lookup import versions
+from fanin.lab.training.stack import one_thread
 from fanin.studies._parts import Finished, Parts
 from fanin.studies._study import Advance, Scale, Study, StudyPart, StudyResult
 

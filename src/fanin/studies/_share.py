@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from fanin.lab.statistics import LEVEL
+from fanin.lab.statistics.statistics import LEVEL
 
 NEARLY_ALL = 0.95
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from fanin.lab import sources, statistics
-from fanin.lab.drawing import INK
-from fanin.lab.statistics import Difference, Interval, mean_interval
+from fanin.lab.data import sources
+from fanin.lab.report.drawing import INK
+from fanin.lab.statistics import statistics
+from fanin.lab.statistics.statistics import Difference, Interval, mean_interval
 from fanin.studies._cnn import BASE, Convention, Training, trained
 from fanin.studies._contrasts import Scores, claims, contrasts
 from fanin.studies._drawing import PALETTE, panels

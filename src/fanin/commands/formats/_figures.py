@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from fanin.checks import SEVERITIES, Checkup, Layer, Severity
-from fanin.lab.drawing import ACCENT, FAILED, FAINT, INK, drawing
+from fanin.lab.report.drawing import ACCENT, FAILED, FAINT, INK, drawing
 
 SIZE = (4.6, 2.9)  # inches
 _EDGES = {"": ("o", math.nan), "zero": ("v", 0.03), "not finite": ("x", 0.97)}

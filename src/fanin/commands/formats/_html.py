@@ -21,7 +21,9 @@ FEW = 6  # notes, and places of one finding, likewise
 def render(checkup: Checkup, subject: Subject) -> str:
     """The page. Everything that users wrote is escaped; the plots alone are trusted markup."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("fanin.commands.formats"), PackageLoader("fanin.lab")]),
+        loader=ChoiceLoader(
+            [PackageLoader("fanin.commands.formats"), PackageLoader("fanin.lab.report")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

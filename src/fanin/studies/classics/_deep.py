@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import fanin
-from fanin.lab.trial import Trial
+from fanin.lab.training.trial import Trial
 from fanin.studies._study import Advance, StudyPart
 from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
 from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, trained

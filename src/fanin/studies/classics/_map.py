@@ -11,7 +11,7 @@ from torch import nn
 
 import fanin
 from fanin.gains import depth_theory
-from fanin.lab.drawing import INK
+from fanin.lab.report.drawing import INK
 from fanin.studies._drawing import panels
 from fanin.studies._study import Advance, Figure, StudyPart
 from fanin.studies.classics._meanfield import BIAS, WEIGHT

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from fanin.lab.drawing import FAINT, INK
-from fanin.lab.statistics import Interval
+from fanin.lab.report.drawing import FAINT, INK
+from fanin.lab.statistics.statistics import Interval
 from fanin.streams import Array
 from fanin.studies._drawing import PALETTE, panels
 from fanin.studies._share import RunShare

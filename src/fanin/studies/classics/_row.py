@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fanin.lab.statistics import Interval, mean_interval
+from fanin.lab.statistics.statistics import Interval, mean_interval
 from fanin.studies._study import Advance, Claim, Figure, StudyPart
 
 CLOSE = 0.05  # relative: what a published figure may be off where no digits say otherwise

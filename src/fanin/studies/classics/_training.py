@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from fanin.lab import lookup, stacking
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSetup
-from fanin.lab.trial import Trial, train
+from fanin.lab.training import lookup, stacking
+from fanin.lab.training.trial import Trial, train
 from fanin.studies._study import Advance
 
 FIRST_SEED = 10  # with seeds below it rates and numbers of steps were tried out

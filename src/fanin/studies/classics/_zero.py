@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin import initializers
-from fanin.lab import sources
+from fanin.lab.data import sources
 from fanin.studies._study import StudyPart
 from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
 

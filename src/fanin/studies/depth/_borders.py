@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fanin.lab.comparison import compare
-from fanin.lab.trial import Trial
+from fanin.lab.training.trial import Trial
 from fanin.studies._study import Advance, StudyPart
 
 CLIP = 1.0  # of the norm of all gradients

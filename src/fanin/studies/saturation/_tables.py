@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from fanin.lab.drawing import INK
+from fanin.lab.report.drawing import INK
 from fanin.studies._drawing import PALETTE, legend_beside, plain_ticks
 from fanin.studies._study import Table
 from fanin.studies.saturation._network import (

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import fanin
-from fanin.lab import lookup, models
-from fanin.lab.dataset import split
+from fanin.lab.data.dataset import split
+from fanin.lab.networks import models
 from fanin.lab.settings import CompareSettings
-from fanin.lab.trial import train
+from fanin.lab.training import lookup
+from fanin.lab.training.trial import train
 from fanin.studies._study import Advance, StudyPart
 
 FANS = {"1.bias": 784, "3.bias": 128, "5.bias": 128}  # of the lab's mlp

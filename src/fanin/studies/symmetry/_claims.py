@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fanin.lab.statistics import ALPHA
+from fanin.lab.statistics.statistics import ALPHA
 from fanin.studies._paired import difference
 from fanin.studies._study import Claim
 from fanin.studies.symmetry._setup import (

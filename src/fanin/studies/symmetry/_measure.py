@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fanin import initializers
-from fanin.lab import sources
+from fanin.lab.data import sources
 from fanin.studies._study import Advance
 from fanin.studies.symmetry import _tied
 from fanin.studies.symmetry._setup import ACTIVATIONS, CONSTANT, RATE, SEED, SymmetrySize, checks

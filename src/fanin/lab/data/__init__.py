@@ -1,0 +1,1 @@
+"""Data: images, tables and token ids, as packages or files hold them."""

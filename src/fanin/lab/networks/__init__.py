@@ -1,0 +1,1 @@
+"""Networks: what is trained, built in or given."""

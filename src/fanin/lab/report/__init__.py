@@ -1,0 +1,1 @@
+"""Report: the tables, figures and sentences of a comparison."""

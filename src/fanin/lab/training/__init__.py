@@ -1,0 +1,1 @@
+"""Training: trials, alone, stacked or on a cluster, kept on disk."""
