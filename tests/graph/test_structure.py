@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from fanin.frameworks.torch import trace
-from fanin.graph import Structure
+from fanin.graph import Structure, logits_of
 
 
 class Block(nn.Module):
@@ -115,7 +115,7 @@ class Attention(nn.Module):
 @pytest.mark.parametrize(("fused", "divide"), [(True, True), (False, True), (False, False)])
 def test_attention_logits_and_values(fused: bool, divide: bool) -> None:
     structure = of(Attention(32, fused, divide), torch.randn(2, 5, 32))
-    (logits,) = structure.logits
+    (logits,) = logits_of(structure)
     assert logits.terms == 16
     assert logits.factor == pytest.approx(0.25 if divide else 1.0)
     assert names(structure, [logits.query, logits.key]) == ["q.weight", "k.weight"]

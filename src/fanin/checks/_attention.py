@@ -6,7 +6,7 @@ from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._streams import unmoved
 from fanin.checks._verdict import number
-from fanin.graph import Logits, having, reach
+from fanin.graph import Logits, having, logits_of, reach
 
 _BEFORE = having("carries", "function", "pair") | {"shift"}
 
@@ -15,7 +15,7 @@ def sharp_attention(m: Measurement) -> Iterator[Finding]:
     """F05: logits so far apart that the softmax takes one key: one finding, the sharpest."""
     found = [
         (spread, logits, at)
-        for logits in (*m.chains.structure.logits, *_summed(m))
+        for logits in (*logits_of(m.chains.structure), *_summed(m))
         if (at := _softmax(m, logits)) is not None
         and (spread := _spread(m, at)) > m.limits.logits_warning
     ]

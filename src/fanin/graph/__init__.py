@@ -14,6 +14,8 @@ from fanin.graph._inner import inner_products as inner_products
 from fanin.graph._lines import factor as factor
 from fanin.graph._lines import second_input as second_input
 from fanin.graph._lines import slope as slope
+from fanin.graph._logits import Logits as Logits
+from fanin.graph._logits import logits_of as logits_of
 from fanin.graph._mixtures import mixture as mixture
 from fanin.graph._operations import OPERATIONS as OPERATIONS
 from fanin.graph._operations import Op as Op
@@ -21,6 +23,5 @@ from fanin.graph._operations import Trait as Trait
 from fanin.graph._operations import having as having
 from fanin.graph._sets import NodeSet as NodeSet
 from fanin.graph._sets import reach as reach
-from fanin.graph._structure import Logits as Logits
 from fanin.graph._structure import Residual as Residual
 from fanin.graph._structure import Structure as Structure

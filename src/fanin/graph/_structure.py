@@ -8,7 +8,7 @@ from operator import or_
 import numpy as np
 
 from fanin.graph._graph import CARRIERS, Graph, Node
-from fanin.graph._lines import second_input, slope
+from fanin.graph._lines import second_input
 from fanin.graph._mixtures import mixture
 from fanin.graph._operations import having
 from fanin.graph._sets import NodeSet, reach
@@ -45,17 +45,6 @@ class Chain:
     start: int
 
 
-@dataclass(frozen=True, slots=True)
-class Logits:
-    """Attention logits: `terms` products are summed, times `factor`; q and k as nodes."""
-
-    node: int
-    query: int
-    key: int
-    terms: int
-    factor: float
-
-
 class Structure:
     """What the shape of a graph tells."""
 
@@ -72,7 +61,7 @@ class Structure:
         ]
         self._norms = [at for at, node in enumerate(graph.nodes) if node.op == "normalize"]
 
-    def _back(self, position: int, ops: Collection[str]) -> Iterator[int]:
+    def back(self, position: int, ops: Collection[str]) -> Iterator[int]:
         """The node, and those behind it through operations of these kinds with one input."""
         while True:
             yield position
@@ -122,7 +111,7 @@ class Structure:
                 return None
             inside = self.up_to(branch)
             for read in self._before_branches(stream, found):
-                if any(source in inside for source in self._back(read, _KEPT)):
+                if any(source in inside for source in self.back(read, _KEPT)):
                     own = inside - self.up_to(read)
                     if own & self._weights or self._starts_with_norm(read, own):
                         return Residual(position, stream, branch, shortcut=False, read=read)
@@ -140,11 +129,11 @@ class Structure:
     def _modulates(self, shift: int, product: int) -> bool:
         """Whether g h + b has g and b from one weight, as layers that modulate h have them."""
         nodes = self.graph.nodes
-        path = list(self._back(shift, _KEPT))
-        *_, end = self._back(product, _KEPT)
+        path = list(self.back(shift, _KEPT))
+        *_, end = self.back(product, _KEPT)
         if nodes[end].op != "mul" or not any("part" in nodes[at].flags for at in path):
             return False
-        gates = [at for at in nodes[end].inputs if path[-1] in self._back(at, _KEPT)]
+        gates = [at for at in nodes[end].inputs if path[-1] in self.back(at, _KEPT)]
         return len(gates) == 1 and not any(
             path[-1] in self.up_to(at) for at in nodes[end].inputs if at not in gates
         )
@@ -153,7 +142,7 @@ class Structure:
         """The stream, and what it was before the branches that were added to it last."""
         while True:
             yield stream
-            *_, end = self._back(stream, _KEPT)
+            *_, end = self.back(stream, _KEPT)
             if end not in found or found[end].shortcut:
                 return
             stream = found[end].stream
@@ -166,7 +155,7 @@ class Structure:
             node = self.graph.nodes[user]
             if node.op == "add":
                 other = next((item for item in node.inputs if item != position), position)
-                return any(source in inside for source in self._back(other, _KEPT))
+                return any(source in inside for source in self.back(other, _KEPT))
             if node.op not in _KEPT or second_input(node):
                 return False
             position = user
@@ -174,7 +163,7 @@ class Structure:
 
     def _starts_with_norm(self, stream: int, own: NodeSet) -> bool:
         """Whether a branch without weights is one all the same: a pool behind a norm, say."""
-        sources = set(self._back(stream, CARRIERS | having("affine")))
+        sources = set(self.back(stream, CARRIERS | having("affine")))
         return any(
             user in own and self.graph.nodes[user].op == "normalize"
             for source in sources
@@ -219,7 +208,7 @@ class Structure:
 
     def _is_normalized(self, stream: int, previous: int) -> bool:
         """Whether a stream met a norm since the last addition to it: whatever it was, it is one."""
-        for position in self._back(stream, _STREAM):
+        for position in self.back(stream, _STREAM):
             node = self.graph.nodes[position]
             if position == previous:
                 return False
@@ -232,7 +221,7 @@ class Structure:
             return None
         start: int | None = residual.stream
         while start is not None:
-            path = list(self._back(start, _STREAM))
+            path = list(self.back(start, _STREAM))
             for position in path:
                 if position in self.residuals:
                     return position
@@ -336,7 +325,7 @@ class Structure:
         """The operand of a product that is not the gate: the larger, else the less transformed."""
 
         def rank(source: int) -> tuple[bool, int, int]:
-            path = list(self._back(source, _PASSED | {"shift"}))
+            path = list(self.back(source, _PASSED | {"shift"}))
             functions = sum(self.graph.nodes[position].op == "pointwise" for position in path)
             size = int(np.prod(self.graph.nodes[source].shape, dtype=object))
             return self.graph.nodes[path[-1]].op in ("buffer", "softmax"), -size, functions
@@ -345,52 +334,8 @@ class Structure:
 
     def averages(self, position: int) -> bool:
         """Whether an activation is what a softmax gives: the weights of an average."""
-        path = self._back(position, having("carries", "function"))
+        path = self.back(position, having("carries", "function"))
         return any(self.graph.nodes[item].op == "softmax" for item in path)
-
-    @cached_property
-    def logits(self) -> list[Logits]:
-        """The products of queries and keys that a softmax turns into averages."""
-        found = []
-        for position, node in enumerate(self.graph.nodes):
-            if node.op == "attention":
-                terms = self.graph.nodes[node.inputs[0]].shape[-1]
-                factor = terms**-0.5 if node.factor is None else node.factor
-                found.append(self._logits(position, node.inputs[0], node.inputs[1], terms, factor))
-            elif node.op == "softmax":
-                found.extend(self._fed_by_product(position))
-        return found
-
-    def _fed_by_product(self, softmax: int) -> Iterator[Logits]:
-        position, factor = self.graph.nodes[softmax].inputs[0], 1.0
-        while True:
-            node = self.graph.nodes[position]
-            if node.op == "matmul":
-                terms = int(node.count or 1)
-                yield self._logits(position, node.inputs[0], node.inputs[1], terms, factor)
-                return
-            if node.op == "add":  # a mask or a position bias beside the product
-                products = [source for source in node.inputs if self._is_product(source)]
-                if not products:
-                    return
-                position = products[0]
-            elif node.op in having("carries", "function") | {"shift", "mul"} and node.inputs:
-                factor *= slope(node)
-                position = node.inputs[0]
-            else:
-                return
-
-    def _is_product(self, position: int) -> bool:
-        path = self._back(position, having("carries", "function") | {"shift", "mul"})
-        return any(self.graph.nodes[item].op in ("matmul", "add") for item in path)
-
-    def _logits(self, node: int, query: int, key: int, terms: int, factor: float) -> Logits:
-        ends = []
-        for side in (query, key):
-            for position in self._back(side, having("carries", "function") | {"shift"}):
-                factor *= slope(self.graph.nodes[position])
-            ends.append(position)
-        return Logits(node, ends[0], ends[1], terms, factor)
 
     def reads_input(self, position: int) -> bool:
         """Whether no weight is before this one."""
@@ -401,8 +346,8 @@ class Structure:
         """Weights whose output is the model's, with nothing but biases and functions behind."""
         nodes = self.graph.nodes
         behind = _PASSED | having("affine")
-        outputs = {item for out in self.graph.outputs for item in self._back(out, behind)}
+        outputs = {item for out in self.graph.outputs for item in self.back(out, behind)}
         for position in list(outputs):
             if nodes[position].op == "softmax":
-                outputs.update(self._back(nodes[position].inputs[0], behind))
+                outputs.update(self.back(nodes[position].inputs[0], behind))
         return {position for position in outputs if nodes[position].op == "linear"}

@@ -12,13 +12,24 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.graph import Graph, Node, Residual, Structure, Use, Values, carried, inner_products
+from fanin.graph import (
+    Graph,
+    Node,
+    Residual,
+    Structure,
+    Use,
+    Values,
+    carried,
+    inner_products,
+    logits_of,
+)
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._made import heard, same
-from fanin.recipes._parameters import APART, Share, Weight
+from fanin.recipes._parameters import Share, Weight
 from fanin.recipes._propagate import Propagation
+from fanin.recipes._reasons import before, of_weight, role_of
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._sines import sines
 from fanin.recipes._sizes import HEAD, TABLE, Sizes
@@ -93,7 +104,7 @@ class _Auto:
 
     def _read(self, node: Node, use: Use) -> str:
         """What a weight reads, for the reason."""
-        return "state of the layer below" if use.layer else f"input{_before(self.graph, node)}"
+        return "state of the layer below" if use.layer else f"input{before(self.graph, node)}"
 
     def _known_values(self) -> dict[str, Values]:
         """The values of parameters that stay as they are."""
@@ -164,7 +175,7 @@ class _Auto:
 
     def _logits(self) -> None:
         """Queries and keys such that attention logits have variance one."""
-        for logits in self.structure.logits:
+        for logits in logits_of(self.structure):
             ends = (logits.query, logits.key)
             if all(self.graph.nodes[end].op == "linear" for end in ends) and ends[0] != ends[1]:
                 size = 1 / (math.sqrt(logits.terms) * abs(logits.factor or 1.0))
@@ -335,7 +346,7 @@ class _Auto:
                 read = self._read(node, node.param)
                 return self._weight(run.weights[name], node.param, read, reason)
             case "linear" if name in self.fixed:
-                role = _role(node.param.axes, param.shape)
+                role = role_of(node.param.axes, param.shape)
                 return Choice(normal(std=run.sizes[name]), role, "given", node.param.axes)
             case "linear" | "lookup":
                 tied = name in run.variances and not self.parameters.is_codebook(name)
@@ -368,60 +379,16 @@ class _Auto:
 
     def _weight(self, weight: Weight, use: Use, read: str, reason: str) -> Choice:
         scale = float(f"{weight.scale:.9g}")
-        why = f"{read} has second moment {weight.fed:.4g}"
-        if weight.free:
-            why += f"; through {', '.join(use.through)} any size gives the same"
-        elif use.function is not None:
-            why += f"; acts through {', '.join(use.through)}"
-        if weight.alone not in (None, weight.fed):
-            trained = weight.fed**2 / weight.alone
-            why += f", between {weight.alone:.4g} in eval and {trained:.4g} in train mode"
-        if weight.read < 1:
-            why += f", of which {weight.read:.2g} is left where the kernel reads zeros at borders"
-        if weight.averaged:
-            why += ", an average: output RMS 1/sqrt(T) to 1 of the plan's"
-        if weight.uses > 1:
-            why += f"; used {weight.uses} times"
-        if weight.bounded:
-            asks = "asks for a variance" if weight.bounded == 1 else "ask for variances"
-            counts = "counts" if weight.bounded == 1 else "count"
-            why += f"; {weight.bounded} {asks} more than {APART:g} times from the first's"
-            why += f", and {counts} as {APART:g} times"
-        if reason:
-            why += f"; {reason}"
         drawn: Initializer = variance_scaling(scale, "fan_in", "normal")
         if use.fans is not None:  # the axes cannot say them
             fan_in = use.fan_in(self.params[use.name].shape)
             drawn = normal(std=math.sqrt(scale / fan_in))
-        role = _role(use.axes, self.params[use.name].shape)
+        role = role_of(use.axes, self.params[use.name].shape)
         output = None if weight.free else weight.target  # the model's own, with gains behind it
+        why = of_weight(weight, use, read, reason)
         return Choice(drawn, role, why, use.axes, output, averaged=weight.averaged)
 
 
 def _tied(width: int, second: float) -> float:
     """The RMS of a table that is also a head, with outputs of second moment HEAD."""
     return math.sqrt(HEAD / (max(width, 1) * second))
-
-
-def _before(graph: Graph, node: Node) -> str:
-    """What the input of a weight went through last."""
-    source = graph.nodes[graph.behind(node.inputs[0])]
-    names = {
-        "pointwise": source.label.removesuffix(" none"),
-        "normalize": source.label,
-        "scale": "a norm",
-    }
-    named = names.get(source.op, source.op if source.op in ("attention", "mean", "max") else "")
-    return f" through {named}" if named else ""
-
-
-def _role(axes: Axes, shape: tuple[int, ...]) -> str:
-    kind = "convolution" if "kernel" in axes.roles else "linear"
-    if axes.groups > 1:
-        depthwise = axes.size("in", shape) == 1
-        kind = f"{'depthwise' if depthwise else 'grouped'} {kind}"
-    if axes.transposed:
-        kind = f"transposed {kind}"
-    if "stack" in axes.roles:
-        kind = f"stacked {kind}"
-    return kind

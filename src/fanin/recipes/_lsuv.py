@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from fanin.errors import FaninError
-from fanin.graph import CARRIERS, Graph, Structure
+from fanin.graph import CARRIERS, Graph, Structure, logits_of
 from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
@@ -91,7 +91,8 @@ def _start(param: Param) -> Choice | None:
 
 def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[Unit]:
     """The weights that are scaled, in the order of the run."""
-    projections = {end for logits in Structure(graph).logits for end in (logits.query, logits.key)}
+    found = logits_of(Structure(graph))
+    projections = {end for logits in found for end in (logits.query, logits.key)}
     seen: set[str] = set()
     for position, node in enumerate(graph.nodes):
         if node.op != "linear" or node.param is None or node.param.name in seen:
