@@ -73,7 +73,7 @@ class Sizes:
         if self.use(name).through or not 0 < abs(made) < FAINT:
             return False
         branches = map(self.structure.own_nodes, self.structure.residuals.values())
-        return not any(one in branch for branch in branches for one in positions)
+        return not any(position in branch for branch in branches for position in positions)
 
     def why_scale(self, name: str, size: float) -> str:
         """The reason for the value of a scale that ends no branch."""
