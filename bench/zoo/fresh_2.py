@@ -3,7 +3,7 @@
 Chosen before the first run, by name alone, none of the other lists of bench/zoo. timm: of every
 module that no other list has, a smallest member where it has fewer than 100 M parameters, and
 others that differ in kind from what was tried. transformers: of every modality. docs/zoo.md tells
-how they came out at the first try. Those of smaller libraries are in zoo_fresh_others.py.
+how they came out at the first try. Those of smaller libraries are in fresh_others.py.
 """
 
 from collections.abc import Callable
@@ -70,8 +70,8 @@ TIMM: dict[str, int] = {
 }
 
 _EXPERTS = {**TEXT, "num_key_value_heads": 2, "num_experts": 4, "num_experts_per_tok": 2}
-_VIDEO = {**TEXT, "image_size": 64, "num_frames": 4}
-_SOUND = {
+VIDEO = {**TEXT, "image_size": 64, "num_frames": 4}
+SOUND = {
     **TEXT,
     "conv_dim": (32, 32, 32),
     "conv_stride": (5, 2, 2),
@@ -79,8 +79,8 @@ _SOUND = {
     "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 4,
 }
-_SMALL = {key: TEXT[key] for key in TEXT if key not in ("vocab_size", "max_position_embeddings")}
-_T5 = {"d_model": 160, "num_layers": 3, "num_heads": 4, "d_kv": 32, "d_ff": 256, "vocab_size": 1000}
+SMALL = {key: TEXT[key] for key in TEXT if key not in ("vocab_size", "max_position_embeddings")}
+T5 = {"d_model": 160, "num_layers": 3, "num_heads": 4, "d_kv": 32, "d_ff": 256, "vocab_size": 1000}
 _GPT = {"n_embd": 128, "n_layer": 4, "n_head": 4, "vocab_size": 1000, "n_positions": 128}
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma3_text": ("CausalLM", {**HEADS, "query_pre_attn_scalar": 32, "pad_token_id": 0}),
@@ -134,11 +134,11 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "eurobert": ("MaskedLM", {**TEXT, "num_key_value_heads": 2, "pad_token_id": 0}),
     "nomic_bert": ("MaskedLM", {**TEXT, "pad_token_id": 0}),
     "roberta-prelayernorm": ("MaskedLM", {**TEXT, "pad_token_id": 0}),
-    "mt5": ("Seq2SeqLM", _T5),
-    "longt5": ("Seq2SeqLM", {**_T5, "local_radius": 8}),
+    "mt5": ("Seq2SeqLM", T5),
+    "longt5": ("Seq2SeqLM", {**T5, "local_radius": 8}),
     "switch_transformers": (
         "Seq2SeqLM",
-        {**_T5, "num_decoder_layers": 3, "num_experts": 4, "expert_capacity": 64},
+        {**T5, "num_decoder_layers": 3, "num_experts": 4, "expert_capacity": 64},
     ),
     "blenderbot-small": ("Seq2SeqLM", ENCODER_DECODER),
     "beit": ("ImageClassification", {**PIXELS, "use_relative_position_bias": True}),
@@ -156,18 +156,18 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpt": (
         "DepthEstimation",
         {
-            **_SMALL,
+            **SMALL,
             "image_size": 64,
             "backbone_out_indices": [0, 1, 2, 3],
             "neck_hidden_sizes": [32, 48, 64, 80],
             "fusion_hidden_size": 32,
         },
     ),
-    "videomae": ("VideoClassification", _VIDEO),
-    "hubert": ("CTC", _SOUND),
+    "videomae": ("VideoClassification", VIDEO),
+    "hubert": ("CTC", SOUND),
     "audio-spectrogram-transformer": (
         "AudioClassification",
-        {**_SMALL, "max_length": 64, "num_mel_bins": 32},
+        {**SMALL, "max_length": 64, "num_mel_bins": 32},
     ),
     "vilt": ("VisualQuestionAnswering", {**PIXELS, "patch_size": 16, "num_images": -1}),
 }

@@ -104,7 +104,7 @@ def _sd3() -> Built:
     return lambda: diffusers.SD3Transformer2DModel(**options), inputs
 
 
-def _monai(name: str, shape: tuple[int, ...], **options: Any) -> Callable[[], Built]:
+def of_monai(name: str, shape: tuple[int, ...], **options: Any) -> Callable[[], Built]:
     def built() -> Built:
         import monai
 
@@ -113,7 +113,7 @@ def _monai(name: str, shape: tuple[int, ...], **options: Any) -> Callable[[], Bu
     return built
 
 
-def _segmentation(name: str) -> Callable[[], Built]:
+def of_segmentation(name: str) -> Callable[[], Built]:
     def built() -> Built:
         import segmentation_models_pytorch
 
@@ -162,7 +162,7 @@ MODELS: Mapping[str, Callable[[], Built]] = {
     "diffusers/AutoencoderKL": _autoencoder_kl,
     "diffusers/DiTTransformer2DModel": _dit,
     "diffusers/SD3Transformer2DModel": _sd3,
-    "monai/UNet": _monai(
+    "monai/UNet": of_monai(
         "UNet",
         (2, 1, 64, 64),
         spatial_dims=2,
@@ -172,11 +172,11 @@ MODELS: Mapping[str, Callable[[], Built]] = {
         strides=(2, 2, 2),
         num_res_units=2,
     ),
-    "monai/SegResNet": _monai("SegResNet", (2, 1, 32, 32, 32), init_filters=16),
-    "monai/SwinUNETR": _monai(
+    "monai/SegResNet": of_monai("SegResNet", (2, 1, 32, 32, 32), init_filters=16),
+    "monai/SwinUNETR": of_monai(
         "SwinUNETR", (2, 1, 64, 64), in_channels=1, out_channels=2, spatial_dims=2, feature_size=24
     ),
-    "monai/AttentionUnet": _monai(
+    "monai/AttentionUnet": of_monai(
         "AttentionUnet",
         (2, 1, 64, 64),
         spatial_dims=2,
@@ -185,9 +185,9 @@ MODELS: Mapping[str, Callable[[], Built]] = {
         channels=(16, 32, 64),
         strides=(2, 2),
     ),
-    "segmentation_models_pytorch/Unet": _segmentation("Unet"),
-    "segmentation_models_pytorch/FPN": _segmentation("FPN"),
-    "segmentation_models_pytorch/DeepLabV3Plus": _segmentation("DeepLabV3Plus"),
+    "segmentation_models_pytorch/Unet": of_segmentation("Unet"),
+    "segmentation_models_pytorch/FPN": of_segmentation("FPN"),
+    "segmentation_models_pytorch/DeepLabV3Plus": of_segmentation("DeepLabV3Plus"),
     "nflows/SimpleRealNVP": _coupling,
     "normflows/GlowBlock": _glow,
     "lightning/Transformer": _lightning_transformer,

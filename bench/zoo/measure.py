@@ -28,13 +28,20 @@ import bench.zoo.torchvision_ops  # noqa: F401
 import fanin
 from bench.zoo import fresh as zoo_fresh
 from bench.zoo import fresh_2 as zoo_fresh_2
+from bench.zoo import fresh_3 as zoo_fresh_3
 from bench.zoo import models as zoo_models
 from bench.zoo import swept as zoo_swept
 from bench.zoo import table as zoo_table
 from bench.zoo.judge import SEED, judge
 
 # The lists, and the heading of each in docs/zoo.md.
-LISTS = {"plan": zoo_models, "swept": zoo_swept, "fresh": zoo_fresh, "fresh_2": zoo_fresh_2}
+LISTS = {
+    "plan": zoo_models,
+    "swept": zoo_swept,
+    "fresh": zoo_fresh,
+    "fresh_2": zoo_fresh_2,
+    "fresh_3": zoo_fresh_3,
+}
 NAMES = tuple(name for models in LISTS.values() for name in models.NAMES)
 
 
