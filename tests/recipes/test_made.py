@@ -267,3 +267,15 @@ def test_a_faint_scale_needs_a_stream_beside_it() -> None:
     small = Net(forward, scale=filled(4, value=0.05))
     small.shortcut = False
     assert fanin.plan(small, inputs)["scale"].initializer == constant(0.05)
+
+
+def test_a_faint_scale_of_a_branch_without_weights_stays() -> None:
+    """A pool less what it pools, beside it: the stream passes, whatever the scale."""
+
+    def forward(net: Any, x: torch.Tensor) -> Any:
+        x = net.a(x)
+        smooth = nn.functional.avg_pool1d(x[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+        return net.b(x + net.scale * (smooth - x))
+
+    net = Net(forward, scale=filled(4, value=1e-5))
+    assert fanin.plan(net, torch.zeros(2, 4))["scale"].initializer == constant(1e-5)

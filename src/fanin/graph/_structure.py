@@ -118,7 +118,7 @@ class Structure:
                     return None
         if self.graph.nodes[a].shape != self.graph.nodes[b].shape:
             return None
-        if not self.above[a] & self.above[b] & self._weights or self._joins_a_stream(position):
+        if not self.above[a] & self.above[b] & self._weights or self.joins_a_stream(position):
             return None
         mine, other = (self._weights_beyond(*pair) for pair in ((a, b), (b, a)))
         if not mine or not other or mine == other:
@@ -147,7 +147,7 @@ class Structure:
                 return
             stream = found[end].stream
 
-    def _joins_a_stream(self, position: int) -> bool:
+    def joins_a_stream(self, position: int) -> bool:
         """Whether a sum of branches is added to what all of them read."""
         inside = self.above[position]
         while len(self.users[position]) == 1:

@@ -72,6 +72,8 @@ class Sizes:
         made, positions = self.params[name].made or 0.0, self.uses[name]
         if self.use(name).through or not 0 < abs(made) < FAINT:
             return False
+        if any(map(self.structure.joins_a_stream, positions)):
+            return False  # of a branch without weights: a pool
         branches = map(self.structure.own_nodes, self.structure.residuals.values())
         return not any(position in branch for branch in branches for position in positions)
 
