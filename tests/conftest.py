@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from hypothesis import settings
@@ -37,6 +38,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash.get(_folder, None)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def enable_x64() -> Callable[[bool], AbstractContextManager[None]]:
+    """JAX's double precision for a while."""
+    import jax
+
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64  # type: ignore[no-any-return]
+    from jax.experimental import enable_x64  # of JAX 0.5
+
+    return enable_x64  # type: ignore[no-any-return]
 
 
 @pytest.fixture(params=backends())

@@ -98,11 +98,7 @@ def test_eval_shape_draws_nothing(init: Callable[..., jax.Array]) -> None:
         assert (found.shape, found.dtype) == (shape, jnp.bfloat16)
 
 
-def test_double_precision_follows_jax() -> None:
-    try:
-        enable_x64 = jax.enable_x64
-    except AttributeError:  # of JAX 0.5
-        from jax.experimental import enable_x64
+def test_double_precision_follows_jax(enable_x64: Any) -> None:
     init = initializer("he_normal", seed=7)
     assert init(KEY, (4, 3), None).dtype == jnp.float32
     assert init(KEY, (4, 3), float).dtype == jnp.float32

@@ -9,7 +9,6 @@ import torch
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from torch.distributed.tensor import Placement, Replicate, Shard
-from torch.distributed.tensor._utils import _compute_local_shape_and_global_offset
 
 from fanin import FaninError, Stream
 from fanin.streams import Constant, Distribution, Normal, TruncatedNormal, Uniform, _reference
@@ -174,11 +173,12 @@ def test_triton_draws_shards_as_parts_of_the_whole(
     shape, mesh = (17, 34), (2, 3)
     whole = Stream(4, "w").draw(KINDS[2], shape)
     for rank in np.ndindex(mesh):
-        local, offset = _compute_local_shape_and_global_offset(
-            shape, mesh, lambda dim, rank=rank: rank[dim], placements
-        )
-        index = tuple(slice(a, a + n) for a, n in zip(offset, local, strict=True))
-        tensor = empty(local, "float32", gpu)
+        rows = [torch.arange(size) for size in shape]  # those of this process, by dimension
+        for placement, parts, part in zip(placements, mesh, rank, strict=True):
+            if isinstance(placement, Shard):
+                rows[placement.dim] = rows[placement.dim].chunk(parts)[part]
+        index = tuple(slice(int(own[0]), int(own[-1]) + 1) for own in rows)
+        tensor = empty([len(own) for own in rows], "float32", gpu)
         draw([DrawJob(tensor, KINDS[2], 4, "w", region(shape, index))], program=256)
         assert bits(tensor) == whole[index].tobytes()
 

@@ -86,8 +86,6 @@ COMPUTED: dict[str, Callable[[nn.Module], Any]] = {
 CHANCE: dict[str, Callable[[nn.Module], Any]] = {
     "empty": lambda _: torch.empty(3, 4),
     "the norm of a drawn one": lambda _: nn.Linear(3, 4).weight.norm(dim=1),
-    "orthogonal_ of zeros": after(torch.zeros(3, 4), nn.init.orthogonal_),
-    "sparse_ of zeros": after(torch.zeros(6, 4), lambda p: nn.init.sparse_(p, 0.5)),
     "scaled": after((3, 4), lambda p: p.mul_(2.0)),
     "a part filled": after((3, 4), lambda p: set_item(p, 1, 1.0)),
     "converted": lambda _: nn.Linear(3, 4).half().weight.detach(),
@@ -103,7 +101,19 @@ DRAWN: dict[str, Callable[[nn.Module], Any]] = {
     "uniform_ of data": after(torch.ones(3, 4), lambda p: p.data.uniform_(-1, 1)),
     "chance added": after(torch.ones(3, 4), lambda p: p.add_(torch.rand(4))),
     "assigned": after(torch.ones(4), lambda p: assign(p, torch.randn(4))),
+    "reshaped in place": after(
+        torch.zeros(3, 4),
+        lambda p: p.copy_(p.new_empty(4, 3).normal_().t_().unsqueeze_(0).squeeze_(0)),
+    ),
 }
+
+# torch 2.6 draws these; later versions leave a parameter without memory alone.
+(DRAWN if nn.init.sparse_(torch.empty(2, 2, device="meta"), 0.5)._version else CHANCE).update(
+    {
+        "orthogonal_ of zeros": after(torch.zeros(3, 4), nn.init.orthogonal_),
+        "sparse_ of zeros": after(torch.zeros(6, 4), lambda p: nn.init.sparse_(p, 0.5)),
+    }
+)
 
 
 def build(make: Callable[[nn.Module], Any]) -> Any:

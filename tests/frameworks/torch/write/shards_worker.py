@@ -46,7 +46,7 @@ def place(model: nn.Module, mesh: DeviceMesh, placements: Any) -> None:
     for module in model.modules():
         for name, tensor in list(module.named_parameters(recurse=False)):
             own = placements if tensor.ndim == 2 else [Replicate()] * mesh.ndim
-            part = distribute_tensor(tensor.detach(), mesh, own, src_data_rank=None)
+            part = distribute_tensor(tensor.detach(), mesh, own)
             setattr(module, name, nn.Parameter(part))
 
 
@@ -127,7 +127,8 @@ def main() -> None:
             applied.verify(model)
         assert communication.get_total_counts() == 0, way
         results[way] = digests(model)
-        if "fsdp" in way:  # the model runs, so that FSDP found the weights
+        # The model runs, so that FSDP found the weights; on the CPU from torch 2.7 on.
+        if "fsdp" in way and hasattr(torch.cpu.Stream, "record_event"):
             assert model(torch.arange(4).view(1, 4)).isfinite().all(), way
             assert digests(model) == results[way], way
     (folder / f"{rank}.json").write_text(json.dumps(results))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ from fanin.frameworks.torch.write._shards import shard_given, shard_of
 from fanin.initializers import he_normal, normal, orthogonal
 
 WORKER = Path(__file__).with_name("shards_worker.py")
+alone = pytest.mark.skipif(
+    "src_data_rank" not in signature(distribute_tensor).parameters,
+    reason="this torch distributes by communication alone",
+)
 
 
 def run(world: int, folder: Path) -> None:
@@ -97,6 +102,7 @@ def shardings(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[
     return shape, mesh, placements, draw(st.integers(0, math.prod(mesh) - 1))
 
 
+@alone
 @given(shardings())
 def test_any_placements_hold_what_torch_distributes(
     sharding: tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...], int],
@@ -110,6 +116,7 @@ def test_any_placements_hold_what_torch_distributes(
         assert torch.equal(held(values, shard_of("w", tensor), local), local)
 
 
+@alone
 @given(st.integers(1, 4), st.integers(2, 3), st.integers(2, 3), st.data())
 def test_strided_shards_hold_what_torch_distributes(
     part: int, processes: int, factor: int, data: st.DataObject
@@ -148,6 +155,7 @@ def test_a_kept_value_is_restored_in_parts() -> None:
         assert torch.equal(model.rates.to_local(), torch.arange(8.0, 16.0).view(4, 2))
 
 
+@alone
 def test_a_strided_shard_alone_has_several_runs() -> None:
     values = torch.arange(24).view(12, 2)
     with pretended(1, 2):
@@ -194,6 +202,7 @@ def test_a_local_tensor_of_another_shape_is_refused() -> None:
             shard_of("w", tensor)
 
 
+@alone
 def test_a_process_outside_the_mesh_writes_nothing() -> None:
     with pretended(3, 4):
         mesh = dist.device_mesh.DeviceMesh("cpu", [0, 1])

@@ -21,6 +21,7 @@ from fanin.frameworks.torch.draws._provenance import (
     name_of,
     needs_no_values,
     overwrites,
+    reshapes,
     stored_tensors,
     writes_part,
     written,
@@ -145,7 +146,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         changed = written(func, args, kwargs)
         if not any(tensor.is_meta for tensor in tensors):
             return self._really(func, args, kwargs)
-        if is_view(func):
+        if is_view(func) or reshapes(func):
             return func(*args, **kwargs)
         return (
             self._change(func, args, kwargs, changed)

@@ -53,6 +53,11 @@ def is_view(func: Any) -> bool:
     return bool(infos) and not any(info.is_write for info in infos)
 
 
+def reshapes(func: Any) -> bool:
+    """Whether it changes the shape or the strides of a tensor, and no memory: t_, unsqueeze_."""
+    return name_of(func) in ("t_", "transpose_", "unsqueeze_", "squeeze_", "as_strided_")
+
+
 def written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     """The tensors among the arguments that it changes."""
     found: list[Any] = []

@@ -13,7 +13,7 @@ from fanin.frameworks.torch.operations import (
     _reductions,
     _windows,
 )
-from fanin.frameworks.torch.operations._following import followed
+from fanin.frameworks.torch.operations._following import followed, is_pointwise
 from fanin.frameworks.torch.operations._joint import jointly
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Noise
@@ -35,9 +35,6 @@ _NOISE = {
     **dict.fromkeys(("randn", "randn_like", "normal"), "normal"),
 }
 
-# Functions element by element that torch does not mark as such.
-_POINTWISE = ("_prelu_kernel", "hardswish")
-
 # Of another tensor they take the shape and no values.
 FACTORIES = frozenset(
     (
@@ -52,7 +49,7 @@ def is_known(func: Any) -> bool:
     name = func.overloadpacket.__name__
     plain = name.removesuffix("_") if func._schema.is_mutable else name
     listed = plain in _TABLE or plain in _moves.PLAIN_VIEWS or plain in FACTORIES
-    return listed or plain in _POINTWISE or torch.Tag.pointwise in func.tags
+    return listed or is_pointwise(func)
 
 
 def translate(call: Call) -> list[Entry]:
@@ -96,7 +93,7 @@ def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[
     handler = _TABLE.get(call.name)
     if handler is not None:
         return handler(call)
-    if torch.Tag.pointwise in call.func.tags or call.name in _POINTWISE:
+    if is_pointwise(call.func):
         return _elementwise.pointwise(call)
     if not active:
         weight = call.entry(call.first)

@@ -17,9 +17,22 @@ from fanin.frameworks.torch.runs._tensors import tensors_in
 
 _AFFINE = ("weight", "bias")  # other parameters that a normalization applies
 
+# Functions element by element that torch does not mark as such; from the third on torch 2.6.
+_UNMARKED = frozenset(
+    (
+        *("_prelu_kernel", "hardswish", "leaky_relu", "leaky_relu_"),
+        *("celu_", "elu_", "hardsigmoid_", "hardtanh_", "selu_"),
+    )
+)
+
 
 class _Unknown(Exception):  # noqa: N818 - ends a search, and never leaves this module
     pass
+
+
+def is_pointwise(func: Any) -> bool:
+    """Whether an operation of torch is a function element by element."""
+    return torch.Tag.pointwise in func.tags or func.overloadpacket.__name__ in _UNMARKED
 
 
 def followed(call: Call, entry: Entry, index: int) -> Entry:
@@ -107,7 +120,7 @@ def _source(call: Call, tensor: Tensor) -> Any:
 def _kind(call: Call) -> Kind:
     if call.name in VIEWS:
         return "view"
-    return "pointwise" if torch.Tag.pointwise in call.func.tags else "other"
+    return "pointwise" if is_pointwise(call.func) else "other"
 
 
 def _drawn(noise: Noise, shape: tuple[int, ...]) -> Tensor:

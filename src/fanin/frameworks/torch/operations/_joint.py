@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_map_only
 
+from fanin.frameworks.torch.operations._following import is_pointwise
 from fanin.frameworks.torch.operations._moves import VIEWS
 from fanin.frameworks.torch.record._call import Call, out_of_place
 from fanin.frameworks.torch.record._formula import Formula, parameter
@@ -37,7 +38,7 @@ def jointly(call: Call, made: list[Entry], first: int) -> None:
     Its node is a function of the activation alone where constants that vary meet in it.
     """
     shows = call.name in VIEWS
-    if not shows and (torch.Tag.pointwise not in call.func.tags or len(made) != 1):
+    if not shows and (not is_pointwise(call.func) or len(made) != 1):
         return
     joint = _continued(call)
     if joint is None or joint.length > _LONGEST or math.prod(call.shape) > _LARGEST:

@@ -1,10 +1,12 @@
 """Tensors in nested values: arguments, results, and the objects that models pass around."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils._pytree import tree_map_only
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -20,3 +22,14 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from tensors_in(getattr(value, field.name, None))
+
+
+def map_tensors(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """Nested values with every tensor changed; those of packed sequences, leaves in torch 2.6."""
+
+    def leaf(item: Any) -> Any:
+        if isinstance(item, PackedSequence):
+            return PackedSequence(*(None if part is None else change(part) for part in item))
+        return change(item)
+
+    return tree_map_only((Tensor, PackedSequence), leaf, value)

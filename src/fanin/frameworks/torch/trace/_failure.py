@@ -5,19 +5,18 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     FakeTensor,
     UnsupportedOperatorException,
 )
-from torch.utils._pytree import tree_map_only
 
 from fanin.errors import FaninError, one_line
 from fanin.frameworks.torch.runs._inputs import Arguments
 from fanin.frameworks.torch.runs._saved import Saved, written_back
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import map_tensors, tensors_in
 from fanin.frameworks.torch.trace._answers import Endless
 from fanin.frameworks.torch.trace._mode import Unreadable
 from fanin.frameworks.torch.tree._names import module_paths
@@ -85,7 +84,7 @@ def real_error(model: nn.Module, inputs: Arguments, train: bool | None = None) -
         stack.enter_context(written_back(model.parameters()))
         if train is not None:
             model.train(train)
-        args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), inputs)
+        args, kwargs = map_tensors(lambda tensor: tensor.detach().clone(), inputs)
         try:
             model(*args, **kwargs)
         except Exception as error:

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
-from torch.utils._pytree import tree_map_only
 
 from fanin.errors import FaninError
 from fanin.frameworks.torch.record._record import Activation, Constant, Recorder
 from fanin.frameworks.torch.record._weights import whole
 from fanin.frameworks.torch.runs._alone import alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import map_tensors, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._disguise import disguised
 from fanin.frameworks.torch.trace._failure import UNREADABLE, FailedError, has_values, real_error
@@ -211,7 +210,7 @@ def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
             mode.guesses.hold(known[id(tensor)], tensor)
         return known[id(tensor)]
 
-    made: Arguments = tree_map_only(Tensor, fake, inputs)
+    made: Arguments = map_tensors(fake, inputs)
     return made
 
 
