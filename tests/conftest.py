@@ -3,8 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -38,18 +37,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash.get(_folder, None)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def enable_x64() -> Callable[[bool], AbstractContextManager[None]]:
-    """JAX's double precision for a while."""
-    import jax
-
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64  # type: ignore[no-any-return]
-    from jax.experimental import enable_x64  # of JAX 0.5
-
-    return enable_x64  # type: ignore[no-any-return]
 
 
 @pytest.fixture(params=backends())

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fanin import FaninError, initializers
 from fanin.axes import Axes
 from fanin.frameworks.jax import initializer
+from fanin.gains._callables import double_precision
 
 KEY = jax.random.key(7)
 
@@ -98,11 +99,11 @@ def test_eval_shape_draws_nothing(init: Callable[..., jax.Array]) -> None:
         assert (found.shape, found.dtype) == (shape, jnp.bfloat16)
 
 
-def test_double_precision_follows_jax(enable_x64: Any) -> None:
+def test_double_precision_follows_jax() -> None:
     init = initializer("he_normal", seed=7)
     assert init(KEY, (4, 3), None).dtype == jnp.float32
     assert init(KEY, (4, 3), float).dtype == jnp.float32
-    with enable_x64(True):
+    with double_precision(jax):
         assert np.array_equal(init(KEY, (4, 3), jnp.float64), of_torch((4, 3), 7, dtype="float64"))
 
 

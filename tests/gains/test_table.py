@@ -3,7 +3,6 @@
 import inspect
 import math
 from itertools import pairwise
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +16,7 @@ from fanin import gain
 from fanin.errors import FaninError
 from fanin.gains import names, table
 from fanin.gains._activation import as_activation
+from fanin.gains._callables import double_precision
 from fanin.gains._table import MIXING, REFUSED, ROWS
 
 # forward, backward: 1/sqrt(E f(z)**2), 1/sqrt(E f'(z)**2). Computed here, then pinned.
@@ -211,12 +211,12 @@ def test_every_one_input_function_of_jax_has_a_row_or_a_reason(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", [name for name in JAX_NN if name in ROWS])
-def test_rows_are_the_functions_of_jax(name: str, enable_x64: Any) -> None:
+def test_rows_are_the_functions_of_jax(name: str) -> None:
     # jax.nn.gelu is the tanh form unless told otherwise.
     f = as_activation("gelu_tanh" if name == "gelu" else name)
     jax_f = getattr(jax.nn, name)
     smooth = (np.abs(X[:, None] - np.array([*f.kinks, np.inf])) > 1e-9).all(axis=1)
-    with enable_x64(True):
+    with double_precision(jax):
         assert f(X) == pytest.approx(np.asarray(jax_f(X)), abs=1e-12)
         slopes = np.asarray(jax.vmap(jax.grad(jax_f))(X))
     assert f.slope(X)[smooth] == pytest.approx(slopes[smooth], abs=1e-8)

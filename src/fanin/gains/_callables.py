@@ -6,8 +6,9 @@ parameters and buffers are copied, its mode stays, and the random state is put b
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from importlib import import_module
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -99,6 +100,13 @@ def _of_numbers(f: Callable[..., Any]) -> Adapted:
     return Adapted(function)
 
 
+def double_precision(jax: Any) -> AbstractContextManager[Any]:
+    """JAX's float64 for a while; JAX 0.5 has it among its experiments."""
+    found = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")
+    context: AbstractContextManager[Any] = found.enable_x64(True)
+    return context
+
+
 def _of_jax(jax: Any, f: Callable[..., Any]) -> Adapted:
     def call(g: Callable[..., Any], x: Array) -> Array:
         # JAX compiles once for each shape; a power of two leaves it few.
@@ -106,7 +114,7 @@ def _of_jax(jax: Any, f: Callable[..., Any]) -> Adapted:
         padded[: x.size] = x.ravel()
         # Another size would hide a function that depends on its input's shape: not while probed.
         flat = padded if x.ndim > 1 else x
-        with jax.enable_x64(True):
+        with double_precision(jax):
             found = g(jax.numpy.asarray(flat))
         if not isinstance(found, jax.Array):
             raise TypeError(f"it returned a {type(found).__name__}")

@@ -46,6 +46,6 @@ def _bootstrap(gaps: NDArray[np.float64]) -> Interval:
         n_resamples=RESAMPLES,
         method="percentile",
         vectorized=True,
-        rng=np.random.default_rng(SEED),
+        random_state=np.random.default_rng(SEED),  # named rng since SciPy 1.15
     ).confidence_interval
     return Interval(mean, float(found.low), float(found.high))

@@ -50,7 +50,7 @@ def sign_flip(gaps: NDArray[np.float64], alpha: float) -> SignFlip:
         n_resamples=RESAMPLES,
         vectorized=True,
         axis=-1,
-        rng=np.random.default_rng(SEED),
+        random_state=np.random.default_rng(SEED),  # named rng since SciPy 1.15
     )
     low, high = _bounds(sums(rows, -1)[1], count, test.null_distribution[:, 1:], alpha)
     return SignFlip(float(test.pvalue[0]), scale * low, scale * high)
