@@ -32,7 +32,7 @@ def test_the_index_has_the_table_of_rules() -> None:
 
 def masked(text: str) -> str:
     """Numbers and bars may differ on another CPU, and with them where lines are broken."""
-    return " ".join(re.sub(r"[▁-█]+|\d[\d.,]*(e[+-]?\d+)?", "#", text).split())
+    return " ".join(re.sub(r"[▁-█]+|\d[\d.,]*(e[+-]?\d+|\+c\w+)?", "#", text).split())
 
 
 def test_the_example_of_the_index_is_what_the_command_prints() -> None:
