@@ -29,7 +29,8 @@ def map_tensors(change: Callable[[Tensor], Tensor], value: Any) -> Any:
 
     def leaf(item: Any) -> Any:
         if isinstance(item, PackedSequence):
-            return PackedSequence(*(None if part is None else change(part) for part in item))
+            parts: list[Any] = [None if part is None else change(part) for part in item]
+            return PackedSequence(*parts)
         return change(item)
 
     return tree_map_only((Tensor, PackedSequence), leaf, value)
