@@ -14,7 +14,7 @@ OUTSIDE: dict[str, tuple[int, str]] = {
     ),
     "dpn68": (5, _GROWN),
     "efficientformer_l1": (
-        36,
+        19,
         "the branch subtracts the stream that it is added to, through a pool, and cancels part of "
         "it; the plan takes the two for independent, and believes that the stream grows",
     ),

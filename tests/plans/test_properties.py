@@ -241,6 +241,21 @@ def test_other_layers_keep_their_values(edit: str, traced: bool, data: st.DataOb
     check_kept(drawn(model_of(tree), traced), drawn(model_of(changed), traced))
 
 
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.ReLU()], ids=["dropout", "relu"])
+def test_the_size_of_the_stream_is_a_reason(layer: nn.Module) -> None:
+    """What stands before a residual branch changes its last weight's scale, and says so."""
+
+    def net(*before: nn.Module) -> nn.Module:
+        branch = OrderedDict(norm=nn.LayerNorm(WIDTH), last=nn.Linear(WIDTH, WIDTH))
+        return nn.Sequential(
+            OrderedDict(
+                words=nn.Embedding(11, WIDTH), before=nn.Sequential(*before), block=Residual(branch)
+            )
+        )
+
+    check_kept(drawn(net(), True), drawn(net(layer), True))
+
+
 @TRACED
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 @settings(max_examples=3)

@@ -29,7 +29,7 @@ from fanin.recipes._choice import Choice
 from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, Weight
 from fanin.recipes._propagate import Propagation
-from fanin.recipes._reasons import before, of_weight, role_of
+from fanin.recipes._reasons import before, of_weight, on_stream, role_of
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._sines import sines
 from fanin.recipes._sizes import HEAD, TABLE, Sizes
@@ -337,7 +337,7 @@ class _Auto:
     def _choice(self, name: str, position: int, run: Propagation) -> Choice | None:
         node = self.graph.nodes[position]
         assert node.param is not None
-        reason = self.reasons.get(position, "")
+        reason = self._reason(position, run)
         param = self.params[name]
         match node.op:
             case "linear" if param.kind == "shift":
@@ -364,6 +364,12 @@ class _Auto:
             case "shift":
                 return Choice(zeros(), "bias", "biases start at zero")
         return None
+
+    def _reason(self, position: int, run: Propagation) -> str:
+        """What decided the size at a node."""
+        share = self.shares.get(position)
+        stream = None if share is None else run.signals[share.stream]
+        return on_stream(self.reasons.get(position, ""), stream)
 
     def _drawn(self, run: Propagation, name: str, role: str, tied: bool = False) -> Choice:
         size = run.sizes[name]

@@ -1,7 +1,10 @@
 """Reasons: what the recipe `auto` says of a weight, in words and for people alone."""
 
+import math
+
 from fanin.axes import Axes
 from fanin.graph import Graph, Node, Use
+from fanin.graph.signal import Signal
 from fanin.recipes._parameters import APART, Weight
 
 
@@ -27,6 +30,13 @@ def of_weight(weight: Weight, use: Use, read: str, reason: str) -> str:
         why += f"; {weight.bounded} {asks} more than {APART:g} times from the first's"
         why += f", and {counts} as {APART:g} times"
     return f"{why}; {reason}" if reason else why
+
+
+def on_stream(reason: str, stream: Signal | None) -> str:
+    """The reason of what ends a branch, with the size of its stream where that is not one."""
+    if stream is None or math.isclose(stream.second, 1.0, rel_tol=1e-3):
+        return reason
+    return f"{reason} of second moment {stream.second:.4g}"
 
 
 def before(graph: Graph, node: Node) -> str:
