@@ -30,7 +30,7 @@ def draw(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> Draw:
         monkeypatch.setenv("TRITON_INTERPRET", "1")  # before Triton decorates the kernels
 
     def run(
-        jobs: Sequence[_triton.Job],
+        jobs: Sequence[_triton.DrawJob],
         most_fused: int = _triton.MOST_FUSED,
         program: int | None = _triton.PROGRAM,
     ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fanin import FaninError, Stream, streams
+from fanin import FaninError, Stream
 from fanin.streams import (
     ComplexNormal,
     ComplexTruncatedNormal,
@@ -24,6 +24,7 @@ from fanin.streams import (
     Normal,
     Signs,
     Uniform,
+    _output,
 )
 from fanin.streams._complex import cut_modulus
 from fanin.streams._inversion import Draws
@@ -55,13 +56,13 @@ def dtypes(distribution: Distribution) -> tuple[str, str]:
 def test_every_back_end_gives_the_golden_values(backend: str) -> None:
     found = golden("made")
     assert {(row[0], row[4]) for row in found} == {
-        *((dtype, kind) for kind in ("laplace", "signs") for dtype in streams.REAL),
-        *((dtype, kind) for kind in KINDS if "complex" in kind for dtype in streams.COMPLEX),
+        *((dtype, kind) for kind in ("laplace", "signs") for dtype in _output.REAL),
+        *((dtype, kind) for kind in KINDS if "complex" in kind for dtype in _output.COMPLEX),
     }
     for dtype, seed, name, start, kind, arguments, bits in found:
         stream, first = Stream(int(seed), json.loads(name)), int(start)
         values = stream.draw(of(kind, arguments), 2**62, dtype, slice(first, first + 8))
-        parts = values.view(values.real.dtype) if dtype in streams.COMPLEX else values
+        parts = values.view(values.real.dtype) if dtype in _output.COMPLEX else values
         drawn = [f"{one:0{2 * parts.itemsize}x}" for one in parts.view(BITS[parts.itemsize])]
         assert drawn == bits.split(), (dtype, seed, name, kind, arguments)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench"
+ROOT = Path(__file__).parents[2]  # of bench
 PER_THREAD = 1024 // 128  # values of a program and its threads
 # The fma of a float32 value that the contract asks for: seven in the polynomial, then the scaling,
 # and three more for the truncation. None in float64.
@@ -31,7 +31,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import torch, triton
 from triton.backends.compiler import GPUTarget
-import gpu_instructions as g
+from bench.gpu import instructions as g
 from fanin.streams import Normal, _triton
 from fanin.streams._address import region
 
@@ -75,7 +75,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment["TRITON_CACHE_DIR"] = str(tmp_path_factory.mktemp("triton"))
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(BENCH), json.dumps(list(KERNELS))],
+        [sys.executable, "-c", CODE, str(ROOT), json.dumps(list(KERNELS))],
         capture_output=True,
         text=True,
         env=environment,
