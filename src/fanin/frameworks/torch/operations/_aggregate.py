@@ -98,9 +98,7 @@ def mixing(
     factor = math.sqrt(squares / terms)
     source = call.activation(values)
     made = call.recorder.emit("sum", [source], shape, count=terms, label="mix")
-    return call.recorder.emit(
-        "pointwise", [made], shape, fn=lambda x: x * factor, label=f"mul {factor:.6g}"
-    )
+    return call.recorder.times(made, factor)
 
 
 def is_known(call: Call, tensor: Tensor) -> bool:

@@ -91,13 +91,7 @@ def add(call: Call) -> Entry:
 def _scaled_sum(call: Call, first: Tensor, second: Tensor, alpha: float) -> Entry:
     if isinstance(call.entry(second), Weight):
         return plus(call, call.activation(first), second, call.shape)
-    scaled = call.recorder.emit(
-        "pointwise",
-        [call.activation(second)],
-        second.shape,
-        fn=lambda x: x * alpha,
-        label=f"mul {alpha:.6g}",
-    )
+    scaled = call.recorder.times(call.activation(second), alpha, second.shape)
     return call.recorder.emit("add", [call.activation(first), scaled], call.shape)
 
 
@@ -206,10 +200,7 @@ def _dropped(call: Call, value: Activation, noise: Noise) -> Activation:
     if noise.divided or not noise.rate:
         return made
     kept = 1 - noise.rate  # a mask alone; the dropout of the record divides by what it keeps
-    undone = call.recorder.emit(
-        "pointwise", [made], call.shape, fn=lambda x: x * kept, label=f"mul {kept:.6g}"
-    )
-    return call.recorder.follow(made, undone)
+    return call.recorder.follow(made, call.recorder.times(made, kept))
 
 
 def native_dropout(call: Call) -> Entry:

@@ -11,7 +11,7 @@ from itertools import product
 from torch import Tensor
 
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Entry, Recorder, Term
+from fanin.frameworks.torch.record._record import Activation, Entry, Term
 from fanin.frameworks.torch.record._weights import Weight
 
 _TURNS = ("t", "t_copy", "transpose", "transpose_copy", "numpy_T", "permute")
@@ -90,7 +90,7 @@ def _applied(call: Call, value: Activation, term: Term, shape: Sequence[int]) ->
     for part in term.factors:
         assert part.dims is not None
         if part is term.factors[-1] and term.number != 1:
-            value = _times(recorder, value, term.number)
+            value = recorder.times(value, term.number)
         inside, outside = (math.prod(atom.size for atom in atoms) for atoms in part.dims)
         value = recorder.linear(
             value,
@@ -102,8 +102,3 @@ def _applied(call: Call, value: Activation, term: Term, shape: Sequence[int]) ->
             label=call.name,
         )
     return value
-
-
-def _times(recorder: Recorder, value: Activation, number: float) -> Activation:
-    shape, label = recorder.nodes[value.node].shape, f"mul {number:.6g}"
-    return recorder.emit("pointwise", [value], shape, fn=lambda x: x * number, label=label)

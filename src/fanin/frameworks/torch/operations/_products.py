@@ -97,20 +97,10 @@ def product_and_bias(call: Call) -> Entry:
     made = _product(call, call[first], call[second], kind, shape, len(shape) - 1)
     alpha, beta = call.number(call["alpha"]), call.number(call["beta"])
     if alpha not in (1.0, None):
-        made = _times(call, made, alpha)
+        made = call.recorder.times(made, alpha)
     if beta == 0.0:
         return made
     return plus(call, made, call["self"], shape)
-
-
-def _times(call: Call, value: Activation, factor: float) -> Activation:
-    return call.recorder.emit(
-        "pointwise",
-        [value],
-        call.recorder.nodes[value.node].shape,
-        fn=lambda x: x * factor,
-        label=f"mul {factor:.6g}",
-    )
 
 
 def dense(call: Call) -> Entry:

@@ -118,6 +118,4 @@ def _norm(call: Call, node: int, statistic: Statistic, divides: bool) -> Activat
     made = recorder.emit("normalize", [source], call.shape, label=label)
     if math.isclose(factor, 1.0, rel_tol=1e-3):
         return made
-    return recorder.emit(
-        "pointwise", [made], call.shape, fn=lambda v: v * factor, label=f"mul {factor:.6g}"
-    )
+    return recorder.times(made, factor)

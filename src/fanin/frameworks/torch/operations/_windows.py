@@ -125,9 +125,7 @@ def overlapping(call: Call) -> Entry:
     if not _shows_patches(call, source):
         return reduced(call, "sum", _mean_of(copies))
     factor = math.sqrt(_mean_of(each**2 for each in copies))
-    return call.recorder.emit(
-        "pointwise", [source], call.shape, fn=lambda x: x * factor, label=f"mul {factor:.6g}"
-    )
+    return call.recorder.times(source, factor, call.shape)
 
 
 def _copies(call: Call, axis: int) -> Values:
@@ -145,7 +143,7 @@ def _shows_patches(call: Call, source: Activation) -> bool:
     """Whether these are the patches of a map of this size, or a function element by element."""
     nodes, shape = call.recorder.nodes, tuple(call.first.shape)
     node = nodes[source.node]
-    while node.label != "im2col":
+    while node.function != "im2col":
         moved = node.op not in ("view", "pointwise") or {"part", "moved"} & node.flags
         if moved or len(set(node.inputs)) != 1:
             return False

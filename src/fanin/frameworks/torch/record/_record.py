@@ -228,6 +228,18 @@ class Recorder:
             value = self.follow(value, self.emit("scale", [value], shape, param=plain_use(scale)))
         return value
 
+    def times(
+        self, value: Activation, factor: float, shape: Sequence[int] | None = None
+    ) -> Activation:
+        """An activation times a number; of another shape where one is given."""
+        return self.emit(
+            "pointwise",
+            [value],
+            self.nodes[value.node].shape if shape is None else shape,
+            fn=lambda x: x * factor,
+            label=f"mul {factor:.6g}",
+        )
+
     def elementwise(
         self, op: Op, value: Activation, weight: Weight, shape: Sequence[int], label: str = ""
     ) -> Activation:
