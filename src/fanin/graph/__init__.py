@@ -11,6 +11,7 @@ from fanin.graph._graph import Use as Use
 from fanin.graph._graph import Values as Values
 from fanin.graph._graph import Window as Window
 from fanin.graph._inner import inner_products as inner_products
+from fanin.graph._lines import evaluate as evaluate
 from fanin.graph._lines import factor as factor
 from fanin.graph._lines import second_input as second_input
 from fanin.graph._lines import slope as slope

@@ -7,7 +7,7 @@ from itertools import permutations, product
 import numpy as np
 
 from fanin.graph._graph import Graph, Node, Values
-from fanin.graph._lines import second_input
+from fanin.graph._lines import evaluate, second_input
 
 _POINTS = np.linspace(-8.0, 8.0, 33)  # where gates are looked at
 
@@ -84,10 +84,7 @@ def _values(graph: Graph, position: int) -> dict[int, Values]:
         values = _POINTS
         for function in reversed(functions):
             if function.fn is not None:
-                with np.errstate(all="ignore"):
-                    values = np.broadcast_to(
-                        function.fn(*[values] * len(function.inputs)), values.shape
-                    )
+                values = evaluate(function, values)
         found[position] = values
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fanin.graph import CARRIERS, Graph
+from fanin.graph import CARRIERS, Graph, evaluate
 from fanin.graph.signal import MASS, Z
 from fanin.initializers import Initializer, constant, ones, zeros
 from fanin.param import Param
@@ -169,10 +169,7 @@ class _Run:
                 continue
             gates = any(self.graph.nodes[reader].op == "mul" for _, reader in self._readers(user))
             with np.errstate(all="ignore"):
-                origin, plain, moved = (
-                    MASS @ np.broadcast_to(node.fn(*[z] * len(node.inputs)), Z.shape) ** 2
-                    for z in (0 * Z, Z, Z + bias)
-                )
+                origin, plain, moved = (MASS @ evaluate(node, z) ** 2 for z in (0 * Z, Z, Z + bias))
             if not gates and origin == 0 and moved < _ON * plain:
                 return True
         return False

@@ -3,9 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
-from fanin.graph import CARRIERS, Graph, Node, factor, having, second_input
+from fanin.graph import CARRIERS, Graph, Node, evaluate, factor, having, second_input
 from fanin.graph.signal import MASS, Z
 
 _FUNCTIONS = having("carries", "function")
@@ -67,9 +65,7 @@ def _size_of_gate(graph: Graph, position: int) -> float | None:
         position = node.inputs[0]
     values = Z
     for node in reversed(functions):
-        assert node.fn is not None
-        with np.errstate(all="ignore"):
-            values = np.broadcast_to(node.fn(*[values] * len(node.inputs)), Z.shape)
+        values = evaluate(node, values)
     second = float(MASS @ values**2)
     mostly = math.isfinite(second) and float(MASS @ values) ** 2 > second / 2
     return math.sqrt(second) if mostly else None
