@@ -108,9 +108,10 @@ def _measured(
         count = subject.batch_of(batch)
         return subject, count, subject.observe(batch, goals, loss, seed, LIMITS.flat, LIMITS.same)
 
-    drawn = [draw(number) for number in range(draws)]
-    subject, count, last = drawn[-1]
-    seen = [observation for *_, observation in drawn]
+    seen: list[Observation] = []  # of one model after the other: none is kept
+    for number in range(draws):
+        subject, count, last = draw(number)
+        seen.append(last)
     facts = subject.facts
     conditions = Conditions(
         **facts._asdict(),
