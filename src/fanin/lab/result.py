@@ -59,19 +59,7 @@ class ResultRow:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All rows of a comparison, with what is needed to read and to repeat it.
-
-    `guess` is the loss of guessing, `how` says how trials were trained together, and `run` what
-    belongs to this run alone: its time, its host, what it found finished. `done` is the share of
-    all training steps that were taken, below 1 where Ctrl-C ended the run. `unit` is what the
-    inputs are called.
-
-    >>> from fanin.lab import compare
-    >>> settings = {"data": "digits", "seeds": 2, "train": 100, "test": 100, "epochs": 2}
-    >>> found = compare(["zeros", "he_normal"], **settings)
-    >>> found.best.name, found.done
-    ('he_normal', 1.0)
-    """
+    """What a `Comparison` holds, apart from what prints and saves it; its fields are told there."""
 
     settings: CompareSettings
     rows: tuple[ResultRow, ...]

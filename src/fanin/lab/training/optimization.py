@@ -1,6 +1,6 @@
 """How a step is taken: the loss, the clipping and the optimizer, for one model or for many."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +60,13 @@ class Optimization:
         return made
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The tensors that an optimizer keeps, by names that `restore_optimizer` reads."""
-    return {
+Named = Iterable[tuple[str, Tensor]]
+
+
+def training_state(tensors: Named, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All that the next steps depend on, by names that `restore_training` reads."""
+    models = {f"model/{name}": value for name, value in tensors}
+    return models | {
         f"optimizer/{index}/{name}": value
         for index, kept in optimizer.state_dict()["state"].items()
         for name, value in kept.items()
@@ -70,8 +74,13 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
-    """Give an optimizer the tensors that another one of the same parameters kept."""
+def restore_training(
+    tensors: Named, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
+) -> None:
+    """Take over the state of another training of the same models."""
+    with torch.no_grad():
+        for name, value in tensors:
+            value.copy_(state[f"model/{name}"])
     content = optimizer.state_dict()
     content["state"] = {}
     for key, value in state.items():

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from fanin.lab.training.optimization import Optimization, optimizer_state, restore_optimizer
+from fanin.lab.training.optimization import Optimization, restore_training, training_state
 
 
 class Single:
@@ -53,15 +53,11 @@ class Single:
 
     def state(self) -> dict[str, Tensor]:
         """All that the next steps depend on, by name."""
-        models = {f"model/{name}": value for name, value in self._tensors()}
-        return models | optimizer_state(self._optimizer)
+        return training_state(self._tensors(), self._optimizer)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take over the state of another one of the same models."""
-        with torch.no_grad():
-            for name, value in self._tensors():
-                value.copy_(state[f"model/{name}"])
-        restore_optimizer(self._optimizer, state)
+        restore_training(self._tensors(), self._optimizer, state)
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
         yield from self.model.named_parameters()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from fanin.lab.training.optimization import Optimization, optimizer_state, restore_optimizer
+from fanin.lab.training.optimization import Optimization, restore_training, training_state
 
 
 @contextmanager
@@ -97,15 +97,11 @@ class Stack:
 
     def state(self) -> dict[str, Tensor]:
         """All that the next steps depend on, by name."""
-        models = {f"model/{name}": value for name, value in self._tensors()}
-        return models | optimizer_state(self._optimizer)
+        return training_state(self._tensors(), self._optimizer)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take over the state of another one of the same models."""
-        with torch.no_grad():
-            for name, value in self._tensors():
-                value.copy_(state[f"model/{name}"])
-        restore_optimizer(self._optimizer, state)
+        restore_training(self._tensors(), self._optimizer, state)
 
     def _tensors(self) -> Iterable[tuple[str, Tensor]]:
         return (self.parameters | self.buffers).items()
