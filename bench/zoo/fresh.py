@@ -11,10 +11,7 @@ from bench.zoo.models import (
     HEADS,
     PIXELS,
     TEXT,
-    Built,
-    of_timm,
-    of_torchvision,
-    of_transformers,
+    ModelList,
 )
 
 # Smallest or nearly smallest members of their families, and image sizes that they accept.
@@ -162,19 +159,5 @@ TORCHVISION: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
 }
 
 
-def build(name: str) -> Built:
-    """The model of a row, and random inputs."""
-    library, _, kind = name.rpartition("/")
-    if library == "transformers":
-        task, options = TRANSFORMERS[kind]
-        return of_transformers(kind, task, options)
-    if library == "torchvision":
-        return of_torchvision(kind, *TORCHVISION[kind])
-    return of_timm(name, TIMM[name], _BATCHES.get(name, 2))
-
-
-NAMES = (
-    *TIMM,
-    *(f"transformers/{name}" for name in TRANSFORMERS),
-    *(f"torchvision/{name}" for name in TORCHVISION),
-)
+LIST = ModelList(TIMM, TRANSFORMERS, TORCHVISION, batches=_BATCHES)
+NAMES, build = LIST.names, LIST.build

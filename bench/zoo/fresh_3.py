@@ -18,11 +18,8 @@ from bench.zoo.models import (
     HEADS,
     PIXELS,
     TEXT,
-    Built,
+    ModelList,
     noise,
-    of_timm,
-    of_torchvision,
-    of_transformers,
 )
 
 # Image sizes that they accept.
@@ -252,22 +249,5 @@ TORCHVISION: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
 }
 
 
-def build(name: str) -> Built:
-    """The model of a row, and random inputs."""
-    if name in MODELS:
-        return MODELS[name]()
-    library, _, kind = name.rpartition("/")
-    if library == "transformers":
-        inputs = _INPUTS[kind]() if kind in _INPUTS else None
-        return of_transformers(kind, *TRANSFORMERS[kind], inputs)
-    if library == "torchvision":
-        return of_torchvision(kind, *TORCHVISION[kind])
-    return of_timm(name, TIMM[name])
-
-
-NAMES = (
-    *TIMM,
-    *(f"transformers/{name}" for name in TRANSFORMERS),
-    *(f"torchvision/{name}" for name in TORCHVISION),
-    *MODELS,
-)
+LIST = ModelList(TIMM, TRANSFORMERS, TORCHVISION, MODELS, _INPUTS)
+NAMES, build = LIST.names, LIST.build

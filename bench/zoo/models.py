@@ -1,6 +1,7 @@
 """The models of bench/zoo/measure.py: of timm and of transformers, built from configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -224,12 +225,42 @@ def of_transformers(
     return lambda: auto.from_config(config), inputs
 
 
-def build(name: str) -> Built:
-    """The model of a row: timm's by its name, transformers' by "transformers/" and its type."""
-    _, slash, kind = name.rpartition("/")
-    if slash:
-        return of_transformers(kind, *TRANSFORMERS[kind])
-    return of_timm(name, TIMM[name], _BATCHES.get(name, 2))
+@dataclass(frozen=True)
+class ModelList:
+    """Models by name: timm's by their own, others behind their library and a slash.
+
+    `inputs` are those of models of transformers that take neither text nor one image, `batches`
+    how many samples models of timm get, where two are too few.
+    """
+
+    timm: Mapping[str, int]
+    transformers: Mapping[str, tuple[str, dict[str, Any]]]
+    torchvision: Mapping[str, tuple[dict[str, Any], tuple[int, ...]]] = field(default_factory=dict)
+    others: Mapping[str, Callable[[], Built]] = field(default_factory=dict)
+    inputs: Mapping[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
+    batches: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (
+            *self.timm,
+            *(f"transformers/{name}" for name in self.transformers),
+            *(f"torchvision/{name}" for name in self.torchvision),
+            *self.others,
+        )
+
+    def build(self, name: str) -> Built:
+        """A factory of a model, and random inputs."""
+        if name in self.others:
+            return self.others[name]()
+        library, _, kind = name.rpartition("/")
+        if library == "transformers":
+            inputs = self.inputs[kind]() if kind in self.inputs else None
+            return of_transformers(kind, *self.transformers[kind], inputs)
+        if library == "torchvision":
+            return of_torchvision(kind, *self.torchvision[kind])
+        return of_timm(name, self.timm[name], self.batches.get(name, 2))
 
 
-NAMES = (*TIMM, *(f"transformers/{name}" for name in TRANSFORMERS))
+LIST = ModelList(TIMM, TRANSFORMERS, batches=_BATCHES)
+NAMES, build = LIST.names, LIST.build

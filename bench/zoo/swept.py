@@ -10,7 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.zoo.models import ENCODER_DECODER, HEADS, TEXT, Built, noise, of_timm, of_transformers
+from bench.zoo.models import (
+    ENCODER_DECODER,
+    HEADS,
+    TEXT,
+    Built,
+    ModelList,
+    noise,
+)
 
 TIMM: dict[str, int] = {"nf_resnet26": 160}
 
@@ -123,15 +130,5 @@ OTHERS: dict[str, Callable[[], Built]] = {
 }
 
 
-def build(name: str) -> Built:
-    """The model of a row, and random inputs."""
-    if name in OTHERS:
-        return OTHERS[name]()
-    library, _, kind = name.rpartition("/")
-    if library:
-        task, options = TRANSFORMERS[kind]
-        return of_transformers(kind, task, options)
-    return of_timm(name, TIMM[name])
-
-
-NAMES = (*TIMM, *(f"transformers/{name}" for name in TRANSFORMERS), *OTHERS)
+LIST = ModelList(TIMM, TRANSFORMERS, others=OTHERS)
+NAMES, build = LIST.names, LIST.build
