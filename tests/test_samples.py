@@ -7,7 +7,7 @@ from torch import nn
 
 from fanin import Stream
 from fanin._samples import Form, Sample, draw
-from fanin.frameworks.torch import placed
+from fanin.frameworks.torch import place
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 2**31])
@@ -63,16 +63,16 @@ def test_several_inputs_are_drawn_each_from_a_seed_of_its_own() -> None:
 def test_inputs_go_where_the_model_is_and_only_real_ones_change_their_type() -> None:
     real, whole = np.zeros((2, 3), np.float32), np.zeros(2, np.int64)
     for dtype in (torch.bfloat16, torch.float64):
-        first, second = placed((real, whole), nn.Linear(3, 3, dtype=dtype))
+        first, second = place((real, whole), nn.Linear(3, 3, dtype=dtype))
         assert (first.dtype, second.dtype) == (dtype, torch.int64)
-    assert placed(real, nn.ReLU()).dtype == torch.float32
-    assert placed(None, nn.Linear(3, 3)) is None
+    assert place(real, nn.ReLU()).dtype == torch.float32
+    assert place(None, nn.Linear(3, 3)) is None
 
 
 def test_inputs_of_a_model_without_memory_have_its_type_and_stay_here() -> None:
     with torch.device("meta"):
         model = nn.Linear(3, 2).to(torch.bfloat16)
     sample = Sample((np.zeros((2, 3), np.float32), np.zeros(2, np.int64)), "")
-    values = placed(sample.values, model)
+    values = place(sample.values, model)
     assert [tensor.dtype for tensor in values] == [torch.bfloat16, torch.int64]
     assert {tensor.device.type for tensor in values} == {"cpu"}

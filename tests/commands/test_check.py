@@ -17,7 +17,7 @@ from fanin import checks, cli
 from fanin._samples import Sample
 from fanin.checks import RULES, Checkup, Conditions, Finding, Layer
 from fanin.commands.formats import FORMATS
-from fanin.frameworks.torch import placed
+from fanin.frameworks.torch import place
 
 MODELS = """
 import torch
@@ -122,8 +122,8 @@ class Fake:
         self.options = options
         self.models = [make() for _ in range(options["draws"])]
         ours = isinstance(inputs, Sample)
-        self.inputs = placed(inputs.values, self.models[0]) if ours else inputs
-        self.targets = placed(inputs.targets, self.models[0]) if ours else None
+        self.inputs = place(inputs.values, self.models[0]) if ours else inputs
+        self.targets = place(inputs.targets, self.models[0]) if ours else None
         kept = tuple(one for one in self.findings if one.id in options["select"])
         return Checkup(kept, self.layers, (), CONDITIONS)
 

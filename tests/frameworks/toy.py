@@ -239,9 +239,9 @@ def subject(model: Model) -> Subject:
     return Subject(model)
 
 
-def built(factory: Callable[[], Model], seed: int) -> Model:
+def build(factory: Callable[[], Model], seed: int) -> Model:
     return factory()
 
 
-def placed(values: object, model: Model) -> object:
+def place(values: object, model: Model) -> object:
     return values

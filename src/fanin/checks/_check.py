@@ -100,11 +100,11 @@ def _measured(
 
     def draw(number: int) -> tuple[Subject, int, Observation]:
         """What is checked, the size of the batch, and what was seen."""
-        drawn = model if factory is None else adapter.built(factory, seed + number)
+        drawn = model if factory is None else adapter.build(factory, seed + number)
         subject = adapter.subject(drawn)
-        batch = inputs if ours is None else adapter.placed(ours.values, drawn)
+        batch = inputs if ours is None else adapter.place(ours.values, drawn)
         labels = None if ours is None else ours.targets
-        goals = targets if labels is None else adapter.placed(labels, drawn)
+        goals = targets if labels is None else adapter.place(labels, drawn)
         count = subject.batch_of(batch)
         return subject, count, subject.observe(batch, goals, loss, seed, LIMITS.flat, LIMITS.same)
 

@@ -44,7 +44,7 @@ def _maker(
             _output.tell("check", f"draw {draw} of {arguments.draws}: {arguments.factory}")
         model = build()
         if given:
-            batch = _inputs.placed(inputs, model)
+            batch = _inputs.place(inputs, model)
             fanin.initialize(model, seed + draw - 1, batch, unplaced="keep", **given)
         if arguments.mode is not None and hasattr(model, "train"):
             model.train(arguments.mode == "train")

@@ -59,11 +59,11 @@ def of_words(words: Sequence[str], batch: int | None, seed: int) -> Any:
     return draw(forms, seed, batch)
 
 
-def placed(inputs: Any, model: Any) -> Any:
+def place(inputs: Any, model: Any) -> Any:
     """Inputs for a model: ours are brought into its type and to its device."""
     from fanin.frameworks import adapter_for
 
-    return adapter_for(model).placed(inputs.values, model) if isinstance(inputs, Sample) else inputs
+    return adapter_for(model).place(inputs.values, model) if isinstance(inputs, Sample) else inputs
 
 
 def _read(word: str) -> Form:

@@ -50,20 +50,20 @@ def add_flags(parser: Any) -> None:
     )
 
 
-def built(arguments: argparse.Namespace) -> Any:
+def build(arguments: argparse.Namespace) -> Any:
     """The factory's model, without memory but where the recipe measures it."""
-    from fanin.frameworks.torch import build
+    from fanin.frameworks.torch import call_factory
 
     make = factory(arguments.factory)
     with users_code("drawn"):
-        return build(make, empty=not _needs_values(arguments.recipe), dtype=arguments.dtype)
+        return call_factory(make, empty=not _needs_values(arguments.recipe), dtype=arguments.dtype)
 
 
 def _needs_values(recipe: str) -> bool:
     return recipe in recipes.names() and recipes.find(recipe).needs == "values"
 
 
-def planned(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
+def plan(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
     """The plan of a model that the command line asks for; it knows the seed, if one is given."""
     seed = None if arguments.seed is None else check_seed(arguments.seed)
     how = {name: getattr(arguments, name) for name in ("recipe", "initializer", "unplaced")}
@@ -71,7 +71,7 @@ def planned(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
     inputs = None
     if arguments.input:
         words = _inputs.of_words(arguments.input, arguments.batch, seed or 0)
-        inputs = _inputs.placed(words, model)
+        inputs = _inputs.place(words, model)
     elif arguments.batch is not None:
         raise FaninError("--batch is given without --input; give the shape of one input, too.")
     with users_code("drawn"):

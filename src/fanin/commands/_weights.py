@@ -54,8 +54,8 @@ def write_weights(arguments: argparse.Namespace) -> None:
         if place is not None:
             _output.check_writable(place)
     given = _given(arguments)
-    model = _model.built(arguments)
-    plan = _model.planned(arguments, model) if given is None else given
+    model = _model.build(arguments)
+    plan = _model.plan(arguments, model) if given is None else given
     seed = plan.seed or 0
     opened = target(model, prefix=plan.prefix)
     if not opened.slots:

@@ -33,7 +33,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.factory.endswith(".toml"):
         plan = fanin.Plan.load(arguments.factory)
     else:
-        plan = _model.planned(arguments, _model.built(arguments))
+        plan = _model.plan(arguments, _model.build(arguments))
     _output.show(f"{plan}\n")
     if arguments.save is not None:
         plan.save(arguments.save)

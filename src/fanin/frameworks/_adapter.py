@@ -177,8 +177,8 @@ class Adapter(Protocol):
     def subject(self, model: Model) -> Subject:
         """A model to check; FaninError where a parameter has no values."""
 
-    def built(self, factory: Callable[[], Model], seed: int) -> Model:
+    def build(self, factory: Callable[[], Model], seed: int) -> Model:
         """What a factory makes when all random states start from this seed; they are put back."""
 
-    def placed(self, values: object, model: Model) -> object:
+    def place(self, values: object, model: Model) -> object:
         """Arrays, alone or in a tuple, as the framework's own where the model is."""

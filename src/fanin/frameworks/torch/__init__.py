@@ -6,12 +6,12 @@ from fanin.frameworks.torch._target import target as target
 from fanin.frameworks.torch.draws._empty import empty_weights as empty_weights
 from fanin.frameworks.torch.observe._objective import projected as projected
 from fanin.frameworks.torch.observe._observe import observe as observe
-from fanin.frameworks.torch.observe._subject import built as built
-from fanin.frameworks.torch.observe._subject import placed as placed
+from fanin.frameworks.torch.observe._subject import build as build
+from fanin.frameworks.torch.observe._subject import place as place
 from fanin.frameworks.torch.observe._subject import subject as subject
 from fanin.frameworks.torch.runs._tensors import tensors_in as tensors_in
 from fanin.frameworks.torch.trace._trace import trace as trace
 from fanin.frameworks.torch.write._new_buffers import new_buffers as new_buffers
 from fanin.frameworks.torch.write._slots import slots as slots
-from fanin.frameworks.torch.write._stored import build as build
+from fanin.frameworks.torch.write._stored import call_factory as call_factory
 from fanin.frameworks.torch.write._stored import stored as stored

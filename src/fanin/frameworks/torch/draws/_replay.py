@@ -130,7 +130,7 @@ class History:
         known: Callable[[Tensor], Tensor | None],
         before: Tensor | None,
     ) -> Step:
-        def placed(value: Any) -> Any:
+        def place(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
             if changes and value is target:
@@ -150,8 +150,8 @@ class History:
             raise UnknownError
         return Step(
             (name_of(func), func._overloadname),
-            tree_map(placed, args),
-            {key: tree_map(placed, kwarg) for key, kwarg in kwargs.items() if key not in _LEFT_OUT},
+            tree_map(place, args),
+            {key: tree_map(place, kwarg) for key, kwarg in kwargs.items() if key not in _LEFT_OUT},
             target.dtype,
             target.untyped_storage().nbytes() // target.element_size(),
             tuple(target.shape),

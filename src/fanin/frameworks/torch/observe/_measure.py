@@ -15,7 +15,7 @@ from fanin.frameworks.torch.runs._alone import alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved
 from fanin.frameworks.torch.runs._tensors import tensors_in
-from fanin.frameworks.torch.trace._failure import place
+from fanin.frameworks.torch.trace._failure import locate
 from fanin.frameworks.torch.tree._names import canonical_names, module_paths, require_shape, wrapped
 from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
 from fanin.frameworks.torch.write._slot import Slot
@@ -108,7 +108,7 @@ class TorchProbe:
             pass
         except Exception as error:
             raise FaninError(
-                f"{place(self.model, error)} does not run on these inputs: "
+                f"{locate(self.model, error)} does not run on these inputs: "
                 f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
                 "the model is in."
             ) from error

@@ -21,12 +21,12 @@ from fanin.frameworks.torch.observe._own_loss import labelled
 from fanin.frameworks.torch.runs._alone import alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
-from fanin.frameworks.torch.trace._failure import place
+from fanin.frameworks.torch.trace._failure import locate
 from fanin.frameworks.torch.tree._names import canonical_names, require_shape
 from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
 
 
-def built(factory: Callable[[], Any], seed: int) -> nn.Module:
+def build(factory: Callable[[], Any], seed: int) -> nn.Module:
     """What a factory makes when all random states start from this seed; they are put back."""
     with alone(seeded=False):
         _seed(seed)
@@ -107,7 +107,7 @@ def _observed(
             raise
         except Exception as error:
             raise FaninError(
-                f"{place(model, error)} does not run on these inputs: "
+                f"{locate(model, error)} does not run on these inputs: "
                 f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
                 "the model is in."
             ) from error
@@ -132,13 +132,13 @@ def _seed(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
 
 
-def placed(values: Any, model: nn.Module) -> Any:
+def place(values: Any, model: nn.Module) -> Any:
     """An array, or several in a tuple, as tensors where the model is; real ones in its type.
 
     On the CPU for a model without memory. None stays None.
     """
     if isinstance(values, tuple):
-        return tuple(placed(value, model) for value in values)
+        return tuple(place(value, model) for value in values)
     if values is None:
         return None
     tensor = torch.from_numpy(values)

@@ -38,7 +38,7 @@ class FailedError(FaninError):
     def __init__(
         self, model: nn.Module, inputs: Arguments, cause: Exception, by_values: bool = False
     ) -> None:
-        self._place = place(model, cause)
+        self._place = locate(model, cause)
         self._cause = cause
         self.by_values = by_values
         given = "" if [*tensors_in(inputs)] else "There is no tensor in the inputs. "
@@ -56,7 +56,7 @@ class FailedError(FaninError):
         )
 
 
-def place(model: nn.Module, error: Exception) -> str:
+def locate(model: nn.Module, error: Exception) -> str:
     """The innermost layer of a model that was running when it raised an error: path and type."""
     paths = module_paths(model)
     path, kind = "", ""

@@ -74,7 +74,9 @@ def _drawing(slot: Slot, *how: Any) -> Callable[[], Iterator[bytes]]:
     return lambda: stored_bytes(slot, *how)
 
 
-def build(factory: Callable[[], Any], *, empty: bool = True, dtype: str | None = None) -> nn.Module:
+def call_factory(
+    factory: Callable[[], Any], *, empty: bool = True, dtype: str | None = None
+) -> nn.Module:
     """The model that a factory makes, without memory for its parameters if `empty`.
 
     Its real numbers get another type, if one is named.
