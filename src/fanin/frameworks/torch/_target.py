@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._naming import checked_prefix
 from fanin.frameworks.torch.observe._measure import TorchProbe
 from fanin.frameworks.torch.trace._trace import trace
-from fanin.frameworks.torch.tree._names import buffer_names, checked_prefix
+from fanin.frameworks.torch.tree._names import buffer_names
 from fanin.frameworks.torch.write._buffers import chance_buffers
 from fanin.frameworks.torch.write._device import write_all
 from fanin.frameworks.torch.write._marks import mark

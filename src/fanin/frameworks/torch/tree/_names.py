@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.parametrize import ParametrizationList
 
-from fanin.errors import FaninError, shown, suggestion
-from fanin.streams._address import stream_number
+from fanin.errors import FaninError
+from fanin.frameworks._naming import put, renamed
 
 _UNINITIALIZED = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 TABLES = (nn.Embedding, nn.EmbeddingBag)
@@ -120,8 +120,8 @@ def canonical_places(
     found: dict[str, Placed] = {}
     for key, uses in places.items():
         uses.sort(key=lambda place: not isinstance(place.module, TABLES))  # stable
-        _put(found, uses[0].name, (tensors[key], uses), "name the modules apart")
-    return _renamed(found, {} if rename is None else rename)
+        put(found, uses[0].name, (tensors[key], uses), _shape_of, "name the modules apart")
+    return renamed(found, rename, other_names(found), _shape_of)
 
 
 def other_names(places: Mapping[str, Placed]) -> dict[str, str]:
@@ -150,44 +150,8 @@ def _parameter_name(path: str, attribute: str, module: nn.Module) -> str:
     return own if attribute == "original" else f"{own}.{attribute}"
 
 
-def checked_prefix(prefix: str) -> str:
-    """What stands before every name, without the dot between them: "" for nothing."""
-    if not isinstance(prefix, str) or prefix:
-        try:
-            stream_number(prefix.removesuffix(".") if isinstance(prefix, str) else prefix)
-        except FaninError:
-            raise FaninError(
-                f"prefix is {shown(prefix)}; it is text that stands before every name, such as "
-                "'critic1'."
-            ) from None
-    return prefix.removesuffix(".")
-
-
-def _put(found: dict[str, Placed], name: str, placed: Placed, hint: str) -> None:
-    if name in found:
-        raise FaninError(
-            f"{name} is the name of two parameters, of shapes {tuple(found[name][0].shape)} and "
-            f"{tuple(placed[0].shape)}; {hint}."
-        )
-    found[name] = placed
-
-
-def _renamed(found: dict[str, Placed], rename: Mapping[str, str]) -> dict[str, Placed]:
-    if not isinstance(rename, Mapping):
-        raise FaninError(f"rename is {shown(rename)}; it maps names found to names wanted.")
-    others = other_names(found)
-    rename = {others.get(name, name): wanted for name, wanted in rename.items()}
-    for name, wanted in rename.items():
-        if name not in found:
-            raise FaninError(f"rename has {shown(name)}{suggestion(str(name), list(found))}")
-        try:
-            stream_number(wanted)
-        except FaninError as error:
-            raise FaninError(f"rename[{name!r}]: {error}") from None
-    result: dict[str, Placed] = {}
-    for name, placed in found.items():
-        _put(result, rename.get(name, name), placed, "give each its own in rename=")
-    return result
+def _shape_of(placed: Placed) -> tuple[int, ...]:
+    return tuple(placed[0].shape)
 
 
 def _join(path: str, name: str) -> str:

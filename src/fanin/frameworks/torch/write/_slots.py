@@ -10,6 +10,7 @@ from torch import nn
 
 from fanin.errors import FaninError, an, shown, suggestion
 from fanin.frameworks._foreign import foreign
+from fanin.frameworks._naming import checked_prefix
 from fanin.frameworks.torch.draws._records import marked
 from fanin.frameworks.torch.tree._modules import Role, roles
 from fanin.frameworks.torch.tree._names import (
@@ -17,7 +18,6 @@ from fanin.frameworks.torch.tree._names import (
     Place,
     Placed,
     canonical_places,
-    checked_prefix,
     other_names,
     require_shape,
 )
