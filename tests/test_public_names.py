@@ -63,7 +63,7 @@ assert set(fanin.__all__) | {"__version__"} == set(dir(fanin))
 assert fanin.lab
 assert callable(fanin.testing.assert_healthy)
 assert sorted(dir(fanin.lab)) == ["Comparison", "Interrupted", "compare"]
-assert "find" in dir(fanin.recipes) and "given_by_name" not in dir(fanin.recipes)
+assert "find" in dir(fanin.recipes) and "match_overrides" not in dir(fanin.recipes)
 assert dir(fanin.frameworks) == ["jax", "keras", "torch"]
 """
 

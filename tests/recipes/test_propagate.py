@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 import fanin
 from fanin.axes import Axes
 from fanin.graph import Function, Graph, Node, Use
-from fanin.recipes._acting import fitted
+from fanin.recipes._acting import fit_std
 from fanin.recipes._parameters import APART, Share
 from fanin.recipes._propagate import Propagation
 
@@ -152,13 +152,13 @@ def test_uses_far_from_the_first_are_counted() -> None:
     ],
 )
 def test_fits_end_on_any_function(measured: object) -> None:
-    found = fitted(measured, 1.0, 1.0)  # type: ignore[arg-type]
+    found = fit_std(measured, 1.0, 1.0)  # type: ignore[arg-type]
     assert found is None or 0 < found < math.inf
 
 
 def test_fits_find_powers() -> None:
     for power in (-2, 0.1, 1, 4):
-        found = fitted(lambda std, power=power: 3 * std**power, 6.0, 1.0)  # type: ignore[misc]
+        found = fit_std(lambda std, power=power: 3 * std**power, 6.0, 1.0)  # type: ignore[misc]
         assert found == pytest.approx(2 ** (1 / power))
 
 

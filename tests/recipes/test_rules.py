@@ -10,7 +10,7 @@ from fanin import FaninError
 from fanin.axes import parse_axes
 from fanin.initializers import constant, he_normal, normal, ones, zeros
 from fanin.param import Kind, Param
-from fanin.recipes import given_by_name, single
+from fanin.recipes import match_overrides, single
 
 NAMES = ["0.weight", "0.bias", "1.weight", "1.bias"]
 
@@ -42,24 +42,24 @@ def test_one_initializer_for_all_weights_and_the_identity_for_the_rest() -> None
 
 
 def test_overrides_go_by_name_or_pattern() -> None:
-    given = given_by_name(NAMES, {"*.bias": "constant(0.1)", "1.weight": normal()})
+    given = match_overrides(NAMES, {"*.bias": "constant(0.1)", "1.weight": normal()})
     assert given == {"0.bias": constant(0.1), "1.bias": constant(0.1), "1.weight": normal()}
-    assert given_by_name(NAMES, None) == {}
+    assert match_overrides(NAMES, None) == {}
 
 
 def test_the_last_matching_override_counts() -> None:
-    assert given_by_name(NAMES, {"*": "ones", "0.*": "zeros"})["0.bias"] == zeros()
-    assert given_by_name(NAMES, {"0.*": "zeros", "*": "ones"})["0.bias"] == ones()
+    assert match_overrides(NAMES, {"*": "ones", "0.*": "zeros"})["0.bias"] == zeros()
+    assert match_overrides(NAMES, {"0.*": "zeros", "*": "ones"})["0.bias"] == ones()
 
 
 def test_a_name_with_glob_letters_is_found_by_itself() -> None:
     odd = ["block[0].weight", "block0.weight"]
-    assert given_by_name(odd, {"block[0].weight": "ones"})["block[0].weight"] == ones()
+    assert match_overrides(odd, {"block[0].weight": "ones"})["block[0].weight"] == ones()
 
 
 def test_an_override_that_matches_nothing_is_an_error() -> None:
     with pytest.raises(FaninError, match=r"overrides names 1\.wieght, x\*: the model has no such"):
-        given_by_name(NAMES, {"1.wieght": "ones", "x*": "ones", "0.weight": "ones"})
+        match_overrides(NAMES, {"1.wieght": "ones", "x*": "ones", "0.weight": "ones"})
 
 
 @pytest.mark.parametrize("wrong", ["he_norml", 3, None])
@@ -67,28 +67,28 @@ def test_a_wrong_initializer_is_an_error(wrong: Any) -> None:
     with pytest.raises(FaninError, match="initializer"):
         single(wrong)
     with pytest.raises(FaninError, match="initializer"):
-        given_by_name(NAMES, {"0.bias": wrong})
+        match_overrides(NAMES, {"0.bias": wrong})
 
 
 @pytest.mark.parametrize("wrong", [["0.bias"], "0.bias", 3])
 def test_overrides_are_a_mapping(wrong: Any) -> None:
     with pytest.raises(FaninError, match="overrides"):
-        given_by_name(NAMES, wrong)
+        match_overrides(NAMES, wrong)
 
 
 @pytest.mark.parametrize("wrong", [0, None, ("0.bias",)])
 def test_keys_of_overrides_are_text(wrong: Any) -> None:
     with pytest.raises(FaninError, match=r"overrides has the key .*as text, such as"):
-        given_by_name(NAMES, {wrong: "zeros"})
+        match_overrides(NAMES, {wrong: "zeros"})
 
 
 def test_a_name_is_no_pattern_and_wins_over_patterns() -> None:
     names = ["d.*.weight", "d.a.weight"]
-    assert given_by_name(names, {"d.*.weight": "ones"}) == {"d.*.weight": ones()}
+    assert match_overrides(names, {"d.*.weight": "ones"}) == {"d.*.weight": ones()}
     both = {"d.*.weight": "ones", "d.?.weight": "zeros"}
-    assert given_by_name(names, both) == {"d.*.weight": ones(), "d.a.weight": zeros()}
+    assert match_overrides(names, both) == {"d.*.weight": ones(), "d.a.weight": zeros()}
     with pytest.raises(FaninError, match=r"overrides names d\.\[x\]\.weight: the model has no"):
-        given_by_name(["d.*.weight"], {"d.[x].weight": "ones"})
+        match_overrides(["d.*.weight"], {"d.[x].weight": "ones"})
 
 
 class Rates(nn.Module):

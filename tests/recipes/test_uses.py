@@ -9,7 +9,7 @@ from fanin.frameworks import torch as adapter
 from fanin.initializers import normal, zeros
 from fanin.param import Param
 from fanin.recipes._tree import after_activation
-from fanin.recipes._uses import refined
+from fanin.recipes._uses import refine
 
 
 class Bare(nn.Module):
@@ -33,7 +33,7 @@ class Bare(nn.Module):
 
 def shown(zoo: Any) -> dict[str, Param]:
     words = torch.zeros(2, 5, dtype=torch.long)
-    return refined(zoo.params(Bare()), adapter.trace(Bare(), words))
+    return refine(zoo.params(Bare()), adapter.trace(Bare(), words))
 
 
 def test_the_module_tree_alone_does_not_tell(zoo: Any) -> None:
@@ -58,7 +58,7 @@ def test_operations_tell_kinds_and_axes(zoo: Any) -> None:
 
 def test_without_a_graph_nothing_changes(zoo: Any) -> None:
     params = zoo.params(Bare())
-    assert refined(params, None) == params
+    assert refine(params, None) == params
 
 
 def test_recipes_act_on_what_was_shown(zoo: Any) -> None:
@@ -73,22 +73,22 @@ def test_recipes_act_on_what_was_shown(zoo: Any) -> None:
 
 def test_packed_attention_keeps_its_blocks(zoo: Any) -> None:
     model = zoo.models["encoder"]()
-    found = refined(zoo.params(model), adapter.trace(model, zoo.inputs["encoder"]))
+    found = refine(zoo.params(model), adapter.trace(model, zoo.inputs["encoder"]))
     assert found["layers.0.self_attn.in_proj_weight"].axes.blocks == (8, 8, 8)
 
 
 def test_a_normalization_of_two_axes_is_no_table(zoo: Any) -> None:
     model = nn.LayerNorm((4, 3))
-    found = refined(zoo.params(model), adapter.trace(model, torch.zeros(2, 4, 3)))
+    found = refine(zoo.params(model), adapter.trace(model, torch.zeros(2, 4, 3)))
     assert [param.kind for param in found.values()] == ["scale", "shift"]
 
 
 def test_slopes_and_gates_keep_what_the_module_tree_says(zoo: Any) -> None:
     model = nn.PReLU(3)
-    assert refined(zoo.params(model), adapter.trace(model, torch.zeros(2, 3)))["weight"].kind == (
+    assert refine(zoo.params(model), adapter.trace(model, torch.zeros(2, 3)))["weight"].kind == (
         "scale"
     )
     lstm = zoo.models["lstm"]()
-    found = refined(zoo.params(lstm), adapter.trace(lstm, zoo.inputs["lstm"]))
+    found = refine(zoo.params(lstm), adapter.trace(lstm, zoo.inputs["lstm"]))
     assert found["lstm.weight_hh_l0"].kind == "recurrent"
     assert len(found["lstm.bias_ih_l0"].axes.blocks) == 4

@@ -13,12 +13,12 @@ from fanin.graph.signal import (
     MASS,
     Signal,
     Z,
-    added,
-    concatenated,
+    add,
+    apply_pointwise,
+    concatenate,
     gaussian,
-    multiplied,
-    pointwise,
-    scaled,
+    multiply,
+    scale,
 )
 
 
@@ -135,13 +135,13 @@ class Theory:
         if signal is None or size is None or not math.isfinite(size[1]):
             return None
         bias = gaussian(size[1] ** 2, -position - 1, mean=size[0])
-        made = added(signal, bias, position) if size[1] > 0 else signal
+        made = add(signal, bias, position) if size[1] > 0 else signal
         return replace(made, base=position)
 
     def scale(self, node: Node, signal: Signal | None) -> Signal | None:
         """The output after a scale."""
         size = self._sizes.get(node.param.name) if node.param else None
-        return None if signal is None or size is None else scaled(signal, size[1])
+        return None if signal is None or size is None else scale(signal, size[1])
 
     def seen(self, position: int, source: int) -> Signal | None:
         """What a node was seen to do with its input: an average, or batch statistics in eval."""
@@ -151,7 +151,7 @@ class Theory:
             return None
         if self._graph.nodes[position].op in GATHERS:
             self._gathered[position] = after / before
-        return scaled(signal, after / before)
+        return scale(signal, after / before)
 
     def product(self, position: int, node: Node) -> Signal | None:
         """Two activations, or one and what no weight made."""
@@ -159,7 +159,7 @@ class Theory:
         if len(made) == 1:
             return self.seen(position, made[0])
         a, b = (self._signals[source] for source in (node.inputs[0], node.inputs[-1]))
-        return None if a is None or b is None else multiplied(a, b, position)
+        return None if a is None or b is None else multiply(a, b, position)
 
 
 _Step = Callable[[Theory, int, Node, list[Signal | None]], Signal | None]
@@ -170,7 +170,7 @@ def _dropout(
 ) -> Signal | None:
     """What is kept is divided by its share."""
     rate = node.rate or 0.0
-    return None if inputs[0] is None or rate >= 1 else scaled(inputs[0], (1 - rate) ** -0.5)
+    return None if inputs[0] is None or rate >= 1 else scale(inputs[0], (1 - rate) ** -0.5)
 
 
 def _pointwise(
@@ -179,7 +179,7 @@ def _pointwise(
     known = [signal for signal in inputs if signal is not None]
     if len(known) < len(inputs) or node.fn is None:
         return None
-    made = pointwise(node.fn, known, position)
+    made = apply_pointwise(node.fn, known, position)
     return made if np.isfinite(made.values).all() else None
 
 
@@ -189,14 +189,14 @@ def _concat(
     known = [signal for signal in inputs if signal is not None]
     if len(known) < len(inputs):
         return None
-    return concatenated(known, theory.sizes_of(node.inputs), position)
+    return concatenate(known, theory.sizes_of(node.inputs), position)
 
 
 def _add(theory: Theory, position: int, node: Node, inputs: list[Signal | None]) -> Signal | None:
     a, b = inputs[0], inputs[-1]
     if a is None or b is None:
         return None
-    return added(a, scaled(b, -1.0) if "difference" in node.flags else b, position)
+    return add(a, scale(b, -1.0) if "difference" in node.flags else b, position)
 
 
 _STEPS: dict[str, _Step] = {

@@ -8,7 +8,7 @@ from fanin.graph._mixtures import mixture
 from fanin.graph._structure import Structure
 
 
-def carried(graph: Graph, structure: Structure) -> Iterator[tuple[int, int]]:
+def find_carried(graph: Graph, structure: Structure) -> Iterator[tuple[int, int]]:
     """Weights that make t and f of x in t f + (1 - t) x, each with x.
 
     However small gates make x from layer to layer, f as large as one would take its place, and

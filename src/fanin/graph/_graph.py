@@ -165,7 +165,7 @@ class Graph:
         """The nodes for which this holds."""
         return NodeSet(at for at, node in enumerate(self.nodes) if holds(node))
 
-    def shown(self, position: int) -> int | None:
+    def see_through(self, position: int) -> int | None:
         """The node whose elements a view shows; None for anything else.
 
         Of a slice of a concatenation that is the part of its shape; a concatenation with
@@ -174,7 +174,7 @@ class Graph:
         """
         node = self.nodes[position]
         if node.op == "add":
-            return self._restored(node)
+            return self._undo(node)
         if node.op == "concat":
             parts = [item for item in node.inputs if 0 not in self.nodes[item].shape]
             return parts[0] if len(parts) == 1 else None
@@ -187,7 +187,7 @@ class Graph:
                 return parts[0]
         return node.inputs[0]
 
-    def _restored(self, node: Node) -> int | None:
+    def _undo(self, node: Node) -> int | None:
         """q of x + (q - x), and of x - (x - q)."""
         for stream, other in (node.inputs, node.inputs[::-1]):
             difference = self.nodes[other]

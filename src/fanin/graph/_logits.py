@@ -31,10 +31,10 @@ def logits_of(structure: Structure) -> Iterator[Logits]:
             query, key, *_ = node.inputs
             yield _product(structure, position, query, key, terms, factor)
         elif node.op == "softmax":
-            yield from _fed_by_product(structure, position)
+            yield from _find_products(structure, position)
 
 
-def _fed_by_product(structure: Structure, softmax: int) -> Iterator[Logits]:
+def _find_products(structure: Structure, softmax: int) -> Iterator[Logits]:
     nodes = structure.graph.nodes
     position, factor = nodes[softmax].inputs[0], 1.0
     while True:

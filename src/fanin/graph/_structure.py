@@ -66,7 +66,7 @@ class Structure:
         while True:
             yield position
             node = self.graph.nodes[position]
-            shown = self.graph.shown(position)
+            shown = self.graph.see_through(position)
             if shown is None and (node.op not in ops or second_input(node)):
                 return
             if shown is None and not node.inputs:
@@ -314,14 +314,14 @@ class Structure:
             averages = [self.averages(source) for source in node.inputs]
             return (node.inputs[averages.index(True) - 1],) if any(averages) else ()
         if node.op == "mul":
-            return (self._carried(node),)
+            return (self._carry(node),)
         return node.inputs[:1] if node.op in _PASSED | {"scale", "shift"} else ()
 
     def _is_weight_norm(self, position: int) -> bool:
         use = self.graph.nodes[position].param
         return use is not None and "weight_norm" in use.through
 
-    def _carried(self, node: Node) -> int:
+    def _carry(self, node: Node) -> int:
         """The operand of a product that is not the gate: the larger, else the less transformed."""
 
         def rank(source: int) -> tuple[bool, int, int]:

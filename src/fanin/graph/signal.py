@@ -101,11 +101,11 @@ def spread(values: Values, base: int) -> Signal:
     return Signal(np.quantile(values, _PROBABILITY), base)
 
 
-def scaled(signal: Signal, factor: float) -> Signal:
+def scale(signal: Signal, factor: float) -> Signal:
     return signal if factor == 1 else replace(signal, values=signal.values * factor)
 
 
-def pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) -> Signal:
+def apply_pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) -> Signal:
     """A function of activations: exact where all depend on one z, else of independent ones."""
     with np.errstate(all="ignore"):
         if len({signal.base for signal in inputs}) == 1:
@@ -121,7 +121,7 @@ def pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: int) ->
     return made
 
 
-def sampled(fn: Callable[[Values], Values], signal: Signal, node: int) -> Signal:
+def apply_sampled(fn: Callable[[Values], Values], signal: Signal, node: int) -> Signal:
     """A function that gives equally likely values for such ones of an activation."""
     z = np.interp((np.arange(_SAMPLE) + 0.5) / _SAMPLE, _PROBABILITY, Z)
     values = fn(np.interp(z, Z, signal.values))
@@ -176,12 +176,12 @@ def _coarse(signal: Signal) -> Values:
     return np.interp(_hermite(48)[0], Z, signal.values)
 
 
-def added(a: Signal, b: Signal, node: int) -> Signal:
+def add(a: Signal, b: Signal, node: int) -> Signal:
     """The sum of two activations."""
     if a.base == b.base:
         return replace(a, values=a.values + b.values)
     if a.base == b.root or b.base == a.root or (a.root is not None and a.root == b.root):
-        return _added_to_sum(a, b, node)
+        return _add_to_sum(a, b, node)
     if _is_gaussian(a) and _is_gaussian(b):
         second = a.second + b.second + 2 * a.mean * b.mean
         shared = a.shared + b.shared + 2 * a.mean * b.mean
@@ -208,7 +208,7 @@ def apart(a: Signal, b: Signal) -> tuple[float, float]:
     return product, float(MASS @ (a.values**2 * (there**2 @ weights)))
 
 
-def added_apart(a: Signal, b: Signal, node: int) -> Signal:
+def add_apart(a: Signal, b: Signal, node: int) -> Signal:
     """The sum of one activation's functions at two positions."""
     both, _ = apart(a, b)
     second, shared, mean = a.second + b.second, a.shared + b.shared, a.mean + b.mean
@@ -217,13 +217,13 @@ def added_apart(a: Signal, b: Signal, node: int) -> Signal:
     return gaussian(max(second + 2 * both, 0.0), node, correlation, mean)
 
 
-def multiplied_apart(a: Signal, b: Signal, node: int) -> Signal:
+def multiply_apart(a: Signal, b: Signal, node: int) -> Signal:
     """The product of one activation's functions at two positions."""
     mean, second = apart(a, b)
     return gaussian(second, node, a.share * b.share, mean)
 
 
-def _added_to_sum(a: Signal, b: Signal, node: int) -> Signal:
+def _add_to_sum(a: Signal, b: Signal, node: int) -> Signal:
     """An activation and a sum over its positions: what positions share is in both."""
     sign = math.copysign(1.0, a.mean * b.mean + a.slope * b.slope)
     both = sign * math.sqrt(max(a.shared * b.shared, 0.0))
@@ -234,7 +234,7 @@ def _added_to_sum(a: Signal, b: Signal, node: int) -> Signal:
     return replace(gaussian(second, node, correlation, mean), root=root_of(a))
 
 
-def multiplied(a: Signal, b: Signal, node: int) -> Signal:
+def multiply(a: Signal, b: Signal, node: int) -> Signal:
     """The product of two activations, element by element."""
     if a.base == b.base:
         return replace(a, values=a.values * b.values)
@@ -245,7 +245,7 @@ def multiplied(a: Signal, b: Signal, node: int) -> Signal:
     return gaussian(second, node, correlation, mean, a.averaged or b.averaged)
 
 
-def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> Signal:
+def concatenate(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> Signal:
     """A mixture in proportion to the sizes."""
     total = sum(sizes)
     same = len({(signal.base, round(signal.second, 12)) for signal in signals}) == 1
@@ -267,7 +267,7 @@ def concatenated(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> 
     return replace(_mixture(values, mass, node, correlation), averaged=averaged)
 
 
-def dropped(signal: Signal, rate: float, node: int) -> Signal:
+def drop(signal: Signal, rate: float, node: int) -> Signal:
     """Zero with this probability, else divided by that of the rest; of each position by itself."""
     kept = 1 - rate
     if signal.averaging or rate <= 0 or kept <= 0:
@@ -278,7 +278,7 @@ def dropped(signal: Signal, rate: float, node: int) -> Signal:
     return replace(made, weighted=signal.weighted, averaged=signal.averaged)
 
 
-def normalized(signal: Signal, *, centred: bool, by_deviation: bool = False) -> Signal:
+def normalize(signal: Signal, *, centred: bool, by_deviation: bool = False) -> Signal:
     """Divided by its standard deviation after its mean was taken away, or by its RMS.
 
     `by_deviation` divides by the standard deviation where the mean stays.
@@ -290,7 +290,7 @@ def normalized(signal: Signal, *, centred: bool, by_deviation: bool = False) -> 
     return replace(signal, values=values / math.sqrt(second), averaged=False)
 
 
-def centred(signal: Signal, *, positions: bool) -> Signal:
+def centre(signal: Signal, *, positions: bool) -> Signal:
     """Without its mean over features, or without what its positions share."""
     values = signal.values - signal.mean
     if not positions:
@@ -300,7 +300,7 @@ def centred(signal: Signal, *, positions: bool) -> Signal:
     return replace(signal, values=values * math.sqrt(rest), correlation=0.0)
 
 
-def pooled(signal: Signal, count: float, node: int) -> Signal:
+def pool(signal: Signal, count: float, node: int) -> Signal:
     """The mean over `count` positions; over infinitely many, what they share."""
     mean, spread = signal.mean, signal.shared - signal.mean**2
     second = max(signal.second / count + (1 - 1 / count) * signal.shared, mean**2)
@@ -309,7 +309,7 @@ def pooled(signal: Signal, count: float, node: int) -> Signal:
     return _of_several(signal, second, correlation, mean, node)
 
 
-def summed(signal: Signal, count: float, node: int) -> Signal:
+def sum_positions(signal: Signal, count: float, node: int) -> Signal:
     """The sum of `count` positions; two sums share what all their terms share."""
     mean, shared = count * signal.mean, count**2 * signal.shared
     second = count * (signal.second - signal.shared) + shared
@@ -325,7 +325,7 @@ def _of_several(
     made = gaussian(second, node, correlation, mean)
     spread = second - mean**2
     if spread > 0 and signal.values.min() >= 0 > made.values[Z > -_LIKELY].min():
-        made = _correlated(_gamma(mean**2 / spread, second, node), made.shared)
+        made = _correlate(_gamma(mean**2 / spread, second, node), made.shared)
     return replace(made, root=root_of(signal))
 
 
@@ -337,10 +337,10 @@ def _gamma(shape: float, second: float, node: int) -> Signal:
     values = np.exp(logs)
     mass = np.exp(shape * (logs + 1 - values))
     made = _mixture(values, mass / mass.sum(), node, 0.0)
-    return scaled(made, math.sqrt(second / made.second))
+    return scale(made, math.sqrt(second / made.second))
 
 
-def _correlated(signal: Signal, shared: float) -> Signal:
+def _correlate(signal: Signal, shared: float) -> Signal:
     """The same with the correlation that has two positions share this."""
     low, high = 0.0, 1.0
     while high - low > _CLOSE:

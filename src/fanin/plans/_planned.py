@@ -10,7 +10,7 @@ from fanin.initializers import Initializer
 from fanin.plans._choices import known, row_of, settled
 from fanin.plans._notes import told_of
 from fanin.plans._plan import Plan
-from fanin.recipes import Recipe, find, given_by_name, single
+from fanin.recipes import Recipe, find, match_overrides, single
 
 _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
 _TREE = (
@@ -45,7 +45,7 @@ def planned(target: Target, wishes: Wishes, seed: int) -> Plan:
     trains = any(slot.param.trainable for slot in target.slots.values())
     params = {name: known(target, name, trains) for name in target.slots}
     aliases = {alias: name for name, param in params.items() for alias in param.aliases}
-    given = given_by_name(params, wishes.overrides, aliases)
+    given = match_overrides(params, wishes.overrides, aliases)
 
     graph, notes = _traced(target, wishes.inputs, required=recipe.needs_graph)
     if graph is None and recipe.needs_graph:

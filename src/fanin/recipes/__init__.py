@@ -11,7 +11,7 @@ from fanin.recipes._recipe import Probe as Probe
 from fanin.recipes._recipe import Recipe as Recipe
 from fanin.recipes._registry import find as find
 from fanin.recipes._registry import names as names
-from fanin.recipes._rules import given_by_name as given_by_name
+from fanin.recipes._rules import match_overrides as match_overrides
 from fanin.recipes._rules import single as single
 
 __all__ = ["Choice", "Graph", "Node", "Probe", "Recipe", "find", "lsuv", "mup", "names"]

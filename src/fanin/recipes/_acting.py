@@ -38,7 +38,7 @@ class Rows:
         level = fed.mean**2
         return (fed.second - level) * self.squares + level * self.sums
 
-    def shared(self, fed: Signal) -> float:
+    def share(self, fed: Signal) -> float:
         """What positions of the output share, of its second moment."""
         level, second = fed.mean**2, self.second(fed)
         if second <= 0:
@@ -56,7 +56,7 @@ def rows(use: Use, shapes: Shapes, std: float, terms: float) -> Rows | None:
             if function.each is not None:
                 found = _of_equal(function.each(std * Z), terms)
             else:
-                found = _of_matrix(function.whole(_drawn(function, shapes, std)))
+                found = _of_matrix(function.whole(_draw(function, shapes, std)))
     except _FAILS:
         return None
     return found if math.isfinite(found.squares + found.sums) else None
@@ -74,7 +74,7 @@ def size_of(use: Use, shapes: Shapes, std: float) -> float | None:
             if function.each is not None:
                 second = float(MASS @ function.each(std * Z) ** 2)
             else:
-                second = float(np.mean(function.whole(_drawn(function, shapes, std)) ** 2))
+                second = float(np.mean(function.whole(_draw(function, shapes, std)) ** 2))
     except _FAILS:
         return None
     return math.sqrt(second) if math.isfinite(second) else None
@@ -100,7 +100,7 @@ def _of_matrix(matrix: Values) -> Rows:
     return Rows(squares, sums, float(totals.mean()))
 
 
-def _drawn(function: Function, shapes: Shapes, std: float) -> dict[str, Values]:
+def _draw(function: Function, shapes: Shapes, std: float) -> dict[str, Values]:
     """Standard normal values times std for what acts, ones for other parameters."""
     own, *others = function.of
     values = Stream(0, "acting").normal(shapes[own], dtype="float64")
@@ -137,7 +137,7 @@ def line(use: Use, shapes: Shapes) -> tuple[float, float] | None:
     return (slope, zero) if alike and straight and slope else None
 
 
-def stored_as(use: Use, shapes: Shapes, value: float) -> float:
+def invert_line(use: Use, shapes: Shapes, value: float) -> float:
     """What a parameter holds that is to act as a value, where its function is a line."""
     slope, offset = line(use, shapes) or (1.0, 0.0)
     return float(f"{(value - offset) / slope:.9g}")
@@ -152,7 +152,7 @@ def only_sizes(use: Use, shapes: Shapes) -> bool:
         return False
     try:
         with np.errstate(all="ignore"):
-            drawn = _drawn(function, shapes, 1.0)
+            drawn = _draw(function, shapes, 1.0)
             own = function.of[0]
             made = [function.whole(drawn | {own: k * drawn[own]}) for k in (0.0, 1.0, 2.0, -1.0)]
     except _FAILS:
@@ -166,7 +166,7 @@ def only_sizes(use: Use, shapes: Shapes) -> bool:
     return odd and any(bool((np.abs(more - power * up) < near).all()) for power in (2, 1))
 
 
-def fitted(measured: Callable[[float], float | None], wanted: float, start: float) -> float | None:
+def fit_std(measured: Callable[[float], float | None], wanted: float, start: float) -> float | None:
     """The std at which something is as large as wanted; None where no std has it so."""
     std, value = start, measured(start)
     for _ in range(_ROUNDS):

@@ -19,7 +19,7 @@ from fanin.graph import (
     Structure,
     Use,
     Values,
-    carried,
+    find_carried,
     inner_products,
     logits_of,
 )
@@ -72,7 +72,7 @@ class _Auto:
         self.shares: dict[int, Share] = {}
         self.sizes: dict[str, float] = {}
         self.rows: dict[str, float] = {}  # RMS of tables in inner products
-        self.values = self._known_values()
+        self.values = self._find_known_values()
         self.reasons: dict[int, str] = {}
 
     def choices(self) -> dict[str, Choice]:
@@ -106,7 +106,7 @@ class _Auto:
         """What a weight reads, for the reason."""
         return "state of the layer below" if use.layer else f"input{before(self.graph, node)}"
 
-    def _known_values(self) -> dict[str, Values]:
+    def _find_known_values(self) -> dict[str, Values]:
         """The values of parameters that stay as they are."""
         found: dict[str, Values] = {}
         for name in (self.constants | self.fixed) - self.given.keys():
@@ -142,7 +142,7 @@ class _Auto:
             if fed is None or fed.second <= 0 or self.params[name].kind == "shift":
                 continue
             width = self.params[name].shape[-1]
-            size, before = _tied(width, fed.second), self.sizes.get(name)
+            size, before = _tied_rms(width, fed.second), self.sizes.get(name)
             if before is None:  # as large as a rule says
                 continue
             for other, value in self.sizes.items():  # and what is added to its rows
@@ -236,13 +236,13 @@ class _Auto:
         """The last weight, or the norm's or layer's scale, of every residual branch."""
         for residual in self.structure.residuals.values():
             chain = self.structure.chains[residual.node]
-            for end, factor in self._sized_ends(self.structure.ends(residual)):
+            for end, factor in self._size_ends(self.structure.ends(residual)):
                 self.shares[end] = Share(self._part(residual, end), chain.start, factor)
                 self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
 
     def _mixtures(self) -> None:
         """What gates mix into a stream is as large as the stream: else gradients explode."""
-        for end, stream in carried(self.graph, self.structure):
+        for end, stream in find_carried(self.graph, self.structure):
             if self._ends_again(end) == 1 and end not in self.shares:
                 self.shares[end] = Share(1.0, stream)
                 self.reasons[end] = "as large as the stream that a gate passes on beside it"
@@ -262,7 +262,7 @@ class _Auto:
         kind = self.params[node.param.name].kind if node.param else None
         return not (node.op == "linear" and kind == "shift")
 
-    def _sized_ends(self, ends: Iterable[int], factor: float = 1.0) -> Iterator[tuple[int, float]]:
+    def _size_ends(self, ends: Iterable[int], factor: float = 1.0) -> Iterator[tuple[int, float]]:
         """The ends of a branch, and the factor of kept scales behind each.
 
         A weight before a kept scale makes up for one above 1; one below says a small branch.
@@ -274,7 +274,7 @@ class _Auto:
                 continue
             acting = acts_as(node.param, self.shapes, self.values[node.param.name])
             size = 1.0 if acting is None else math.sqrt(float(np.mean(acting**2)))
-            yield from self._sized_ends(
+            yield from self._size_ends(
                 self.structure.ends_at(node.inputs[0]), factor * max(size, 1.0)
             )
 
@@ -290,7 +290,7 @@ class _Auto:
             for name, positions in self.uses.items()
         }
         tied = {
-            self.params[name].shape[-1]: _tied(self.params[name].shape[-1], 1.0)
+            self.params[name].shape[-1]: _tied_rms(self.params[name].shape[-1], 1.0)
             for name, found in ops.items()
             if {"lookup", "linear"} <= found and not self.parameters.is_codebook(name)
         }
@@ -350,17 +350,17 @@ class _Auto:
                 return Choice(normal(std=run.sizes[name]), role, "given", node.param.axes)
             case "linear" | "lookup":
                 tied = name in run.variances and not self.parameters.is_codebook(name)
-                return self._drawn(run, name, "table", tied)
+                return self._choose_drawn(run, name, "table", tied)
             case "parameter":
-                return self._drawn(run, name, "token")
+                return self._choose_drawn(run, name, "token")
             case "scale":
                 if self.parameters.is_filter(name) and not reason:
-                    return self._drawn(run, name, "elementwise weight")
+                    return self._choose_drawn(run, name, "elementwise weight")
                 size = run.sizes[name]
                 why = reason or self.parameters.why_scale(name, size)
                 return Choice(same(size), "scale", self._through(name, why))
             case "shift" if self.parameters.is_table(name):
-                return self._drawn(run, name, "position table")
+                return self._choose_drawn(run, name, "position table")
             case "shift":
                 return Choice(zeros(), "bias", "biases start at zero")
         return None
@@ -371,7 +371,7 @@ class _Auto:
         stream = None if share is None else run.signals[share.stream]
         return on_stream(self.reasons.get(position, ""), stream)
 
-    def _drawn(self, run: Propagation, name: str, role: str, tied: bool = False) -> Choice:
+    def _choose_drawn(self, run: Propagation, name: str, role: str, tied: bool = False) -> Choice:
         size = run.sizes[name]
         if size == 0:
             return Choice(zeros(), role, "added to attention logits")
@@ -395,6 +395,6 @@ class _Auto:
         return Choice(drawn, role, why, use.axes, output, averaged=weight.averaged)
 
 
-def _tied(width: int, second: float) -> float:
+def _tied_rms(width: int, second: float) -> float:
     """The RMS of a table that is also a head, with outputs of second moment HEAD."""
     return math.sqrt(HEAD / (max(width, 1) * second))

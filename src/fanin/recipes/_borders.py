@@ -34,7 +34,7 @@ class Borders:
 
     def follow(self, node: Node, signals: list[Signal | None]) -> None:
         """The map of the next node, whose inputs have these signals."""
-        made = self._joined(node, signals)
+        made = self._join(node, signals)
         part = 1.0
         if node.window is not None and 0 not in node.shape:
             size = len(node.window.kernel)
@@ -46,12 +46,12 @@ class Borders:
                 part = float(read.mean())
                 made = read / part if part > 0 and np.ptp(read) > 0 else None
         elif made is not None and made.shape != node.shape[-made.ndim :]:
-            made = _resized(made, node)
+            made = _resize(made, node)
         self.nodes.append(node)
         self.maps.append(made)
         self.parts.append(part)
 
-    def _joined(self, node: Node, signals: list[Signal | None]) -> Values | None:
+    def _join(self, node: Node, signals: list[Signal | None]) -> Values | None:
         """The maps of a node's inputs, those of one shape, in proportion to their size."""
         shapes = [values.shape for at in node.inputs if (values := self.maps[at]) is not None]
         if not shapes:
@@ -67,7 +67,7 @@ class Borders:
         return found / total
 
 
-def _resized(values: Values, node: Node) -> Values | None:
+def _resize(values: Values, node: Node) -> Values | None:
     """What is left of a map behind a pool; None where its positions cannot be told any more."""
     if node.op not in ("pool", "max") or len(node.shape) <= values.ndim:
         return None

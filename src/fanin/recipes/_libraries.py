@@ -43,7 +43,7 @@ def torch(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
 
 
 def _torch(param: Param, siblings: "_Siblings") -> Choice | None:
-    hidden = siblings.hidden(param)
+    hidden = siblings.count_units(param)
     if hidden is not None and param.kind in ("weight", "recurrent", "bias", "direction"):
         return Choice(torch_bias(hidden), param.kind, f"U(+-1/sqrt({hidden})), the hidden size")
     match param.kind:
@@ -93,7 +93,7 @@ class _Siblings:
             if param.kind in ("weight", "direction", "recurrent"):
                 found.setdefault(_module(param), param)
 
-    def hidden(self, param: Param) -> int | None:
+    def count_units(self, param: Param) -> int | None:
         """The number of hidden units of a recurrent layer; None in any other."""
         weight = self.recurrent.get(_module(param))
         if weight is None:

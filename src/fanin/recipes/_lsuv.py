@@ -64,13 +64,13 @@ def lsuv(probe: Probe) -> Recipe:
                 probe.write(name, start, choice.axes)
         for unit in units(graph, choices):
             if unit.name not in given:
-                choices[unit.name] = _scaled(probe, unit, choices[unit.name])
+                choices[unit.name] = _scale(probe, unit, choices[unit.name])
         return choices
 
     return replace(LSUV, choose=choose, needs="graph", measuring=None)
 
 
-def _unmeasured(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def _choose_unmeasured(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
     raise FaninError(f"recipe lsuv needs {BATCH}.")
 
 
@@ -79,7 +79,7 @@ BATCH = (
     "the inputs"
 )
 LSUV: Recipe = Recipe(
-    "lsuv", _unmeasured, "Mishkin & Matas 2016, algorithm 1", needs="values", measuring=lsuv
+    "lsuv", _choose_unmeasured, "Mishkin & Matas 2016, algorithm 1", needs="values", measuring=lsuv
 )
 
 
@@ -100,11 +100,11 @@ def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[Unit]:
         name = node.param.name
         seen.add(name)
         kind = choices[name].role if name in choices else ""
-        if kind == "weight" and position not in projections and _returned(graph, position):
+        if kind == "weight" and position not in projections and _returns_alone(graph, position):
             yield Unit(name, node.module)
 
 
-def _returned(graph: Graph, position: int) -> bool:
+def _returns_alone(graph: Graph, position: int) -> bool:
     """Whether a weight's module does nothing to its output but add a bias."""
     own = graph.nodes[position]
     assert own.param is not None
@@ -119,7 +119,7 @@ def _returned(graph: Graph, position: int) -> bool:
     return True
 
 
-def _scaled(probe: Probe, unit: Unit, choice: Choice) -> Choice:
+def _scale(probe: Probe, unit: Unit, choice: Choice) -> Choice:
     """The choice with the gain that gives its output variance one."""
     gain, first = 1.0, None
     for _ in range(TRIES):

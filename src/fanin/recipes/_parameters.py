@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from fanin.graph import Graph, Node, Use, Values
-from fanin.graph.signal import Signal, added, gaussian, pointwise, scaled, spread
-from fanin.recipes._acting import fitted, rows, stored_as
+from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, spread
+from fanin.recipes._acting import fit_std, invert_line, rows
 from fanin.recipes._borders import Borders
 
 Inputs = Sequence[Signal | None]
@@ -76,13 +76,13 @@ class Run(Protocol):
     def acting(self, use: Use) -> Values | None:
         """The values with which a parameter acts."""
 
-    def drawn(self, use: Use, position: int) -> Signal | None:
+    def draw(self, use: Use, position: int) -> Signal | None:
         """A parameter on its own."""
 
 
 def table(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     assert node.param is not None
-    return run.drawn(node.param, position)
+    return run.draw(node.param, position)
 
 
 def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -95,7 +95,7 @@ def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None
     if position in run.aside:
         return gaussian(fed.second, position)
     read = run.borders.read(position)
-    fed = scaled(fed, math.sqrt(read))
+    fed = scale(fed, math.sqrt(read))
     made = _function_of_weight(run, position, use, fed) if use.function else None
     if made is not None:
         return made
@@ -131,7 +131,7 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
 
     target = run.target(position)
     given = run.variances.get(use.name)
-    size = fitted(second, target, math.sqrt(target / (terms * source.second)))
+    size = fit_std(second, target, math.sqrt(target / (terms * source.second)))
     std = math.sqrt(given or 0.0) if given is not None else size or 1 / math.sqrt(terms)
     made = rows(use, run.shapes, std, terms)
     if made is None:
@@ -146,7 +146,7 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
     if fed.second <= 0:
         return gaussian(0.0, position)
     mean = fed.mean * made.total
-    return gaussian(out, position, made.shared(fed), mean, averaged=fed.averaged)
+    return gaussian(out, position, made.share(fed), mean, averaged=fed.averaged)
 
 
 def _spectral(run: Run, position: int, use: Use, fed: Signal) -> Signal:
@@ -159,7 +159,7 @@ def _spectral(run: Run, position: int, use: Use, fed: Signal) -> Signal:
     return gaussian(second, position, fed.share)
 
 
-def scale(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def apply_scale(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     signal, use = inputs[0], node.param
     assert use is not None
     source = run.graph.nodes[node.inputs[0]]
@@ -169,26 +169,26 @@ def scale(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
         # A branch that carries nothing yet, or nothing that is known, counts as one of size one.
         second = signal.second if signal is not None and signal.second > 0 else 1.0
         wanted = math.sqrt(run.target(position) / second)
-        run.sizes.setdefault(use.name, stored_as(use, run.shapes, wanted))
+        run.sizes.setdefault(use.name, invert_line(use, run.shapes, wanted))
     values = run.acting(use)
     if signal is None or values is None:
         return signal
     if np.ptp(values) == 0:
-        return scaled(signal, float(values.reshape(-1)[0]))
-    return pointwise(np.multiply, (signal, spread(values, -position - 1)), position)
+        return scale(signal, float(values.reshape(-1)[0]))
+    return apply_pointwise(np.multiply, (signal, spread(values, -position - 1)), position)
 
 
-def shift(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def apply_shift(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     signal, use = inputs[0], node.param
     assert use is not None
     if signal is None or not (use.name in run.sizes or use.name in run.values):
         return signal
-    other = run.drawn(use, -position - 1)
+    other = run.draw(use, -position - 1)
     if other is None or other.second == 0:
         return signal
     if np.ptp(other.values) == 0:
         return replace(signal, values=signal.values + other.mean)
-    return added(signal, other, position)
+    return add(signal, other, position)
 
 
 def recurrent(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:

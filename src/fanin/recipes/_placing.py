@@ -9,7 +9,7 @@ from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._made import heard, same
 from fanin.recipes._tree import AS_MADE, by_kind, magnitude
-from fanin.recipes._uses import constants, positions, refined
+from fanin.recipes._uses import constants, positions, refine
 
 _SMALL = 0.02  # RMS of a table that may be added to anything
 
@@ -24,7 +24,7 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
     Constants that stay whatever the recipe stay (`heard`).
     """
     counts = heard(params, graph)
-    shown = refined(counts.params, graph)
+    shown = refine(counts.params, graph)
     used = positions(graph)
     kept = constants(params, graph)
     made: dict[str, Choice] = {}
@@ -34,7 +34,7 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
             value = None if param.made is None else same(param.made)
             made[name] = Choice(value, "constant of the layer", why)
             continue
-        choice = rule(param) or _unseen(param, name in used, graph is not None)
+        choice = rule(param) or _choose_unseen(param, name in used, graph is not None)
         if param.made is not None and name in counts.stay:
             role = choice.role if choice else param.kind
             choice = Choice(same(param.made), role, AS_MADE, axes=choice.axes if choice else None)
@@ -44,13 +44,13 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
         _ties(shown, made)
     _norms(shown, made)
     return {
-        name: _told(made[name], shown[name], param)
+        name: _tell_axes(made[name], shown[name], param)
         for name, param in params.items()
         if name in made
     }
 
 
-def _unseen(param: Param, used: bool, ran: bool) -> Choice | None:
+def _choose_unseen(param: Param, used: bool, ran: bool) -> Choice | None:
     """The rule of the kind; the reason says where a run might have shown more."""
     choice = by_kind(param)
     why = "the run did not use it" if ran else "the model was not run"
@@ -83,7 +83,7 @@ def _ties(params: Mapping[str, Param], made: dict[str, Choice]) -> None:
 
 def _norms(params: Mapping[str, Param], made: dict[str, Choice]) -> None:
     """Magnitudes, from the sizes that their weights are to have."""
-    for size, direction in _normalized(params):
+    for size, direction in _pair_magnitudes(params):
         chosen = made.get(direction.name)
         if chosen is None or chosen.initializer is None or size.name in made:
             continue
@@ -93,7 +93,7 @@ def _norms(params: Mapping[str, Param], made: dict[str, Choice]) -> None:
             made[direction.name] = replace(chosen, initializer=some)
 
 
-def _normalized(params: Mapping[str, Param]) -> Iterator[tuple[Param, Param]]:
+def _pair_magnitudes(params: Mapping[str, Param]) -> Iterator[tuple[Param, Param]]:
     """Each magnitude with the direction that follows it in the same module."""
     size: Param | None = None
     for param in params.values():
@@ -104,7 +104,7 @@ def _normalized(params: Mapping[str, Param]) -> Iterator[tuple[Param, Param]]:
             size = None
 
 
-def _told(choice: Choice, shown: Param, param: Param) -> Choice:
+def _tell_axes(choice: Choice, shown: Param, param: Param) -> Choice:
     """The choice with the axes, where the operation uses them otherwise than the tree says."""
     if choice.initializer is None or choice.axes is not None or shown.axes == param.axes:
         return choice

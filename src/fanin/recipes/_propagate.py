@@ -10,28 +10,37 @@ import numpy as np
 from fanin.graph import Graph, Node, Use, Values, having, mixture
 from fanin.graph.signal import (
     Signal,
-    added,
-    added_apart,
-    centred,
-    concatenated,
-    dropped,
+    add,
+    add_apart,
+    apply_pointwise,
+    apply_sampled,
+    centre,
+    concatenate,
+    drop,
     gaussian,
     largest,
-    multiplied,
-    multiplied_apart,
-    normalized,
-    pointwise,
-    pooled,
+    multiply,
+    multiply_apart,
+    normalize,
+    pool,
     root_of,
-    sampled,
-    scaled,
+    scale,
     spread,
-    summed,
+    sum_positions,
 )
 from fanin.recipes._acting import acts_as, size_of
 from fanin.recipes._averages import attention, quotient, softmax
 from fanin.recipes._borders import Borders
-from fanin.recipes._parameters import APART, Share, Weight, linear, recurrent, scale, shift, table
+from fanin.recipes._parameters import (
+    APART,
+    Share,
+    Weight,
+    apply_scale,
+    apply_shift,
+    linear,
+    recurrent,
+    table,
+)
 
 
 @dataclass
@@ -65,9 +74,9 @@ class Propagation:
         for position, node in enumerate(self.graph.nodes):
             inputs = [self.signals[source] for source in node.inputs]
             self.borders.follow(node, self.signals)
-            step = _STEPS.get(node.op, _passed)
+            step = _STEPS.get(node.op, _pass)
             with np.errstate(all="ignore"):
-                signal = _checked(step(self, position, node, inputs), position, node)
+                signal = _check(step(self, position, node, inputs), position, node)
                 self.signals.append(_credible(signal, position))
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
@@ -118,7 +127,7 @@ class Propagation:
         values = self.values.get(use.name, self.sizes.get(use.name))
         return None if values is None else acts_as(use, self.shapes, values)
 
-    def drawn(self, use: Use, position: int) -> Signal | None:
+    def draw(self, use: Use, position: int) -> Signal | None:
         """A parameter on its own: its known values, or normal ones of its size."""
         if use.name in self.values:
             values = self.acting(use)
@@ -154,7 +163,7 @@ def _on_constants(graph: Graph) -> set[int]:
     return {at for at, name in uses if name in names and not on_data[at]}
 
 
-def _passed(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _pass(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     return inputs[0] if inputs else None
 
 
@@ -163,11 +172,11 @@ def _credible(signal: Signal | None, position: int) -> Signal | None:
     if signal is None or _LEAST < signal.second < 1 / _LEAST:
         return signal
     if signal.second == 0:  # or so small that its square is
-        return scaled(signal, 0.0)
+        return scale(signal, 0.0)
     return gaussian(1.0, position)
 
 
-def _checked(signal: Signal | None, position: int, node: Node) -> Signal | None:
+def _check(signal: Signal | None, position: int, node: Node) -> Signal | None:
     """What the run's own guess contradicts: steps that values decide, say, and what cancels out."""
     if signal is None or node.typical is None or signal.second < _FAR:
         return signal
@@ -177,12 +186,12 @@ def _checked(signal: Signal | None, position: int, node: Node) -> Signal | None:
 
 def _view(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     """The same values; a part of the elements is independent of the other parts."""
-    shown = run.graph.shown(position)
+    shown = run.graph.see_through(position)
     if shown is None:
         return None
     signal = run.signals[shown]
     if signal is not None and node.filled is not None:  # the rest are zeros
-        return scaled(dropped(signal, 1 - node.filled, position), node.filled)
+        return scale(drop(signal, 1 - node.filled, position), node.filled)
     if signal is None or "part" not in node.flags or shown != node.inputs[0]:
         return signal
     return replace(signal, base=position)
@@ -200,7 +209,7 @@ def _buffer(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
 
 def _dropout(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     """As in training: what is kept is divided by the share that is kept."""
-    return None if inputs[0] is None else dropped(inputs[0], node.rate or 0.0, position)
+    return None if inputs[0] is None else drop(inputs[0], node.rate or 0.0, position)
 
 
 def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -215,23 +224,23 @@ def _matmul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     return gaussian((node.count or 1.0) * a.second * b.second, position, a.share * b.share)
 
 
-def _pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _apply_pointwise(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     known = [signal for signal in inputs if signal is not None]
     if known and node.sampled is not None:
-        return sampled(node.sampled, known[0], position)
+        return apply_sampled(node.sampled, known[0], position)
     if len(known) < len(inputs) or node.fn is None:
         return known[0] if known else None
     if any(signal.averaging for signal in known):
         return next(signal for signal in known if signal.averaging)
     averages = quotient(run.graph, run.signals, position) if node.function == "div" else None
-    return averages or pointwise(node.fn, known, position)
+    return averages or apply_pointwise(node.fn, known, position)
 
 
 def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    shown = run.graph.shown(position)
+    shown = run.graph.see_through(position)
     if shown is not None:
         return run.signals[shown]
-    mixed = _mixed(run, position)
+    mixed = _mix(run, position)
     if mixed is not None:
         return mixed
     a, b = inputs
@@ -242,16 +251,16 @@ def _add(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
     if a.weighted and b.weighted:  # terms of one average
         return a if a.second >= b.second else b
     if "centred" in node.flags:
-        return centred(a, positions=node.over == "batch")
+        return centre(a, positions=node.over == "batch")
     decays = [_is_decay(run.graph, source) for source in node.inputs]
     if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
         return b if decays[0] else a
-    b = scaled(b, -1.0) if "difference" in node.flags else b
-    join = added_apart if _at_other_positions(run, node, a, b) else added
+    b = scale(b, -1.0) if "difference" in node.flags else b
+    join = add_apart if _at_other_positions(run, node, a, b) else add
     return join(a, b, position)
 
 
-def _mixed(run: Propagation, position: int) -> Signal | None:
+def _mix(run: Propagation, position: int) -> Signal | None:
     """t f + (1 - t) x, however it is written."""
     found = mixture(run.graph, position)
     if found is None:
@@ -259,8 +268,8 @@ def _mixed(run: Propagation, position: int) -> Signal | None:
     gate, new, stream = (run.signals[item] for item in (found.gate, found.new, found.stream))
     if gate is None or new is None or stream is None:
         return None
-    rest = pointwise(lambda t: 1 - t, (gate,), gate.base)
-    return added(multiplied(gate, new, position), multiplied(rest, stream, -position - 1), position)
+    rest = apply_pointwise(lambda t: 1 - t, (gate,), gate.base)
+    return add(multiply(gate, new, position), multiply(rest, stream, -position - 1), position)
 
 
 def _at_other_positions(run: Propagation, node: Node, a: Signal, b: Signal) -> bool:
@@ -296,7 +305,7 @@ def _is_decay(graph: Graph, position: int) -> bool:
 
 
 def _through_views(graph: Graph, position: int) -> int:
-    while (shown := graph.shown(position)) is not None:
+    while (shown := graph.see_through(position)) is not None:
         position = shown
     return position
 
@@ -309,7 +318,7 @@ def _mul(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return replace(b if a.averaging else a, weighted=True)
     constant = [run.graph.nodes[source].op == "buffer" for source in node.inputs]
     root = root_of(b if constant[0] else a) if any(constant) else None
-    join = multiplied_apart if _at_other_positions(run, node, a, b) else multiplied
+    join = multiply_apart if _at_other_positions(run, node, a, b) else multiply
     return replace(join(a, b, position), root=root)
 
 
@@ -320,10 +329,10 @@ def _normalize(run: Propagation, position: int, node: Node, inputs: Inputs) -> S
     if node.over == "features":
         by_deviation = "by deviation" in node.flags
         centre = "uncentred" not in node.flags and not by_deviation
-        return normalized(signal, centred=centre, by_deviation=by_deviation)
+        return normalize(signal, centred=centre, by_deviation=by_deviation)
     # In train mode batch normalization takes away what positions share; at first it is none in
     # eval mode. Behind a weight, whose output has size one, a plan for the one holds in the other.
-    return replace(normalized(signal, centred=True), correlation=0.0) if run.train else signal
+    return replace(normalize(signal, centred=True), correlation=0.0) if run.train else signal
 
 
 def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -335,13 +344,13 @@ def _mean(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal
         return gaussian(signal.second, position, 1.0, averaged=True)
     # What positions share beyond their mean is the data's.
     own = signal.shared > 1.01 * signal.mean**2
-    return replace(pooled(signal, np.inf, position), averaged=own)
+    return replace(pool(signal, np.inf, position), averaged=own)
 
 
 def _pool(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
     if inputs[0] is None:
         return None
-    return scaled(pooled(inputs[0], node.count or 1.0, position), node.factor or 1.0)
+    return scale(pool(inputs[0], node.count or 1.0, position), node.factor or 1.0)
 
 
 def _max(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -354,7 +363,7 @@ def _sum(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal 
         return signal
     if signal.weighted:
         return replace(signal, weighted=False)
-    return summed(signal, count, position)
+    return sum_positions(signal, count, position)
 
 
 def _concat(run: Propagation, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -366,7 +375,7 @@ def _concat(run: Propagation, position: int, node: Node, inputs: Inputs) -> Sign
     if not pairs:
         return None
     signals, sizes = zip(*pairs, strict=True)
-    return concatenated(signals, [max(size, 1) for size in sizes], position)
+    return concatenate(signals, [max(size, 1) for size in sizes], position)
 
 
 _STEPS: dict[str, Step] = {
@@ -375,13 +384,13 @@ _STEPS: dict[str, Step] = {
     "parameter": table,
     "lookup": table,
     "linear": linear,
-    "scale": scale,
+    "scale": apply_scale,
     "dropout": _dropout,
-    "shift": shift,
+    "shift": apply_shift,
     "matmul": _matmul,
     "attention": attention,
     "softmax": softmax,
-    "pointwise": _pointwise,
+    "pointwise": _apply_pointwise,
     "add": _add,
     "mul": _mul,
     "normalize": _normalize,

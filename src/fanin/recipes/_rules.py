@@ -11,7 +11,7 @@ from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._tree import NORMS
 
 
-def given_by_name(
+def match_overrides(
     names: Iterable[str],
     overrides: Mapping[str, str | Initializer] | None,
     aliases: Mapping[str, str] | None = None,
@@ -38,7 +38,7 @@ def given_by_name(
     known, others = list(names), aliases or {}
     own = set(known)
     specs = {
-        key if key in own else others.get(key, key): _made(key, spec)
+        key if key in own else others.get(key, key): _make(key, spec)
         for key, spec in overrides.items()
     }
     exact = {name: specs[name] for name in known if name in specs}
@@ -57,7 +57,7 @@ def given_by_name(
     return found | exact
 
 
-def _made(key: str, spec: str | Initializer) -> Initializer:
+def _make(key: str, spec: str | Initializer) -> Initializer:
     try:
         return get(spec)
     except FaninError as error:

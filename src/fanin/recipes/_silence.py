@@ -72,7 +72,7 @@ class Silence:
         match node.op:
             case "normalize" | "recurrent":
                 return True
-            case "linear" if not self._fed_elsewhere(node):
+            case "linear" if not self._feeds_elsewhere(node):
                 return True
             case "mul" | "matmul" if all(fed):
                 return True
@@ -101,7 +101,7 @@ class Silence:
                 return None if _keeps_zero(node, [True] * len(node.inputs)) else False
         return False if node.op in _MIXING else None
 
-    def _fed_elsewhere(self, node: Node) -> bool:
+    def _feeds_elsewhere(self, node: Node) -> bool:
         """Whether the weight has another use, whose input is not zero."""
         assert node.param is not None
         return any(

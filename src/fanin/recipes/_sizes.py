@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from fanin.graph import Graph, Structure, Use
-from fanin.recipes._acting import fitted, size_of, stored_as
+from fanin.recipes._acting import fit_std, invert_line, size_of
 from fanin.recipes._recipe import Params
 
 HEAD = 1.0  # second moment of a head's output
@@ -55,11 +55,11 @@ class Sizes:
         def acts(std: float) -> float | None:
             return size_of(use, self.shapes, std)
 
-        std = fitted(acts, size, size) if use.through else size
+        std = fit_std(acts, size, size) if use.through else size
         return size if std is None else float(f"{std:.9g}")
 
     def identity(self, name: str) -> float:
-        return stored_as(self.use(name), self.shapes, 1.0)
+        return invert_line(self.use(name), self.shapes, 1.0)
 
     def is_filter(self, name: str) -> bool:
         """Whether a factor of more than one axis was not made constant: drawn, as weights are."""

@@ -117,17 +117,17 @@ def _mlp_biases(graph: Graph) -> set[str]:
         weight = graph.nodes[graph.behind(node.inputs[0])]
         if weight.op == "linear":
             fed = graph.nodes[graph.behind(weight.inputs[0])]
-            feeds = [graph.nodes[item] for item in _carried_to(graph, users, position)]
+            feeds = [graph.nodes[item] for item in _find_readers(graph, users, position)]
             if any(item.op == "pointwise" and len(item.inputs) == 1 for item in (fed, *feeds)):
                 found.add(node.param.name)
     return found
 
 
-def _carried_to(graph: Graph, users: Users, position: int) -> Iterator[int]:
+def _find_readers(graph: Graph, users: Users, position: int) -> Iterator[int]:
     """The nodes that a value goes to, views and dropout left out."""
     for user in users[position]:
         if graph.nodes[user].op in CARRIERS:
-            yield from _carried_to(graph, users, user)
+            yield from _find_readers(graph, users, user)
         else:
             yield user
 

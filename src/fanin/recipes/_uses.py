@@ -21,7 +21,7 @@ def positions(graph: Graph | None) -> dict[str, list[int]]:
     return found
 
 
-def refined(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param]:
+def refine(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param]:
     """The parameters with the kind, the axes and the activation that their operations show.
 
     Those that no operation shows, and all without a graph, are as the module tree says.
@@ -30,7 +30,7 @@ def refined(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param
         return dict(params)
     at = positions(graph)
     return {
-        name: _refined(param, [graph.nodes[position] for position in at[name]], graph)
+        name: _refine(param, [graph.nodes[position] for position in at[name]], graph)
         if name in at
         else param
         for name, param in params.items()
@@ -57,7 +57,7 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
     return found
 
 
-def _refined(param: Param, nodes: list[Node], graph: Graph) -> Param:
+def _refine(param: Param, nodes: list[Node], graph: Graph) -> Param:
     ops = {node.op for node in nodes}
     slope = param.kind == "scale" and ops == {"parameter"}  # of an activation
     low_rank = param.kind == "shift" and sum(size > 1 for size in param.shape) > 1
