@@ -27,7 +27,7 @@ from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._made import heard, same
-from fanin.recipes._parameters import Share, Weight
+from fanin.recipes._parameters import Share, WeightScale
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._reasons import before, of_weight, on_stream, role_of
 from fanin.recipes._recipe import Given, Params, Recipe
@@ -383,7 +383,7 @@ class _Auto:
         through = self.parameters.use(name).through
         return f"{why}; acts through {', '.join(through)}" if through else why
 
-    def _weight(self, weight: Weight, use: Use, read: str, reason: str) -> Choice:
+    def _weight(self, weight: WeightScale, use: Use, read: str, reason: str) -> Choice:
         scale = float(f"{weight.scale:.9g}")
         drawn: Initializer = variance_scaling(scale, "fan_in", "normal")
         if use.fans is not None:  # the axes cannot say them

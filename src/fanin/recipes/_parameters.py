@@ -1,7 +1,7 @@
 """Parameters in a propagation: what weights need, and what tables, scales and shifts give."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,9 +10,8 @@ import numpy as np
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, spread
 from fanin.recipes._acting import fit_std, invert_line, rows
+from fanin.recipes._averages import Inputs as Inputs
 from fanin.recipes._borders import Borders
-
-Inputs = Sequence[Signal | None]
 
 APART = 100.0  # times what the first use of a weight asks for: what is farther counts as this
 
@@ -24,7 +23,7 @@ _STATE = {"lstm": 0.053, "gru": 0.171, "rnn": 0.462}
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
+class WeightScale:
     """What a weight needs: variance `scale` / fan_in gives its first output `target`."""
 
     node: int
@@ -52,7 +51,7 @@ class Share:
 
 
 class Run(Protocol):
-    """A propagation, as far as its steps for parameters use it; `Propagation` says what is what."""
+    """A propagation, as far as its steps use it; `Propagation` says what is what."""
 
     graph: Graph
     shapes: Mapping[str, tuple[int, ...]]
@@ -63,6 +62,8 @@ class Run(Protocol):
     asked: dict[str, list[float]]
     aside: set[int]
     borders: Borders
+    signals: list[Signal | None]
+    train: bool
 
     def target(self, position: int) -> float:
         """The second moment that the output of a node is to have."""
@@ -70,7 +71,7 @@ class Run(Protocol):
     def between(self, position: int, second: float) -> float:
         """A second moment for training and eval mode."""
 
-    def needs(self, name: str, weight: Weight) -> None:
+    def needs(self, name: str, weight: WeightScale) -> None:
         """Say what a weight needs."""
 
     def acting(self, use: Use) -> Values | None:
@@ -90,7 +91,7 @@ def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None
     assert use is not None
     fed = inputs[0] or gaussian(1.0, position)
     if fed.averaging:  # attention maps mixed over heads stay averages, of size one
-        run.needs(use.name, Weight(position, 1.0, None, 1.0, False))
+        run.needs(use.name, WeightScale(position, 1.0, None, 1.0, False))
         return fed
     if position in run.aside:
         return gaussian(fed.second, position)
@@ -109,10 +110,10 @@ def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None
         alone = fed.second / read
         second = run.between(node.inputs[0], alone)
         run.asked.setdefault(use.name, []).append(target / (second * read))
-        run.needs(use.name, Weight(position, 0.0, target, second, fed.averaged, alone, read))
+        run.needs(use.name, WeightScale(position, 0.0, target, second, fed.averaged, alone, read))
         target *= alone / second
     else:
-        run.needs(use.name, Weight(position, target, 0.0, 0.0, fed.averaged))
+        run.needs(use.name, WeightScale(position, target, 0.0, 0.0, fed.averaged))
         target = 0.0
     return gaussian(target, position, fed.share, averaged=fed.averaged)
 
@@ -142,7 +143,7 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
         if size is not None and fed.second > 0:
             run.asked.setdefault(use.name, []).append(scale)
         free = size is None
-        run.needs(use.name, Weight(position, scale, out, fed.second, fed.averaged, free=free))
+        run.needs(use.name, WeightScale(position, scale, out, fed.second, fed.averaged, free=free))
     if fed.second <= 0:
         return gaussian(0.0, position)
     mean = fed.mean * made.total
@@ -154,7 +155,7 @@ def _spectral(run: Run, position: int, use: Use, fed: Signal) -> Signal:
     fan_in = use.fan_in(run.shapes[use.name])
     outputs = math.prod(run.shapes[use.name]) / fan_in
     second = fed.second * fan_in / (math.sqrt(fan_in) + math.sqrt(outputs)) ** 2
-    weight = Weight(position, 1.0, second, fed.second, False, free=True)
+    weight = WeightScale(position, 1.0, second, fed.second, False, free=True)
     run.needs(use.name, weight)
     return gaussian(second, position, fed.share)
 
@@ -202,8 +203,8 @@ def recurrent(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | N
     for use in node.uses:
         if use.layer == 0:
             scale, second = 1 / (fed.second or 1.0), fed.second
-            run.needs(use.name, Weight(position, scale, 1.0, second, fed.averaged))
+            run.needs(use.name, WeightScale(position, scale, 1.0, second, fed.averaged))
         elif use.layer is not None:
             second = state.second
-            run.needs(use.name, Weight(position, 1.0, second, second, False))
+            run.needs(use.name, WeightScale(position, 1.0, second, second, False))
     return state

@@ -5,10 +5,10 @@ import math
 from fanin.axes import Axes
 from fanin.graph import Graph, Node, Use
 from fanin.graph.signal import Signal
-from fanin.recipes._parameters import APART, Weight
+from fanin.recipes._parameters import APART, WeightScale
 
 
-def of_weight(weight: Weight, use: Use, read: str, reason: str) -> str:
+def of_weight(weight: WeightScale, use: Use, read: str, reason: str) -> str:
     """What a weight reads, what is special about it, and the reason for its size."""
     why = f"{read} has second moment {weight.fed:.4g}"
     if weight.free:

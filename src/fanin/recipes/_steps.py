@@ -1,0 +1,268 @@
+"""Steps: what each operation does to what is known of an activation."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fanin.graph import Graph, Node, having, mixture
+from fanin.graph.signal import (
+    Signal,
+    add,
+    add_apart,
+    apply_pointwise,
+    apply_sampled,
+    centre,
+    concatenate,
+    drop,
+    gaussian,
+    largest,
+    multiply,
+    multiply_apart,
+    normalize,
+    pool,
+    root_of,
+    scale,
+    sum_positions,
+)
+from fanin.recipes._averages import attention, quotient, softmax
+from fanin.recipes._parameters import (
+    Inputs,
+    Run,
+    apply_scale,
+    apply_shift,
+    linear,
+    recurrent,
+    table,
+)
+
+_NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
+_UNMOVED = having("carries", "function", "norm", "affine")
+_DECAYS = ("exp", "exp2", "expm1")
+
+Step = Callable[[Run, int, Node, Inputs], Signal | None]
+
+
+def carry(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return inputs[0] if inputs else None
+
+
+def _view(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    """The same values; a part of the elements is independent of the other parts."""
+    shown = run.graph.see_through(position)
+    if shown is None:
+        return None
+    signal = run.signals[shown]
+    if signal is not None and node.filled is not None:  # the rest are zeros
+        return scale(drop(signal, 1 - node.filled, position), node.filled)
+    if signal is None or "part" not in node.flags or shown != node.inputs[0]:
+        return signal
+    return replace(signal, base=position)
+
+
+def _input(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return None if "integers" in node.flags else gaussian(1.0, position)
+
+
+def _buffer(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    if node.square is None or not np.isfinite(node.square):
+        return None
+    return gaussian(node.square, position, mean=node.mean)
+
+
+def _dropout(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    """As in training: what is kept is divided by the share that is kept."""
+    return None if inputs[0] is None else drop(inputs[0], node.rate or 0.0, position)
+
+
+def _matmul(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    a, b = inputs
+    if a is None or b is None:
+        return a or b
+    if a.averaging or b.averaging:
+        value = b if a.averaging else a
+        return gaussian(value.second, position, value.share, averaged=True)
+    if a.weighted or b.weighted:  # averages of products
+        return gaussian(a.second * b.second, position, a.share * b.share, averaged=True)
+    return gaussian((node.count or 1.0) * a.second * b.second, position, a.share * b.share)
+
+
+def _apply_pointwise(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    known = [signal for signal in inputs if signal is not None]
+    if known and node.sampled is not None:
+        return apply_sampled(node.sampled, known[0], position)
+    if len(known) < len(inputs) or node.fn is None:
+        return known[0] if known else None
+    if any(signal.averaging for signal in known):
+        return next(signal for signal in known if signal.averaging)
+    averages = quotient(run.graph, run.signals, position) if node.function == "div" else None
+    return averages or apply_pointwise(node.fn, known, position)
+
+
+def _add(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    shown = run.graph.see_through(position)
+    if shown is not None:
+        return run.signals[shown]
+    mixed = _mix(run, position)
+    if mixed is not None:
+        return mixed
+    a, b = inputs
+    if a is None or b is None:  # a mask, or a buffer of unknown size
+        return a or b
+    if a.averaging or b.averaging:  # averages of averages
+        return a if a.averaging else b
+    if a.weighted and b.weighted:  # terms of one average
+        return a if a.second >= b.second else b
+    if "centred" in node.flags:
+        return centre(a, positions=node.over == "batch")
+    decays = [_is_decay(run.graph, source) for source in node.inputs]
+    if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
+        return b if decays[0] else a
+    b = scale(b, -1.0) if "difference" in node.flags else b
+    join = add_apart if _at_other_positions(run, node, a, b) else add
+    return join(a, b, position)
+
+
+def _mix(run: Run, position: int) -> Signal | None:
+    """t f + (1 - t) x, however it is written."""
+    found = mixture(run.graph, position)
+    if found is None:
+        return None
+    gate, new, stream = (run.signals[item] for item in (found.gate, found.new, found.stream))
+    if gate is None or new is None or stream is None:
+        return None
+    rest = apply_pointwise(lambda t: 1 - t, (gate,), gate.base)
+    return add(multiply(gate, new, position), multiply(rest, stream, -position - 1), position)
+
+
+def _at_other_positions(run: Run, node: Node, a: Signal, b: Signal) -> bool:
+    """Whether two functions of one activation meet at different positions.
+
+    Pairs are of all positions with all, as x[:, None] with x[None], or of rows picked apart.
+    """
+    if a.base != b.base:
+        return False
+    graph, size = run.graph, math.prod(node.shape)
+    outer = all(math.prod(graph.nodes[source].shape) < size for source in node.inputs)
+    first, second = (_moves(graph, source) for source in node.inputs)
+    return outer or first != second
+
+
+def _moves(graph: Graph, position: int) -> list[int]:
+    """The views that put elements in other places, between an activation and what made it."""
+    found = []
+    node = graph.nodes[position]
+    while node.op in _UNMOVED and len(set(node.inputs)) == 1:
+        found += [position] if node.op == "view" and "moved" in node.flags else []
+        position = node.inputs[0]
+        node = graph.nodes[position]
+    return found
+
+
+def _is_decay(graph: Graph, position: int) -> bool:
+    """Whether a state is multiplied by an exponential, as recurrences do at every step."""
+    node = graph.nodes[position]
+    return node.op == "mul" and any(
+        graph.nodes[_through_views(graph, source)].function in _DECAYS for source in node.inputs
+    )
+
+
+def _through_views(graph: Graph, position: int) -> int:
+    while (shown := graph.see_through(position)) is not None:
+        position = shown
+    return position
+
+
+def _mul(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    a, b = inputs
+    if a is None or b is None:
+        return a or b
+    if a.averaging != b.averaging:  # weighted by a router's or an attention's averages
+        return replace(b if a.averaging else a, weighted=True)
+    constant = [run.graph.nodes[source].op == "buffer" for source in node.inputs]
+    root = root_of(b if constant[0] else a) if any(constant) else None
+    join = multiply_apart if _at_other_positions(run, node, a, b) else multiply
+    return replace(join(a, b, position), root=root)
+
+
+def _normalize(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    signal = inputs[0]
+    if signal is None:
+        return None
+    if node.over == "features":
+        by_deviation = "by deviation" in node.flags
+        centre = "uncentred" not in node.flags and not by_deviation
+        return normalize(signal, centred=centre, by_deviation=by_deviation)
+    # In train mode batch normalization takes away what positions share; at first it is none in
+    # eval mode. Behind a weight, whose output has size one, a plan for the one holds in the other.
+    return replace(normalize(signal, centred=True), correlation=0.0) if run.train else signal
+
+
+def _mean(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    """Over all positions: what they share; where that is nothing, at most the identity."""
+    signal = inputs[0]
+    if signal is None:
+        return None
+    if signal.share < _NOTHING_SHARED:
+        return gaussian(signal.second, position, 1.0, averaged=True)
+    # What positions share beyond their mean is the data's.
+    own = signal.shared > 1.01 * signal.mean**2
+    return replace(pool(signal, np.inf, position), averaged=own)
+
+
+def _pool(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    if inputs[0] is None:
+        return None
+    return scale(pool(inputs[0], node.count or 1.0, position), node.factor or 1.0)
+
+
+def _max(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    return None if inputs[0] is None else largest(inputs[0], node.count or 1.0, position)
+
+
+def _sum(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    signal, count = inputs[0], node.count or 1.0
+    if signal is None or signal.averaging:
+        return signal
+    if signal.weighted:
+        return replace(signal, weighted=False)
+    return sum_positions(signal, count, position)
+
+
+def _concat(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+    pairs = [
+        (signal, int(np.prod(run.graph.nodes[source].shape, dtype=object)))
+        for signal, source in zip(inputs, node.inputs, strict=True)
+        if signal is not None
+    ]
+    if not pairs:
+        return None
+    signals, sizes = zip(*pairs, strict=True)
+    return concatenate(signals, [max(size, 1) for size in sizes], position)
+
+
+STEPS: dict[str, Step] = {
+    "input": _input,
+    "buffer": _buffer,
+    "parameter": table,
+    "lookup": table,
+    "linear": linear,
+    "scale": apply_scale,
+    "dropout": _dropout,
+    "shift": apply_shift,
+    "matmul": _matmul,
+    "attention": attention,
+    "softmax": softmax,
+    "pointwise": _apply_pointwise,
+    "add": _add,
+    "mul": _mul,
+    "normalize": _normalize,
+    "mean": _mean,
+    "pool": _pool,
+    "max": _max,
+    "sum": _sum,
+    "concat": _concat,
+    "view": _view,
+    "recurrent": recurrent,
+}
