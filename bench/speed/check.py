@@ -24,7 +24,7 @@ from torch import nn
 
 from bench.zoo import models as zoo_models
 from fanin.checks import check
-from fanin.frameworks.torch import projected
+from fanin.frameworks.torch import project
 
 
 def build(name: str, batch: int) -> tuple[nn.Module, Any]:
@@ -46,7 +46,7 @@ def build(name: str, batch: int) -> tuple[nn.Module, Any]:
 def plain(model: nn.Module, inputs: Any) -> None:
     """One forward and backward run, for the loss that a checkup has without targets."""
     output = model(**inputs) if isinstance(inputs, dict) else model(inputs)
-    projected(output).backward()
+    project(output).backward()
     model.zero_grad()
 
 

@@ -10,7 +10,7 @@ from torch import nn
 import fanin
 from fanin.checks._chains import Chains, ratio
 from fanin.checks._width import averaged_over, finite_width
-from fanin.frameworks.torch import Observation, observe, projected, tensors_in
+from fanin.frameworks.torch import Observation, observe, project, tensors_in
 from fanin.graph import Graph
 
 SEED = 0
@@ -78,7 +78,7 @@ def run(model: nn.Module, inputs: Any, train: bool) -> Observation:
     torch.manual_seed(SEED)  # of dropout
     model.train(train)
     model.zero_grad()
-    return observe(model, inputs, projected if train else None)
+    return observe(model, inputs, project if train else None)
 
 
 def judge(model: nn.Module, inputs: Any, plan: fanin.Plan | None) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def add_flags(parser: Any) -> None:
 def write_weights(arguments: argparse.Namespace) -> None:
     """Build the model empty, plan it, and write what the plan draws; nobody holds it whole."""
     from fanin._progress import progress
-    from fanin.frameworks.torch import stored, target
+    from fanin.frameworks.torch import list_stored, target
 
     path = _destination(arguments.out)
     for place in (str(path), arguments.save_plan):
@@ -62,7 +62,7 @@ def write_weights(arguments: argparse.Namespace) -> None:
         raise _model.without_parameters(arguments)
     rows = [row for _, row in matched(plan, opened, seed)]
     choices = {row.name: (row.initializer, row.axes) for row in rows}
-    entries, same = stored(model, opened.slots, choices, seed)
+    entries, same = list_stored(model, opened.slots, choices, seed)
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
         metadata = same | _metadata(plan, seed, entries)
         written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)

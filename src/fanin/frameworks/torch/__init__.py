@@ -4,7 +4,7 @@ from fanin.frameworks._observation import Observation as Observation
 from fanin.frameworks.torch import init as init
 from fanin.frameworks.torch._target import target as target
 from fanin.frameworks.torch.draws._empty import empty_weights as empty_weights
-from fanin.frameworks.torch.observe._objective import projected as projected
+from fanin.frameworks.torch.observe._objective import project as project
 from fanin.frameworks.torch.observe._observe import observe as observe
 from fanin.frameworks.torch.observe._subject import build as build
 from fanin.frameworks.torch.observe._subject import place as place
@@ -14,4 +14,4 @@ from fanin.frameworks.torch.trace._trace import trace as trace
 from fanin.frameworks.torch.write._new_buffers import new_buffers as new_buffers
 from fanin.frameworks.torch.write._slots import slots as slots
 from fanin.frameworks.torch.write._stored import call_factory as call_factory
-from fanin.frameworks.torch.write._stored import stored as stored
+from fanin.frameworks.torch.write._stored import list_stored as list_stored

@@ -331,7 +331,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return gain / math.sqrt(fan)
 
 
-def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _deprecate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """torch's old name of a function: it warns, as torch's does."""
     new = function.__name__
 
@@ -343,14 +343,14 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return old
 
 
-uniform = _deprecated(uniform_)
-normal = _deprecated(normal_)
-constant = _deprecated(constant_)
-eye = _deprecated(eye_)
-dirac = _deprecated(dirac_)
-xavier_uniform = _deprecated(xavier_uniform_)
-xavier_normal = _deprecated(xavier_normal_)
-kaiming_uniform = _deprecated(kaiming_uniform_)
-kaiming_normal = _deprecated(kaiming_normal_)
-orthogonal = _deprecated(orthogonal_)
-sparse = _deprecated(sparse_)
+uniform = _deprecate(uniform_)
+normal = _deprecate(normal_)
+constant = _deprecate(constant_)
+eye = _deprecate(eye_)
+dirac = _deprecate(dirac_)
+xavier_uniform = _deprecate(xavier_uniform_)
+xavier_normal = _deprecate(xavier_normal_)
+kaiming_uniform = _deprecate(kaiming_uniform_)
+kaiming_normal = _deprecate(kaiming_normal_)
+orthogonal = _deprecate(orthogonal_)
+sparse = _deprecate(sparse_)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from fanin.frameworks.torch import observe, trace
-from fanin.frameworks.torch.trace._finish import _pruned
+from fanin.frameworks.torch.trace._finish import _prune
 from fanin.graph import Node, Use
 
 WIDTH = 8
@@ -46,7 +46,7 @@ def told(node: Node) -> dict[str, Any]:
 def check_same(model: nn.Module, inputs: Any) -> None:
     model.train()  # as it is traced
     graph, seen = trace(model, inputs), observe(model, inputs)
-    run = _pruned([*seen.nodes], [*dict.fromkeys(seen.outputs)], [])
+    run = _prune([*seen.nodes], [*dict.fromkeys(seen.outputs)], [])
     assert graph.guessed == ()
     assert [told(node) for node in graph.nodes] == [told(node) for node in run.nodes]
     assert graph.outputs == run.outputs

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from fanin.frameworks.torch.record._views import (
     Atom,
     Dims,
-    expanded,
-    permuted,
-    removed,
-    repeated,
-    reshaped,
-    sliced,
-    stored,
+    dims_of,
+    expand,
+    permute,
+    remove,
+    repeat,
+    reshape,
+    slice_neighbours,
 )
 
 
@@ -66,7 +66,7 @@ def test_views_are_followed() -> None:
     def follow(data: st.DataObject) -> None:
         shape = data.draw(shapes)
         arrays = list(np.indices(shape))
-        dims = stored(shape)
+        dims = dims_of(shape)
         for _ in range(data.draw(st.integers(1, 5))):
             view, arrays = step(data, dims, arrays)
             followed[view is not None] += 1
@@ -87,18 +87,20 @@ def step(
     kind = data.draw(st.sampled_from(["permute", "reshape", "slice", "select", "repeat"]))
     if kind == "permute":
         order = data.draw(st.permutations(range(len(now))))
-        return permuted(dims, order), [indices.transpose(order) for indices in arrays]
+        return permute(dims, order), [indices.transpose(order) for indices in arrays]
     if kind == "reshape":
         wanted = data.draw(factored(math.prod(now)))
-        return reshaped(dims, wanted), [indices.reshape(wanted) for indices in arrays]
+        return reshape(dims, wanted), [indices.reshape(wanted) for indices in arrays]
     if kind == "repeat":
         counts = data.draw(st.lists(st.integers(1, 2), min_size=len(now), max_size=len(now)))
-        return repeated(dims, counts), [np.tile(indices, counts) for indices in arrays]
+        return repeat(dims, counts), [np.tile(indices, counts) for indices in arrays]
     dim = data.draw(st.integers(0, len(now) - 1))
     if kind == "slice" or len(now) == 1:
         size = data.draw(st.integers(1, now[dim]))
-        return sliced(dims, dim, size), [indices.take(range(size), dim) for indices in arrays]
-    return removed(dims, dim), [indices.take(0, dim) for indices in arrays]
+        return slice_neighbours(dims, dim, size), [
+            indices.take(range(size), dim) for indices in arrays
+        ]
+    return remove(dims, dim), [indices.take(0, dim) for indices in arrays]
 
 
 @settings(max_examples=200)
@@ -107,7 +109,7 @@ def test_a_reshape_is_given_up_only_where_axes_mix(data: st.DataObject) -> None:
     shape = data.draw(shapes)
     order = data.draw(st.permutations(range(len(shape))))
     wanted = data.draw(factored(math.prod(shape)))
-    view = reshaped(permuted(stored(shape), order), wanted)
+    view = reshape(permute(dims_of(shape), order), wanted)
     arrays = [indices.transpose(order).reshape(wanted) for indices in np.indices(shape)]
     assert (view is None) == any(map(mixed, arrays))
 
@@ -123,17 +125,17 @@ def mixed(indices: np.ndarray) -> bool:
 
 
 def test_a_split_axis_is_whole_again_after_it_was_joined() -> None:
-    split = reshaped(stored((12, 5)), (3, 4, 5))
+    split = reshape(dims_of((12, 5)), (3, 4, 5))
     assert split == ((Atom(0, 4, 3),), (Atom(0, 1, 4),), (Atom(1, 1, 5),))
-    joined = reshaped(split, (12, 5))
+    joined = reshape(split, (12, 5))
     assert joined == ((Atom(0, 4, 3), Atom(0, 1, 4)), (Atom(1, 1, 5),))
 
 
 def test_broadcast_dimensions_are_no_stored_axes() -> None:
-    dims = expanded(stored((1, 5)), (2, 3, -1))
+    dims = expand(dims_of((1, 5)), (2, 3, -1))
     assert dims == ((Atom(None, 1, 2),), (Atom(0, 1, 1), Atom(None, 1, 3)), (Atom(1, 1, 5),))
 
 
 def test_uneven_views_are_given_up() -> None:
-    assert reshaped(stored((4, 6)), (3, 8)) is None
-    assert sliced(((Atom(0, 1, 4), Atom(1, 1, 6)),), 0, 9) is None
+    assert reshape(dims_of((4, 6)), (3, 8)) is None
+    assert slice_neighbours(((Atom(0, 1, 4), Atom(1, 1, 6)),), 0, 9) is None

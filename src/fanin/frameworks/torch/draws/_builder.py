@@ -15,6 +15,8 @@ from fanin.errors import FaninError
 from fanin.frameworks.torch.draws._provenance import (
     Chance,
     covers,
+    find_stored,
+    find_written,
     is_chance,
     is_random,
     is_view,
@@ -22,9 +24,7 @@ from fanin.frameworks.torch.draws._provenance import (
     needs_no_values,
     overwrites,
     reshapes,
-    stored_tensors,
     writes_part,
-    written,
 )
 from fanin.frameworks.torch.draws._records import DRAWN, RECORDS, Record
 from fanin.frameworks.torch.draws._replay import Geometry, History, Place, anew, geometry
@@ -138,12 +138,12 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._dispatch(func, args, dict(kwargs or {}))
 
     def _dispatch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        tensors = list(stored_tensors([args, kwargs]))
+        tensors = list(find_stored([args, kwargs]))
         if any(type(tensor) not in (Tensor, nn.Parameter) for tensor in tensors):
             return func(*args, **kwargs)
         if kwargs.get("device") == _META and not tensors:
             kwargs["device"] = self.device  # asked of an empty parameter, or by the user
-        changed = written(func, args, kwargs)
+        changed = find_written(func, args, kwargs)
         if not any(tensor.is_meta for tensor in tensors):
             return self._really(func, args, kwargs)
         if is_view(func) or reshapes(func):
@@ -163,7 +163,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if kwargs.get("device") in (None, _META):
                 kwargs["device"] = twin.device if twin else self.device
             return func(*args, **kwargs)
-        if not is_chance(func) and self._known(tensors):
+        if not is_chance(func) and self._knows(tensors):
             return self._run(func, args, kwargs, [])
         if name_of(func) == "_to_copy" and kwargs.get("device") not in (None, _META):
             self.device, kwargs["device"] = kwargs["device"], _META
@@ -175,7 +175,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 f"the model's constructor computes {name_of(func)} of values of shape {shape} "
                 f"{_NOT_YET}"
             ) from error
-        made = list(stored_tensors(out))
+        made = list(find_stored(out))
         for tensor in made:
             if not tensor.is_meta:
                 self.chance.add(tensor)
@@ -190,10 +190,10 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         targets = {id(item) for item in changed}
         read = [
             tensor
-            for tensor in stored_tensors([args, kwargs])
+            for tensor in find_stored([args, kwargs])
             if not overwriting or id(tensor) not in targets
         ]
-        known = self._known(read)
+        known = self._knows(read)
         chance = is_random(func) or not known or any(item in self.chance for item in read)
         for tensor in changed:
             twin = self.twin(tensor)
@@ -213,7 +213,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.history.note(func, args, kwargs, (), self.value)
             elif twin is not None and overwriting:
                 self._write_part(twin, tensor, func, args, kwargs)
-        if known and self._known(changed):
+        if known and self._knows(changed):
             self._run(func, args, kwargs, changed)
         return changed[0] if len(changed) == 1 else changed
 
@@ -227,7 +227,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.value(target) is not None:
             return
         args, kwargs = tree_map(
-            lambda item: _Target(geometry(item)) if item is target else self._copied(item),
+            lambda item: _Target(geometry(item)) if item is target else self._copy(item),
             (args, kwargs),
         )
         twin.parts.append((func, args, kwargs))
@@ -244,7 +244,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._really(part, its, named)
         twin.parts.clear()
 
-    def _copied(self, value: Any) -> Any:
+    def _copy(self, value: Any) -> Any:
         return self._real(value).clone() if isinstance(value, Tensor) else value
 
     def _renew(self, twin: Twin, func: Any, args: tuple[Any, ...]) -> None:
@@ -257,7 +257,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             twin.memory()
 
-    def _known(self, tensors: list[Tensor]) -> bool:
+    def _knows(self, tensors: list[Tensor]) -> bool:
         """Whether all of those without memory have values."""
         return all(self.value(tensor) is not None for tensor in tensors if tensor.is_meta)
 
@@ -274,11 +274,11 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _really(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operation on tensors with memory; whether it drew is noted, and how."""
-        tensors, changed = list(stored_tensors([args, kwargs])), written(func, args, kwargs)
+        tensors, changed = list(find_stored([args, kwargs])), find_written(func, args, kwargs)
         drawn = is_random(func) or any(tensor in self.chance for tensor in tensors)
         before = self._before(func, changed) if drawn else None
         out = func(*args, **kwargs)
-        made = list(stored_tensors(out))
+        made = list(find_stored(out))
         self.chance.follow(func, args, tensors, changed, made)
         if any(item in self.chance for item in (changed or made)):
             self.history.note(func, args, kwargs, made, self.value, before)
@@ -318,7 +318,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             twin = None if parameter is None else self.twin(parameter)
             if parameter is not None and twin is not None:
                 value = self.value(parameter)
-                drawn = self._drawn(parameter, twin) if value is None else None
+                drawn = self._find_draw(parameter, twin) if value is None else None
                 compact = None if value is None else _compact(value)
                 record = Record(twin.device, compact, drawn)
                 vars(module).setdefault(RECORDS, {})[attribute] = record
@@ -329,7 +329,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for step in (self.history.of(buffer),)
         }
 
-    def _drawn(self, parameter: Tensor, twin: Twin) -> Place | None:
+    def _find_draw(self, parameter: Tensor, twin: Twin) -> Place | None:
         """How the values were drawn, where that can be done again."""
         step = self.history.of(parameter)
         place = parameter

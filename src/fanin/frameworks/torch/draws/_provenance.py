@@ -58,7 +58,7 @@ def reshapes(func: Any) -> bool:
     return name_of(func) in ("t_", "transpose_", "unsqueeze_", "squeeze_", "as_strided_")
 
 
-def written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+def find_written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     """The tensors among the arguments that it changes."""
     found: list[Any] = []
     for position, argument in enumerate(func._schema.arguments):
@@ -161,6 +161,6 @@ class Chance:
                 self.add(item)
 
 
-def stored_tensors(value: Any) -> Iterator[Tensor]:
+def find_stored(value: Any) -> Iterator[Tensor]:
     """The tensors in nested arguments or results that have a storage."""
     return (tensor for tensor in tensors_in(value) if tensor.layout is torch.strided)

@@ -42,13 +42,13 @@ class Mark:
     norms: bool = False  # whether it is the norms of a frozen weight, which a trained one is not
 
 
-def noted(module: nn.Module, attribute: str, tensor: Tensor) -> Tensor:
+def find_note(module: nn.Module, attribute: str, tensor: Tensor) -> Tensor:
     """The value that was noted of an empty parameter of a module, where there is one."""
     record = vars(module).get(RECORDS, {}).get(attribute) if tensor.is_meta else None
     return tensor if record is None or record.value is None else record.value
 
 
-def marked(module: nn.Module, attribute: str, tensor: Tensor) -> Mark | None:
+def find_mark(module: nn.Module, attribute: str, tensor: Tensor) -> Mark | None:
     """What a module remembers of this parameter; None of one that fanin never wrote."""
     mark: Mark | None = vars(module).get(MARKS, {}).get(attribute)
     return mark if mark is not None and mark.shape == tuple(tensor.shape) else None

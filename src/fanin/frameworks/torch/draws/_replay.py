@@ -13,13 +13,13 @@ from torch.utils._pytree import tree_map
 
 from fanin.frameworks.torch.draws._provenance import (
     covers,
+    find_stored,
+    find_written,
     is_chance,
     is_random,
     is_view,
     name_of,
     overwrites,
-    stored_tensors,
-    written,
 )
 from fanin.streams import Stream
 
@@ -85,7 +85,7 @@ class History:
 
         `known` gives the values of what is not drawn; `before` are those of what it changes.
         """
-        changed = written(func, args, kwargs)
+        changed = find_written(func, args, kwargs)
         targets = changed or list(made)
         if is_view(func) or not targets:
             return
@@ -176,7 +176,7 @@ def geometry(tensor: Tensor) -> Geometry:
     return tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset())
 
 
-def replayed(place: Place, seed: int, name: str) -> Tensor:
+def replay(place: Place, seed: int, name: str) -> Tensor:
     """The values of a drawn tensor, every draw from the stream of this name, numbered by its order.
 
     The first draw has the name's own stream, the others those of "name#1", "name#2" and so on.
@@ -207,7 +207,7 @@ def replayed(place: Place, seed: int, name: str) -> Tensor:
         name, overload = step.operation
         operation = None if name == _TRUNCATED else getattr(getattr(torch.ops.aten, name), overload)
         if operation is None or is_random(operation):
-            given = kwargs if operation is None else _given(operation, args, kwargs)
+            given = kwargs if operation is None else _bind(operation, args, kwargs)
             wide = "float64" if step.dtype == torch.float64 else "float32"
             drawn = _DRAWS[name](next(streams), step.shape, wide, given)
             values = torch.from_numpy(np.ascontiguousarray(drawn)).to(step.dtype)
@@ -218,7 +218,7 @@ def replayed(place: Place, seed: int, name: str) -> Tensor:
         out = operation(*args, **kwargs)
         if own is not None:
             return own
-        made = list(stored_tensors(out))[step.output]
+        made = list(find_stored(out))[step.output]
         return made.as_strided((step.size,), (1,), 0)
 
     assert place.step is not None
@@ -226,7 +226,7 @@ def replayed(place: Place, seed: int, name: str) -> Tensor:
         return memory(place.step, 0, place.step.dtype).as_strided(*place.geometry).clone()
 
 
-def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _bind(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments by name; those that are not given have the defaults of the schema."""
     schema = func._schema.arguments
     given = {
@@ -247,7 +247,7 @@ def _normal(stream: Stream, shape: Any, dtype: str, given: dict[str, Any]) -> An
     return stream.normal(shape, mean, std, dtype=dtype)
 
 
-def _truncated(stream: Stream, shape: Any, dtype: str, given: dict[str, Any]) -> Any:
+def _draw_truncated(stream: Stream, shape: Any, dtype: str, given: dict[str, Any]) -> Any:
     mean, std = given["mean"], given["std"]
     low, high = ((given[bound] - mean) / std for bound in "ab")
     return stream.truncated_normal(shape, mean, std, low, high, dtype=dtype)
@@ -282,7 +282,7 @@ _DRAWS: dict[str, Callable[[Stream, Any, str, dict[str, Any]], Any]] = {
     "randn": _normal,
     "randn_like": _normal,
     "normal_": _normal,
-    _TRUNCATED: _truncated,
+    _TRUNCATED: _draw_truncated,
     "exponential_": _exponential,
     "log_normal_": _log_normal,
     "bernoulli_": _bernoulli,

@@ -38,7 +38,7 @@ def gates(
     values, real = _sequence(module, given["input"])
     if not values.numel():
         return ()
-    states = [_layered(item, values.shape[1]) for item in tensors_in(given.get("hx"))]
+    states = [_split_layers(item, values.shape[1]) for item in tensors_in(given.get("hx"))]
     values, real = values[:, :_SEQUENCES], real[:, :_SEQUENCES]
     names: list[list[str]] = getattr(module, "_all_weights", None) or [_names_of_cell(module)]
     directions = 2 if getattr(module, "bidirectional", False) else 1
@@ -49,7 +49,7 @@ def gates(
             before = [state[at : at + 1, :_SEQUENCES] for state in states]
             turn = [0] if at > first else []
             layer = _Layer(module, names[at], before)
-            made, output = layer.seen(values.flip(turn), real.flip(turn), flat)
+            made, output = layer.look(values.flip(turn), real.flip(turn), flat)
             if not bool(output.isfinite().all()):
                 return ()  # whoever made the first such number is to blame
             found.append(made)
@@ -75,7 +75,7 @@ def _sequence(module: nn.Module, given: Any) -> tuple[Tensor, Tensor]:
     return values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
 
 
-def _layered(state: Tensor, batch: int) -> Tensor:
+def _split_layers(state: Tensor, batch: int) -> Tensor:
     """A state as (layers, batch, features)."""
     return state.detach().reshape(-1, batch, state.shape[-1])
 
@@ -96,7 +96,7 @@ class _Layer:
         self._hidden = len(self._weights[1]) // self._count
         self._states = states
 
-    def seen(self, values: Tensor, real: Tensor, flat: float) -> tuple[Gates, Tensor]:
+    def look(self, values: Tensor, real: Tensor, flat: float) -> tuple[Gates, Tensor]:
         """What is seen of the layer on (steps, batch, features), and what it gives."""
         biased = len(self._weights) > 3
         into, back, *biases = self._weights[: 4 if biased else 2]

@@ -11,12 +11,17 @@ from torch.func import functional_call
 
 from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
-from fanin.frameworks.torch.runs._alone import alone
+from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._failure import locate
-from fanin.frameworks.torch.tree._names import canonical_names, module_paths, require_shape, wrapped
+from fanin.frameworks.torch.tree._names import (
+    canonical_names,
+    find_wrapped,
+    module_paths,
+    require_shape,
+)
 from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._slots import slots
@@ -41,7 +46,7 @@ class TorchProbe:
         rename: Mapping[str, str] | None = None,
         prefix: str = "",
     ) -> None:
-        while (attribute := wrapped(model)) is not None:
+        while (attribute := find_wrapped(model)) is not None:
             model = model.get_submodule(attribute)
         self.model, self.seed = model, seed
         self.args, self.kwargs = call_arguments(inputs)
@@ -82,7 +87,7 @@ class TorchProbe:
 
         devices = {copy.device for copy in self.copies.values() if copy.is_cuda}
         with ExitStack() as stack:
-            stack.enter_context(alone(seeded=True, devices=list(devices)))
+            stack.enter_context(run_alone(seeded=True, devices=list(devices)))
             stack.enter_context(torch.no_grad())
             stack.callback(Saved(self.model.modules(), tensors=True).restore)
             self.modules[module].register_forward_hook(look)

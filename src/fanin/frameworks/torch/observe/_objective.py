@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from fanin.errors import FaninError, one_line, shown
 from fanin.frameworks._observation import TargetStats
-from fanin.frameworks.torch.observe._own_loss import own_loss
+from fanin.frameworks.torch.observe._own_loss import find_own_loss
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
 Loss = Callable[..., Any]
@@ -72,22 +72,22 @@ class Objective:
             ) from error
 
     def _value(self, output: Any) -> Tensor:
-        self.compared = self._compared(output)
+        self.compared = self._compare(output)
         if self.loss is not None:
             value = self.loss(output, self.targets) if self.targets is not None else None
-            return self._checked(self.loss(output) if value is None else value, output)
+            return self._check(self.loss(output) if value is None else value, output)
         if self.targets is None:
-            found = own_loss(output, self.labelled)
+            found = find_own_loss(output, self.labelled)
             self.own = found is not None
-            return projected(output, self.seed) if found is None else found.reshape(())
+            return project(output, self.seed) if found is None else found.reshape(())
         made = _prediction(output)
         if self.targets.is_floating_point():
-            return self._squared(made)
+            return self._square(made)
         logits = _classes_second(made, self.targets)
         self.classes = logits.shape[1]
         return F.cross_entropy(logits.float(), self.targets)
 
-    def _compared(self, output: Any) -> TargetStats | None:
+    def _compare(self, output: Any) -> TargetStats | None:
         found, given = tensors_in(output), self.targets
         if not isinstance(given, Tensor) or not given.is_floating_point() or not given.numel():
             return None
@@ -98,7 +98,7 @@ class Objective:
             tuple(given.shape), float(wide.mean()), float(wide.square().mean().sqrt())
         )
 
-    def _squared(self, found: Tensor) -> Tensor:
+    def _square(self, found: Tensor) -> Tensor:
         if found.shape != self.targets.shape:
             raise FaninError(
                 f"targets has shape {tuple(self.targets.shape)}, the output {tuple(found.shape)}; "
@@ -107,7 +107,7 @@ class Objective:
             )
         return F.mse_loss(found.float(), self.targets.float())
 
-    def _checked(self, value: Any, output: Any) -> Tensor:
+    def _check(self, value: Any, output: Any) -> Tensor:
         if isinstance(value, Tensor) and value.numel() == 1 and not value.requires_grad:
             raise FaninError(
                 "loss gave a number without a gradient; it is computed from the output, by "
@@ -124,7 +124,7 @@ class Objective:
         return value.reshape(())
 
 
-def projected(output: Any, seed: int = 0) -> Tensor:
+def project(output: Any, seed: int = 0) -> Tensor:
     """A random projection of all outputs, as a loss."""
     generator = torch.Generator("cpu").manual_seed(seed)
 

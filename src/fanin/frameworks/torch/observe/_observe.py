@@ -34,15 +34,15 @@ from fanin.frameworks.torch.observe._look import (
 from fanin.frameworks.torch.observe._objective import NO_GRADIENT
 from fanin.frameworks.torch.observe._outside import outsiders
 from fanin.frameworks.torch.observe._passing import PassingRecorder
-from fanin.frameworks.torch.observe._values import watched
+from fanin.frameworks.torch.observe._values import watch
 from fanin.frameworks.torch.operations._aten import is_known
 from fanin.frameworks.torch.record._record import Activation, Constant
 from fanin.frameworks.torch.record._weights import whole
-from fanin.frameworks.torch.runs._alone import alone
+from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
-from fanin.frameworks.torch.runs._saved import Saved, written_back
+from fanin.frameworks.torch.runs._saved import Saved, write_back
 from fanin.frameworks.torch.runs._tensors import tensors_in
-from fanin.frameworks.torch.trace._mode import RecordingMode, decomposed, known_value
+from fanin.frameworks.torch.trace._mode import RecordingMode, decompose, read_value
 from fanin.frameworks.torch.trace._running import running_paths
 from fanin.frameworks.torch.trace._trace import eager
 from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, module_paths
@@ -84,15 +84,15 @@ def observe(
         recorder.set(parameter, whole(name, parameter.shape))
         recorder.shapes[name] = tuple(parameter.shape)
     for name, buffer in buffer_names(model).items():
-        recorder.set(buffer, Constant(known_value(buffer), name=name))
+        recorder.set(buffer, Constant(read_value(buffer), name=name))
     frozen = frozenset(name for name, item in parameters.items() if not item.requires_grad)
     given = list(tensors_in((args, kwargs)))
     with ExitStack() as stack:
         leaves = [*model.parameters(), *given]
         devices = {leaf.device for leaf in leaves if leaf.is_cuda}
-        stack.enter_context(alone(seeded=False, devices=list(devices)))
+        stack.enter_context(run_alone(seeded=False, devices=list(devices)))
         stack.callback(Saved(model.modules(), tensors=True).restore)
-        stack.enter_context(written_back(parameters.values()))
+        stack.enter_context(write_back(parameters.values()))
         stack.enter_context(eager())
         if detail is not None:
             stack.enter_context(_all_trainable(parameters.values()))
@@ -106,7 +106,7 @@ def observe(
         value: float | None = None
         if detail is not None:
             values, found = stack.enter_context(
-                watched(parameters, recorder.nodes, detail.same, backward=loss is not None)
+                watch(parameters, recorder.nodes, detail.same, backward=loss is not None)
             )
         asked: dict[str, int] = {}
         outside = [tensor for _, tensor in mode.outside]
@@ -218,7 +218,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def adopt(self, tensor: Tensor, entry: Any = None) -> Tensor:
         if not self.recorder.knows(tensor):
             self._notice([tensor])
-            self.recorder.set(tensor, Constant(known_value(tensor)))
+            self.recorder.set(tensor, Constant(read_value(tensor)))
         return tensor
 
     def _notice(self, tensors: list[Tensor]) -> None:
@@ -244,7 +244,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         follows = self._follows(args, kwargs)
         if follows and not is_known(func):
             with self:
-                out = decomposed(func, args, kwargs)
+                out = decompose(func, args, kwargs)
             if out is not NotImplemented:
                 return out
         out = func(*args, **kwargs)

@@ -19,7 +19,7 @@ def outsiders(model: nn.Module, used: Sequence[tuple[str, Tensor]]) -> tuple[Out
     wanted = {id(tensor) for _, tensor in used}
     places: dict[int, tuple[str, str]] = {}
     for module, path in module_paths(model).items():
-        for name, value in _own_attributes(module):
+        for name, value in _list_attributes(module):
             full = f"{path}.{name}" if path else name
             for place, tensor in _tensors(value, full, 0, set()):
                 if id(tensor) in wanted:
@@ -32,7 +32,7 @@ def outsiders(model: nn.Module, used: Sequence[tuple[str, Tensor]]) -> tuple[Out
     return tuple(found.values())
 
 
-def _own_attributes(module: nn.Module) -> list[tuple[str, Any]]:
+def _list_attributes(module: nn.Module) -> list[tuple[str, Any]]:
     """What a module holds beside its parameters, buffers, modules and hooks."""
     known = vars(nn.Module())
     return [(name, value) for name, value in vars(module).items() if name not in known]
@@ -56,7 +56,7 @@ def _parts(value: Any) -> list[tuple[Any, Any]]:
         return list(value.items())
     if isinstance(value, nn.Module):
         held: list[tuple[Any, Any]] = [*value._parameters.items(), *value._modules.items()]
-        return held + _own_attributes(value)
+        return held + _list_attributes(value)
     foreign = type(value).__module__.partition(".")[0] not in ("builtins", "torch", "numpy")
     own = hasattr(value, "__dict__") and not isinstance(value, type) and not isroutine(value)
     return list(vars(value).items()) if foreign and own else []

@@ -11,7 +11,7 @@ from fanin.frameworks.torch.runs._inputs import call_arguments
 _LABELS = ("label", "target")  # within the names of arguments
 
 
-def own_loss(output: Any, labelled: bool) -> Tensor | None:
+def find_own_loss(output: Any, labelled: bool) -> Tensor | None:
     """The loss in what a model returned; None where there is none.
 
     It is called so, comes first in a tuple, or is the only output; all outputs of a dict, where
@@ -41,7 +41,7 @@ def _learns(value: Tensor) -> bool:
     return value.is_floating_point() and value.requires_grad
 
 
-def labelled(model: nn.Module, inputs: Any) -> bool:
+def takes_labels(model: nn.Module, inputs: Any) -> bool:
     """Whether an argument that the model is called with is named for labels or targets."""
     args, kwargs = call_arguments(inputs)
     try:

@@ -17,8 +17,8 @@ from fanin.frameworks._adapter import Facts
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.torch.observe._objective import Objective
 from fanin.frameworks.torch.observe._observe import Detail, observe
-from fanin.frameworks.torch.observe._own_loss import labelled
-from fanin.frameworks.torch.runs._alone import alone
+from fanin.frameworks.torch.observe._own_loss import takes_labels
+from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._failure import locate
@@ -28,7 +28,7 @@ from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
 
 def build(factory: Callable[[], Any], seed: int) -> nn.Module:
     """What a factory makes when all random states start from this seed; they are put back."""
-    with alone(seeded=False):
+    with run_alone(seeded=False):
         _seed(seed)
         model = factory()
     if not isinstance(model, nn.Module):
@@ -72,8 +72,8 @@ class Subject:
         same: float,
     ) -> Observation:
         """One close look, random states started from the seed; they are put back."""
-        objective = Objective(targets, loss, seed, labelled(self._model, inputs))
-        seen = _observed(self._model, inputs, objective, seed, Detail(flat, same))
+        objective = Objective(targets, loss, seed, takes_labels(self._model, inputs))
+        seen = _observe(self._model, inputs, objective, seed, Detail(flat, same))
         return replace(
             seen,
             output=None,
@@ -88,12 +88,12 @@ def subject(model: nn.Module) -> Subject:
     return Subject(model)
 
 
-def _observed(
+def _observe(
     model: nn.Module, inputs: Any, objective: Objective, seed: int, detail: Detail
 ) -> Observation:
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
     with ExitStack() as stack:
-        stack.enter_context(alone(seeded=False, devices=list(devices)))
+        stack.enter_context(run_alone(seeded=False, devices=list(devices)))
         stack.enter_context(_disable_current_modes())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -156,8 +156,8 @@ def _facts(model: nn.Module) -> Facts:
         model=type(model).__name__,
         parameters=sum(tensor.numel() for tensor in parameters.values()),
         framework=f"torch {torch.__version__}",
-        dtype=_listed(str(tensor.dtype).removeprefix("torch.") for tensor in parameters.values()),
-        device=_listed(str(tensor.device) for tensor in parameters.values()),
+        dtype=_list(str(tensor.dtype).removeprefix("torch.") for tensor in parameters.values()),
+        device=_list(str(tensor.device) for tensor in parameters.values()),
         mode="mixed" if len(modes) > 1 else "train" if modes.pop() else "eval",
     )
 
@@ -168,5 +168,5 @@ def _smallest_normal(model: nn.Module) -> float:
     return max((float(torch.finfo(dtype).tiny) for dtype in types), default=0.0)
 
 
-def _listed(words: Any) -> str:
+def _list(words: Any) -> str:
     return ", ".join(dict.fromkeys(words)) or "none"

@@ -140,7 +140,7 @@ def _orthogonal(rows: Tensor) -> bool:
 
 
 @contextmanager
-def watched(
+def watch(
     parameters: Mapping[str, Tensor], nodes: Sequence[Node], same: float, *, backward: bool
 ) -> Iterator[tuple[dict[str, ParameterStats], dict[str, GradientStats]]]:
     """The values of parameters, and of their gradients as they come: each is dropped at once."""

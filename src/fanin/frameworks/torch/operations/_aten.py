@@ -13,7 +13,7 @@ from fanin.frameworks.torch.operations import (
     _reductions,
     _windows,
 )
-from fanin.frameworks.torch.operations._following import followed, is_pointwise
+from fanin.frameworks.torch.operations._following import follow, is_pointwise
 from fanin.frameworks.torch.operations._joint import jointly
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Noise
@@ -71,7 +71,7 @@ def translate(call: Call) -> list[Entry]:
     _note_integers(call, entries, made)
     jointly(call, made, first)
     _matrices.follow(call, made)
-    made = [followed(call, item, index) for index, item in enumerate(made)]
+    made = [follow(call, item, index) for index, item in enumerate(made)]
     call.recorder.note_twins(key, made)
     return made
 
@@ -94,7 +94,7 @@ def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[
     if handler is not None:
         return handler(call)
     if is_pointwise(call.func):
-        return _elementwise.pointwise(call)
+        return _elementwise.apply_pointwise(call)
     if not active:
         weight = call.entry(call.first)
         if isinstance(weight, Weight):

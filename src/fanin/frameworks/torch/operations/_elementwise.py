@@ -12,12 +12,17 @@ from fanin.frameworks.torch.operations._masks import (
     REMOVES,
     compares,
     follows,
-    inlined,
+    inline,
     is_mask,
     removes,
 )
 from fanin.frameworks.torch.operations._masks import remember as remember_mask
-from fanin.frameworks.torch.operations._statistics import difference, normalized, remember, squared
+from fanin.frameworks.torch.operations._statistics import (
+    difference,
+    find_norm,
+    note_square,
+    remember,
+)
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Formula, Noise
 from fanin.frameworks.torch.record._weights import Weight
@@ -77,18 +82,18 @@ def add(call: Call) -> Entry:
     if isinstance(value, Weight):
         return _of_weights(call, first, second)
     if not isinstance(value, Activation):
-        return pointwise(call)
+        return apply_pointwise(call)
     if alpha is not None and alpha != 1.0 and isinstance(second, Tensor):
-        return _scaled_sum(call, first, second, alpha)
+        return _add_scaled(call, first, second, alpha)
     number = call.number(second)
     if number == 0 and first is a and tuple(a.shape) == call.shape:
         return value
     if number is not None or (negative and first is not a):
-        return pointwise(call)
+        return apply_pointwise(call)
     return plus(call, value, second, call.shape, label)
 
 
-def _scaled_sum(call: Call, first: Tensor, second: Tensor, alpha: float) -> Entry:
+def _add_scaled(call: Call, first: Tensor, second: Tensor, alpha: float) -> Entry:
     if isinstance(call.entry(second), Weight):
         return plus(call, call.activation(first), second, call.shape)
     scaled = call.recorder.times(call.activation(second), alpha, second.shape)
@@ -104,7 +109,7 @@ def plus(
     if removes(call, other):
         return recorder.follow(value, recorder.emit("view", [value], shape, label="mask"))
     if isinstance(entry, Weight):
-        return recorder.elementwise("shift", value, entry, shape, label)
+        return recorder.add_elementwise("shift", value, entry, shape, label)
     constant = _as_constant(call, entry)
     if constant is None or value.node in recorder.integers:
         return recorder.emit("add", [value, call.activation(other)], shape, label=label)
@@ -129,19 +134,19 @@ def multiply(call: Call) -> Entry:
     if isinstance(value, Weight):
         return _of_weights(call, first, second)
     if call.get("rounding_mode") is not None or not isinstance(value, Activation):
-        return pointwise(call)
+        return apply_pointwise(call)
     if divides and first is not a:  # a constant or a parameter over an activation
-        return pointwise(call)
-    norm = normalized(call, a, b, divides)
+        return apply_pointwise(call)
+    norm = find_norm(call, a, b, divides)
     if norm is not None:
         return norm
     number = call.number(second)
     if number == 1 and tuple(first.shape) == call.shape:
         return value
     if number is not None:
-        return pointwise(call)
+        return apply_pointwise(call)
     if is_mask(call, first) or is_mask(call, second):
-        return pointwise(call)
+        return apply_pointwise(call)
     if not divides:
         return _times(call, value, second)
     return _over(call, value, second)
@@ -150,7 +155,7 @@ def multiply(call: Call) -> Entry:
 def _times(call: Call, value: Activation, other: Tensor) -> Activation:
     recorder, entry = call.recorder, call.entry(other)
     if isinstance(entry, Weight):
-        made = recorder.elementwise("scale", value, entry, call.shape)
+        made = recorder.add_elementwise("scale", value, entry, call.shape)
         if recorder.nodes[value.node].op != "normalize":  # whose scale it were
             recorder.factors[made.node] = (value, entry)
         return made
@@ -161,10 +166,10 @@ def _times(call: Call, value: Activation, other: Tensor) -> Activation:
             factor = value
         made = recorder.emit("mul", [value, factor], call.shape)
         if value == factor:
-            squared(call, value, made)
+            note_square(call, value, made)
         return made
     if constant.noise is not None and constant.noise.kind == "bernoulli":
-        return _dropped(call, value, constant.noise)
+        return _drop(call, value, constant.noise)
     if _is_mask(constant):
         return recorder.follow(value, recorder.emit("view", [value], call.shape, label="mask"))
     factor = recorder.buffer(constant, other.shape)
@@ -175,10 +180,10 @@ def _over(call: Call, value: Activation, other: Tensor) -> Entry:
     recorder, entry = call.recorder, call.entry(other)
     if isinstance(entry, Weight):
         divisor = reciprocal(entry)
-        return recorder.elementwise("scale", value, divisor, call.shape)
+        return recorder.add_elementwise("scale", value, divisor, call.shape)
     constant = _as_constant(call, entry)
     if constant is None or value.node in recorder.integers:
-        return pointwise(call)
+        return apply_pointwise(call)
     known = constant.value
     inverse = Constant(None if known is None else known.double().reciprocal(), name=constant.name)
     factor = recorder.buffer(inverse, other.shape)
@@ -194,7 +199,7 @@ def _is_mask(constant: Constant) -> bool:
     return bool(((known == 0) | (known == 1)).all()) and not bool((known == 0).all())
 
 
-def _dropped(call: Call, value: Activation, noise: Noise) -> Activation:
+def _drop(call: Call, value: Activation, noise: Noise) -> Activation:
     made = call.recorder.emit("dropout", [value], call.shape, rate=noise.rate, label="dropout")
     call.recorder.follow(value, made)
     if noise.divided or not noise.rate:
@@ -208,7 +213,7 @@ def native_dropout(call: Call) -> Entry:
     value = call.activation(call["input"])
     if call.get("train") is False:
         return value
-    return _dropped(call, value, Noise("bernoulli", float(call["p"]), divided=True))
+    return _drop(call, value, Noise("bernoulli", float(call["p"]), divided=True))
 
 
 def _of_weights(call: Call, first: Tensor, second: Any) -> Entry:
@@ -222,7 +227,7 @@ def _of_weights(call: Call, first: Tensor, second: Any) -> Entry:
         names = {part.name for part in entry.parts}
         strangers = Weight(tuple(part for part in other.parts if part.name not in names))
         if strangers.parts and call.name in ("mul", "multiply"):
-            return entry.scaled_by([strangers])
+            return entry.scale_by([strangers])
         if strangers.parts:
             call.activation(second)  # a node that says that it was used
     return entry.through(_label(call))
@@ -244,14 +249,14 @@ def random_leaky(call: Call) -> Entry:
     return call.recorder.follow(source, made)
 
 
-def fused(call: Call) -> Entry:
+def unfuse(call: Call) -> Entry:
     """addcmul and lerp, which are a product and a sum in one."""
     recorder, shape = call.recorder, call.shape
     if call.name == "lerp":
         start, left, right = call["self"], call["end"], call["weight"]
         factor = call.number(right)
         if factor is not None or not isinstance(call.entry(start), Activation):
-            return pointwise(call)
+            return apply_pointwise(call)
         difference = [call.activation(left), call.activation(start)]
         value = recorder.emit("add", difference, shape, label="sub")
     else:
@@ -259,12 +264,12 @@ def fused(call: Call) -> Entry:
         left, right = _swap_if_constant(call, left, right)
         entry = call.entry(left)
         if not isinstance(entry, Activation) or call.number(call.get("value")) != 1.0:
-            return pointwise(call)
+            return apply_pointwise(call)
         value = entry
     return plus(call, _times(call, value, right), start, shape)
 
 
-def pointwise(call: Call) -> Entry:
+def apply_pointwise(call: Call) -> Entry:
     """A function of its activations; of parameters alone, a function that they go through."""
     recorder = call.recorder
     real = [source for source in call.inputs() if not isinstance(call.entry(source), Constant)]
@@ -279,7 +284,7 @@ def pointwise(call: Call) -> Entry:
         if source in _Identity(real) or call.number(source) is None
     ]
     given = [call.activation(item) for item in active]
-    sources, fn = inlined(recorder, given, call.function(active))
+    sources, fn = inline(recorder, given, call.function(active))
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=_label(call))
     if compares(call) or follows(call):
         remember_mask(recorder, made.node, Formula(tuple(source.node for source in sources), fn))
@@ -316,6 +321,6 @@ TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
     **dict.fromkeys(("add", "sub", "rsub", "subtract"), add),
     **dict.fromkeys(("mul", "div", "multiply", "divide", "true_divide"), multiply),
     **dict.fromkeys(("rrelu_with_noise", "rrelu_with_noise_functional", "rrelu"), random_leaky),
-    **dict.fromkeys(("addcmul", "lerp"), fused),
+    **dict.fromkeys(("addcmul", "lerp"), unfuse),
     **dict.fromkeys(("native_dropout", "_fused_dropout"), native_dropout),
 }

@@ -35,7 +35,7 @@ def is_pointwise(func: Any) -> bool:
     return torch.Tag.pointwise in func.tags or func.overloadpacket.__name__ in _UNMARKED
 
 
-def followed(call: Call, entry: Entry, index: int) -> Entry:
+def follow(call: Call, entry: Entry, index: int) -> Entry:
     """An entry that an operation made, with the formula of what it is where it is a weight."""
     if not isinstance(entry, Weight) or call.name in (*SAME, "copy"):
         return entry
@@ -61,13 +61,15 @@ def reciprocal(weight: Weight) -> Weight:
     inverse = weight.through("reciprocal")
     return Weight(
         tuple(
-            replace(part, formula=part.formula and _pointwise(torch.reciprocal, part.formula))
+            replace(
+                part, formula=part.formula and _follow_pointwise(torch.reciprocal, part.formula)
+            )
             for part in inverse.parts
         )
     )
 
 
-def _pointwise(run: Any, source: Formula) -> Formula:
+def _follow_pointwise(run: Any, source: Formula) -> Formula:
     return Formula(run=run, args=(source,), kind="pointwise")
 
 
@@ -109,7 +111,7 @@ def _part(call: Call, tensor: Tensor, name: str) -> Part | None:
 def _source(call: Call, tensor: Tensor) -> Any:
     entry = call.entry(tensor)
     if isinstance(entry, Constant) and entry.noise is not None:
-        return Formula(run=partial(_drawn, entry.noise, tuple(tensor.shape)))
+        return Formula(run=partial(_draw, entry.noise, tuple(tensor.shape)))
     if isinstance(entry, Constant) and entry.value is not None:
         return entry.value
     if isinstance(entry, Weight) and len(entry.parts) == 1 and entry.parts[0].formula is not None:
@@ -123,7 +125,7 @@ def _kind(call: Call) -> Kind:
     return "pointwise" if is_pointwise(call.func) else "other"
 
 
-def _drawn(noise: Noise, shape: tuple[int, ...]) -> Tensor:
+def _draw(noise: Noise, shape: tuple[int, ...]) -> Tensor:
     """Noise of the kind, the same at every call."""
     generator = torch.Generator("cpu").manual_seed(0)
     if noise.kind == "normal":

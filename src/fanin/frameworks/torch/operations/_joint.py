@@ -40,7 +40,7 @@ def jointly(call: Call, made: list[Entry], first: int) -> None:
     shows = call.name in VIEWS
     if not shows and (not is_pointwise(call.func) or len(made) != 1):
         return
-    joint = _continued(call)
+    joint = _continue(call)
     if joint is None or joint.length > _LONGEST or math.prod(call.shape) > _LARGEST:
         return
     recorder = call.recorder
@@ -57,11 +57,11 @@ def jointly(call: Call, made: list[Entry], first: int) -> None:
                 inputs=(joint.leaf,),
                 label=call.name,
                 fn=None,
-                sampled=partial(_sampled, joint),
+                sampled=partial(_sample, joint),
             )
 
 
-def _continued(call: Call) -> Joint | None:
+def _continue(call: Call) -> Joint | None:
     """The operation after those that made its arguments; None where one is not known."""
     sources: dict[int, Joint] = {}
     varies = False
@@ -69,7 +69,7 @@ def _continued(call: Call) -> Joint | None:
         entry = call.entry(tensor)
         if isinstance(entry, Activation) and entry.node not in call.recorder.integers:
             sources[id(tensor)] = _joint(call, tensor, entry)
-        elif (known := _known(call, tensor)) is not None:
+        elif (known := _read_known(call, tensor)) is not None:
             varies = varies or _varies(known)
         else:
             return None
@@ -79,7 +79,7 @@ def _continued(call: Call) -> Joint | None:
     def source(tensor: Tensor) -> Any:
         joint = sources.get(id(tensor))
         if joint is None:
-            return _known(call, tensor)
+            return _read_known(call, tensor)
         casts = joint.mask and tensor.is_floating_point()
         return Formula(run=Tensor.double, args=(joint.formula,)) if casts else joint.formula
 
@@ -103,7 +103,7 @@ def _joint(call: Call, tensor: Tensor, entry: Activation) -> Joint:
     return known or Joint(entry.node, parameter(_ACTIVATION, shape), shape)
 
 
-def _known(call: Call, tensor: Tensor) -> Tensor | None:
+def _read_known(call: Call, tensor: Tensor) -> Tensor | None:
     """The values of a constant, and of what follows from frozen parameters alone."""
     entry = call.entry(tensor)
     if isinstance(entry, Constant):
@@ -123,7 +123,7 @@ def _varies(known: Tensor) -> bool:
 def _meeting(call: Call) -> int:
     """How many of the arguments are activations, or constants that vary."""
     active = [isinstance(call.entry(item), Activation) for item in call.inputs()]
-    known = [_known(call, item) for item in call.inputs()]
+    known = [_read_known(call, item) for item in call.inputs()]
     return sum(active) + sum(_varies(item) for item in known if item is not None)
 
 
@@ -135,7 +135,7 @@ def _multiplies_activations(call: Call) -> bool:
     return divisor if call.name.startswith("div") else both and call.name.startswith("mul")
 
 
-def _sampled(joint: Joint, values: Values) -> Values:
+def _sample(joint: Joint, values: Values) -> Values:
     """Equally likely values of the result for such ones of the activation."""
     random = np.random.default_rng(0)
     found: list[Values] = []

@@ -69,7 +69,7 @@ def remember_view(recorder: Recorder, node: int) -> None:
         recorder.removing.add(node)
 
 
-def inlined(
+def inline(
     recorder: Recorder, sources: Sequence[Activation], fn: Callable[..., Values]
 ) -> tuple[list[Activation], Callable[..., Values]]:
     """A function of activations and masks as one of what the masks compare."""
@@ -97,16 +97,16 @@ def fills_far_below(call: Call, filled: Any) -> bool:
     return number is not None and not REMOVES < number < math.inf
 
 
-def written_by_mask(call: Call) -> Activation | None:
+def write_by_mask(call: Call) -> Activation | None:
     """x[x < 0] = value: a function of the mask, the values and x."""
     picks = [call["mask"]] if call.name == "masked_scatter" else call.get("indices") or []
     if len(picks) != 1 or not is_mask(call, picks[0]) or picks[0].shape != call["self"].shape:
         return None
     there = call["source"] if call.name == "masked_scatter" else call["values"]
-    return picked_by_mask(call, picks[0], there, call["self"])
+    return pick_by_mask(call, picks[0], there, call["self"])
 
 
-def picked_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Activation:
+def pick_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Activation:
     """Where a mask of activations picks one of two, number or tensor."""
     sources = [call.activation(mask)]
     numbers = [call.number(item) for item in (there, elsewhere)]
@@ -122,7 +122,7 @@ def picked_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Acti
         return np.where(mask != 0, a, b)
 
     recorder = call.recorder
-    sources, fn = inlined(recorder, sources, choose)
+    sources, fn = inline(recorder, sources, choose)
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label="where")
     if follows(call):
         remember(recorder, made.node, Formula(tuple(source.node for source in sources), fn))

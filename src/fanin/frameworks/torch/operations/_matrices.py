@@ -18,7 +18,7 @@ _TURNS = ("t", "t_copy", "transpose", "transpose_copy", "numpy_T", "permute")
 _MOST = 16  # factors of a matrix, in all its terms: powers of sums have ever more
 
 
-def multiplied(call: Call, a: Tensor, b: Tensor, made: Activation) -> None:
+def note_product(call: Call, a: Tensor, b: Tensor, made: Activation) -> None:
     """Notes that a matrix is a product of two that are made of parameters."""
     pairs = product(of(call, a), of(call, b))
     _note(call, made, [Term(x.factors + y.factors, x.number * y.number) for x, y in pairs])
@@ -58,7 +58,7 @@ def follow(call: Call, made: Sequence[Entry]) -> None:
     given = [of(call, source) for source in call.inputs()]
     alike = all(tuple(tensor.shape) == call.shape for tensor in call.inputs())
     if call.name in _TURNS and call.shape == tuple(call.first.shape)[::-1]:
-        _note(call, found, [_turned(term) for term in given[0]])
+        _note(call, found, [_turn(term) for term in given[0]])
     elif call.name in ("add", "sub") and alike and all(given):
         _note(call, found, [term for terms in given for term in terms])
     elif call.name in ("mul", "div") and given[0]:
@@ -68,24 +68,24 @@ def follow(call: Call, made: Sequence[Entry]) -> None:
             _note(call, found, [replace(term, number=term.number * number) for term in given[0]])
 
 
-def _turned(term: Term) -> Term:
+def _turn(term: Term) -> Term:
     turned = (
         replace(factor, dims=factor.dims and factor.dims[::-1]) for factor in reversed(term.factors)
     )
     return replace(term, factors=tuple(turned))
 
 
-def applied(
+def apply_terms(
     call: Call, value: Activation, terms: Sequence[Term], shape: Sequence[int]
 ) -> Activation:
     """An activation times the sum of these terms."""
-    made, *others = (_applied(call, value, term, shape) for term in terms)
+    made, *others = (_apply_term(call, value, term, shape) for term in terms)
     for other in others:
         made = call.recorder.emit("add", [made, other], shape)
     return made
 
 
-def _applied(call: Call, value: Activation, term: Term, shape: Sequence[int]) -> Activation:
+def _apply_term(call: Call, value: Activation, term: Term, shape: Sequence[int]) -> Activation:
     recorder = call.recorder
     for part in term.factors:
         assert part.dims is not None

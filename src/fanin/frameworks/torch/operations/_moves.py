@@ -11,19 +11,19 @@ from fanin.frameworks.torch.operations._aggregate import aggregate, aggregates
 from fanin.frameworks.torch.operations._masks import (
     fills_far_below,
     is_mask,
-    picked_by_mask,
-    written_by_mask,
+    pick_by_mask,
+    write_by_mask,
 )
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Layout
 from fanin.frameworks.torch.record._views import (
     Dims,
-    expanded,
-    permuted,
-    removed,
-    repeated,
-    reshaped,
-    sliced,
+    expand,
+    permute,
+    remove,
+    repeat,
+    reshape,
+    slice_neighbours,
 )
 from fanin.frameworks.torch.record._weights import Weight, use
 from fanin.graph import Window
@@ -43,12 +43,12 @@ def _order(call: Call) -> list[int]:
     return order[::-1]  # t, numpy_T
 
 
-def _unsqueezed(call: Call) -> Callable[[Dims], Dims | None]:
+def _unsqueeze(call: Call) -> Callable[[Dims], Dims | None]:
     dim = call.dim(of=call.first.dim() + 1)
     return lambda dims: (*dims[:dim], (), *dims[dim:])
 
 
-def _squeezed(call: Call) -> Callable[[Dims], Dims | None]:
+def _squeeze(call: Call) -> Callable[[Dims], Dims | None]:
     given = call.get("dim")
     shape = tuple(call.first.shape)
     chosen = range(len(shape)) if given is None else given if isinstance(given, list) else [given]
@@ -60,16 +60,16 @@ def _squeezed(call: Call) -> Callable[[Dims], Dims | None]:
 _VIEWS: dict[str, Callable[[Call], Callable[[Dims], Dims | None]]] = {
     **dict.fromkeys(
         ("view", "_unsafe_view", "reshape", "_reshape_alias", "view_copy"),
-        lambda call: lambda dims: reshaped(dims, call.shape),
+        lambda call: lambda dims: reshape(dims, call.shape),
     ),
     **dict.fromkeys(
         ("permute", "permute_copy", "transpose", "transpose_copy", "t", "t_copy", "numpy_T"),
-        lambda call: lambda dims: permuted(dims, _order(call)),
+        lambda call: lambda dims: permute(dims, _order(call)),
     ),
-    "unsqueeze": _unsqueezed,
-    "squeeze": _squeezed,
-    "expand": lambda call: lambda dims: expanded(dims, call.shape),
-    "repeat": lambda call: lambda dims: repeated(dims, call["repeats"]),
+    "unsqueeze": _unsqueeze,
+    "squeeze": _squeeze,
+    "expand": lambda call: lambda dims: expand(dims, call.shape),
+    "repeat": lambda call: lambda dims: repeat(dims, call["repeats"]),
     "flip": lambda call: lambda dims: dims,
     "roll": lambda call: lambda dims: dims,
 }
@@ -96,7 +96,7 @@ def view(call: Call) -> Entry:
     entry = call.entry(call.first)
     change = _VIEWS[call.name](call)
     if isinstance(entry, Weight):
-        return entry.viewed(change)
+        return entry.follow(change)
     made = call.view()
     if isinstance(entry, Activation):
         _carry(call, entry, made, change)
@@ -122,14 +122,14 @@ def select(call: Call) -> Entry:
 def _select(call: Call, tensor: Tensor, dim: int, index: int, shape: tuple[int, ...]) -> Entry:
     entry = call.entry(tensor)
     if isinstance(entry, Weight):
-        return entry.picked(dim)
+        return entry.pick(dim)
     source = call.activation(tensor)
     made = call.recorder.emit("view", [source], shape, label="select")
     layout = call.recorder.layouts.get(source.node)
     if layout and any(atom.axis == layout.features for atom in layout.dims[dim]):
         call.recorder.cut(source, made, dim, index % tensor.shape[dim], 1)
     else:
-        _carry(call, source, made, lambda dims: removed(dims, dim))
+        _carry(call, source, made, lambda dims: remove(dims, dim))
     return made
 
 
@@ -149,14 +149,14 @@ def _narrow(call: Call, tensor: Tensor, dim: int, start: int, out: Tensor, step:
     if size == tensor.shape[dim]:
         return entry
     if isinstance(entry, Weight):
-        return entry.viewed(lambda dims: sliced(dims, dim, size))
+        return entry.follow(lambda dims: slice_neighbours(dims, dim, size))
     source = call.activation(tensor)
     made = call.recorder.emit("view", [source], out.shape, label="slice")
     layout = call.recorder.layouts.get(source.node)
     if layout and any(atom.axis == layout.features for atom in layout.dims[dim]):
         call.recorder.cut(source, made, dim, start, size, step)
     else:
-        _carry(call, source, made, lambda dims: sliced(dims, dim, size))
+        _carry(call, source, made, lambda dims: slice_neighbours(dims, dim, size))
     return made
 
 
@@ -188,7 +188,7 @@ def join(call: Call) -> Entry:
         if call.name == "stack":
             dim = call.dim(of=tensors[0].dim() + 1)
             weights = [
-                weight.viewed(lambda dims: (*dims[:dim], (), *dims[dim:])) for weight in weights
+                weight.follow(lambda dims: (*dims[:dim], (), *dims[dim:])) for weight in weights
             ]
         return Weight(tuple(part for weight in weights for part in weight.parts))
     sources = [call.activation(tensor) for tensor in tensors]
@@ -206,14 +206,14 @@ def index(call: Call) -> Entry:
         picks = [call.dim() if call.get("dim") is not None else 0]
     entry = call.entry(call["self"])
     if not isinstance(entry, Weight):
-        return _picked_neighbours(call) or call.view()
+        return _pick_neighbours(call) or call.view()
     given = call.get("indices") if call.name == "index" else [call.get("index")]
     known = [tensor for tensor in given or [] if isinstance(tensor, Tensor)]
     sources = [call.activation(item) for item in known if isinstance(call.entry(item), Activation)]
     return look_up(call, call["self"], entry, picks, sources)
 
 
-def _picked_neighbours(call: Call) -> Entry | None:
+def _pick_neighbours(call: Call) -> Entry | None:
     """x[..., [5, 6], :] is x[..., 5:7, :]."""
     indices = [item for item in call.get("indices") or [] if item is not None]
     if len(indices) != 1 or indices[0].dim() != 1:
@@ -242,7 +242,7 @@ def look_up(
         node = call.recorder.emit(
             "lookup", sources, call.shape, param=use(part, roles, (1, width)), label=call.name
         )
-        made = call.recorder.scaled(node, part)
+        made = call.recorder.scale(node, part)
     assert made is not None
     return made
 
@@ -260,11 +260,11 @@ def pad(call: Call) -> Entry:
         if kept < 1:
             call.recorder.replace_node(made.node, filled=kept)
         elif feature == 1:
-            call.recorder.replace_node(made.node, window=_around(call))
+            call.recorder.replace_node(made.node, window=_find_padding(call))
     return made
 
 
-def _around(call: Call) -> Window | None:
+def _find_padding(call: Call) -> Window | None:
     """The zeros around a map; None where nothing, or less than nothing, is put there."""
     rank, given = call.first.dim() - 2, [int(item) for item in call["pad"]]
     before = tuple(given[-2::-2])
@@ -295,7 +295,7 @@ def write(call: Call) -> Entry:
             return call.recorder.emit("view", [entry], call.shape, label=ONE_HOT)
     if call.name == "copy" or not real:
         return same_as(call, call.get("src") if call.name == "copy" else call.first)
-    picked = written_by_mask(call)
+    picked = write_by_mask(call)
     if picked is not None:
         return picked
     if aggregates(call):
@@ -320,7 +320,7 @@ def either(call: Call) -> Entry:
     names = ("self", "other") if call.name == "where" else ("value", "self")
     there, elsewhere = (call.get(name) for name in names)
     if is_mask(call, mask) and not any(fills_far_below(call, item) for item in (there, elsewhere)):
-        return picked_by_mask(call, mask, there, elsewhere)
+        return pick_by_mask(call, mask, there, elsewhere)
     tensors = [call.get(name) for name in ("self", "other", "value")]
     real = [
         tensor

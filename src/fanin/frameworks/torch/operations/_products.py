@@ -44,7 +44,7 @@ def _product(
         plain = kind in ("mm", "linear") and isinstance(left, Activation)
         factors = _matrices.of(call, b) if plain else ()
         if factors:
-            return _matrices.applied(call, call.activation(a), factors, shape)
+            return _matrices.apply_terms(call, call.activation(a), factors, shape)
         mixed = mixing(call, a, b, shape) if is_known(call, a) and not is_known(call, b) else None
         return mixed or call.recorder.emit(
             "matmul",
@@ -69,7 +69,7 @@ def _product(
         fans=(int(terms), int(reached)),
         label=call.name,
     )
-    _matrices.multiplied(call, a, b, made)
+    _matrices.note_product(call, a, b, made)
     return made
 
 
@@ -226,7 +226,7 @@ def weight_norm(call: Call) -> Entry:
     direction, size = call.entry(call["v"]), call.entry(call["g"])
     if not isinstance(direction, Weight) or not isinstance(size, Weight):
         return call.view()
-    return direction.through("weight_norm").scaled_by([size])
+    return direction.through("weight_norm").scale_by([size])
 
 
 TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {

@@ -14,7 +14,7 @@ from fanin.frameworks.torch.record._weights import Weight
 from fanin.graph import Op
 
 
-def _kept_weight(call: Call, tensor: Tensor) -> Weight | None:
+def _keep_weight(call: Call, tensor: Tensor) -> Weight | None:
     """A parameter's own entry after this function of it."""
     entry = call.entry(tensor)
     if not isinstance(entry, Weight):
@@ -24,12 +24,12 @@ def _kept_weight(call: Call, tensor: Tensor) -> Weight | None:
     scales = [
         call.entry(other) for other in others if isinstance(other, Tensor) and other is not tensor
     ]
-    return made.scaled_by([scale for scale in scales if isinstance(scale, Weight)])
+    return made.scale_by([scale for scale in scales if isinstance(scale, Weight)])
 
 
 def _norm(call: Call, label: str, batch: bool = False) -> Entry:
     tensor = call["input"]
-    kept = _kept_weight(call, tensor)
+    kept = _keep_weight(call, tensor)
     if kept is not None:
         return kept
     recorder = call.recorder
@@ -54,7 +54,7 @@ def _affine(call: Call, value: Activation, tensor: Any, op: Any) -> Activation:
     """A norm's own scale or shift, where it is a parameter; constants there are 1 and 0."""
     entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
     if isinstance(entry, Weight):
-        return call.recorder.elementwise(op, value, entry, call.shape)
+        return call.recorder.add_elementwise(op, value, entry, call.shape)
     if isinstance(entry, Activation):
         sources = [value, entry]
         return call.recorder.emit("mul" if op == "scale" else "add", sources, call.shape)
@@ -79,9 +79,9 @@ def _count(call: Call, dims: Any) -> tuple[float, list[int]]:
     return float(math.prod(shape[dim] for dim in chosen)), chosen
 
 
-def reduced(call: Call, op: Op, count: float, label: str = "") -> Entry:
+def reduce(call: Call, op: Op, count: float, label: str = "") -> Entry:
     """A reduction of one activation, of `count` elements each."""
-    kept = _kept_weight(call, call.first)
+    kept = _keep_weight(call, call.first)
     if kept is not None:
         return kept
     if count == 1 and op in ("mean", "sum", "max"):
@@ -90,7 +90,7 @@ def reduced(call: Call, op: Op, count: float, label: str = "") -> Entry:
     dims = _count(call, call.get("dim"))[1] if op in ("sum", "mean") else []
     product = _inner_product(call, source, dims)
     if product is not None:
-        return product if op == "sum" else _shared_out(call, product, count)
+        return product if op == "sum" else _share_out(call, product, count)
     dim, parts = call.recorder.stacks.get(source.node, (None, []))
     if len(parts) > 1 and _count(call, call.get("dim"))[1] == [dim]:
         return _of_stack(call, op, parts)
@@ -107,10 +107,10 @@ def _of_stack(call: Call, op: Op, parts: list[Activation]) -> Activation:
             made = recorder.emit("pointwise", sources, shape, fn=np.maximum, label="maximum")
         else:
             made = recorder.emit("add", [made, part], shape)
-    return made if op != "mean" else _shared_out(call, made, len(parts))
+    return made if op != "mean" else _share_out(call, made, len(parts))
 
 
-def _shared_out(call: Call, value: Activation, count: float) -> Activation:
+def _share_out(call: Call, value: Activation, count: float) -> Activation:
     return call.recorder.emit(
         "pointwise", [value], call.shape, fn=lambda x: x / count, label=f"div {count:.6g}"
     )
@@ -154,14 +154,14 @@ def _follow_statistic(
 def mean(call: Call) -> Entry:
     """Means, which may be the statistics of a normalization."""
     count, dims = _count(call, call.get("dim"))
-    made = reduced(call, "mean", count, "mean")
+    made = reduce(call, "mean", count, "mean")
     return _maybe_square(call, made, dims, 1.0)
 
 
 def total(call: Call) -> Entry:
     """Sums."""
     count, dims = _count(call, call.get("dim"))
-    made = reduced(call, "sum", count, "sum")
+    made = reduce(call, "sum", count, "sum")
     return _maybe_square(call, made, dims, count)
 
 
@@ -183,11 +183,11 @@ def variance(call: Call) -> Entry | list[Entry]:
     count, dims = _count(call, call.get("dim"))
     power = 0.5 if call.name.startswith("std") else 1.0
     made = _follow_statistic(
-        call, reduced(call, "mean", count, call.name), dims, "variance", power, 1.0
+        call, reduce(call, "mean", count, call.name), dims, "variance", power, 1.0
     )
     if not call.name.endswith("_mean"):
         return made
-    average = _follow_statistic(call, reduced(call, "mean", count, "mean"), dims, "mean", 1.0, 1.0)
+    average = _follow_statistic(call, reduce(call, "mean", count, "mean"), dims, "mean", 1.0, 1.0)
     return [made, average]
 
 
@@ -195,7 +195,7 @@ def vector_norm(call: Call) -> Entry:
     """The root of the sum of squares; other orders are sums."""
     count, dims = _count(call, call.get("dim"))
     order = call.number(call.get("ord") if "ord" in call.arguments else call.get("p"))
-    made = reduced(call, "sum", count, "norm")
+    made = reduce(call, "sum", count, "norm")
     if order not in (None, 2.0):
         return made
     return _follow_statistic(call, made, dims, "square", 0.5, math.sqrt(count))
@@ -205,7 +205,7 @@ def largest(call: Call) -> Entry:
     """Maxima and minima over dimensions."""
     count, _ = _count(call, call.get("dim"))
     if call.name not in ("min", "amin") or isinstance(call.entry(call.first), Weight):
-        return reduced(call, "max", count)
+        return reduce(call, "max", count)
     source = call.activation(call.first)  # the largest of the negatives, negative
     recorder, shape = call.recorder, call.first.shape
     negatives = recorder.emit("pointwise", [source], shape, fn=np.negative, label="neg")
@@ -215,7 +215,7 @@ def largest(call: Call) -> Entry:
 
 def softmax(call: Call) -> Entry:
     """Softmax over one dimension."""
-    kept = _kept_weight(call, call.first)
+    kept = _keep_weight(call, call.first)
     if kept is not None:
         return kept
     source = call.activation(call.first)
@@ -224,7 +224,7 @@ def softmax(call: Call) -> Entry:
 
 
 def _running_sum(call: Call) -> Entry:
-    return reduced(call, "sum", (call.first.shape[call.dim()] + 1) / 2)
+    return reduce(call, "sum", (call.first.shape[call.dim()] + 1) / 2)
 
 
 def _spectrum(call: Call) -> Entry:

@@ -46,7 +46,7 @@ def remember(call: Call, source: Activation, made: Activation) -> None:
     )
 
 
-def squared(call: Call, source: Activation, made: Activation) -> None:
+def note_square(call: Call, source: Activation, made: Activation) -> None:
     """A product of a node with itself."""
     recorder = call.recorder
     recorder.squares[made.node] = source.node
@@ -83,7 +83,7 @@ def difference(call: Call, a: Any, b: Any) -> Activation | None:
     return None
 
 
-def normalized(call: Call, a: Any, b: Any, divides: bool) -> Activation | None:
+def find_norm(call: Call, a: Any, b: Any, divides: bool) -> Activation | None:
     """x over the root of its mean square, or of its variance."""
     for value, other in ((a, b),) if divides else ((a, b), (b, a)):
         if not isinstance(value, Tensor) or not isinstance(other, Tensor):

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 from torch.utils._python_dispatch import _disable_current_modes
 
-from fanin.frameworks.torch.operations._reductions import reduced
+from fanin.frameworks.torch.operations._reductions import reduce
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Activation, Entry
 from fanin.graph import Values
@@ -39,14 +39,14 @@ def window(call: Call) -> Entry:
     """Pools with a window."""
     rank = _rank(call)
     if "max" in call.name:
-        return reduced(call, "max", float(math.prod(_per_axis(call["kernel_size"], rank))))
-    windows = _averaged(call, rank)
+        return reduce(call, "max", float(math.prod(_per_axis(call["kernel_size"], rank))))
+    windows = _find_windows(call, rank)
     inside = all((each.terms == each.divisors).all() for each in windows)
     if call.get("divisor_override") is None and inside:
         return _average(call, rank, windows)
     alone = _mean_of(each.terms / each.divisors**2 for each in windows)
     level = _mean_of((each.terms / each.divisors) ** 2 for each in windows)
-    made = reduced(call, "pool", level / alone)
+    made = reduce(call, "pool", level / alone)
     if isinstance(made, Activation):
         factor = math.sqrt(level) / float(call.get("divisor_override") or 1)
         call.recorder.replace_node(made.node, factor=factor)
@@ -58,7 +58,7 @@ def _mean_of(axes: Iterable[Values]) -> float:
     return math.prod(float(np.mean(each)) if each.size else 1.0 for each in axes)
 
 
-def _averaged(call: Call, rank: int) -> list[_Windows]:
+def _find_windows(call: Call, rank: int) -> list[_Windows]:
     """The windows of an average, which may count the zeros that are put around the map."""
     kernel = _per_axis(call["kernel_size"], rank)
     stride = _per_axis(call.get("stride") or kernel, rank)
@@ -89,7 +89,7 @@ def adaptive(call: Call) -> Entry:
         terms = (-(-(places + 1) * size // after) - places * size // after).astype(float)
         windows.append(_Windows(terms, terms))
     if "max" in call.name:
-        return reduced(call, "max", _mean_of(each.terms for each in windows))
+        return reduce(call, "max", _mean_of(each.terms for each in windows))
     return _average(call, rank, windows)
 
 
@@ -97,10 +97,10 @@ def _average(call: Call, rank: int, windows: Sequence[_Windows]) -> Entry:
     """Means of all elements in a window: of as many as a mean of squares shows."""
     count = 1 / _mean_of(1 / each.terms for each in windows)
     whole = tuple(call.shape[-rank:]) == (1,) * rank
-    return reduced(call, "mean" if whole else "pool", count)
+    return reduce(call, "mean" if whole else "pool", count)
 
 
-def interpolated(call: Call) -> Entry:
+def interpolate(call: Call) -> Entry:
     """Upsampling by lines: every position is a weighted mean of its neighbours.
 
     A mean of n with weights w is as large as one over 1 / sum w**2 of them, on average.
@@ -115,7 +115,7 @@ def interpolated(call: Call) -> Entry:
             size = max(after * few // before, 1)
             weights = F.interpolate(ones, size=size, mode="linear", align_corners=align)
             terms /= float(weights.square().sum(1).mean())
-    return reduced(call, "pool", terms)
+    return reduce(call, "pool", terms)
 
 
 def overlapping(call: Call) -> Entry:
@@ -123,7 +123,7 @@ def overlapping(call: Call) -> Entry:
     copies = [_copies(call, axis) for axis in range(2)]
     source = call.activation(call.first)
     if not _shows_patches(call, source):
-        return reduced(call, "sum", _mean_of(copies))
+        return reduce(call, "sum", _mean_of(copies))
     factor = math.sqrt(_mean_of(each**2 for each in copies))
     return call.recorder.times(source, factor, call.shape)
 
@@ -168,6 +168,6 @@ TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
     ),
     "col2im": overlapping,
     **dict.fromkeys(
-        ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), interpolated
+        ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"), interpolate
     ),
 }

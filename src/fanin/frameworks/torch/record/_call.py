@@ -130,23 +130,23 @@ class Call:
     def function(self, active: list[Tensor]) -> Callable[..., Values]:
         """The operation as a function of these arguments on NumPy arrays, the others bound."""
         places = {id(tensor): index for index, tensor in enumerate(active)}
-        args = [self._bound(value, places) for value in self.args]
+        args = [self._bind(value, places) for value in self.args]
         kwargs = {
-            name: self._bound(value, places)
+            name: self._bind(value, places)
             for name, value in self.kwargs.items()
             if name not in ("dtype", "layout", "device", "pin_memory", "memory_format")
         }
         return _Function(out_of_place(self.func), args, kwargs)
 
     # A method: a function that calls itself would be a cycle, and hold tensors until it is found.
-    def _bound(self, value: Any, places: dict[int, int]) -> Any:
+    def _bind(self, value: Any, places: dict[int, int]) -> Any:
         if isinstance(value, Tensor):
             mask = value.dtype == torch.bool
             if id(value) in places:
                 return _Place(places[id(value)], mask)
             return _Known(self.number(value), mask)
         if isinstance(value, (list, tuple)):
-            return [self._bound(item, places) for item in value]
+            return [self._bind(item, places) for item in value]
         return value
 
 

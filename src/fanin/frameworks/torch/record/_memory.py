@@ -57,8 +57,8 @@ def overlap(a: Tensor, b: Tensor) -> bool:
     if max(ends) > _CHECKED:
         return True
     memory = np.zeros(max(ends), bool)
-    _seen(memory, a)[...] = True
-    return bool(_seen(memory, b).any())
+    _view(memory, a)[...] = True
+    return bool(_view(memory, b).any())
 
 
 def _end(tensor: Tensor) -> int:
@@ -67,7 +67,7 @@ def _end(tensor: Tensor) -> int:
     return int(tensor.storage_offset() + last) + 1
 
 
-def _seen(memory: npt.NDArray[np.bool_], tensor: Tensor) -> npt.NDArray[np.bool_]:
+def _view(memory: npt.NDArray[np.bool_], tensor: Tensor) -> npt.NDArray[np.bool_]:
     """The memory as the tensor sees it."""
     strides = [step * memory.itemsize for step in tensor.stride()]
     return np.lib.stride_tricks.as_strided(

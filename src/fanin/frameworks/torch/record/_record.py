@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fanin.frameworks.torch.record import _formula
 from fanin.frameworks.torch.record._flags import flags_of
-from fanin.frameworks.torch.record._views import Dims, stored
+from fanin.frameworks.torch.record._views import Dims, dims_of
 from fanin.frameworks.torch.record._weights import Part, Weight, plain_use, use
 from fanin.graph import Node, Op, Use, Values, Window
 
@@ -216,12 +216,12 @@ class Recorder:
 
     def _parameter(self, weight: Weight, shape: Sequence[int]) -> Activation:
         made = [
-            self.scaled(self.emit("parameter", (), shape, param=plain_use(part)), part)
+            self.scale(self.emit("parameter", (), shape, param=plain_use(part)), part)
             for part in weight.parts
         ]
         return made[0] if len(made) == 1 else self.emit("concat", made, shape, label="cat")
 
-    def scaled(self, value: Activation, part: Part) -> Activation:
+    def scale(self, value: Activation, part: Part) -> Activation:
         """An activation after the parameters that were multiplied into a weight."""
         for scale in part.scales:
             shape = self.nodes[value.node].shape
@@ -240,7 +240,7 @@ class Recorder:
             label=f"mul {factor:.6g}",
         )
 
-    def elementwise(
+    def add_elementwise(
         self, op: Op, value: Activation, weight: Weight, shape: Sequence[int], label: str = ""
     ) -> Activation:
         """A scale or a shift by a weight's parameters, one node for each."""
@@ -248,7 +248,7 @@ class Recorder:
             label = "units"
         for part in weight.parts:
             made = self.emit(op, [value], shape, param=plain_use(part), label=label)
-            value = self.scaled(self.follow(value, made), part)
+            value = self.scale(self.follow(value, made), part)
         return value
 
     def _covers_units(self, value: Activation, weight: Weight, rank: int) -> bool:
@@ -287,8 +287,8 @@ class Recorder:
                 shape = [*shape]
                 shape[features] = math.prod(atom.size for atom in own)
             node = self.emit("linear", [value], shape, param=own_use, label=label, window=window)
-            self.layouts[node.node] = Layout(node.node, features, stored(shape))
-            made.append(self.scaled(node, part))
+            self.layouts[node.node] = Layout(node.node, features, dims_of(shape))
+            made.append(self.scale(node, part))
         if len(made) == 1:
             return made[0]
         return self.emit("concat", made, whole, label="cat")

@@ -17,17 +17,17 @@ class Atom(NamedTuple):
 Dims = tuple[tuple[Atom, ...], ...]
 
 
-def stored(shape: Sequence[int]) -> Dims:
+def dims_of(shape: Sequence[int]) -> Dims:
     """A tensor as it is stored: every dimension is one whole axis."""
     return tuple((Atom(axis, 1, size),) for axis, size in enumerate(shape))
 
 
-def permuted(dims: Dims, order: Sequence[int]) -> Dims:
+def permute(dims: Dims, order: Sequence[int]) -> Dims:
     """Dimensions in another order."""
     return tuple(dims[dim] for dim in order)
 
 
-def expanded(dims: Dims, shape: Sequence[int]) -> Dims:
+def expand(dims: Dims, shape: Sequence[int]) -> Dims:
     """Broadcast to a shape, new dimensions first; -1 keeps a size."""
     new = len(shape) - len(dims)
     result: list[tuple[Atom, ...]] = [(Atom(None, 1, size),) for size in shape[:new]]
@@ -37,14 +37,14 @@ def expanded(dims: Dims, shape: Sequence[int]) -> Dims:
     return tuple(result)
 
 
-def repeated(dims: Dims, counts: Sequence[int]) -> Dims:
+def repeat(dims: Dims, counts: Sequence[int]) -> Dims:
     """Whole copies, one behind the other, of every dimension."""
-    dims = expanded(dims, (1,) * (len(counts) - len(dims)) + (-1,) * len(dims))
+    dims = expand(dims, (1,) * (len(counts) - len(dims)) + (-1,) * len(dims))
     pairs = zip(counts, dims, strict=True)
     return tuple((Atom(None, 1, n), *atoms) if n != 1 else atoms for n, atoms in pairs)
 
 
-def reshaped(dims: Dims, shape: Sequence[int]) -> Dims | None:
+def reshape(dims: Dims, shape: Sequence[int]) -> Dims | None:
     """Another shape of the same elements; None where atoms do not split evenly."""
     queue = [atom for atoms in dims for atom in atoms][::-1]
     result = []
@@ -73,7 +73,7 @@ def reshaped(dims: Dims, shape: Sequence[int]) -> Dims | None:
     return tuple(result)
 
 
-def sliced(dims: Dims, dim: int, size: int) -> Dims | None:
+def slice_neighbours(dims: Dims, dim: int, size: int) -> Dims | None:
     """`size` neighbours of one dimension; None where they are not whole atoms."""
     if not dims[dim]:
         return dims
@@ -85,6 +85,6 @@ def sliced(dims: Dims, dim: int, size: int) -> Dims | None:
     return (*dims[:dim], (atom, *rest), *dims[dim + 1 :])
 
 
-def removed(dims: Dims, dim: int) -> Dims:
+def remove(dims: Dims, dim: int) -> Dims:
     """Without one dimension."""
     return dims[:dim] + dims[dim + 1 :]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from fanin.axes import Axes
 from fanin.frameworks.torch.record._formula import Formula, function, parameter
-from fanin.frameworks.torch.record._views import Dims, stored
+from fanin.frameworks.torch.record._views import Dims, dims_of
 from fanin.graph import Function, Use
 
 
@@ -29,13 +29,13 @@ class Weight:
 
     parts: tuple[Part, ...]
 
-    def viewed(self, view: Callable[[Dims], Dims | None]) -> "Weight":
+    def follow(self, view: Callable[[Dims], Dims | None]) -> "Weight":
         """The same after a view."""
         return Weight(
             tuple(replace(part, dims=part.dims and view(part.dims)) for part in self.parts)
         )
 
-    def picked(self, dim: int) -> "Weight":
+    def pick(self, dim: int) -> "Weight":
         """The same after one position of a dimension was selected."""
 
         def pick(part: Part) -> Part:
@@ -47,7 +47,7 @@ class Weight:
 
         return Weight(tuple(map(pick, self.parts)))
 
-    def scaled_by(self, others: Sequence["Weight"]) -> "Weight":
+    def scale_by(self, others: Sequence["Weight"]) -> "Weight":
         """The same times other parameters."""
         scales = tuple(part for other in others for part in other.parts)
         return Weight(tuple(replace(part, scales=part.scales + scales) for part in self.parts))
@@ -69,7 +69,7 @@ class Weight:
 def whole(name: str, shape: Sequence[int]) -> Weight:
     """A parameter as it is stored."""
     sizes = tuple(shape)
-    return Weight((Part(name, sizes, stored(sizes), formula=parameter(name, sizes)),))
+    return Weight((Part(name, sizes, dims_of(sizes), formula=parameter(name, sizes)),))
 
 
 def plain_use(part: Part) -> Use:

@@ -14,7 +14,7 @@ _LOCK = threading.RLock()
 
 
 @contextmanager
-def alone(*, seeded: bool, devices: list[Any] | None = None) -> Iterator[None]:
+def run_alone(*, seeded: bool, devices: list[Any] | None = None) -> Iterator[None]:
     """No other thread is here meanwhile; the random states are as they were in the end.
 
     `seeded` gives Python, NumPy and torch on the CPU fixed states. `devices` are CUDA devices

@@ -120,7 +120,7 @@ class Saved:
         elif isinstance(value, partial):
             self._later((value.func, *value.args, *value.keywords.values()))
         if _is_looked_into(value):
-            attributes = _own(value)
+            attributes = _find_state(value)
             if attributes is not None:
                 self._keep(attributes, dict)
             for name in _slot_names(type(value)):
@@ -171,7 +171,7 @@ def _is_looked_into(value: Any) -> bool:
     return top in _PLAIN or top not in sys.stdlib_module_names
 
 
-def _own(value: Any) -> dict[str, Any] | None:
+def _find_state(value: Any) -> dict[str, Any] | None:
     try:
         found = object.__getattribute__(value, "__dict__")
     except Exception:  # a class may define it as anything
@@ -188,7 +188,7 @@ def _slot_names(kind: type) -> Iterator[str]:
 
 
 @contextmanager
-def written_back(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+def write_back(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     """What a run does to parameters: layers scale themselves on the first batch, or freeze some.
 
     Values of small ones alone are put back.

@@ -41,7 +41,7 @@ class Answers:
         """A run begins."""
         self.modules, self._asked, self._count = {}, {}, 0
 
-    def asked(self, module: str | None) -> None:
+    def ask(self, module: str | None) -> None:
         """A module read values; None where it did not see them."""
         if module is not None:
             self.modules[module] = None
@@ -51,14 +51,14 @@ class Answers:
 
     def give(self, guess: Any, module: str | None = None) -> Any:
         """The answer where a value is read whose guess this is."""
-        self.asked(module)
+        self.ask(module)
         yes = self._affirmative and isinstance(guess, bool)
         place, options = _place(), _options(yes or guess)
         times = self._asked.pop(place, (0, 0))[0] + 1
         self._asked[place] = times, len(options)
         answer = options[self._others[place] % len(options)]
         over = times - _PATIENCE.get(type(answer), times)
-        return answer if over <= 0 else _moved(answer, over)
+        return answer if over <= 0 else _move(answer, over)
 
     def revise(self) -> bool:
         """Take another answer where the last question was asked; False if enough were tried."""
@@ -83,7 +83,7 @@ def _options(guess: Any) -> tuple[Any, ...]:
     return (guess,)
 
 
-def _moved(answer: Any, steps: int) -> Any:
+def _move(answer: Any, steps: int) -> Any:
     """Another answer, for a loop to end: the opposite, or one that shrinks and then grows."""
     if isinstance(answer, bool):
         return not answer

@@ -24,7 +24,7 @@ class _Disguised(FakeTensor, metaclass=_Asked):
 
 
 @contextmanager
-def disguised() -> Iterator[None]:
+def disguise() -> Iterator[None]:
     """For a while, models take the branches that they take with real tensors.
 
     transformers makes masks for fake ones that a real run does not have, and that some of its

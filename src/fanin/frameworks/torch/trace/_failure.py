@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import (
 
 from fanin.errors import FaninError, one_line
 from fanin.frameworks.torch.runs._inputs import Arguments
-from fanin.frameworks.torch.runs._saved import Saved, written_back
+from fanin.frameworks.torch.runs._saved import Saved, write_back
 from fanin.frameworks.torch.runs._tensors import map_tensors, tensors_in
 from fanin.frameworks.torch.trace._answers import Endless
 from fanin.frameworks.torch.trace._mode import Unreadable
@@ -81,7 +81,7 @@ def real_error(model: nn.Module, inputs: Arguments, train: bool | None = None) -
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.callback(Saved(model.modules(), tensors=True).restore)
-        stack.enter_context(written_back(model.parameters()))
+        stack.enter_context(write_back(model.parameters()))
         if train is not None:
             model.train(train)
         args, kwargs = map_tensors(lambda tensor: tensor.detach().clone(), inputs)

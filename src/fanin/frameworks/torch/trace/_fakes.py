@@ -87,7 +87,7 @@ def conversions(recorder: Recorder) -> Iterator[None]:
             child._apply(fn)  # type: ignore[no-untyped-call]
         for name, tensor in self._parameters.items():
             if tensor is not None:
-                self._parameters[name] = _converted(recorder, tensor, fn)
+                self._parameters[name] = _convert(recorder, tensor, fn)
         for name, buffer in self._buffers.items():
             if buffer is not None:
                 self._buffers[name] = fn(buffer)
@@ -100,7 +100,7 @@ def conversions(recorder: Recorder) -> Iterator[None]:
         nn.Module._apply = original  # type: ignore[method-assign]
 
 
-def _converted(recorder: Recorder, parameter: nn.Parameter, fn: Any) -> nn.Parameter:
+def _convert(recorder: Recorder, parameter: nn.Parameter, fn: Any) -> nn.Parameter:
     """A parameter after a function that moves it, which changes nothing here, or its type."""
     with torch.no_grad():
         made = fn(parameter)

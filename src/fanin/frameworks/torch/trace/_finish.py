@@ -15,15 +15,15 @@ def finish(recorder: Recorder, outputs: list[int], names: Iterable[str]) -> Grap
     graph = Graph(tuple(recorder.nodes), tuple(outputs))
     users = graph.users()
     for position, pieces in recorder.pieces.items():
-        sizes, period = _packed(pieces)
-        if sizes and not _joined_again(graph, users, pieces):
+        sizes, period = _pack(pieces)
+        if sizes and not _rejoins(graph, users, pieces):
             use = recorder.nodes[position].param
             assert use is not None
             recorder.replace_node(position, param=_with_blocks(recorder, use, sizes, period))
-    return _pruned(recorder.nodes, outputs, [n for n in names if n not in recorder.touched])
+    return _prune(recorder.nodes, outputs, [n for n in names if n not in recorder.touched])
 
 
-def _packed(pieces: list[Piece]) -> tuple[tuple[int, ...], int]:
+def _pack(pieces: list[Piece]) -> tuple[tuple[int, ...], int]:
     """Sizes of pieces that cover their period one behind another; none if they do not."""
     spans = sorted({(piece.start, piece.size) for piece in pieces})
     periods = {piece.period for piece in pieces}
@@ -37,7 +37,7 @@ def _packed(pieces: list[Piece]) -> tuple[tuple[int, ...], int]:
     return (tuple(size for _, size in spans), period) if whole else ((), 0)
 
 
-def _joined_again(graph: Graph, users: tuple[tuple[int, ...], ...], pieces: list[Piece]) -> bool:
+def _rejoins(graph: Graph, users: tuple[tuple[int, ...], ...], pieces: list[Piece]) -> bool:
     """Whether two different pieces meet in one tensor again, as rotary halves do."""
     met: dict[int, tuple[int, int]] = {}
 
@@ -64,7 +64,7 @@ def _with_blocks(recorder: Recorder, use: Use, sizes: tuple[int, ...], period: i
     return replace(use, axes=replace(use.axes, blocks=sizes))
 
 
-def _pruned(nodes: list[Node], outputs: list[int], unused: list[str]) -> Graph:
+def _prune(nodes: list[Node], outputs: list[int], unused: list[str]) -> Graph:
     """Without dead ends; the uses of a parameter that has no others are kept."""
     needed = [node.op == "input" for node in nodes]
     _mark(nodes, needed, outputs)

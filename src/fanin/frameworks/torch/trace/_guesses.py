@@ -59,7 +59,7 @@ class Guess:
                 waiting.extend(missing)
                 continue
             if guess._value is None:
-                guess._value = guess._computed()
+                guess._value = guess._compute()
                 if guess._value.numel() > _KEPT:
                     large.append(guess)
             waiting.pop()
@@ -78,13 +78,13 @@ class Guess:
         if self._call is not None:
             yield from (leaf for leaf in tree_leaves(self._call[1:3]) if isinstance(leaf, Guess))
 
-    def _computed(self) -> Tensor:
+    def _compute(self) -> Tensor:
         if self._call is not None:
             func, args, kwargs, position = self._call
-            result = _carried_out(func, args, kwargs, position)
+            result = _carry_out(func, args, kwargs, position)
             if result is not None and result.shape == self.like.shape:
                 return result
-        return _own(self.real) if self.real is not None else drawn(self.like)
+        return _read_own(self.real) if self.real is not None else draw(self.like)
 
 
 class Guesses:
@@ -141,11 +141,11 @@ class Guesses:
             if isinstance(entry, Activation) and entry.node in fed:
                 self._recorder.replace_node(entry.node, typical=partial(_mean_square, guess))
 
-    def shaped(self, func: Any, sources: Any) -> Any:
+    def shape(self, func: Any, sources: Any) -> Any:
         """The result of an operation whose shape depends on values."""
         self.never_empty(func, sources)
         with _disable_current_modes(), torch.no_grad():
-            return _result(func, *sources)
+            return _run(func, *sources)
 
     def never_empty(self, func: Any, sources: Any) -> None:
         """What a mask picks is not nothing at first: a layer behind it would not be seen."""
@@ -211,7 +211,7 @@ def typical(noise: Noise, dtype: torch.dtype) -> float | bool:
     return noise.rate + 0.5 if noise.kind == "uniform" else 0.0
 
 
-def drawn(like: Tensor) -> Tensor:
+def draw(like: Tensor) -> Tensor:
     """Standard normal values, the same for the same shape; truth, or zero, of other types."""
     shape, dtype = tuple(like.shape), like.dtype
     if dtype == torch.bool:
@@ -222,20 +222,20 @@ def drawn(like: Tensor) -> Tensor:
     return torch.from_numpy(values).to(dtype)
 
 
-def _own(real: Tensor) -> Tensor:
+def _read_own(real: Tensor) -> Tensor:
     """The values of an input, or of a parameter that is constant; others are to be drawn."""
     empty = real.is_meta or isinstance(real, FakeTensor) or real.layout is not torch.strided
     if empty or real.numel() > _LARGEST or not real.numel():
-        return drawn(real)
+        return draw(real)
     value = real.detach().to("cpu", copy=True)
     constant = bool((value == value.reshape(-1)[0]).all())
     if isinstance(real, torch.nn.Parameter):
-        return value if constant else drawn(real)
+        return value if constant else draw(real)
     placeholder = constant and real.numel() > 1 and not value.any()  # zeros say a shape alone
-    return drawn(real) if placeholder else value
+    return draw(real) if placeholder else value
 
 
-def _carried_out(func: Any, args: Any, kwargs: Any, position: int) -> Tensor | None:
+def _carry_out(func: Any, args: Any, kwargs: Any, position: int) -> Tensor | None:
     """One result of an operation on guesses; None where it is drawn."""
     if isinstance(func, _Written):
         return func(
@@ -249,14 +249,14 @@ def _carried_out(func: Any, args: Any, kwargs: Any, position: int) -> Tensor | N
     if name in _DRAWN or max(sizes, default=0) > _LARGEST:
         return None
     with suppress(RuntimeError, NotImplementedError, IndexError, TypeError, ValueError):
-        found = list(tensors_in(_result(func, args, kwargs)))[position]
+        found = list(tensors_in(_run(func, args, kwargs)))[position]
         if _CHOOSING.get(name) == position and not found.is_floating_point():
             return _evenly(name, tensors[0], args, found)
         return found
     return None
 
 
-def _result(func: Any, args: Any, kwargs: Any) -> Any:
+def _run(func: Any, args: Any, kwargs: Any) -> Any:
     """The operation carried out; copies are written, not the sources."""
     written = func._schema.is_mutable
 

@@ -54,7 +54,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.last = ""  # the operation that ran last, for messages
         self.fakes = fakes
         self.answers = answers or Answers()
-        self.guesses = Guesses(recorder, self.known, self.answers)
+        self.guesses = Guesses(recorder, self.read_known, self.answers)
         self._adopted: dict[int, tuple[Tensor, Tensor]] = {}
 
     def adopt(self, tensor: Tensor, entry: Entry | None = None) -> Tensor:
@@ -64,7 +64,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if id(tensor) not in self._adopted:
             fake = fake_like(self.fakes, tensor)
             self._adopted[id(tensor)] = (tensor, fake)
-            self.recorder.set(fake, entry or Constant(known_value(tensor)))
+            self.recorder.set(fake, entry or Constant(read_value(tensor)))
         return self._adopted[id(tensor)][1]
 
     def __torch_dispatch__(
@@ -80,10 +80,10 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func._schema.name == "aten::_local_scalar_dense":
             return self._read(args[0])
         if func._schema.name in ("aten::equal", "aten::allclose"):
-            return self._compared(func, args, kwargs)
+            return self._compares(func, args, kwargs)
         if not self.paused and not is_known(func) and self._follows(args, kwargs):
             with self:
-                out = decomposed(func, args, kwargs)
+                out = decompose(func, args, kwargs)
             if out is not NotImplemented:
                 return out
         value = self._value(func, args, kwargs)
@@ -117,13 +117,13 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0].new_empty((*args[0].shape[:-2], rows, width))
         picks = name in ("index", "index_put", "index_put_", "_unsafe_index")
         if name in _SHAPED_BY_VALUES or (picks and _has_mask(args[1])):
-            return self._shaped(func, args, kwargs, value, sources)
+            return self._shape(func, args, kwargs, value, sources)
         try:
             return func(*args, **kwargs)
         except DynamicOutputShapeException:
-            return self._shaped(func, args, kwargs, value, sources)
+            return self._shape(func, args, kwargs, value, sources)
 
-    def _shaped(
+    def _shape(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, sources: Any
     ) -> Any:
         """A result shaped by values: theirs if they are known, else by guessed ones."""
@@ -137,7 +137,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if value is None:
             if sources is None:
                 sources = self.guesses.sources(args, kwargs)
-            value = self.guesses.shaped(func, sources)
+            value = self.guesses.shape(func, sources)
         return tree_map_only(Tensor, lambda item: fake_like(self.fakes, item), value)
 
     def _places(self, index: Tensor | None) -> list[Tensor | None]:
@@ -151,14 +151,14 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def read(self, tensor: Tensor) -> Tensor:
         """All values of a tensor, for the model's own Python: known, or guessed."""
-        known = self.known(tensor)
+        known = self.read_known(tensor)
         if known is not None:
             return known
-        self.answers.asked(self.recorder.path[-1])
+        self.answers.ask(self.recorder.path[-1])
         return self.guesses.of(tensor)
 
     def _read(self, tensor: Tensor) -> Any:
-        known = self.known(tensor)
+        known = self.read_known(tensor)
         with _disable_current_modes():
             if known is not None:
                 return known.item()
@@ -169,9 +169,9 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             guess = self.guesses.of(tensor).item()
         return self.answers.give(guess, self.recorder.path[-1])
 
-    def _compared(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def _compares(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether two tensors are equal, or nearly."""
-        known = [self.known(argument) for argument in args[:2]]
+        known = [self.read_known(argument) for argument in args[:2]]
         with _disable_current_modes():
             values = [self.guesses.of(argument) for argument in args[:2]]
             same = args[0] is args[1] or bool(func(*values, *args[2:], **kwargs))
@@ -179,7 +179,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return same
         return bool(self.answers.give(same, self.recorder.path[-1]))
 
-    def known(self, tensor: Tensor) -> Tensor | None:
+    def read_known(self, tensor: Tensor) -> Tensor | None:
         entry = self.recorder.entry(tensor)
         if isinstance(entry, Constant):
             return entry.value if entry.noise is None else None
@@ -210,7 +210,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _stand_in(self, tensor: Tensor, name: str) -> Tensor | None:
         """The values of an argument; any, where the operation reads its shape alone."""
         if name not in FACTORIES:
-            return self.known(tensor)
+            return self.read_known(tensor)
         with _disable_current_modes():
             return torch.zeros((), dtype=tensor.dtype, device="cpu").expand(tensor.shape)
 
@@ -243,7 +243,7 @@ def _is_noise(entry: Entry) -> bool:
     return isinstance(entry, Constant) and entry.noise is not None
 
 
-def decomposed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def decompose(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The operation carried out as those that it consists of; NotImplemented if it is one."""
     parts = decomposition_table.get(func)
     return func.decompose(*args, **kwargs) if parts is None else parts(*args, **kwargs)
@@ -261,7 +261,7 @@ def _set_written(call: Call, entries: list[Entry]) -> None:
             call.recorder.set(target, entries[0])
 
 
-def known_value(tensor: Tensor) -> Tensor | None:
+def read_value(tensor: Tensor) -> Tensor | None:
     """A copy of a real tensor's values on the CPU; None where it has none, or very many."""
     if tensor.is_meta or isinstance(tensor, FakeTensor) or tensor.numel() > _KNOWN:
         return None

@@ -72,12 +72,12 @@ class PackingMode(TorchFunctionMode):
         return self._mode.adopt(real)
 
 
-def packed_argument(args: tuple[Any, ...]) -> PackedSequence | None:
+def find_packed(args: tuple[Any, ...]) -> PackedSequence | None:
     """The packed sequence that a recurrent module is called with; it could run on its data."""
     return args[0] if args and isinstance(args[0], PackedSequence) else None
 
 
-def repacked(packed: PackedSequence, output: Any, mode: RecordingMode) -> Any:
+def repack(packed: PackedSequence, output: Any, mode: RecordingMode) -> Any:
     """What a recurrent module returns for it, of what it returned for the data as one sequence."""
     running = _numbers(packed.batch_sizes, mode)
     if running is None:
@@ -89,7 +89,7 @@ def repacked(packed: PackedSequence, output: Any, mode: RecordingMode) -> Any:
 
 
 def _numbers(tensor: Tensor, mode: RecordingMode) -> list[int] | None:
-    known = mode.known(tensor)
+    known = mode.read_known(tensor)
     if known is None:
         return None
     with _disable_current_modes():

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from fanin.frameworks.torch.trace._mode import RecordingMode
-from fanin.frameworks.torch.trace._packed import packed_argument, repacked
+from fanin.frameworks.torch.trace._packed import find_packed, repack
 from fanin.frameworks.torch.trace._recurrent import record_recurrent
 from fanin.frameworks.torch.tree._recurrent import RECURRENT
 
@@ -26,7 +26,7 @@ def running_paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[
         recorder.path.append(paths.get(module, recorder.path[-1]))
         running.append((module, args))
         mode.paused += isinstance(module, RECURRENT)
-        packed = packed_argument(args) if mode.unpacks and isinstance(module, RECURRENT) else None
+        packed = find_packed(args) if mode.unpacks and isinstance(module, RECURRENT) else None
         return None if packed is None else (packed.data,)
 
     def leave(module: nn.Module, *given: Any) -> Any:
@@ -35,9 +35,9 @@ def running_paths(paths: dict[nn.Module, str], mode: RecordingMode) -> Iterator[
         args, kwargs, output = given
         while running:  # modules that raised, and whose error was caught, never left
             last, args = running.pop()
-            packed = packed_argument(args) if mode.unpacks and last is module else None
+            packed = find_packed(args) if mode.unpacks and last is module else None
             if packed is not None and isinstance(module, RECURRENT):
-                output = repacked(packed, output, mode)  # while it is not recorded
+                output = repack(packed, output, mode)  # while it is not recorded
             mode.paused -= isinstance(last, RECURRENT)
             if last is module:
                 break

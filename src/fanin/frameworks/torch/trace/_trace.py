@@ -14,18 +14,23 @@ from torch.utils._python_dispatch import _disable_current_modes
 from fanin.errors import FaninError
 from fanin.frameworks.torch.record._record import Activation, Constant, Recorder
 from fanin.frameworks.torch.record._weights import whole
-from fanin.frameworks.torch.runs._alone import alone
+from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
 from fanin.frameworks.torch.runs._tensors import map_tensors, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
-from fanin.frameworks.torch.trace._disguise import disguised
+from fanin.frameworks.torch.trace._disguise import disguise
 from fanin.frameworks.torch.trace._failure import UNREADABLE, FailedError, has_values, real_error
 from fanin.frameworks.torch.trace._fakes import conversions, fake_like, fake_model
 from fanin.frameworks.torch.trace._finish import finish
-from fanin.frameworks.torch.trace._mode import RecordingMode, known_value
+from fanin.frameworks.torch.trace._mode import RecordingMode, read_value
 from fanin.frameworks.torch.trace._packed import PackingMode
 from fanin.frameworks.torch.trace._running import running_paths
-from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, module_paths, wrapped
+from fanin.frameworks.torch.tree._names import (
+    buffer_names,
+    canonical_names,
+    find_wrapped,
+    module_paths,
+)
 from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
 from fanin.frameworks.torch.write._buffers import typical_buffers
 from fanin.graph import Graph
@@ -55,16 +60,16 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     >>> [node.op for node in graph.nodes]
     ['input', 'linear', 'shift']
     """
-    while (attribute := wrapped(model)) is not None:
+    while (attribute := find_wrapped(model)) is not None:
         model = model.get_submodule(attribute)
     # Modes of the caller (fake tensors of its own, counters) have no part in it.
     names = canonical_names(model, rename)
     refuse_offloaded(model, names, "a run on fake tensors cannot follow it", "Plan")
-    with alone(seeded=True), _disable_current_modes(), typical_buffers(model):
-        return _traced(model, names, call_arguments(inputs))
+    with run_alone(seeded=True), _disable_current_modes(), typical_buffers(model):
+        return _trace(model, names, call_arguments(inputs))
 
 
-def _traced(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments) -> Graph:
+def _trace(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments) -> Graph:
     """The graph of the run that used the most parameters."""
     _refuse_scripted(model)
     found: Graph | None = None
@@ -82,7 +87,7 @@ def _traced(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments)
         ):
             continue
         try:
-            graph = _answered(model, inputs, names, given, train=train, trainable=trainable)
+            graph = _run_answered(model, inputs, names, given, train=train, trainable=trainable)
         except FaninError as error:
             failure = failure or error
             continue
@@ -90,11 +95,11 @@ def _traced(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments)
             found = graph
     if found is None:
         assert failure is not None
-        raise _judged(failure, model, inputs)
+        raise _judge(failure, model, inputs)
     return found
 
 
-def _answered(
+def _run_answered(
     model: nn.Module,
     inputs: Arguments,
     names: dict[str, nn.Parameter],
@@ -120,7 +125,7 @@ def _answered(
                 raise first from None
 
 
-def _judged(failure: FaninError, model: nn.Module, inputs: Arguments) -> FaninError:
+def _judge(failure: FaninError, model: nn.Module, inputs: Arguments) -> FaninError:
     """Whether the model fails, or only the run on fake tensors, which is no fault of it."""
     if not isinstance(failure, FailedError):
         return failure
@@ -159,7 +164,7 @@ def _run(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager())
         stack.enter_context(_silent())
-        stack.enter_context(disguised())
+        stack.enter_context(disguise())
         parameters, held = stack.enter_context(
             fake_model(model, fakes, train=train, trainable=trainable)
         )
@@ -167,11 +172,11 @@ def _run(
             recorder.set(parameters[id(tensor)], whole(name, tensor.shape))
             mode.guesses.hold(parameters[id(tensor)], tensor)
             recorder.shapes[name] = tuple(tensor.shape)
-            known = None if tensor.requires_grad else known_value(tensor)
+            known = None if tensor.requires_grad else read_value(tensor)
             if known is not None:
                 recorder.frozen[name] = known
         for name, buffer in buffers.items():
-            recorder.set(held[id(buffer)], Constant(known_value(buffer), name=name))
+            recorder.set(held[id(buffer)], Constant(read_value(buffer), name=name))
         args, kwargs = _arguments(inputs, mode)
         stack.enter_context(running_paths(module_paths(model), mode))
         stack.enter_context(conversions(recorder))
@@ -204,7 +209,7 @@ def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
             if not real:
                 mode.recorder.integers.add(made.node)
             if not real or _is_adjacency(tensor):
-                made = Activation(made.node, known_value(tensor))
+                made = Activation(made.node, read_value(tensor))
             known[id(tensor)] = fake_like(mode.fakes, tensor)
             mode.recorder.set(known[id(tensor)], made)
             mode.guesses.hold(known[id(tensor)], tensor)
@@ -218,7 +223,7 @@ def _is_adjacency(tensor: Tensor) -> bool:
     """Whether an input says which of its rows are neighbours: it mixes positions, as given."""
     if tensor.dim() not in (2, 3) or not 1 < tensor.shape[-1] == tensor.shape[-2]:
         return False
-    known = known_value(tensor)
+    known = read_value(tensor)
     if known is None or known.is_complex() or bool((known < 0).any()):
         return False
     return bool((known > 0).any()) and bool((known == 0).any())

@@ -15,7 +15,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from fanin.axes import Axes, equal_blocks, parse_axes
-from fanin.frameworks.torch.draws._records import marked, noted
+from fanin.frameworks.torch.draws._records import find_mark, find_note
 from fanin.frameworks.torch.tree._activations import activations
 from fanin.frameworks.torch.tree._bare import (
     bare_role,
@@ -55,7 +55,7 @@ def roles(model: nn.Module) -> dict[int, Role]:
 
     A tied parameter has the role in its embedding, else in the module registered first.
     """
-    homes = _parametrized(model)
+    homes = _find_parametrized(model)
     increments, norms = low_rank_outputs(model), norms_of_frozen(model)
     found: dict[int, Role] = {}
     weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
@@ -66,7 +66,7 @@ def roles(model: nn.Module) -> dict[int, Role]:
                 continue
             if id(tensor) in found and not isinstance(module, _TABLES):
                 continue
-            made = _made(module, attribute, tensor)
+            made = _find_constant(module, attribute, tensor)
             role = _role(home, weight or attribute, attribute, tensor, made)
             if id(tensor) in increments:
                 role = replace(role, kind="shift")
@@ -81,14 +81,14 @@ def roles(model: nn.Module) -> dict[int, Role]:
     return found
 
 
-def _made(module: nn.Module, attribute: str, tensor: torch.Tensor) -> float | None:
+def _find_constant(module: nn.Module, attribute: str, tensor: torch.Tensor) -> float | None:
     """The one value that the constructor gave to all elements, as remembered of a trained one."""
-    mark = None if tensor.is_meta else marked(module, attribute, tensor)
-    return constant_value(noted(module, attribute, tensor)) if mark is None else mark.made
+    mark = None if tensor.is_meta else find_mark(module, attribute, tensor)
+    return constant_value(find_note(module, attribute, tensor)) if mark is None else mark.made
 
 
 def _were_norms(module: nn.Module, attribute: str, tensor: torch.Tensor) -> bool:
-    mark = marked(module, attribute, tensor)
+    mark = find_mark(module, attribute, tensor)
     return mark is not None and mark.norms
 
 
@@ -119,7 +119,7 @@ def _fan_in(module: nn.Module) -> int | None:
     return None
 
 
-def _parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
+def _find_parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
     """The module and the weight that each list of parametrizations belongs to."""
     return {
         id(parametrization): (module, name)
@@ -134,7 +134,7 @@ def _role(
 ) -> Role:
     """The role of what `module` stores as `attribute` for what it uses as `weight`."""
     shape = tuple(tensor.shape)
-    placed = _stored(module, weight, attribute, shape)
+    placed = _find_role(module, weight, attribute, shape)
     owner = _torch_class(module) if placed else type(module)
     kind, axes = placed or bare_role(module, attribute, shape, made)
     # A trained model, or one without memory, does not show what its constructor made.
@@ -156,7 +156,7 @@ def _torch_class(module: nn.Module) -> type:
     )
 
 
-def _stored(
+def _find_role(
     module: nn.Module, weight: str, attribute: str, shape: tuple[int, ...]
 ) -> Placed | None:
     """The role of a parameter of a class that torch has, parametrized or not."""
@@ -173,7 +173,7 @@ def _stored(
         whole = not (split and attribute.endswith("_g"))
     if weight != attribute and not whole:
         return ("magnitude" if split else "other"), _no_roles(shape)
-    placed = _known(module, weight, shape)
+    placed = _role_in_class(module, weight, shape)
     if placed is None and weight != attribute:
         placed = bare_role(module, weight, shape, None)
     if placed is not None and split:
@@ -184,7 +184,7 @@ def _stored(
 _ENDS = ("g", "v", "orig")  # of what hooks store instead of a weight
 
 
-def _known(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+def _role_in_class(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
     """The role of a parameter in a module of a known class; None in any other."""
     match module:
         case nn.RNNBase() | nn.RNNCellBase():
@@ -226,19 +226,19 @@ def _recurrent(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Pla
     gates = gates_of(module)
     match attribute.split("_")[:2]:
         case ["weight", "ih"]:
-            return "weight", _packed(gates, shape)
+            return "weight", _pack(gates, shape)
         case ["weight", "hh"]:
-            return "recurrent", _packed(gates, shape)
+            return "recurrent", _pack(gates, shape)
         case ["weight", "hr"]:  # projects the hidden state
             return "weight", Axes(("out", "in"))
         case ["bias", "ih"]:
-            return "bias", _packed(gates, shape)
+            return "bias", _pack(gates, shape)
         case ["bias", "hh"]:  # added to the other: one alone tells gates apart, or rules act twice
             return "bias", _no_roles(shape)
     return None
 
 
-def _packed(gates: int, shape: tuple[int, ...]) -> Axes:
+def _pack(gates: int, shape: tuple[int, ...]) -> Axes:
     return equal_blocks(gates, Axes(("out", "in")[: len(shape)]), shape)
 
 

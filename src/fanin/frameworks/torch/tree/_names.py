@@ -32,7 +32,7 @@ _OPTIONAL_WRAPPERS = (
 )
 
 
-def wrapped(module: nn.Module) -> str | None:
+def find_wrapped(module: nn.Module) -> str | None:
     """The attribute under which a wrapper holds the module that it wraps; None for others."""
     if isinstance(module, (DataParallel, DistributedDataParallel)):
         return "module"
@@ -52,7 +52,7 @@ def module_paths(model: nn.Module) -> dict[nn.Module, str]:
         if module in paths:
             continue
         paths[module] = path
-        inner = wrapped(module)
+        inner = find_wrapped(module)
         for name, child in reversed(module._modules.items()):
             if child is not None:
                 stack.append((child, path if name == inner else _join(path, name)))
@@ -69,7 +69,7 @@ def _all_paths(model: nn.Module) -> dict[nn.Module, list[str]]:
         if path in known or module in above or len(known) >= _MOST_PATHS:
             continue
         known.append(path)
-        inner = wrapped(module)
+        inner = find_wrapped(module)
         for name, child in reversed(module._modules.items()):
             if child is not None:
                 below = path if name == inner else _join(path, name)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from fanin.errors import FaninError
 
 
-def offloaded(model: nn.Module) -> set[int]:
+def find_offloaded(model: nn.Module) -> set[int]:
     """The identities of parameters that accelerate's hooks hold elsewhere."""
     found: set[int] = set()
     for module in model.modules():
@@ -21,7 +21,7 @@ def offloaded(model: nn.Module) -> set[int]:
 
 def refuse_offloaded(model: nn.Module, names: Mapping[str, Tensor], effect: str, do: str) -> None:
     """Raise FaninError where a hook holds values of a model: what that means, what to do before."""
-    held = offloaded(model)
+    held = find_offloaded(model)
     for name, tensor in names.items():
         if tensor.is_meta and id(tensor) in held:
             raise elsewhere(name, effect, do)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fanin.frameworks.torch.draws._records import DRAWN
-from fanin.frameworks.torch.draws._replay import Place, replayed
-from fanin.frameworks.torch.write._origin import built_again
+from fanin.frameworks.torch.draws._replay import Place, replay
+from fanin.frameworks.torch.write._origin import build_again
 
 _FEW = 4  # elements: fewer are numbers of the layer
 _DIFFERENT = 0.9  # of the elements
@@ -20,11 +20,11 @@ def typical_buffers(model: nn.Module) -> Iterator[None]:
     """For a while, buffers that their constructors draw hold draws that are the same everywhere."""
     before: list[tuple[nn.Module, str, Tensor]] = []
     try:
-        for name, module, attribute, place in _drawn(model):
+        for name, module, attribute, place in _find_drawn(model):
             buffer = module._buffers[attribute]
             if place is not None and buffer is not None:
                 before.append((module, attribute, buffer))
-                drawn = replayed(place, 0, name).to(buffer)
+                drawn = replay(place, 0, name).to(buffer)
                 module._buffers[attribute] = drawn
         yield
     finally:
@@ -34,10 +34,10 @@ def typical_buffers(model: nn.Module) -> Iterator[None]:
 
 def chance_buffers(model: nn.Module) -> list[str]:
     """The buffers whose values may be of chance, in a way that cannot be done again."""
-    return [name for name, _, _, place in _drawn(model) if place is None]
+    return [name for name, _, _, place in _find_drawn(model) if place is None]
 
 
-def _drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Place | None]]:
+def _find_drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Place | None]]:
     """The buffers that constructors draw, as `empty_weights` saw, or a module built again shows.
 
     Of a module that cannot be built again, those that look so.
@@ -50,7 +50,7 @@ def _drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Place | None
         ]
         known: dict[str, Place | None] | None = vars(module).get(DRAWN)
         if suspects and known is None:
-            again = built_again(module)
+            again = build_again(module)
             noise = dict.fromkeys(
                 filter(lambda position: _is_noise(module._buffers[position]), suspects)
             )

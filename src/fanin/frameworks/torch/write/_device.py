@@ -47,7 +47,7 @@ def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int)
     """
     known = [Item(*item) for item in items]
     pairs = [(item, item.slot.memory()) for item in known]
-    there = [_drawn_there(item) for item in known]
+    there = [_draws_there(item) for item in known]
     chosen = [pair for pair, drawn in zip(pairs, there, strict=True) if drawn]
     for device in dict.fromkeys(item.device for item, _ in chosen):
         _draw_there([pair for pair in chosen if pair[0].device == device], seed)
@@ -58,7 +58,7 @@ def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int)
         item.slot.occupy(memory)
 
 
-def _drawn_there(item: Item) -> bool:
+def _draws_there(item: Item) -> bool:
     if item.device.type != "cuda" and not kernels_draw(item.device):
         return False
     if item.slot.tensor.dtype not in _DRAWN:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fanin.frameworks.torch.draws._empty import empty_weights
 from fanin.frameworks.torch.draws._records import RECORDS, Mark, Record
-from fanin.frameworks.torch.draws._replay import Place, UnknownError, replayed
+from fanin.frameworks.torch.draws._replay import Place, UnknownError, replay
 from fanin.frameworks.torch.write._slot import Slot
 
 _DRAWS, _ERRORS = 16, 8.0  # draws to compare with, and how far off their mean real values may be
@@ -30,7 +30,7 @@ def find_origin(slot: Slot) -> None:
     if slot.origin is not None or slot.vacancy is not None or slot.shard is not None:
         return
     module, attribute = slot.homes[0]
-    again = built_again(module)
+    again = build_again(module)
     record: Record | None = None if again is None else vars(again).get(RECORDS, {}).get(attribute)
     value = slot.tensor.detach()
     if record is not None and record.value is not None and torch.equal(record.value, value):
@@ -39,12 +39,12 @@ def find_origin(slot: Slot) -> None:
         slot.origin = Mark(drawn=record.drawn)
 
 
-def built_again(module: nn.Module) -> nn.Module | None:
+def build_again(module: nn.Module) -> nn.Module | None:
     """A module like this one, without memory for its weights; None where it cannot be had."""
     arguments = _arguments(module)
     if arguments is None:
         return None
-    with _unnoticed():
+    with _silence():
         try:
             with empty_weights():
                 again: nn.Module = type(module)(**copy.deepcopy(arguments))
@@ -88,7 +88,7 @@ def _holds_tensors(value: Any) -> bool:
 
 
 @contextmanager
-def _unnoticed() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Without warnings, and with the states of random number generators put back."""
     states = random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
@@ -107,7 +107,7 @@ def _likely(drawn: Place, value: Tensor) -> bool:
         return False
     try:
         others = torch.stack(
-            [replayed(drawn, seed, "origin").double().flatten() for seed in range(_DRAWS)]
+            [replay(drawn, seed, "origin").double().flatten() for seed in range(_DRAWS)]
         )
     except (RuntimeError, TypeError, KeyError, UnknownError):
         return False

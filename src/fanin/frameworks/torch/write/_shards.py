@@ -39,12 +39,12 @@ class Shard:
         if self.flat is not None:
             yield from _flat_pieces(self.shape, self.flat, local)
             return
-        for combination in itertools.product(*map(_placed, self.runs)):
+        for combination in itertools.product(*map(_place, self.runs)):
             box = tuple(slice(run.start, run.stop, run.step) for run, _ in combination)
             yield box, local[tuple(where for _, where in combination)]
 
 
-def _placed(runs: Runs) -> list[tuple[range, slice]]:
+def _place(runs: Runs) -> list[tuple[range, slice]]:
     """Every run that is not empty, with its place along the local axis."""
     ends = list(itertools.accumulate(map(len, runs), initial=0))
     return [(run, slice(low, low + len(run))) for run, low in zip(runs, ends, strict=False) if run]
@@ -194,7 +194,7 @@ def shard_given(name: str, tensor: Tensor, given: Any) -> Shard:
             raise FaninError(f"shards[{name!r}] has the index {shown(index)}; its step must be 1.")
         shard = Shard(shape, flat=index)
     else:
-        shard = Shard(shape, _given_runs(name, shape, index))
+        shard = Shard(shape, _check_runs(name, shape, index))
     held = tuple(local_tensor(tensor).shape)
     if shard.local_shape != held:
         raise FaninError(
@@ -204,7 +204,7 @@ def shard_given(name: str, tensor: Tensor, given: Any) -> Shard:
     return shard
 
 
-def _given_runs(name: str, shape: tuple[int, ...], index: Any) -> tuple[Runs, ...]:
+def _check_runs(name: str, shape: tuple[int, ...], index: Any) -> tuple[Runs, ...]:
     items: Sequence[Any] = index if isinstance(index, tuple) else (index,)
     runs = []
     for axis, size in enumerate(shape):

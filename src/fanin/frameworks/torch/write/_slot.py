@@ -13,7 +13,7 @@ from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._tiles import Box, inside, tiles
 from fanin.frameworks.torch.draws._records import Mark
-from fanin.frameworks.torch.draws._replay import Place, replayed
+from fanin.frameworks.torch.draws._replay import Place, replay
 from fanin.frameworks.torch.write._copy import as_numpy, copy_from_host
 from fanin.frameworks.torch.write._shards import Shard, local_tensor
 from fanin.frameworks.torch.write._vacancy import Places, Vacancy, room_for
@@ -56,7 +56,7 @@ class Slot:
     @property
     def drawn(self) -> Place | None:
         """How the constructor drew what is kept, where it did and that can be done again."""
-        return self.origin.drawn if self.vacancy is None and self.origin else self._noted_draw()
+        return self.origin.drawn if self.vacancy is None and self.origin else self._find_draw()
 
     @property
     def is_empty(self) -> bool:
@@ -83,7 +83,7 @@ class Slot:
         """The digest of what it held when it was first kept; None where that is not known."""
         return self.origin.digest if self.origin is not None else None
 
-    def _noted_draw(self) -> Place | None:
+    def _find_draw(self) -> Place | None:
         return None if self.vacancy is None or self.has_value else self.vacancy.record.drawn
 
     def rehearse(
@@ -93,7 +93,7 @@ class Slot:
         if self.vacancy is not None:
             self.vacancy.check(self.param.name)
         if initializer is None:
-            self._kept_value(seed)
+            self._find_kept(seed)
             return
         param = self.param
         nothing = (slice(0, 0),) * len(param.shape)
@@ -119,13 +119,13 @@ class Slot:
         if self.vacancy is None:
             return self.tensor
         with room_for(self.param.name, self.tensor, self.vacancy.record.device):
-            return self.vacancy.made(self.tensor)
+            return self.vacancy.make(self.tensor)
 
     def fill(
         self, memory: Tensor, initializer: Initializer | None, seed: int, axes: Axes | None = None
     ) -> None:
         """Draw the values into a tensor that `memory` gave."""
-        value = None if initializer else self._kept_value(seed)
+        value = None if initializer else self._find_kept(seed)
         if initializer is None and value is None:
             return
         with torch.no_grad():
@@ -211,7 +211,7 @@ class Slot:
         many = math.prod(self.param.shape) > _MOST_READ or self.tensor.is_complex()
         if many or self.shard is not None or not (self.has_value or self.drawn):
             return None
-        drawn = None if self.drawn is None else self._kept_value(0)
+        drawn = None if self.drawn is None else self._find_kept(0)
         held = self._values() if drawn is None else drawn
         values: Array = held.to("cpu", torch.float64, copy=True).numpy()
         return values
@@ -266,13 +266,13 @@ class Slot:
         if self.padding_row in rows:
             values[rows.index(self.padding_row)] = 0
 
-    def _kept_value(self, seed: int) -> Tensor | None:
+    def _find_kept(self, seed: int) -> Tensor | None:
         """What is kept: the constructor's value, or its draw with this seed; None if in memory."""
         place = self.drawn
         if place is None:
             return self._check_value()
         try:
-            return replayed(place, seed, self.stream).to(self.tensor.dtype)
+            return replay(place, seed, self.stream).to(self.tensor.dtype)
         except (RuntimeError, TypeError, KeyError) as error:
             raise FaninError(
                 f"{self.param.name} of shape {self.param.shape} is drawn by its constructor in a "
@@ -309,12 +309,12 @@ class Slot:
             yield tuple(slice(0, size) for size in local.shape), local
 
 
-def stored_bytes(
+def draw_bytes(
     slot: Slot, initializer: Initializer | None, seed: int, axes: Axes | None
 ) -> Iterator[bytes]:
     """What `write` would make of a whole parameter, in pieces in row-major order."""
     if initializer is None:
-        value = None if slot.drawn is None else slot._kept_value(seed)
+        value = None if slot.drawn is None else slot._find_kept(seed)
         yield from row_major(slot._values() if value is None else value)
     elif not isinstance(initializer, Elementwise):
         yield from row_major(slot._whole(initializer, seed, axes))

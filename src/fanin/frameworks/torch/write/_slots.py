@@ -11,7 +11,7 @@ from torch import nn
 from fanin.errors import FaninError, an, shown, suggestion
 from fanin.frameworks._foreign import foreign
 from fanin.frameworks._naming import checked_prefix
-from fanin.frameworks.torch.draws._records import marked
+from fanin.frameworks.torch.draws._records import find_mark
 from fanin.frameworks.torch.tree._modules import Role, roles
 from fanin.frameworks.torch.tree._names import (
     TABLES,
@@ -21,7 +21,7 @@ from fanin.frameworks.torch.tree._names import (
     other_names,
     require_shape,
 )
-from fanin.frameworks.torch.tree._offloaded import offloaded
+from fanin.frameworks.torch.tree._offloaded import find_offloaded
 from fanin.frameworks.torch.write._shards import refuse_flat, shard_given, shard_of
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._vacancy import vacancy
@@ -53,7 +53,7 @@ def slots(
         if name not in places:
             raise FaninError(f"shards has {name!r}{suggestion(str(name), list(places))}")
     _refuse_shared_memory(places)
-    before, elsewhere = checked_prefix(prefix), offloaded(model)
+    before, elsewhere = checked_prefix(prefix), find_offloaded(model)
     return [
         replace(
             _slot(name, tensor, homes, known.get(id(tensor)), given, device, elsewhere),
@@ -127,7 +127,7 @@ def _slot(
     module = places[0].module
     table = isinstance(module, TABLES) and places[0].attribute == "weight"
     padding: Any = module.padding_idx if table else None
-    known = marked(*homes[0], tensor) if tensor.requires_grad and not tensor.is_meta else None
+    known = find_mark(*homes[0], tensor) if tensor.requires_grad and not tensor.is_meta else None
     told = known is not None and (known.value, known.drawn, known.digest) != (None, None, None)
     origin = known if told else None
     empty = vacancy(tensor, homes, device, id(tensor) in elsewhere)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fanin.axes import Axes
 from fanin.errors import FaninError, an
-from fanin.frameworks.torch.write._slot import Slot, row_major, stored_bytes
+from fanin.frameworks.torch.write._slot import Slot, draw_bytes, row_major
 from fanin.initializers import Initializer
 
 Choice = tuple[Initializer | None, Axes]
@@ -26,7 +26,7 @@ class Stored(NamedTuple):
     pieces: Callable[[], Iterator[bytes]]
 
 
-def stored(
+def list_stored(
     model: nn.Module, slots: Mapping[str, Slot], choices: Mapping[str, Choice], seed: int
 ) -> tuple[list[Stored], dict[str, str]]:
     """The tensors of a model's state under the names of its state_dict, and names of the same.
@@ -71,7 +71,7 @@ def _entry(
 
 
 def _drawing(slot: Slot, *how: Any) -> Callable[[], Iterator[bytes]]:
-    return lambda: stored_bytes(slot, *how)
+    return lambda: draw_bytes(slot, *how)
 
 
 def call_factory(

@@ -23,7 +23,7 @@ class _Group(NamedTuple):
 
     tensors: tuple[tuple[ref[Tensor], int | None], ...]
 
-    def untouched(self) -> bool:
+    def is_untouched(self) -> bool:
         """Whether none of those that live was written since: training would have."""
         living = ((tensor(), version) for tensor, version in self.tensors)
         return all(item is None or _version(item) == version for item, version in living)
@@ -43,12 +43,12 @@ def twins(items: Items, seed: int) -> list[str]:
 
     Less those that hold it already, as a copy does that is drawn again.
     """
-    found = [pair for pair in _keyed(items, seed) if _has_twin(*pair)]
+    found = [pair for pair in _key(items, seed) if _has_twin(*pair)]
     if not found:
         return []
     gc.collect()  # a model that is gone may still be in a cycle
     groups = {id(item): item for item in (_latest[key].group for key, _ in found if key in _latest)}
-    fresh = {number for number, group in groups.items() if group.untouched()}
+    fresh = {number for number, group in groups.items() if group.is_untouched()}
     return [
         slot.param.name
         for key, slot in found
@@ -60,13 +60,13 @@ def remember(items: Items, seed: int) -> None:
     """Note what was drawn into which tensor."""
     drawn = [
         (key, slot.tensor, ref(slot.tensor, partial(_forget, key)))
-        for key, slot in _keyed(items, seed)
+        for key, slot in _key(items, seed)
     ]
     group = _Group(tuple((known, _version(tensor)) for _, tensor, known in drawn))
     _latest.update((key, _Drawn(known, group)) for key, _, known in drawn)
 
 
-def _keyed(items: Items, seed: int) -> Iterator[tuple[Key, Slot]]:
+def _key(items: Items, seed: int) -> Iterator[tuple[Key, Slot]]:
     """What is drawn whole, and so that the seed decides it."""
     for slot, initializer, _ in items:
         if initializer is not None and initializer.seeded and slot.shard is None:

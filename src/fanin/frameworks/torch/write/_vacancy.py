@@ -40,10 +40,10 @@ class Vacancy:
                 "Pass another device=."
             ) from None
 
-    def made(self, empty: Tensor) -> nn.Parameter:
+    def make(self, empty: Tensor) -> nn.Parameter:
         """A parameter with memory, of no values yet; other marks are kept."""
         local = torch.empty_like(local_tensor(empty), device=self.record.device)
-        made = nn.Parameter(_distributed(local, empty), empty.requires_grad)
+        made = nn.Parameter(_distribute(local, empty), empty.requires_grad)
         for name, value in vars(empty).items():
             setattr(made, name, value)
         return made
@@ -55,7 +55,7 @@ class Vacancy:
             _forget(module, attribute)
 
 
-def _distributed(local: Tensor, like: Tensor) -> Tensor:
+def _distribute(local: Tensor, like: Tensor) -> Tensor:
     if local_tensor(like) is like:
         return local
     from torch.distributed.tensor import DTensor
