@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from fanin.frameworks.recording._finish import _prune
 from fanin.frameworks.torch import observe, trace
-from fanin.frameworks.torch.trace._finish import _prune
 from fanin.graph import Node, Use
 
 WIDTH = 8

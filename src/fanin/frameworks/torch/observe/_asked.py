@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fanin.frameworks.torch.record._record import Activation, Recorder
+from fanin.frameworks.recording._record import Activation
+from fanin.frameworks.torch.record._record import Recorder
 
 # Operations that say what their first argument is.
 ASKING = (

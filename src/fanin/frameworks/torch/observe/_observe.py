@@ -18,6 +18,8 @@ from fanin.frameworks._observation import (
     Observation,
     ParameterStats,
 )
+from fanin.frameworks.recording._record import Activation, Constant
+from fanin.frameworks.recording._weights import whole
 from fanin.frameworks.torch.observe._asked import asking
 from fanin.frameworks.torch.observe._gates import gates
 from fanin.frameworks.torch.observe._look import (
@@ -36,8 +38,7 @@ from fanin.frameworks.torch.observe._outside import outsiders
 from fanin.frameworks.torch.observe._passing import PassingRecorder
 from fanin.frameworks.torch.observe._values import watch
 from fanin.frameworks.torch.operations._aten import is_known
-from fanin.frameworks.torch.record._record import Activation, Constant
-from fanin.frameworks.torch.record._weights import whole
+from fanin.frameworks.torch.record._formula import Formula
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved, write_back
@@ -81,7 +82,7 @@ def observe(
     mode = _ObservingMode(recorder, detail, backward=loss is not None)
     parameters = canonical_names(model, rename)
     for name, parameter in parameters.items():
-        recorder.set(parameter, whole(name, parameter.shape))
+        recorder.set(parameter, whole(name, parameter.shape, Formula))
         recorder.shapes[name] = tuple(parameter.shape)
     for name, buffer in buffer_names(model).items():
         recorder.set(buffer, Constant(read_value(buffer), name=name))

@@ -5,7 +5,8 @@ import weakref
 import torch
 from torch import Tensor
 
-from fanin.frameworks.torch.record._record import Constant, Entry, Recorder
+from fanin.frameworks.recording._record import Constant, Entry
+from fanin.frameworks.torch.record._record import Recorder
 
 
 class PassingRecorder(Recorder):

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Entry
-from fanin.frameworks.torch.record._weights import Weight
 from fanin.graph import Op
 
 _KINDS: dict[str, Op] = {"sum": "sum", "mean": "pool", "amax": "max", "amin": "max"}

@@ -4,6 +4,9 @@ from typing import Any
 
 import torch
 
+from fanin.frameworks.recording._masks import remember_view
+from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.operations import (
     _elementwise,
     _masks,
@@ -16,8 +19,6 @@ from fanin.frameworks.torch.operations import (
 from fanin.frameworks.torch.operations._following import follow, is_pointwise
 from fanin.frameworks.torch.operations._joint import jointly
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Noise
-from fanin.frameworks.torch.record._weights import Weight
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
 _TABLE = {
@@ -137,7 +138,7 @@ def _note_masks(call: Call, made: list[Entry]) -> None:
         if not isinstance(entry, Activation) or entry.node in masks:
             continue
         if moved or not out.is_floating_point():
-            _masks.remember_view(call.recorder, entry.node)
+            remember_view(call.recorder, entry.node)
 
 
 def _note_integers(call: Call, entries: list[Entry], made: list[Entry]) -> None:

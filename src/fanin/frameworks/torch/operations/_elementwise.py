@@ -7,25 +7,15 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from fanin.frameworks.recording._masks import REMOVES, inline
+from fanin.frameworks.recording._masks import remember as remember_mask
+from fanin.frameworks.recording._record import Activation, Constant, Entry, Formula, Noise
+from fanin.frameworks.recording._statistics import note_power
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.operations._following import reciprocal
-from fanin.frameworks.torch.operations._masks import (
-    REMOVES,
-    compares,
-    follows,
-    inline,
-    is_mask,
-    removes,
-)
-from fanin.frameworks.torch.operations._masks import remember as remember_mask
-from fanin.frameworks.torch.operations._statistics import (
-    difference,
-    find_norm,
-    note_square,
-    remember,
-)
+from fanin.frameworks.torch.operations._masks import compares, follows, is_mask, removes
+from fanin.frameworks.torch.operations._statistics import find_deviation, find_norm, remember
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Formula, Noise
-from fanin.frameworks.torch.record._weights import Weight
 
 
 def _as_constant(call: Call, entry: Entry) -> Constant | None:
@@ -74,9 +64,9 @@ def add(call: Call) -> Entry:
     if call.name == "rsub":
         a, b, negative = b, a, True
     alpha = call.number(call.get("alpha"))
-    deviation = difference(call, a, b) if negative else None
-    if deviation is not None:
-        return deviation
+    centre = find_deviation(call, a, b) if negative else None
+    if centre is not None:
+        return centre
     first, second = _swap_if_constant(call, a, b)
     value, label = call.entry(first), "sub" if negative else ""
     if isinstance(value, Weight):
@@ -166,7 +156,7 @@ def _times(call: Call, value: Activation, other: Tensor) -> Activation:
             factor = value
         made = recorder.emit("mul", [value, factor], call.shape)
         if value == factor:
-            note_square(call, value, made)
+            note_power(recorder, value, made, 2.0)
         return made
     if constant.noise is not None and constant.noise.kind == "bernoulli":
         return _drop(call, value, constant.noise)

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from fanin.frameworks.recording._formula import Kind
+from fanin.frameworks.recording._record import Constant, Entry, Noise
+from fanin.frameworks.recording._weights import Part, Weight
 from fanin.frameworks.torch.operations._moves import SAME, VIEWS
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._formula import Formula, Kind
-from fanin.frameworks.torch.record._record import Constant, Entry, Noise
-from fanin.frameworks.torch.record._weights import Part, Weight
+from fanin.frameworks.torch.record._formula import Formula
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
 _AFFINE = ("weight", "bias")  # other parameters that a normalization applies
@@ -61,16 +62,14 @@ def reciprocal(weight: Weight) -> Weight:
     inverse = weight.through("reciprocal")
     return Weight(
         tuple(
-            replace(
-                part, formula=part.formula and _follow_pointwise(torch.reciprocal, part.formula)
+            part
+            if part.formula is None
+            else replace(
+                part, formula=Formula(run=torch.reciprocal, args=(part.formula,), kind="pointwise")
             )
             for part in inverse.parts
         )
     )
-
-
-def _follow_pointwise(run: Any, source: Formula) -> Formula:
-    return Formula(run=run, args=(source,), kind="pointwise")
 
 
 def _formula(call: Call, part: Part) -> Formula | None:

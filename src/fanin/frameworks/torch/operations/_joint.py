@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_map_only
 
+from fanin.frameworks.recording._record import Activation, Constant, Entry, Joint
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.operations._following import is_pointwise
 from fanin.frameworks.torch.operations._moves import VIEWS
 from fanin.frameworks.torch.record._call import Call, out_of_place
-from fanin.frameworks.torch.record._formula import Formula, parameter
-from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Joint
-from fanin.frameworks.torch.record._weights import Weight
+from fanin.frameworks.torch.record._formula import Formula
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.graph import Values
 
@@ -100,7 +100,7 @@ def _continue(call: Call) -> Joint | None:
 def _joint(call: Call, tensor: Tensor, entry: Activation) -> Joint:
     shape = tuple(tensor.shape)
     known = call.recorder.joints.get(entry.node)
-    return known or Joint(entry.node, parameter(_ACTIVATION, shape), shape)
+    return known or Joint(entry.node, Formula.parameter(_ACTIVATION, shape), shape)
 
 
 def _read_known(call: Call, tensor: Tensor) -> Tensor | None:
@@ -113,7 +113,8 @@ def _read_known(call: Call, tensor: Tensor) -> Tensor | None:
     if formula is None or any(leaf.name not in frozen for leaf in formula.leaves()):
         return None
     with _disable_current_modes(), torch.no_grad():
-        return formula.value(frozen)
+        known: Tensor = formula.value(frozen)
+    return known
 
 
 def _varies(known: Tensor) -> bool:

@@ -10,9 +10,9 @@ from itertools import product
 
 from torch import Tensor
 
+from fanin.frameworks.recording._record import Activation, Entry, Term
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Entry, Term
-from fanin.frameworks.torch.record._weights import Weight
 
 _TURNS = ("t", "t_copy", "transpose", "transpose_copy", "numpy_T", "permute")
 _MOST = 16  # factors of a matrix, in all its terms: powers of sums have ever more

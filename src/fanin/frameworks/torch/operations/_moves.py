@@ -7,16 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fanin.frameworks.torch.operations._aggregate import aggregate, aggregates
-from fanin.frameworks.torch.operations._masks import (
-    fills_far_below,
-    is_mask,
-    pick_by_mask,
-    write_by_mask,
-)
-from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Layout
-from fanin.frameworks.torch.record._views import (
+from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._views import (
     Dims,
     expand,
     permute,
@@ -25,7 +17,15 @@ from fanin.frameworks.torch.record._views import (
     reshape,
     slice_neighbours,
 )
-from fanin.frameworks.torch.record._weights import Weight, use
+from fanin.frameworks.recording._weights import Weight, use
+from fanin.frameworks.torch.operations._aggregate import aggregate, aggregates
+from fanin.frameworks.torch.operations._masks import (
+    fills_far_below,
+    is_mask,
+    pick_by_mask,
+    write_by_mask,
+)
+from fanin.frameworks.torch.record._call import Call
 from fanin.graph import Window
 
 ONE_HOT = "one_hot"  # the label of ones at computed positions, which pick rows of a table
@@ -111,7 +111,7 @@ def _carry(
     layout = call.recorder.layouts.get(entry.node)
     dims = change(layout.dims) if layout else None
     if layout and dims is not None:
-        call.recorder.layouts[made.node] = Layout(layout.linear, layout.features, dims)
+        call.recorder.layouts[made.node] = replace(layout, dims=dims)
 
 
 def select(call: Call) -> Entry:

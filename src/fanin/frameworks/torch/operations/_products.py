@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.operations import _matrices
 from fanin.frameworks.torch.operations._aggregate import is_known, mixing
 from fanin.frameworks.torch.operations._elementwise import plus
 from fanin.frameworks.torch.operations._moves import look_up
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Entry
-from fanin.frameworks.torch.record._weights import Weight
 from fanin.graph import Op, Window
 
 _BAGS: tuple[Op, ...] = ("sum", "mean", "max")

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from fanin.frameworks.recording._record import Activation, Entry, Statistic
+from fanin.frameworks.recording._reductions import inner_product, of_stack, share_out
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.operations._moves import features_of
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Entry, Statistic
-from fanin.frameworks.torch.record._weights import Weight
 from fanin.graph import Op
 
 
@@ -88,55 +89,13 @@ def reduce(call: Call, op: Op, count: float, label: str = "") -> Entry:
         return call.view("squeeze")
     source = call.activation(call.first)
     dims = _count(call, call.get("dim"))[1] if op in ("sum", "mean") else []
-    product = _inner_product(call, source, dims)
+    product = inner_product(call.recorder, source, dims, tuple(call.first.shape), call.shape)
     if product is not None:
-        return product if op == "sum" else _share_out(call, product, count)
+        return product if op == "sum" else share_out(call.recorder, product, count, call.shape)
     dim, parts = call.recorder.stacks.get(source.node, (None, []))
     if len(parts) > 1 and _count(call, call.get("dim"))[1] == [dim]:
-        return _of_stack(call, op, parts)
+        return of_stack(call.recorder, op, parts, call.shape)
     return call.recorder.emit(op, [source], call.shape, count=count, label=label or call.name)
-
-
-def _of_stack(call: Call, op: Op, parts: list[Activation]) -> Activation:
-    """A reduction over the very dimension along which its parts were stacked."""
-    recorder, shape = call.recorder, call.shape
-    made = parts[0]
-    for part in parts[1:]:
-        if op == "max":
-            sources = [made, part]
-            made = recorder.emit("pointwise", sources, shape, fn=np.maximum, label="maximum")
-        else:
-            made = recorder.emit("add", [made, part], shape)
-    return made if op != "mean" else _share_out(call, made, len(parts))
-
-
-def _share_out(call: Call, value: Activation, count: float) -> Activation:
-    return call.recorder.emit(
-        "pointwise", [value], call.shape, fn=lambda x: x / count, label=f"div {count:.6g}"
-    )
-
-
-def _inner_product(call: Call, source: Activation, dims: Sequence[int]) -> Activation | None:
-    """(x * w).sum over axes that w has: a linear map, as the attention vectors of graphs are."""
-    value, weight = call.recorder.factors.get(source.node, (source, None))
-    stored = None if weight is None or len(weight.parts) != 1 else weight.parts[0].dims
-    if weight is None or stored is None:
-        return None
-    product, read = call.first.shape, call.recorder.nodes[value.node].shape
-    roles, fans = [], {"in": 1, "out": 1, "stack": 1}
-    for back in range(len(stored), 0, -1):
-        size = math.prod(atom.size for atom in stored[-back] if atom.axis is not None)
-        summed = len(product) - back in dims and size > 1
-        shown = read[-back] if back <= len(read) else 1
-        roles.append("in" if summed else "stack" if shown > 1 or size == 1 else "out")
-        fans[roles[-1]] *= size
-    if fans["in"] == 1:
-        return None
-    features = max(len(call.shape) - 1, 0)
-    ends = (fans["in"], fans["out"])
-    return call.recorder.linear(
-        value, weight, roles, call.shape, features=features, fans=ends, label="inner"
-    )
 
 
 def _follow_statistic(

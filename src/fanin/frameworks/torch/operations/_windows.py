@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 from torch.utils._python_dispatch import _disable_current_modes
 
+from fanin.frameworks.recording._record import Activation, Entry
 from fanin.frameworks.torch.operations._reductions import reduce
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Entry
 from fanin.graph import Values
 
 _FEW = 64  # positions, of which more are interpolated alike

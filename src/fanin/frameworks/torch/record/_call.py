@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Recorder
-from fanin.frameworks.torch.record._weights import Weight
+from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.graph import Values
 

@@ -4,9 +4,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._record import Activation, Entry, Recorder
-from fanin.frameworks.torch.record._weights import Weight
+from fanin.frameworks.torch.record._record import Recorder
 
 # Beyond this many elements two tensors of one memory count as overlapping.
 _CHECKED = 1 << 24

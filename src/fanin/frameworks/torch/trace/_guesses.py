@@ -18,9 +18,10 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
 from fanin.frameworks.torch.operations import _products
 from fanin.frameworks.torch.record._memory import overlap
-from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Noise, Recorder
+from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.streams import Stream

@@ -14,11 +14,12 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_map_only
 
+from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.operations._aten import FACTORIES, is_known, translate
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._memory import onto_itself, spread
-from fanin.frameworks.torch.record._record import Activation, Constant, Entry, Recorder
-from fanin.frameworks.torch.record._weights import Weight
+from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._fakes import fake_like

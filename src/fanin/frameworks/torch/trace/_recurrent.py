@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from fanin.frameworks.torch.record._record import Activation, Recorder
-from fanin.frameworks.torch.record._weights import Part, Weight, gates_use, plain_use
+from fanin.frameworks.recording._record import Activation
+from fanin.frameworks.recording._weights import Part, Weight, gates_use, plain_use
+from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.tree._recurrent import gates_of, kind_of
 from fanin.graph import Use

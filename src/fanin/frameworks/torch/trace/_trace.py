@@ -12,8 +12,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError
-from fanin.frameworks.torch.record._record import Activation, Constant, Recorder
-from fanin.frameworks.torch.record._weights import whole
+from fanin.frameworks.recording._finish import finish
+from fanin.frameworks.recording._record import Activation, Constant
+from fanin.frameworks.recording._weights import whole
+from fanin.frameworks.torch.record._formula import Formula
+from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
 from fanin.frameworks.torch.runs._tensors import map_tensors, tensors_in
@@ -21,7 +24,6 @@ from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._disguise import disguise
 from fanin.frameworks.torch.trace._failure import UNREADABLE, FailedError, has_values, real_error
 from fanin.frameworks.torch.trace._fakes import conversions, fake_like, fake_model
-from fanin.frameworks.torch.trace._finish import finish
 from fanin.frameworks.torch.trace._mode import RecordingMode, read_value
 from fanin.frameworks.torch.trace._packed import PackingMode
 from fanin.frameworks.torch.trace._running import running_paths
@@ -169,7 +171,7 @@ def _run(
             fake_model(model, fakes, train=train, trainable=trainable)
         )
         for name, tensor in names.items():
-            recorder.set(parameters[id(tensor)], whole(name, tensor.shape))
+            recorder.set(parameters[id(tensor)], whole(name, tensor.shape, Formula))
             mode.guesses.hold(parameters[id(tensor)], tensor)
             recorder.shapes[name] = tuple(tensor.shape)
             known = None if tensor.requires_grad else read_value(tensor)

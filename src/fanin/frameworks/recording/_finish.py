@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fanin.frameworks.torch.record._record import Piece, Recorder
+from fanin.frameworks.recording._record import Piece, Recorder
 from fanin.graph import Graph, Node, Use, having, reach
 
 # Behind these a piece of a projection is no longer itself.

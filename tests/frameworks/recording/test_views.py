@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fanin.frameworks.torch.record._views import (
+from fanin.frameworks.recording._views import (
     Atom,
     Dims,
     dims_of,

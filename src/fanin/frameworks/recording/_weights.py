@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fanin.axes import Axes
-from fanin.frameworks.torch.record._formula import Formula, function, parameter
-from fanin.frameworks.torch.record._views import Dims, dims_of
+from fanin.frameworks.recording._formula import Formula
+from fanin.frameworks.recording._views import Dims, dims_of
 from fanin.graph import Function, Use
 
 
@@ -66,10 +66,10 @@ class Weight:
         )
 
 
-def whole(name: str, shape: Sequence[int]) -> Weight:
-    """A parameter as it is stored."""
+def whole(name: str, shape: Sequence[int], kind: type[Formula] = Formula) -> Weight:
+    """A parameter as it is stored; `kind` is whose operations its formulas have."""
     sizes = tuple(shape)
-    return Weight((Part(name, sizes, dims_of(sizes), formula=parameter(name, sizes)),))
+    return Weight((Part(name, sizes, dims_of(sizes), formula=kind.parameter(name, sizes)),))
 
 
 def plain_use(part: Part) -> Use:
@@ -83,7 +83,9 @@ def _function(part: Part, roles: Sequence[str] | None = None) -> Function | None
     if not part.through:
         return None
     inputs = [dim for dim, role in enumerate(roles or ()) if role in ("in", "kernel")]
-    return function(part.formula, part.name, None if roles is None else inputs)
+    if part.formula is None:
+        return None
+    return part.formula.function(part.name, None if roles is None else inputs)
 
 
 def use(

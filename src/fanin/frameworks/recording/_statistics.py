@@ -1,0 +1,98 @@
+"""Statistics of rows, followed so that a normalization written by hand is seen as one."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fanin.frameworks.recording._record import Activation, Recorder
+
+_LITTLE = 0.1  # what is added to a variance and changes nothing
+
+
+def note_power(recorder: Recorder, source: Activation, made: Activation, power: float) -> None:
+    """Notes that a node is a power of another one."""
+    if power == 2:
+        recorder.squares[made.node] = source.node
+    _change(recorder, source, made, power=power)
+
+
+def note_factor(recorder: Recorder, source: Activation, made: Activation, factor: float) -> None:
+    """Notes that a node is another one times a number."""
+    recorder.multiples[made.node] = source.node, factor
+    _change(recorder, source, made, factor=factor)
+
+
+def note_term(recorder: Recorder, source: Activation, made: Activation, number: float) -> None:
+    """Notes that a node is another one plus a number."""
+    if abs(number) < _LITTLE:
+        _change(recorder, source, made)
+
+
+def note_bound(recorder: Recorder, source: Activation, made: Activation) -> None:
+    """Notes that a node is another one, where that is not too small."""
+    _change(recorder, source, made)
+
+
+def _change(
+    recorder: Recorder, source: Activation, made: Activation, power: float = 1, factor: float = 1
+) -> None:
+    statistic = recorder.statistics.get(source.node)
+    if statistic is not None:
+        recorder.statistics[made.node] = replace(
+            statistic,
+            power=statistic.power * power,
+            factor=statistic.factor**power * factor,
+        )
+
+
+def find_difference(
+    recorder: Recorder, x: Activation, mean: Activation, shape: Sequence[int]
+) -> Activation | None:
+    """x - mean(x), or the mean of squares less the square of the mean; None for another one."""
+    statistic, other = recorder.statistics.get(mean.node), recorder.statistics.get(x.node)
+    if statistic is None or statistic.what != "mean":
+        return None
+    source = recorder.twin(statistic.source)
+    if source == recorder.twin(x.node):
+        made = recorder.emit(
+            "add", [x, mean], shape, label="centre", over_batch=statistic.positions
+        )
+        recorder.centred[made.node] = x.node
+        return made
+    if other is None or (other.what, other.power, statistic.power) != ("square", 1.0, 2.0):
+        return None
+    if recorder.twin(other.source) == source:
+        made = recorder.emit("add", [x, mean], shape, label="sub")
+        recorder.statistics[made.node] = replace(other, what="variance")
+        return made
+    return None
+
+
+def normalize(
+    recorder: Recorder, x: Activation, root: Activation, shape: Sequence[int], divides: bool
+) -> Activation | None:
+    """x over the root of its mean square, or of its variance; None where the root is another's.
+
+    `divides` says that the root is what x is divided by, else it is its inverse.
+    """
+    statistic = recorder.statistics.get(root.node)
+    if statistic is None or statistic.power != (0.5 if divides else -0.5):
+        return None
+    node, factor = x.node, 1 / statistic.factor if divides else statistic.factor
+    if recorder.twin(statistic.source) != recorder.twin(node) and node in recorder.multiples:
+        node, multiple = recorder.multiples[node]
+        factor *= multiple
+    centre = recorder.centred.get(node)
+    measured, own = recorder.twin(statistic.source), {recorder.twin(node)}
+    own |= set() if centre is None else {recorder.twin(centre)}
+    if statistic.what == "mean" or measured not in own:
+        return None
+    label = (statistic.norm or "layer_norm") if centre is not None else "rms_norm"
+    if centre is None and statistic.what == "variance":
+        label = "over_std"
+    source = Activation(node if centre is None else centre)
+    batch = label == "batch_norm"
+    made = recorder.emit("normalize", [source], shape, label=label, over_batch=batch)
+    if math.isclose(factor, 1.0, rel_tol=1e-3):
+        return made
+    return recorder.times(made, factor)
