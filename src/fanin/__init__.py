@@ -17,6 +17,7 @@ from fanin.errors import FaninWarning as FaninWarning
 from fanin.gains import gain as gain
 from fanin.plans import Plan as Plan
 from fanin.plans import initialize as initialize
+from fanin.plans import initialize_params as initialize_params
 from fanin.plans import plan as plan
 from fanin.streams import Stream as Stream
 
@@ -27,7 +28,7 @@ _LAZY = ("checks", "frameworks", "lab", "testing")
 
 __all__ = [
     *("FaninError", "FaninWarning", "Fans", "Plan", "Stream"),
-    *("check", "empty_weights", "fans", "gain", "initialize", "plan"),
+    *("check", "empty_weights", "fans", "gain", "initialize", "initialize_params", "plan"),
     *("checks", "frameworks", "gains", "initializers", "lab", "recipes", "streams"),
     "testing",
 ]

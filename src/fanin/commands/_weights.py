@@ -13,7 +13,7 @@ import fanin
 from fanin._arguments import check_seed
 from fanin.commands import _model, _output, _safetensors
 from fanin.errors import FaninError, shown
-from fanin.plans._plan import matched
+from fanin.plans._matching import rehearsed
 
 _ELSEWHERE = ("input", "batch", "recipe", "initializer", "unplaced", "override")
 
@@ -60,7 +60,7 @@ def write_weights(arguments: argparse.Namespace) -> None:
     opened = target(model, prefix=plan.prefix)
     if not opened.slots:
         raise _model.without_parameters(arguments)
-    rows = [row for _, row in matched(plan, opened, seed)]
+    rows = [row for _, row in rehearsed(plan.rows, plan.library, opened, seed)]
     choices = {row.name: (row.initializer, row.axes) for row in rows}
     entries, same = list_stored(model, opened.slots, choices, seed)
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:

@@ -15,7 +15,11 @@ from fanin.frameworks._adapter import Target as Target
 from fanin.frameworks._adapter import Written as Written
 from fanin.frameworks._detect import adapter_for as adapter_for
 from fanin.frameworks._detect import adapter_of_factories as adapter_of_factories
+from fanin.frameworks._detect import functional as functional
+from fanin.frameworks._detect import opened as opened
+from fanin.frameworks._detect import refuse_functional as refuse_functional
 from fanin.frameworks._foreign import foreign as foreign
+from fanin.frameworks._functional import Functional as Functional
 from fanin.frameworks._observation import Gates as Gates
 from fanin.frameworks._observation import GradientStats as GradientStats
 from fanin.frameworks._observation import Look as Look

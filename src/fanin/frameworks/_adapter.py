@@ -80,6 +80,7 @@ class Written(NamedTuple):
 
     twins: Sequence[str]  # parameters that another living one equals
     restarted: Sequence[str]  # buffers of statistics that started anew
+    made: Any = None  # the new model, or tree, of one that is not written in place
 
 
 class Target(Protocol):
@@ -93,8 +94,19 @@ class Target(Protocol):
     def prefix(self) -> str:
         """What stands before every name when values are drawn."""
 
+    @property
+    def library(self) -> str:
+        """The package whose layers decide how weights are stored: "torch", "flax", "equinox"."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a plan is to tell of the model itself."""
+
     def trace(self, inputs: object) -> Graph:
-        """The graph of one run without values; NoGraphError where there can be none."""
+        """The graph of one run without values; NoGraphError where there can be none.
+
+        FaninError where parameters are sharded in a way that stands against a run.
+        """
 
     def probe(self, inputs: object, seed: int) -> Probe:
         """A copy of the weights and a batch, for a recipe that measures."""

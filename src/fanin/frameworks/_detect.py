@@ -8,13 +8,18 @@ from typing import Any, NamedTuple
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Adapter
 from fanin.frameworks._foreign import foreign
+from fanin.frameworks._functional import Functional
 
 
 class Framework(NamedTuple):
-    """A framework's class of models, by its path in the package, and what loads its adapter."""
+    """A framework's class of models, by its path in the package, and what loads its adapter.
+
+    `road` is the call that makes weights where models are never written into; "" where they are.
+    """
 
     model: str
     adapter: Callable[[], Adapter]
+    road: str = ""
 
 
 def _torch() -> Adapter:
@@ -23,21 +28,105 @@ def _torch() -> Adapter:
     return adapter
 
 
+def _jax() -> Adapter:
+    from fanin.frameworks import jax as adapter
+
+    return adapter
+
+
+_WITH_PARAMS = "params, plan = fanin.initialize_params(model, params, seed=0, inputs=x)"
+
 # By the name of the package that has the class.
-FRAMEWORKS: dict[str, Framework] = {"torch": Framework("nn.Module", _torch)}
+FRAMEWORKS: dict[str, Framework] = {
+    "torch": Framework("nn.Module", _torch),
+    "equinox": Framework(
+        "Module", _jax, "model, plan = fanin.initialize_params(model, seed=0, inputs=x)"
+    ),
+    "flax.nnx": Framework("Module", _jax),
+    "flax.linen": Framework("Module", _jax, _WITH_PARAMS),
+}
 
 
 def adapter_for(model: Any) -> Adapter:
     """The adapter of the framework that `model` belongs to."""
-    for package, framework in FRAMEWORKS.items():
-        module = sys.modules.get(package)
-        if module is not None and isinstance(model, attrgetter(framework.model)(module)):
-            return framework.adapter()
+    if isinstance(model, Functional):
+        return _jax()
+    found = framework_of(model)
+    if found is not None:
+        return found.adapter()
     hint = foreign(model)
     if isinstance(model, type):
         hint = "It is a class: call it, and pass what it makes."
-    told = f"model has type {type(model).__name__}; it must be a torch.nn.Module."
-    raise FaninError(f"{told} {hint}".rstrip())
+    kinds = "a torch.nn.Module, or a module of Flax NNX, Flax Linen or Equinox"
+    raise FaninError(f"model has type {type(model).__name__}; it must be {kinds}. {hint}".rstrip())
+
+
+def framework_of(model: Any) -> Framework | None:
+    """The framework of a model; None where it belongs to none that is known."""
+    for package, framework in FRAMEWORKS.items():
+        module = sys.modules.get(package)
+        if module is not None and isinstance(model, attrgetter(framework.model)(module)):
+            return framework
+    if _is_abstract_nnx(model):
+        return FRAMEWORKS["flax.nnx"]
+    return None
+
+
+def _is_abstract_nnx(model: Any) -> bool:
+    """Whether it is what nnx.split and nnx.get_abstract_model return."""
+    nnx = sys.modules.get("flax.nnx")
+    pair = isinstance(model, tuple) and len(model) == 2
+    return nnx is not None and pair and isinstance(model[0], nnx.GraphDef)
+
+
+def functional(model: Any, params: Any = None, inputs: Any = None) -> Functional:
+    """A model of which new parameters are made; FaninError for one that is written in place."""
+    found = framework_of(model)
+    if found is not None and not found.road:
+        raise FaninError(
+            f"{type(model).__name__} is written in place: plan = fanin.initialize(model, seed=0, "
+            "inputs=x), or plan.apply(model)."
+        )
+    if found is None and (params is None or not callable(model)):
+        raise FaninError(_no_function(model, params))
+    return Functional(model, params, inputs)
+
+
+def _no_function(model: Any, params: Any) -> str:
+    if isinstance(model, type):
+        return f"{model.__name__} is a class: call it, and pass what it makes."
+    if callable(getattr(model, "apply", None)):
+        return f"{type(model).__name__} is no function; pass its .apply, and the parameters."
+    if not callable(model):
+        return (
+            f"model has type {type(model).__name__}; it must be a module of Equinox or Flax Linen, "
+            f"or a function of parameters and inputs: {_WITH_PARAMS}."
+        )
+    return f"a function holds no parameters; pass its tree of arrays: {_WITH_PARAMS}."
+
+
+def opened(model: Any, params: Any = None, inputs: Any = None) -> Any:
+    """What an adapter is given: the model, or one that is never written with its parameters."""
+    found = framework_of(model)
+    if params is None and (found is None or not found.road):
+        return model
+    return functional(model, params, inputs)
+
+
+def refuse_functional(model: Any, call: str) -> None:
+    """FaninError where nothing can be written into a model: with the `call` that makes a new one.
+
+    An empty `call` is the one of the model's library.
+    """
+    found = framework_of(model)
+    plain = found is None and callable(model) and not isinstance(model, type)
+    if not (plain or (found is not None and found.road)):
+        return
+    what = "a function" if plain else f"{type(model).__name__}"
+    road = call or (found.road if found else _WITH_PARAMS)
+    raise FaninError(
+        f"{what} is never written in place, so that new weights are a new tree: {road}."
+    )
 
 
 def adapter_of_factories() -> Adapter:

@@ -124,7 +124,7 @@ class Fields:
 
 # All that a file may say, for errors about a key that is none of them.
 KEYS = (
-    *("format", "stream", "recipe", "notes", "seed", "prefix", "parameter"),
+    *("format", "stream", "recipe", "notes", "seed", "prefix", "library", "parameter"),
     *("name", "shape", "dtype", "role", "initializer", "axes", "why", "groups", "transposed"),
     *(
         "stride",

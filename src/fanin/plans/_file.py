@@ -20,7 +20,7 @@ from fanin.plans._row import Row
 _FORMAT = 1  # of the file
 _STREAM = 1  # version of the streams that the values come from
 
-Contents = tuple[str, tuple[Row, ...], tuple[str, ...], int | None, str]
+Contents = tuple[str, tuple[Row, ...], tuple[str, ...], int | None, str, str]
 
 
 def write(
@@ -29,6 +29,7 @@ def write(
     notes: Iterable[str],
     seed: int | None,
     prefix: str,
+    library: str,
     path: str | os.PathLike[str],
 ) -> Path:
     """Write by a temporary name in the same folder, then rename."""
@@ -39,6 +40,8 @@ def write(
         head["seed"] = str(seed)  # TOML's integers end at 2**63
     if prefix:
         head["prefix"] = prefix
+    if library:
+        head["library"] = library
     text = "\n".join(_lines(head, rows)) + "\n"
     try:
         with replacing([path]) as (temporary,):
@@ -128,6 +131,7 @@ def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
     tables = head.take("parameter", kinds.TABLES, ())
     recipe, notes = head.take("recipe", kinds.TEXT), head.take("notes", kinds.TEXTS, ())
     seed, prefix = head.take("seed", kinds.SEED, None), head.take("prefix", kinds.NAME, "")
+    library = head.take("library", kinds.TEXT, "")
     head.finish()
     known = lines[1:] if len(lines) == len(tables) + 1 else [{} for _ in tables]
     rows = tuple(
@@ -137,7 +141,7 @@ def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
     for name, count in Counter(row.name for row in rows).items():
         if count > 1:
             raise FaninError(f"parameter {name} has {count} rows; leave one.")
-    return recipe, rows, notes, seed, prefix
+    return recipe, rows, notes, seed, prefix, library
 
 
 def _called(values: dict[str, Any], number: int) -> str:

@@ -1,11 +1,11 @@
-"""plan and initialize: from a model to its plan, and to its weights."""
+"""plan, initialize, initialize_params: from a model to its plan, and to its weights."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from fanin._arguments import check_seed
 from fanin.errors import FaninError, warn
-from fanin.frameworks import adapter_for
+from fanin.frameworks import adapter_for, functional, opened, refuse_functional
 from fanin.initializers import Initializer
 from fanin.plans._plan import Plan
 from fanin.plans._planned import Overrides, Wishes, planned
@@ -20,13 +20,16 @@ def plan(
     initializer: str | Initializer | None = None,
     overrides: Overrides | None = None,
     unplaced: str = "error",
+    params: Any = None,
     rename: Mapping[str, str] | None = None,
     prefix: str = "",
 ) -> Plan:
     """Which initializer every parameter of a model gets, and why; nothing is written.
 
     Args:
-        model: a torch.nn.Module, unsharded; it may be on the meta device or built empty.
+        model: a torch.nn.Module, unsharded, which may be on the meta device or built empty; a
+            module of Flax NNX, Flax Linen or Equinox, or a function of parameters and inputs, with
+            or without values.
         inputs: what the model is called with: a tensor, a tuple (positional) or a dict
             (keywords). The model runs once on fake tensors of these shapes, without memory or
             arithmetic. Without inputs the module tree decides, and the plan says so.
@@ -37,6 +40,8 @@ def plan(
         overrides: initializers by parameter name or glob pattern; they win. A key that is a
             parameter's name wins over patterns; of patterns the last match counts.
         unplaced: "error", or "keep" for parameters that no rule places.
+        params: the variables of a Linen module, or the parameters of a function; abstract ones
+            will do.
         rename: canonical names by the model's own, where only the user knows them.
         prefix: stands before every name when values are drawn, "critic1" say: models of equal
             names get other values of the same seed. The plan keeps it.
@@ -52,6 +57,7 @@ def plan(
     >>> made["2.weight"].why
     'input through relu has second moment 0.5; the head'
     """
+    model = opened(model, params, inputs)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
     return planned(target, Wishes(inputs, recipe, initializer, overrides, unplaced), seed=0)
 
@@ -78,7 +84,9 @@ def initialize(
 
     Args:
         model: a torch.nn.Module, which may be on the meta device or built empty; sharded, too,
-            where there are no inputs.
+            where there are no inputs. Or a module of Flax NNX, abstract or not: each device draws
+            its own shard. Of what is never written in place, modules of Equinox and Flax Linen and
+            functions, `fanin.initialize_params` makes the weights.
         seed: an integer in [0, 2**64).
         inputs: what the model is called with: a tensor, a tuple (positional) or a dict
             (keywords). The model runs once on fake tensors of these shapes (for "lsuv", once and
@@ -109,6 +117,7 @@ def initialize(
     >>> applied.seed
     0
     """
+    refuse_functional(model, "")
     _check_seed(seed)
     target = adapter_for(model).target(
         model, rename=rename, shards=shards, device=device, prefix=prefix
@@ -119,7 +128,66 @@ def initialize(
             f"{type(model).__name__} has no parameters, so nothing was drawn. Of a quantized or "
             "packed model, initialize the one that it was made from."
         )
-    return made._write(target, seed, buffers)
+    return made._write(target, seed, buffers)[1]
+
+
+def initialize_params(
+    model: Any,
+    params: Any = None,
+    *,
+    seed: int = 0,
+    inputs: Any = None,
+    recipe: str | Recipe = "auto",
+    initializer: str | Initializer | None = None,
+    overrides: Overrides | None = None,
+    unplaced: str = "error",
+    rename: Mapping[str, str] | None = None,
+    prefix: str = "",
+) -> tuple[Any, Plan]:
+    """The weights of a JAX model that nothing is written into: a new tree, and its plan.
+
+    A value depends on nothing but `seed`, the parameter's name and the element's index: the same
+    bits as those of a torch model with the same names, each device drawing its own shard.
+
+    Args:
+        model: a module of Equinox or Flax Linen, or any function `apply(params, *inputs)`, such
+            as Haiku's.
+        params: the variables of a Linen module, or the function's parameters; values are not
+            read but of what is kept, so that abstract arrays will do (jax.eval_shape), whose
+            .sharding says where each part is drawn. None of an Equinox module, which holds its
+            own, and of a Linen module where `inputs` are given.
+        seed: an integer in [0, 2**64).
+        inputs: what the model is called with after its parameters: an array, abstract or not, a
+            tuple (positional) or a dict (keywords); flags such as `train` go in the dict. An
+            Equinox module takes one example, or else a batch, over which it is mapped. Without
+            inputs the module tree decides, and the plan says so.
+        recipe: "auto" or another name of `fanin.recipes.names()`, or a Recipe.
+        initializer: instead of a recipe, one initializer for all weights; biases start at zero
+            and normalizations as the identity.
+        overrides: initializers by parameter name or glob pattern; they win. A key that is a
+            parameter's name wins over patterns; of patterns the last match counts.
+        unplaced: "error", or "keep" for parameters that no rule places.
+        rename: canonical names by the model's own, where only the user knows them.
+        prefix: stands before every name when values are drawn, "critic1" say: models of equal
+            names get other values of the same seed.
+
+    Returns the new tree, of the type of `params` (a module of Equinox), and the applied plan.
+    Raises FaninError for whatever it cannot place or draw, and for a model that is written in
+    place by `fanin.initialize`.
+
+    >>> import fanin, jax
+    >>> apply = lambda params, x: jax.nn.relu(x @ params["in"]["w"]) @ params["out"]["w"]
+    >>> array = lambda *shape: jax.ShapeDtypeStruct(shape, "float32")
+    >>> abstract = {"in": {"w": array(784, 256)}, "out": {"w": array(256, 10)}}
+    >>> params, plan = fanin.initialize_params(apply, abstract, inputs=array(1, 784))
+    >>> [str(row.initializer) for row in plan.values()]
+    ['lecun_normal()', 'he_normal()']
+    """
+    model = functional(model, params, inputs)
+    _check_seed(seed)
+    target = adapter_for(model).target(model, rename=rename, prefix=prefix)
+    made = planned(target, Wishes(inputs, recipe, initializer, overrides, unplaced), seed)
+    return made._write(target, seed)
 
 
 def _check_seed(seed: Any) -> None:

@@ -1,6 +1,6 @@
 """Plan: which initializer each parameter gets, and why: shown, saved, applied, proved."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -9,9 +9,11 @@ from typing import Any
 from fanin._arguments import check_seed
 from fanin._columns import listed
 from fanin.errors import FaninError, shown, suggestion, warn
-from fanin.frameworks import Draw, Slot, Target, adapter_for
+from fanin.frameworks import Draw, Target, adapter_for, functional, opened, refuse_functional
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audited
+from fanin.plans._differences import differences, differences_from
+from fanin.plans._matching import as_kept, hashed, matched, rehearsed
 from fanin.plans._row import Row
 from fanin.plans._table import table
 
@@ -29,7 +31,9 @@ class Plan(Mapping[str, Row]):
     `recipe` made it. `seed` is the one that it was applied with, None before; `apply` and
     `verify` draw with it unless told otherwise. So it is with `prefix`, which stands before every
     name when values are drawn, and tells models apart whose names are equal. `notes` say what a
-    reader must know, such as that the model was not run.
+    reader must know, such as that the model was not run. `library` is the package whose layers
+    store weights as the rows say ("torch", "flax", ...); for those of another one, shapes and axes
+    are turned round, and the values are the same.
 
     A plan reads as a dict of rows by name: `plan["0.weight"]`, `"0.weight" in plan`, `len(plan)`,
     `for name in plan`, `plan.items()`; `rows` has the rows alone. The other names of a tied
@@ -46,6 +50,7 @@ class Plan(Mapping[str, Row]):
     notes: tuple[str, ...] = ()
     seed: int | None = None
     prefix: str = ""
+    library: str = ""
 
     def __str__(self) -> str:
         return table(self.recipe, self.rows, self.notes, self.seed, self.prefix)
@@ -104,16 +109,57 @@ class Plan(Mapping[str, Row]):
         >>> plan.apply(torch.nn.Linear(4, 2), seed=7).seed
         7
         """
+        refuse_functional(model, "new, plan = plan.apply_params(model, params)")
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
         target = adapter_for(model).target(
             model, rename=rename, shards=shards, device=device, prefix=before
         )
-        return self._write(target, seed, buffers)
+        return self._write(target, seed, buffers)[1]
 
-    def _write(self, target: Target, seed: int, buffers: Mapping[str, Any] | None = None) -> "Plan":
-        """`apply` to a target that is opened already."""
-        pairs = matched(self, target, seed)
+    def apply_params(
+        self,
+        model: Any,
+        params: Any = None,
+        seed: int | None = None,
+        *,
+        inputs: Any = None,
+        rename: Mapping[str, str] | None = None,
+        prefix: str | None = None,
+    ) -> "tuple[Any, Plan]":
+        """The weights of a JAX model that nothing is written into, as a new tree.
+
+        Args:
+            model: a module of Equinox or Flax Linen, or a function of parameters and inputs.
+            params: the variables of a Linen module, or the function's parameters, abstract or
+                not; None of an Equinox module, which holds its own.
+            seed: by default the plan's own, which its file holds too; 0 where it has none.
+            inputs: what it is called with, where only a run tells how arrays are used: of a plan
+                made for another library, for a function or a Linen module.
+            rename: canonical names by the model's own.
+            prefix: as of `fanin.plan`; by default the plan's own.
+
+        Returns the new tree, of the type of `params` (a module of Equinox), and the plan with its
+        seed. Raises FaninError where names or shapes differ, or anything cannot be drawn.
+
+        >>> import equinox, fanin, jax
+        >>> abstract = equinox.filter_eval_shape(equinox.nn.Linear, 4, 2, key=jax.random.key(0))
+        >>> plan = fanin.plan(abstract)
+        >>> linear, plan = plan.apply_params(abstract, seed=7)
+        >>> linear.weight.shape, plan.seed
+        ((2, 4), 7)
+        """
+        opened_model = functional(model, params, inputs)
+        seed = self._seed(seed)
+        before = self.prefix if prefix is None else prefix
+        target = adapter_for(opened_model).target(opened_model, rename=rename, prefix=before)
+        return self._write(target, seed)
+
+    def _write(
+        self, target: Target, seed: int, buffers: Mapping[str, Any] | None = None
+    ) -> "tuple[Any, Plan]":
+        """`apply` to a target that is opened already; what is made where nothing is in place."""
+        pairs = rehearsed(self.rows, self.library, target, seed)
         draws = {
             row.name: Draw(row.initializer, row.axes, row.keeps == "asked") for _, row in pairs
         }
@@ -122,7 +168,7 @@ class Plan(Mapping[str, Row]):
         if written.restarted:
             names = listed(written.restarted)
             notes += (f"running statistics start anew, like the weights, in {names}.",)
-        rows = _hashed(self.rows, pairs)
+        rows = hashed(self.rows, pairs)
         unseeded = [
             row.name
             for slot, row in pairs
@@ -136,12 +182,14 @@ class Plan(Mapping[str, Row]):
             )
         if written.twins:
             _warn_of_twins(written.twins, seed)
-        return replace(self, rows=rows, notes=notes, seed=seed, prefix=target.prefix)
+        return written.made, replace(self, rows=rows, notes=notes, seed=seed, prefix=target.prefix)
 
     def audit(
         self,
         model: Any,
         *,
+        params: Any = None,
+        inputs: Any = None,
         rename: Mapping[str, str] | None = None,
         shards: Mapping[str, Any] | None = None,
     ) -> Audit:
@@ -149,6 +197,9 @@ class Plan(Mapping[str, Row]):
 
         Args:
             model: one that this plan was applied to; it is read alone.
+            params: the variables or parameters, where the model is a module of Flax Linen or a
+                function, which do not hold them.
+            inputs: what it is called with, as of `apply_params`.
             rename: canonical names by the model's own.
             shards: (global shape, index) by name, of local tensors that are no DTensors.
 
@@ -165,14 +216,17 @@ class Plan(Mapping[str, Row]):
         >>> [account.name for account in plan.audit(model).findings]
         ['weight']
         """
+        model = opened(model, params, inputs)
         target = adapter_for(model).target(model, rename=rename, shards=shards)
-        return audited(self._pairs(target), target.buffer_names())
+        return audited(matched(self.rows, self.library, target), target.buffer_names())
 
     def verify(
         self,
         model: Any,
         seed: int | None = None,
         *,
+        params: Any = None,
+        inputs: Any = None,
         rename: Mapping[str, str] | None = None,
         shards: Mapping[str, Any] | None = None,
         prefix: str | None = None,
@@ -182,6 +236,9 @@ class Plan(Mapping[str, Row]):
         Args:
             model: one that this plan was applied to; it is read alone.
             seed: by default the plan's own; 0 where it has none.
+            params: the variables or parameters, where the model is a module of Flax Linen or a
+                function, which do not hold them.
+            inputs: what it is called with, as of `apply_params`.
             rename: canonical names by the model's own.
             shards: (global shape, index) by name, of local tensors that are no DTensors.
             prefix: as of `fanin.plan`; by default the plan's own.
@@ -202,14 +259,15 @@ class Plan(Mapping[str, Row]):
         unsaid = seed is None and self.seed is None
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
+        model = opened(model, params, inputs)
         target = adapter_for(model).target(model, rename=rename, shards=shards, prefix=before)
         changed = [
             row.name
-            for slot, row in self._pairs(target)
+            for slot, row in matched(self.rows, self.library, target)
             if not (
                 slot.holds(row.initializer, seed, row.axes)
                 if row.initializer is not None
-                else _as_kept(slot, row)
+                else as_kept(slot, row)
             )
         ]
         if changed:
@@ -219,11 +277,12 @@ class Plan(Mapping[str, Row]):
                 f"seed {seed} of this plan draws: trained, loaded or drawn otherwise.{hint}"
             )
 
-    def diff(self, other: "Plan | Any") -> tuple[str, ...]:
+    def diff(self, other: "Plan | Any", params: Any = None) -> tuple[str, ...]:
         """What differs from another plan, or in names and shapes from a model.
 
         Args:
             other: a plan, whose rows are compared, or a model, whose parameters are.
+            params: the variables or parameters of a model that does not hold them.
 
         Returns a line for each difference, none where there is nothing: "-" what this plan has,
         "+" what the other has, "!" a parameter of another shape. Raises FaninError for what is
@@ -239,17 +298,9 @@ class Plan(Mapping[str, Row]):
         ()
         """
         if isinstance(other, Plan):
-            return _differences(self.rows, other.rows)
-        slots = {name: slot.param for name, slot in adapter_for(other).target(other).slots.items()}
-        mine = {row.name: row for row in self.rows}
-        lines = [f"- {name}: not in the model" for name in mine if name not in slots]
-        lines += [f"+ {name}: not in the plan" for name in slots if name not in mine]
-        lines += [
-            f"! {name}: shape {mine[name].shape} in the plan, {param.shape} in the model"
-            for name, param in slots.items()
-            if name in mine and mine[name].shape != param.shape
-        ]
-        return tuple(lines)
+            return differences(self.rows, other.rows)
+        model = opened(other, params)
+        return tuple(differences_from(self.rows, self.library, adapter_for(model).target(model)))
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the plan as TOML, by a temporary name that is renamed at the end.
@@ -267,7 +318,9 @@ class Plan(Mapping[str, Row]):
         ...     fanin.Plan.load(plan.save(Path(folder, "plan.toml"))) == plan
         True
         """
-        return _file.write(self.recipe, self.rows, self.notes, self.seed, self.prefix, path)
+        return _file.write(
+            self.recipe, self.rows, self.notes, self.seed, self.prefix, self.library, path
+        )
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Plan":
@@ -291,41 +344,6 @@ class Plan(Mapping[str, Row]):
         """The seed to draw with: the one given, else the plan's own, else 0."""
         return check_seed(given) if given is not None else self.seed or 0
 
-    def _pairs(self, target: Target) -> list[tuple[Slot, Row]]:
-        """Every slot with its row; FaninError where the model is not the one planned."""
-        slots = target.slots
-        rows = {row.name: row for row in self.rows}
-        unknown = [name for name in slots if name not in rows]
-        if unknown:
-            raise FaninError(
-                f"the plan has no {listed(unknown)}. Make a plan of this model, or map the names "
-                "with rename=."
-            )
-        for name, slot in slots.items():
-            row = rows[name]
-            if row.shape != slot.param.shape:
-                raise FaninError(
-                    f"{row.name} has shape {slot.param.shape}; the plan was made for {row.shape}. "
-                    "Plan this model again, from its global shapes."
-                )
-        return [(slot, rows[name]) for name, slot in slots.items()]
-
-
-def matched(plan: Plan, target: Target, seed: int) -> list[tuple[Slot, Row]]:
-    """Every slot with its row, after all that can fail when the plan is drawn into them."""
-    pairs = plan._pairs(target)
-    for slot, row in pairs:
-        if row.keeps == "redrawn" and not slot.is_redrawn:
-            target.find_origin(row.name)
-    for slot, row in pairs:
-        slot.rehearse(row.initializer, seed, row.axes)
-        if row.initializer is None and not _as_kept(slot, row):
-            raise FaninError(
-                f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
-                "those that the plan was made with. Plan this model again."
-            )
-    return pairs
-
 
 def _warn_of_twins(names: Sequence[str], seed: int) -> None:
     warn(
@@ -335,38 +353,3 @@ def _warn_of_twins(names: Sequence[str], seed: int) -> None:
         "a prefix='critic1' each, or a seed each; or initialize the module that holds them all. To "
         "make two equal, copy one: b.load_state_dict(a.state_dict())."
     )
-
-
-def _as_kept(slot: Slot, row: Row) -> bool:
-    """Whether a kept parameter has the planned values; of a shard this process cannot tell."""
-    unknown = row.kept is None or slot.is_sharded or slot.is_redrawn
-    return unknown or slot.digest() == row.kept
-
-
-def _hashed(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:
-    """The rows, with the hashes of what was drawn as the constructor draws it."""
-    found = {
-        row.name: replace(row, kept=slot.digest())
-        for slot, row in pairs
-        if row.initializer is None and slot.is_redrawn and not slot.is_sharded
-    }
-    return tuple(found.get(row.name, row) for row in rows)
-
-
-def _differences(mine: Iterable[Row], theirs: Iterable[Row]) -> tuple[str, ...]:
-    ours, others = ({row.name: row for row in rows} for rows in (mine, theirs))
-    lines = [f"- {row}" for name, row in ours.items() if name not in others]
-    lines += [f"+ {row}" for name, row in others.items() if name not in ours]
-    for name, row in ours.items():
-        if name in others and not row.draws_as(others[name]):
-            lines += [f"- {_told(row, others[name])}", f"+ {_told(others[name], row)}"]
-    return tuple(lines)
-
-
-def _told(row: Row, other: Row) -> str:
-    """A row, with what tells it from another one of the same text."""
-    if str(row) != str(other):
-        return str(row)
-    if row.kept != other.kept:
-        return f"{row}, {'unknown values' if row.kept is None else f'sha256 {row.kept[:12]}'}"
-    return f"{row}, axes {row.axes}"

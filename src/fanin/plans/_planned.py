@@ -1,10 +1,10 @@
 """Planned: the three steps from a target to its plan: collect, choose, tell."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fanin.errors import FaninError, shown
-from fanin.frameworks import Slot, Target
+from fanin.frameworks import Target
 from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer
 from fanin.plans._choices import known, row_of, settled
@@ -39,8 +39,6 @@ class Wishes:
 
 def planned(target: Target, wishes: Wishes, seed: int) -> Plan:
     """The plan of a target."""
-    if wishes.inputs is not None:
-        _refuse_sharded(target.slots.values())
     recipe = _recipe(target, wishes, seed)
     trains = any(slot.param.trainable for slot in target.slots.values())
     params = {name: known(target, name, trains) for name in target.slots}
@@ -58,8 +56,9 @@ def planned(target: Target, wishes: Wishes, seed: int) -> Plan:
 
     if rows and wishes.inputs is None and wishes.initializer is None:
         notes.append(f"made without inputs: {_TREE}")
-    notes += told_of(target, graph, rows, given)
-    return Plan(recipe.name, tuple(rows.values()), tuple(notes), prefix=target.prefix)
+    notes += [*target.notes, *told_of(target, graph, rows, given)]
+    made = tuple(rows.values())
+    return Plan(recipe.name, made, tuple(notes), prefix=target.prefix, library=target.library)
 
 
 def _recipe(target: Target, wishes: Wishes, seed: int) -> Recipe:
@@ -90,14 +89,3 @@ def _traced(target: Target, inputs: object, *, required: bool) -> tuple[Graph | 
         f"values that the run does not have were asked for by {asked}; they were guessed, as "
         "what standard normal outputs of all layers give."
     ]
-
-
-def _refuse_sharded(slots: Iterable[Slot]) -> None:
-    """A sharded model runs collectives, which a run without memory cannot."""
-    for slot in slots:
-        if slot.is_sharded:
-            raise FaninError(
-                f"{slot.param.name} of shape {slot.param.shape} is sharded, and a sharded model "
-                "cannot be traced. Make the plan before sharding, plan = fanin.plan(model, "
-                "inputs), then plan.apply(sharded, seed)."
-            )

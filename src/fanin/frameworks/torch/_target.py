@@ -17,7 +17,7 @@ from fanin.frameworks.torch.write._new_buffers import new_buffers
 from fanin.frameworks.torch.write._origin import find_origin
 from fanin.frameworks.torch.write._restart import restart
 from fanin.frameworks.torch.write._slot import Slot
-from fanin.frameworks.torch.write._slots import slots
+from fanin.frameworks.torch.write._slots import refuse_sharded, slots
 from fanin.frameworks.torch.write._twins import remember, twins
 from fanin.graph import Graph
 
@@ -38,12 +38,24 @@ class Target:
         found = slots(model, rename, shards, device, prefix)
         self.slots: dict[str, Slot] = {slot.param.name: slot for slot in found}
 
+    @property
+    def library(self) -> str:
+        """Whose layers store the weights."""
+        return "torch"
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Nothing that its rows do not tell."""
+        return ()
+
     def trace(self, inputs: object) -> Graph:
         """The graph of one run on fake tensors."""
+        refuse_sharded(self.slots.values())
         return trace(self._model, inputs, self._rename)
 
     def probe(self, inputs: object, seed: int) -> TorchProbe:
         """Copies of the weights, and a batch."""
+        refuse_sharded(self.slots.values())
         return TorchProbe(self._model, inputs, seed, self._rename, self.prefix)
 
     def find_origin(self, name: str) -> None:

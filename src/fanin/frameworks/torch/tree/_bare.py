@@ -5,49 +5,24 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from fanin.axes import Axes, parse_axes
+from fanin.frameworks._bare import bare_role, long_axes
 from fanin.param import Kind
 
 
-def bare_role(
+def role_by_shape(
     module: nn.Module, attribute: str, shape: tuple[int, ...], made: float | None
 ) -> tuple[Kind, Axes]:
-    """The kind and the axes of a parameter; "other" where its shape leaves it open.
-
-    A module without children that has one vector `weight`, or that and a `bias` of its shape,
-    is a normalization or a layer scale. A `bias` beside a tensor of two axes or more is a bias.
-    Other vectors are scales where every element was made the same, and shifts where that is
-    zero. With a leading axis of size one, (1, T, C) or (1, C), a parameter is a table of
-    positions or a token. A `weight` of two axes or more in a module without children is in
-    torch's layout, (out, in, ...).
-    """
-    none = Axes(("stack",) * len(shape))
-    leaf = next(module.children(), None) is None
-    if sum(size != 1 for size in shape) == 0:
-        return "scale", none
-    if sum(size != 1 for size in shape) > 1:
-        if leaf and attribute == "weight":
-            return "weight", parse_axes(None, shape)
-        return ("table" if shape[0] == 1 else "other"), none
+    """What `bare_role` says of a parameter of a module; weights of a leaf are (out, in, ...)."""
     own = {
         name: tuple(parameter.shape)
         for name, parameter in module._parameters.items()
-        if parameter is not None
+        if parameter is not None and not isinstance(parameter, UninitializedParameter)
     }
-    if attribute == "bias" and any(_axes(item) > 1 for item in own.values()):
-        return "bias", none
-    if leaf and own.keys() <= {"weight", "bias"} and set(own.values()) == {shape}:
-        return ("scale" if attribute == "weight" else "shift"), none
-    if made:
-        return "scale", none
-    if len(shape) > 1 and shape[0] == 1 and shape[-1] > 1:
-        return "table", none
-    return ("other" if made is None else "shift"), none
-
-
-def _axes(shape: tuple[int, ...]) -> int:
-    return sum(size != 1 for size in shape)
+    leaf = next(module.children(), None) is None
+    return bare_role(attribute, shape, made, own, leaf, parse_axes(None, shape))
 
 
 def constant_value(tensor: torch.Tensor) -> float | None:
@@ -137,7 +112,7 @@ def _near(module: nn.Module, depth: int, axes: int = 2) -> Iterator[nn.Parameter
         lazy = isinstance(tensor, nn.parameter.UninitializedParameter)
         if tensor is None or lazy or tensor.ndim > 2:
             continue
-        if (tensor.ndim if axes == 2 else _axes(tuple(tensor.shape))) == axes:
+        if (tensor.ndim if axes == 2 else long_axes(tuple(tensor.shape))) == axes:
             yield tensor
     if depth:
         for child in module.children():

@@ -18,10 +18,10 @@ from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.frameworks.torch.draws._records import find_mark, find_note
 from fanin.frameworks.torch.tree._activations import activations
 from fanin.frameworks.torch.tree._bare import (
-    bare_role,
     constant_value,
     low_rank_outputs,
     norms_of_frozen,
+    role_by_shape,
 )
 from fanin.frameworks.torch.tree._recurrent import gates_of
 from fanin.param import Kind
@@ -136,7 +136,7 @@ def _role(
     shape = tuple(tensor.shape)
     placed = _find_role(module, weight, attribute, shape)
     owner = _torch_class(module) if placed else type(module)
-    kind, axes = placed or bare_role(module, attribute, shape, made)
+    kind, axes = placed or role_by_shape(module, attribute, shape, made)
     # A trained model, or one without memory, does not show what its constructor made.
     if isinstance(module, nn.PReLU):
         made = module.init
@@ -175,7 +175,7 @@ def _find_role(
         return ("magnitude" if split else "other"), _no_roles(shape)
     placed = _role_in_class(module, weight, shape)
     if placed is None and weight != attribute:
-        placed = bare_role(module, weight, shape, None)
+        placed = role_by_shape(module, weight, shape, None)
     if placed is not None and split:
         return "direction", placed[1]
     return placed

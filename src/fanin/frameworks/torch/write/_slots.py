@@ -1,7 +1,7 @@
 """Slots: modules as Params, and values written into their parameters."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +61,17 @@ def slots(
         )
         for name, (tensor, homes) in places.items()
     ]
+
+
+def refuse_sharded(slots: Iterable[Slot]) -> None:
+    """A sharded model runs collectives, which a run without memory cannot."""
+    for slot in slots:
+        if slot.is_sharded:
+            raise FaninError(
+                f"{slot.param.name} of shape {slot.param.shape} is sharded, and a sharded model "
+                "cannot be traced. Make the plan before sharding, plan = fanin.plan(model, "
+                "inputs), then plan.apply(sharded, seed)."
+            )
 
 
 def _refuse_keras(model: nn.Module) -> None:

@@ -1,0 +1,61 @@
+"""The verbs of the adapter: which door a JAX model goes through."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fanin.errors import FaninError, shown
+from fanin.frameworks._adapter import Subject
+from fanin.frameworks._functional import Functional
+from fanin.frameworks._naming import checked_prefix
+from fanin.frameworks.jax._target import Target
+from fanin.frameworks.jax.doors._door import Door
+
+
+def target(
+    model: Any,
+    *,
+    rename: Mapping[str, str] | None = None,
+    shards: Mapping[str, object] | None = None,
+    device: Any = None,
+    prefix: str = "",
+) -> Target:
+    """A model to plan for, or to draw new arrays of."""
+    for name, given, advice in (
+        ("shards", shards, "JAX arrays say by their .sharding what each device holds"),
+        ("device", device, "give abstract arrays a .sharding, or call under jax.default_device"),
+    ):
+        if given is not None:
+            raise FaninError(f"{name} is {shown(given)}; of JAX models leave it out: {advice}.")
+    return Target(_door(model), rename, checked_prefix(prefix))
+
+
+def _door(model: Any) -> Door:
+    if _is_of(model.model if isinstance(model, Functional) else model, "equinox"):
+        from fanin.frameworks.jax.doors._equinox import Equinox
+
+        return Equinox(model)
+    raise FaninError("not yet")
+
+
+def _is_of(model: Any, package: str) -> bool:
+    module = sys.modules.get(package)
+    return module is not None and isinstance(model, module.Module)
+
+
+def subject(model: Any) -> Subject:
+    """Not yet."""
+    raise FaninError(
+        "fanin.check does not run JAX models yet; fanin.plan(model, inputs) and plan.audit(model) "
+        "work on them."
+    )
+
+
+def built(factory: Callable[[], Any], seed: int) -> Any:
+    """What a factory makes: JAX has no random state that a seed could set."""
+    return factory()
+
+
+def placed(values: Any, model: Any) -> Any:
+    """Arrays as they are: JAX takes those of NumPy."""
+    return values

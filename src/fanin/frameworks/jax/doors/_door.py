@@ -1,0 +1,42 @@
+"""Door: what a library's models are to the target, whatever they store their arrays in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+
+from fanin.errors import FaninError
+from fanin.frameworks.jax._program import Program
+from fanin.frameworks.jax.tree._held import Held
+
+
+class Door(Protocol):
+    """A model of one library."""
+
+    library: str  # its package: two doors of one library store weights alike
+
+    @property
+    def held(self) -> Sequence[Held]:
+        """Every array, in the order of the program's values."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is to be told of the model."""
+
+    def program(self, inputs: object, names: Sequence[str]) -> Program:
+        """A run on inputs as a function of the arrays, which have these canonical names."""
+
+    def put(self, values: Mapping[int, Any]) -> Any:
+        """The model or tree with these arrays, by position, in place of its own."""
+
+
+def refuse_traced(held: Sequence[Held]) -> None:
+    """FaninError for arrays of a program that jit or vmap is tracing: they have no values."""
+    for item in held:
+        if isinstance(item.value, jax.core.Tracer):
+            raise FaninError(
+                f"{'.'.join(item.path)} of shape {item.shape} is being traced by jit, vmap or "
+                "grad, where no weight has a value. Initialize outside: draw the weights first, "
+                "and pass them into the compiled function; to have them sharded, give abstract "
+                "arrays (jax.eval_shape) whose .sharding says how."
+            )

@@ -1,0 +1,36 @@
+"""Inputs: what a model is called with, as the arrays that vary and the call that holds the rest."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from fanin.frameworks.jax.tree._held import is_array
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def called_with(inputs: object) -> Call:
+    """Positional and keyword arguments: an array, a tuple (positional) or a dict (keywords)."""
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
+
+
+def split(inputs: object) -> tuple[tuple[Any, ...], Callable[[Sequence[Any]], Call]]:
+    """The arrays of a call, and what puts others in their places; flags and such stay."""
+    leaves, structure = jax.tree_util.tree_flatten(called_with(inputs))
+    vary = [is_array(leaf) for leaf in leaves]
+
+    def filled(arrays: Sequence[Any]) -> Call:
+        given = iter(arrays)
+        items = [next(given) if each else leaf for each, leaf in zip(vary, leaves, strict=True)]
+        call: Call = jax.tree_util.tree_unflatten(structure, items)
+        return call
+
+    return tuple(leaf for leaf, each in zip(leaves, vary, strict=True) if each), filled
+
+
+def arrays_in(outputs: Any) -> list[Any]:
+    """The arrays of what a model returns."""
+    return [leaf for leaf in jax.tree_util.tree_leaves(outputs) if is_array(leaf)]

@@ -1,0 +1,1 @@
+"""Tree: names and roles of the arrays of a model, without a run."""

@@ -1,0 +1,63 @@
+"""Shards: an array drawn by the devices that hold it, each its own part."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from fanin.errors import FaninError, one_line
+from fanin.frameworks.jax.tree._held import is_abstract
+from fanin.streams import Array
+
+
+def made(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
+    """A new array where `value` lies or is to lie; `draw` gives the values of an index.
+
+    Without a sharding it is an uncommitted array of the default device, as layers make theirs.
+    """
+    sharding = getattr(value, "sharding", None)
+    if sharding is None or _is_uncommitted(value):
+        return jax.numpy.asarray(draw((...,)))
+    return jax.make_array_from_callback(tuple(value.shape), sharding, draw, dtype=value.dtype)
+
+
+def _is_uncommitted(value: Any) -> bool:
+    """Whether JAX may move it: an array that nobody has put onto a device."""
+    return not is_abstract(value) and not getattr(value, "committed", True)
+
+
+def parts(value: Any) -> Iterator[tuple[Any, Array]]:
+    """What this process holds of an array: every different part once, with its index."""
+    if not isinstance(value, jax.Array):
+        yield (...,), np.asarray(value)
+        return
+    seen = set()
+    for shard in value.addressable_shards:
+        index = shard.index
+        key = tuple((item.start, item.stop) for item in index)
+        if key not in seen:
+            seen.add(key)
+            yield index, np.asarray(shard.data)
+
+
+def check_sharding(name: str, value: Any) -> None:
+    """FaninError for a sharding that cannot hold an array of this shape."""
+    sharding = getattr(value, "sharding", None)
+    if sharding is None:
+        return
+    shape = tuple(value.shape)
+    mesh = getattr(sharding, "mesh", None)
+    if isinstance(mesh, jax.sharding.AbstractMesh):
+        raise FaninError(
+            f"{name} has shape {shape} and a sharding {sharding.spec} over an abstract mesh, which "
+            "has no devices. Make the abstract arrays under jax.set_mesh(mesh) of a mesh with "
+            "devices, jax.make_mesh((8,), ('data',)), say."
+        )
+    try:
+        sharding.shard_shape(shape)
+    except ValueError as error:
+        raise FaninError(
+            f"{name} of shape {shape} cannot be laid out as its sharding says: {one_line(error)}. "
+            "Pad the size, shard another axis, or replicate it."
+        ) from None

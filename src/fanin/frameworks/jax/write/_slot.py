@@ -1,0 +1,158 @@
+"""Slot: one parameter of a JAX model, what it holds, and what could be drawn in its place."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from fanin.axes import Axes
+from fanin.errors import FaninError
+from fanin.frameworks._tiles import tiles
+from fanin.frameworks.jax.tree._held import is_abstract
+from fanin.frameworks.jax.write._shards import check_sharding, made, parts
+from fanin.initializers import Initializer
+from fanin.initializers._base import Elementwise
+from fanin.param import Param
+from fanin.streams import Array
+
+_MOST_READ = 1 << 20  # values of a parameter that a recipe may look at
+
+
+@dataclass(slots=True)
+class Slot:
+    """A Param and the array that it is, with or without memory; axes of None are its own."""
+
+    param: Param
+    value: Any
+    prefix: str = ""  # what stands before the name in that of the stream
+    padding_row: int | None = None
+    is_redrawn: bool = False
+    is_computed: bool = False
+    first_digest: str | None = None
+
+    @property
+    def stream(self) -> str:
+        """The name that the values come from."""
+        return f"{self.prefix}.{self.param.name}" if self.prefix else self.param.name
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value to keep."""
+        return not self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no memory yet."""
+        return is_abstract(self.value)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process holds a part alone."""
+        return isinstance(self.value, jax.Array) and not self.value.is_fully_addressable
+
+    def rehearse(
+        self, initializer: Initializer | None, seed: int, axes: Axes | None = None
+    ) -> None:
+        """Raise whatever `drawn` would raise, without drawing."""
+        if initializer is None:
+            self._require_value("no value to keep", "Give it an initializer.")
+            return
+        check_sharding(self.param.name, self.value)
+        self.draw(initializer, seed, axes, (slice(0, 0),) * len(self.param.shape))
+
+    def drawn(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> jax.Array:
+        """A new array of the initializer's values where this one lies, or is to lie."""
+        return made(self.value, self._source(initializer, seed, axes))
+
+    def draw(
+        self, initializer: Initializer, seed: int, axes: Axes | None, index: Any = None
+    ) -> Array:
+        """The values of a box of the parameter, as `drawn` has them."""
+        param = self.param
+        try:
+            values = initializer(
+                param.shape,
+                seed=seed,
+                name=self.stream,
+                dtype=param.dtype,
+                axes=param.axes if axes is None else axes,
+                index=index,
+            )
+        except FaninError as error:
+            raise FaninError(f"{param.name} ({initializer}): {error}") from None
+        return values
+
+    def _source(
+        self, initializer: Initializer, seed: int, axes: Axes | None
+    ) -> Callable[[Any], Array]:
+        """What gives a box of the values: by itself, or cut from a whole that is made once."""
+        if isinstance(initializer, Elementwise):
+            return lambda index: self.draw(initializer, seed, axes, index)
+        whole: list[Array] = []
+
+        def cut(index: Any) -> Array:
+            if not whole:
+                whole.append(self.draw(initializer, seed, axes))
+            part: Array = whole[0][index]
+            return part
+
+        return cut
+
+    def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
+        """Whether it has those values bit by bit, or within the initializer's tolerance."""
+        self._require_value("no values", "Initialize first.")
+        tolerance = initializer.tolerance(self.param.dtype)
+        source = self._source(initializer, seed, axes)
+        return all(_agree(source(index), held, tolerance) for index, held in parts(self.value))
+
+    def digest(self) -> str:
+        """SHA-256 of the values in row-major order, little-endian."""
+        if self.is_sharded:
+            raise FaninError(
+                f"{self.param.name} of shape {self.param.shape} is spread over processes, and a "
+                "hash needs all of it."
+            )
+        plain = np.ascontiguousarray(np.asarray(self.value))
+        return hashlib.sha256(plain.reshape(-1).view(np.uint8).data).hexdigest()
+
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the values here, of their real parts if complex."""
+        self._require_value("no values", "Initialize first.")
+        held = [values for _, values in parts(self.value)]
+        count = sum(values.size for values in held)
+        if not count:
+            return math.nan, math.nan
+
+        def wide() -> Iterator[Array]:
+            for values in held:
+                for tile in tiles(values.shape):
+                    yield values[tile].real.astype(np.float64)
+
+        mean = math.fsum(float(piece.sum()) for piece in wide()) / count
+        square = math.fsum(float(((piece - mean) ** 2).sum()) for piece in wide()) / count
+        return mean, math.sqrt(square)
+
+    def read(self) -> Array | None:
+        """The values as float64; None where there are none, where they are many, or complex."""
+        complex_ = self.param.dtype.startswith("complex")
+        if self.is_empty or self.is_sharded or complex_ or self.value.size > _MOST_READ:
+            return None
+        values: Array = np.array(self.value, np.float64)
+        return values
+
+    def _require_value(self, what: str, advice: str) -> None:
+        if self.is_empty:
+            raise FaninError(
+                f"{self.param.name} has shape {self.param.shape} and {what}: it is abstract. "
+                f"{advice}"
+            )
+
+
+def _agree(drawn: Array, held: Array, tolerance: float) -> bool:
+    if tolerance == 0:
+        return np.ascontiguousarray(drawn).tobytes() == np.ascontiguousarray(held).tobytes()
+    return bool((abs(drawn.astype(np.float64) - held.astype(np.float64)) <= tolerance).all())

@@ -1,0 +1,62 @@
+"""Matching: every parameter of a model with its row of a plan, and what is kept proved."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from fanin._columns import listed
+from fanin.errors import FaninError
+from fanin.frameworks import Slot, Target
+from fanin.plans._laid import laid
+from fanin.plans._row import Row
+
+Pairs = list[tuple[Slot, Row]]
+
+
+def alike(library: str, target: Target) -> bool | None:
+    """Whether a plan's rows are laid out as a model stores weights; None if it does not say."""
+    return library == target.library if library else None
+
+
+def matched(rows: Sequence[Row], library: str, target: Target) -> Pairs:
+    """Every slot with its row, laid out as the slot; FaninError where another model was planned."""
+    known = {row.name: row for row in rows}
+    unknown = [name for name in target.slots if name not in known]
+    if unknown:
+        raise FaninError(
+            f"the plan has no {listed(unknown)}. Make a plan of this model, or map the names "
+            "with rename=."
+        )
+    same = alike(library, target)
+    return [(slot, laid(known[name], slot.param, same)) for name, slot in target.slots.items()]
+
+
+def rehearsed(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pairs:
+    """`matched`, after all that can fail when the plan is drawn into the slots."""
+    pairs = matched(rows, library, target)
+    for slot, row in pairs:
+        if row.keeps == "redrawn" and not slot.is_redrawn:
+            target.find_origin(row.name)
+    for slot, row in pairs:
+        slot.rehearse(row.initializer, seed, row.axes)
+        if row.initializer is None and not as_kept(slot, row):
+            raise FaninError(
+                f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
+                "those that the plan was made with. Plan this model again."
+            )
+    return pairs
+
+
+def as_kept(slot: Slot, row: Row) -> bool:
+    """Whether a kept parameter has the planned values; of a shard this process cannot tell."""
+    unknown = row.kept is None or slot.is_sharded or slot.is_redrawn
+    return unknown or slot.digest() == row.kept
+
+
+def hashed(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:
+    """The rows, with the hashes of what was drawn as the constructor draws it."""
+    found = {
+        row.name: slot.digest()
+        for slot, row in pairs
+        if row.initializer is None and slot.is_redrawn and not slot.is_sharded
+    }
+    return tuple(replace(row, kept=found[row.name]) if row.name in found else row for row in rows)
