@@ -13,8 +13,12 @@ from fanin.lab.settings import CompareSettings
 
 MAIN: dict[str, Callable[..., Any]] = {
     "initialize": fanin.initialize,
+    "initialize_params": fanin.initialize_params,
     "plan": fanin.plan,
-    **{f"Plan.{name}": getattr(fanin.Plan, name) for name in ("apply", "audit", "verify")},
+    **{
+        f"Plan.{name}": getattr(fanin.Plan, name)
+        for name in ("apply", "apply_params", "audit", "verify")
+    },
     **{f"Plan.{name}": getattr(fanin.Plan, name) for name in ("diff", "save", "load")},
     "Stream": fanin.Stream,
     **{f"Stream.{name}": getattr(fanin.Stream, name) for name in ("words", "uniform", "draw")},

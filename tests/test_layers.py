@@ -37,7 +37,7 @@ def _module(where: str) -> str:
 LAYERS = _layers()
 # Folders of the adapter of torch, from the bottom up.
 ROOMS = ("runs", "draws", "tree", "write", "record", "operations", "trace", "observe")
-FRAMEWORKS = {"torch", "jax", "keras", "flax", "tensorflow", "triton"}
+FRAMEWORKS = {"torch", "jax", "keras", "flax", "equinox", "haiku", "tensorflow", "triton"}
 HEAVY = (
     *FRAMEWORKS,
     "scipy",

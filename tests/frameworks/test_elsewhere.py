@@ -9,7 +9,6 @@ import flax.linen
 import jax
 import pytest
 import torch
-from flax import nnx
 from torch import nn
 
 import fanin
@@ -26,13 +25,12 @@ def models() -> dict[str, Any]:
     linen = Dense()
     return {
         "linen": linen,
-        "nnx": nnx.Linear(3, 4, rngs=nnx.Rngs(0)),
         "params": linen.init(jax.random.key(0), jax.numpy.ones((1, 3))),
         "array": jax.numpy.ones(3),
     }
 
 
-@pytest.mark.parametrize("name", ["linen", "nnx", "params", "array"])
+@pytest.mark.parametrize("name", ["linen", "params", "array"])
 @pytest.mark.parametrize(
     "call", [fanin.plan, fanin.initialize, lambda model: fanin.check(model, torch.zeros(2, 3))]
 )

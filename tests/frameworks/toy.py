@@ -111,6 +111,8 @@ class Target:
 
     model: Model
     prefix: str = ""
+    library: str = "toy"
+    notes: tuple[str, ...] = ()
     slots: Mapping[str, Slot] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
+from inspect import isroutine
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -14,7 +16,8 @@ from fanin.frameworks._functional import Functional
 class Framework(NamedTuple):
     """A framework's class of models, by its path in the package, and what loads its adapter.
 
-    `road` is the call that makes weights where models are never written into; "" where they are.
+    `road` is the call that makes weights where models are never written into, its verb left open;
+    "" where they are.
     """
 
     model: str
@@ -29,21 +32,18 @@ def _torch() -> Adapter:
 
 
 def _jax() -> Adapter:
-    from fanin.frameworks import jax as adapter
+    from fanin.frameworks.jax import _adapter as adapter
 
     return adapter
 
 
-_WITH_PARAMS = "params, plan = fanin.initialize_params(model, params, seed=0, inputs=x)"
+_WITH_PARAMS = "params, plan = {}(model, params, seed=0, inputs=x)"
 
 # By the name of the package that has the class.
 FRAMEWORKS: dict[str, Framework] = {
     "torch": Framework("nn.Module", _torch),
-    "equinox": Framework(
-        "Module", _jax, "model, plan = fanin.initialize_params(model, seed=0, inputs=x)"
-    ),
+    "equinox": Framework("Module", _jax, "model, plan = {}(model, seed=0, inputs=x)"),
     "flax.nnx": Framework("Module", _jax),
-    "flax.linen": Framework("Module", _jax, _WITH_PARAMS),
 }
 
 
@@ -100,9 +100,13 @@ def _no_function(model: Any, params: Any) -> str:
     if not callable(model):
         return (
             f"model has type {type(model).__name__}; it must be a module of Equinox or Flax Linen, "
-            f"or a function of parameters and inputs: {_WITH_PARAMS}."
+            f"or a function of parameters and inputs: {_road(_WITH_PARAMS)}."
         )
-    return f"a function holds no parameters; pass its tree of arrays: {_WITH_PARAMS}."
+    return f"a function holds no parameters; pass its tree of arrays: {_road(_WITH_PARAMS)}."
+
+
+def _road(road: str, verb: str = "fanin.initialize_params") -> str:
+    return road.format(verb)
 
 
 def opened(model: Any, params: Any = None, inputs: Any = None) -> Any:
@@ -113,20 +117,21 @@ def opened(model: Any, params: Any = None, inputs: Any = None) -> Any:
     return functional(model, params, inputs)
 
 
-def refuse_functional(model: Any, call: str) -> None:
-    """FaninError where nothing can be written into a model: with the `call` that makes a new one.
-
-    An empty `call` is the one of the model's library.
-    """
+def refuse_functional(model: Any, verb: str) -> None:
+    """FaninError where nothing can be written into a model; `verb` makes a new one instead."""
     found = framework_of(model)
-    plain = found is None and callable(model) and not isinstance(model, type)
-    if not (plain or (found is not None and found.road)):
-        return
-    what = "a function" if plain else f"{type(model).__name__}"
-    road = call or (found.road if found else _WITH_PARAMS)
-    raise FaninError(
-        f"{what} is never written in place, so that new weights are a new tree: {road}."
-    )
+    plain = found is None and _is_function(model)
+    road = _WITH_PARAMS if plain else "" if found is None else found.road
+    if road:
+        what = "a function" if plain else type(model).__name__
+        raise FaninError(
+            f"{what} is never written in place, so new weights are a new tree: {_road(road, verb)}."
+        )
+
+
+def _is_function(model: Any) -> bool:
+    compiled = type(model).__module__.partition(".")[0] in ("jax", "jaxlib")  # jit's
+    return callable(model) and (compiled or isroutine(model) or isinstance(model, partial))
 
 
 def adapter_of_factories() -> Adapter:

@@ -109,7 +109,7 @@ class Plan(Mapping[str, Row]):
         >>> plan.apply(torch.nn.Linear(4, 2), seed=7).seed
         7
         """
-        refuse_functional(model, "new, plan = plan.apply_params(model, params)")
+        refuse_functional(model, "plan.apply_params")
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
         target = adapter_for(model).target(

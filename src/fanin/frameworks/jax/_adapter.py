@@ -31,11 +31,23 @@ def target(
 
 
 def _door(model: Any) -> Door:
-    if _is_of(model.model if isinstance(model, Functional) else model, "equinox"):
+    """The door of a model; a library's is loaded only where the user has imported it."""
+    inner = model.model if isinstance(model, Functional) else model
+    if _is_of(inner, "equinox"):
         from fanin.frameworks.jax.doors._equinox import Equinox
 
-        return Equinox(model)
-    raise FaninError("not yet")
+        return Equinox(_functional(model))
+    if isinstance(model, Functional):
+        from fanin.frameworks.jax.doors._function import Function
+
+        return Function(model)
+    from fanin.frameworks.jax.doors._nnx import Nnx
+
+    return Nnx(model)
+
+
+def _functional(model: Any) -> Functional:
+    return model if isinstance(model, Functional) else Functional(model)
 
 
 def _is_of(model: Any, package: str) -> bool:
@@ -51,11 +63,11 @@ def subject(model: Any) -> Subject:
     )
 
 
-def built(factory: Callable[[], Any], seed: int) -> Any:
+def build(factory: Callable[[], Any], seed: int) -> Any:
     """What a factory makes: JAX has no random state that a seed could set."""
     return factory()
 
 
-def placed(values: Any, model: Any) -> Any:
+def place(values: Any, model: Any) -> Any:
     """Arrays as they are: JAX takes those of NumPy."""
     return values

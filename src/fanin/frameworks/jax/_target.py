@@ -9,7 +9,7 @@ from fanin.frameworks.jax.doors._door import Door, refuse_traced
 from fanin.frameworks.jax.tree._names import names_of
 from fanin.frameworks.jax.tree._params import params_of
 from fanin.frameworks.jax.write._slot import Slot
-from fanin.graph import Graph
+from fanin.graph import Graph, NoGraphError
 from fanin.recipes import Probe
 
 
@@ -38,9 +38,8 @@ class Target:
 
     def trace(self, inputs: object) -> Graph:
         """The graph of one run on abstract arrays."""
-        from fanin.frameworks.jax.trace._trace import trace
-
-        return trace(self._door.program(inputs, self._names))
+        self._door.program(inputs, self._names)  # raises where the model does not run
+        raise NoGraphError("programs of JAX are not read yet.")
 
     def probe(self, inputs: object, seed: int) -> Probe:
         """Not yet."""
@@ -75,4 +74,4 @@ class Target:
             for name, draw in draws.items()
             if draw.initializer is not None
         }
-        return Written([], [], self._door.put(values))
+        return Written([], [], self._door.put(values, seed))

@@ -1,12 +1,12 @@
 """Door: what a library's models are to the target, whatever they store their arrays in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
 
 from fanin.errors import FaninError
-from fanin.frameworks.jax._program import Program
+from fanin.frameworks.jax._program import Leaf, Program
 from fanin.frameworks.jax.tree._held import Held
 
 
@@ -26,8 +26,22 @@ class Door(Protocol):
     def program(self, inputs: object, names: Sequence[str]) -> Program:
         """A run on inputs as a function of the arrays, which have these canonical names."""
 
-    def put(self, values: Mapping[int, Any]) -> Any:
-        """The model or tree with these arrays, by position, in place of its own."""
+    def put(self, values: Mapping[int, Any], seed: int) -> Any:
+        """The model or tree with these arrays, by position, in place of its own.
+
+        What is not trained and has no value gets what the library starts it with.
+        """
+
+
+def program_of(
+    run: Callable[..., Any], held: Sequence[Held], names: Sequence[str], arrays: tuple[Any, ...]
+) -> Program:
+    """`run(values, *arrays)` as a Program, the values being those that are held."""
+    leaves = tuple(
+        Leaf(name, item.value, item.trained, ".".join(item.path[:-1]))
+        for name, item in zip(names, held, strict=True)
+    )
+    return Program(run, leaves, arrays)
 
 
 def refuse_traced(held: Sequence[Held]) -> None:

@@ -1,6 +1,7 @@
 """Equinox: a module is a tree of its arrays, and new weights are a new module."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +9,8 @@ import jax
 
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._functional import Functional
-from fanin.frameworks.jax._program import Leaf, Program
+from fanin.frameworks.jax._program import Program
+from fanin.frameworks.jax.doors._door import program_of
 from fanin.frameworks.jax.doors._inputs import called_with, split
 from fanin.frameworks.jax.tree._equinox import held_in
 from fanin.frameworks.jax.tree._held import Held, is_array
@@ -43,8 +45,10 @@ class Equinox:
             return list(_outputs(self._with(values)(*arguments, **keywords)))
 
         def mapped(values: Sequence[Any], given: tuple[Any, ...]) -> Any:
-            over = jax.vmap(
-                lambda *one: call(values, one), _batch_axes(inputs), axis_name=_axis(self._model)
+            over: Callable[..., Any] = jax.vmap(
+                lambda *example: call(values, example),
+                _batch_axes(inputs),
+                axis_name=_axis(self._model),
             )
             return over(*given)
 
@@ -55,7 +59,8 @@ class Equinox:
             except Exception as error:  # whatever the user's module raises
                 failures.append(error)
             else:
-                return self._program(forward, arrays, names)
+                run = partial(_run, forward)
+                return program_of(run, self.held, names, arrays)
         single, batch = (one_line(error, named=True) for error in failures)
         raise FaninError(
             f"{type(self._model).__name__} does not run on these inputs, neither on one example "
@@ -63,14 +68,7 @@ class Equinox:
             "an array, a tuple, or a dict of keywords, {'x': x, 'key': key} for dropout."
         ) from failures[0]
 
-    def _program(self, forward: Forward, arrays: tuple[Any, ...], names: Sequence[str]) -> Program:
-        leaves = tuple(
-            Leaf(name, item.value, item.trained, ".".join(item.path[:-1]))
-            for name, item in zip(names, self.held, strict=True)
-        )
-        return Program(lambda values, *given: forward(values, given), leaves, arrays)
-
-    def put(self, values: Mapping[int, Any]) -> Any:
+    def put(self, values: Mapping[int, Any], seed: int) -> Any:
         """A new module; what is no array is shared with the old one."""
         return self._with([values.get(at, item.value) for at, item in enumerate(self.held)])
 
@@ -79,6 +77,10 @@ class Equinox:
         for at, value in zip(self._at, values, strict=True):
             leaves[at] = value
         return jax.tree_util.tree_unflatten(self._structure, leaves)
+
+
+def _run(forward: Forward, values: Sequence[Any], *given: Any) -> Any:
+    return forward(values, given)
 
 
 def _batch_axes(inputs: object) -> tuple[int | None, ...]:

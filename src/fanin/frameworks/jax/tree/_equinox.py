@@ -12,6 +12,7 @@ from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
 from fanin.axes import Axes, equal_blocks
 from fanin.frameworks.jax.tree._held import Held, Placed, is_real, no_roles, part_of
+from fanin.param import Kind
 
 _NORMALIZATIONS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.BatchNorm)
 _GATES = ((nn.LSTMCell, 4), (nn.GRUCell, 3))
@@ -103,14 +104,9 @@ def _convolution(module: nn.Conv | nn.ConvTranspose) -> Axes:
 
 
 def _recurrent(gates: int, attribute: str, shape: tuple[int, ...]) -> Placed | None:
-    packed = equal_blocks(gates, Axes(("out", "in")[: len(shape)]), shape)
-    match attribute:
-        case "weight_ih":
-            return "weight", packed
-        case "weight_hh":
-            return "recurrent", packed
-        case "bias":
-            return "bias", packed
-        case "bias_n":  # of the new gate's state: beside `bias`, which tells gates apart
-            return "bias", no_roles(shape)
-    return None
+    if attribute == "bias_n":  # of the new gate's state: beside `bias`, which tells gates apart
+        return "bias", no_roles(shape)
+    kinds: dict[str, Kind] = {"weight_ih": "weight", "weight_hh": "recurrent", "bias": "bias"}
+    if attribute not in kinds:
+        return None
+    return kinds[attribute], equal_blocks(gates, Axes(("out", "in")[: len(shape)]), shape)

@@ -18,7 +18,8 @@ class Held:
     """An array of a model: its path in the model's own words, and its value, maybe abstract.
 
     `placed` is None where no module of a known class holds it; `made` is what every element of
-    such modules starts with, None where they differ.
+    such modules starts with, None where they differ. `start` is the value of an untrained one,
+    where its module says it.
     """
 
     path: tuple[str, ...]
@@ -28,7 +29,7 @@ class Held:
     placed: Placed | None = None
     made: float | None = None
     aliases: tuple[tuple[str, ...], ...] = ()
-    head: bool = False
+    start: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -18,11 +18,26 @@ def params_of(held: Sequence[Held], names: Sequence[str]) -> dict[int, Param]:
         if item.trained:
             own = canonical(item.path[-1:])
             siblings.setdefault(item.path[:-1], {})[own] = item.shape
-    return {
-        at: _param(item, name, siblings[item.path[:-1]], item.path[:-1] not in parents)
+    found = [
+        (at, _param(item, name, siblings[item.path[:-1]], item.path[:-1] not in parents))
         for at, (item, name) in enumerate(zip(held, names, strict=True))
         if item.trained
-    }
+    ]
+    return dict(_magnitudes_first(found))
+
+
+def _magnitudes_first(params: list[tuple[int, Param]]) -> list[tuple[int, Param]]:
+    """The same, with the norms of a weight before it, as recipes read them."""
+    for at, (_, param) in enumerate(params):
+        if param.kind == "magnitude":
+            module = param.name.rpartition(".")[0]
+            inside = (
+                n
+                for n, (_, other) in enumerate(params[:at])
+                if other.kind == "direction" and other.name.startswith(module)
+            )
+            params.insert(next(inside, at), params.pop(at))
+    return params
 
 
 def _param(item: Held, name: str, siblings: Shapes, leaf: bool) -> Param:
@@ -41,5 +56,4 @@ def _param(item: Held, name: str, siblings: Shapes, leaf: bool) -> Param:
         axes=axes,
         aliases=tuple(canonical(path) for path in item.aliases),
         made=made,
-        head=item.head,
     )

@@ -16,7 +16,7 @@ def made(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
 
     Without a sharding it is an uncommitted array of the default device, as layers make theirs.
     """
-    sharding = getattr(value, "sharding", None)
+    sharding = sharding_of(value)
     if sharding is None or _is_uncommitted(value):
         return jax.numpy.asarray(draw((...,)))
     return jax.make_array_from_callback(tuple(value.shape), sharding, draw, dtype=value.dtype)
@@ -41,18 +41,31 @@ def parts(value: Any) -> Iterator[tuple[Any, Array]]:
             yield index, np.asarray(shard.data)
 
 
+def sharding_of(value: Any) -> Any:
+    """How an array is, or is to be laid out; over the devices of jax.set_mesh, where it names none.
+
+    None where nothing says so.
+    """
+    sharding: Any = getattr(value, "sharding", None)
+    if not isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):
+        return sharding
+    mesh = jax.sharding.get_mesh()
+    if mesh.empty or mesh.abstract_mesh != sharding.mesh:
+        return sharding
+    return jax.sharding.NamedSharding(mesh, sharding.spec)
+
+
 def check_sharding(name: str, value: Any) -> None:
     """FaninError for a sharding that cannot hold an array of this shape."""
-    sharding = getattr(value, "sharding", None)
+    sharding = sharding_of(value)
     if sharding is None:
         return
     shape = tuple(value.shape)
-    mesh = getattr(sharding, "mesh", None)
-    if isinstance(mesh, jax.sharding.AbstractMesh):
+    if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):
         raise FaninError(
-            f"{name} has shape {shape} and a sharding {sharding.spec} over an abstract mesh, which "
-            "has no devices. Make the abstract arrays under jax.set_mesh(mesh) of a mesh with "
-            "devices, jax.make_mesh((8,), ('data',)), say."
+            f"{name} of shape {shape} is to be laid out as {sharding.spec} over a mesh without "
+            f"devices, {dict(sharding.mesh.shape)}. Call this under jax.set_mesh(mesh), with the "
+            "mesh of devices that it was made abstract under."
         )
     try:
         sharding.shard_shape(shape)

@@ -1,0 +1,156 @@
+"""Flax NNX: a module holds variables, which are written in place."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from fanin._columns import listed
+from fanin.errors import FaninError
+from fanin.frameworks.jax._program import Program
+from fanin.frameworks.jax.doors._door import program_of
+from fanin.frameworks.jax.doors._inputs import arrays_in, split
+from fanin.frameworks.jax.tree._held import Held, is_abstract
+from fanin.frameworks.jax.tree._nnx import constant_in, placed_in
+from fanin.frameworks.jax.write._shards import made
+from fanin.streams import Stream
+
+Path = tuple[Any, ...]
+
+
+class Nnx:
+    """A module of NNX, abstract or not, or what nnx.get_abstract_model returns."""
+
+    library = "flax"
+
+    def __init__(self, model: Any) -> None:
+        if isinstance(model, tuple):
+            self._graphdef, self._state = model
+            model = nnx.merge(self._graphdef, self._state)
+        else:
+            self._graphdef, self._state = nnx.split(model)
+        self._variables = dict(nnx.to_flat_state(self._state))
+        shared = _paths(model)
+        nodes = {
+            path: node
+            for first, node in nnx.iter_graph(model)
+            for path in _all_paths(first, shared)
+        }
+        self.held = [
+            _held(variable, _all_paths(path, shared), nodes)
+            for path, variable in self._variables.items()
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        """Variables that stay without a value."""
+        lost = [
+            ".".join(item.path)
+            for item, variable in zip(self.held, self._variables.values(), strict=True)
+            if is_abstract(item.value) and not (item.trained or item.start is not None)
+            if not isinstance(variable, nnx.RngState)
+        ]
+        if not lost:
+            return []
+        return [
+            f"without a value, being no parameters, {'stays' if len(lost) == 1 else 'stay'} "
+            f"{listed(lost)}: set one by variable.set_value(...) before a run."
+        ]
+
+    def program(self, inputs: object, names: Sequence[str]) -> Program:
+        """The module in its mode; what it changes stays in the run."""
+        arrays, filled = split(inputs)
+
+        def run(values: Sequence[Any], *given: Any) -> list[Any]:
+            pairs = zip(self._variables.items(), values, strict=True)
+            state = nnx.from_flat_state([(path, held.replace(v)) for (path, held), v in pairs])
+            arguments, keywords = filled(given)
+            return arrays_in(nnx.merge(self._graphdef, state)(*arguments, **keywords))
+
+        return program_of(run, self.held, names, arrays)
+
+    def put(self, values: Mapping[int, Any], seed: int) -> None:
+        """Give each variable its value; hooks of the variable may change what it stores.
+
+        Statistics, counts and keys that have no value yet get what their modules start with.
+        """
+        started = {
+            at: starting_value(variable, self.held[at].start, ".".join(self.held[at].path), seed)
+            for at, variable in enumerate(self._variables.values())
+            if is_abstract(self.held[at].value) and not self.held[at].trained
+        }
+        for at, variable in enumerate(self._variables.values()):
+            value = values.get(at, started.get(at))
+            if value is not None:
+                variable.set_value(value)
+
+
+def starting_value(variable: Any, start: float | None, name: str, seed: int) -> Any:
+    """What an abstract variable that is not trained starts with; None where nobody knows.
+
+    A key for dropout is drawn from the seed's stream of its name.
+    """
+    value = variable.get_raw_value()
+    if isinstance(variable, nnx.RngKey):
+        shape = jax.eval_shape(jax.random.key_data, value).shape
+        kinds: list[Any] = []
+        jax.eval_shape(lambda key: kinds.append(jax.random.key_impl(key)), value)
+        words = jax.numpy.asarray(Stream(seed, name).words(math.prod(shape)).reshape(shape))
+        return jax.random.wrap_key_data(words, impl=kinds[0])
+    if isinstance(variable, nnx.RngCount):
+        start = 0
+    if start is None:
+        return None
+    filled = partial(np.full, tuple(value.shape), start, value.dtype)
+    return made(value, lambda index: filled()[index])
+
+
+def _held(variable: Any, paths: Sequence[Path], nodes: Mapping[Path, Any]) -> Held:
+    """A variable with all its paths: one in a table names it, else the first."""
+    path, *others = sorted(paths, key=lambda item: not isinstance(nodes[item[:-1]], nnx.Embed))
+    *above, attribute = parts = _parts(path)
+    module = nodes[path[:-1]]
+    trained = isinstance(variable, nnx.Param)
+    held = Held(tuple(parts), variable.get_raw_value(), trained, type(module).__name__)
+    held.aliases = tuple(map(_parts, others))
+    if isinstance(module, nnx.BatchNorm) and isinstance(variable, nnx.BatchStat):
+        held.start = 1.0 if attribute == "var" else 0.0
+    if trained:
+        called = above[-1] if above else ""
+        held.placed = placed_in(module, attribute, held.shape, nodes.get(path[:-2]), called)
+        held.made = constant_in(module, attribute)
+        _refuse_unmeshed(held, variable)
+    return held
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    return tuple(map(str, path))
+
+
+def _paths(model: Any) -> dict[Path, list[Path]]:
+    """Every path of each node that has several, by its first one."""
+    return {paths[0]: list(paths) for paths in nnx.find_duplicates(model)}
+
+
+def _all_paths(path: Path, shared: Mapping[Path, list[Path]]) -> list[Path]:
+    """The paths of a node, which may be in a module that has several, or be shared itself."""
+    found = [path]
+    for first, paths in shared.items():
+        if path[: len(first)] == first:
+            found += [(*other, *path[len(first) :]) for other in paths[1:]]
+    return found
+
+
+def _refuse_unmeshed(held: Held, variable: Any) -> None:
+    """FaninError for an abstract variable that asks to be spread, where no mesh is known."""
+    asked = variable.get_metadata().get("out_sharding")
+    if is_abstract(held.value) and asked and held.value.sharding is None:
+        raise FaninError(
+            f"{'.'.join(held.path)} of shape {held.shape} is to be laid out as {asked}, and has no "
+            "mesh. Make it abstract under one: with jax.set_mesh(mesh): abstract = "
+            "nnx.eval_shape(make), and initialize it there; or use nnx.get_abstract_model."
+        )
