@@ -208,3 +208,30 @@ def test_every_node_is_met_once_on_the_way_to_the_ends() -> None:
     ends = structure.ends_at(last)
     assert len(ends) == len(set(ends)) == 60
     assert all(structure.terms(residual) for residual in structure.residuals.values())
+
+
+class Tokens(nn.Module):
+    """Blocks over rows, then over rows and a token beside them, as of space and time."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(2, 1, 8))
+        self.rows = nn.ModuleList(Block(8) for _ in range(layers))
+        self.all = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8)) for _ in range(layers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([self.token, x], 1)
+        for rows, both in zip(self.rows, self.all, strict=True):
+            token, x = x[:, :1], rows(x[:, 1:])
+            branch = both(torch.cat([token, x], 1))
+            x = torch.cat([token, x], 1) + torch.cat([branch[:, :1], branch[:, 1:]], 1)
+        return x
+
+
+def test_a_stream_goes_on_beside_tokens() -> None:
+    structure = of(Tokens(3), torch.randn(2, 6, 8))
+    ends = [names(structure, structure.ends(item)) for item in structure.residuals.values()]
+    assert ends[:3] == [["rows.0.down.weight"], ["all.0.1.weight"], ["rows.1.down.weight"]]
+    assert {chain.length for chain in structure.chains.values()} == {6}

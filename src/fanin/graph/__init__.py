@@ -1,6 +1,7 @@
 """The graph: what a model did with its parameters in one run, and what follows from its shape."""
 
 from fanin.graph._carried import find_carried as find_carried
+from fanin.graph._conditions import find_conditions as find_conditions
 from fanin.graph._graph import CARRIERS as CARRIERS
 from fanin.graph._graph import Flag as Flag
 from fanin.graph._graph import Function as Function

@@ -1,5 +1,6 @@
 """Structure: residual streams, attention logits and heads, found in a Graph; no names are read."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -111,7 +112,7 @@ class Structure:
                 return None
             inside = self.up_to(branch)
             for read in self._before_branches(stream, found):
-                if any(source in inside for source in self.back(read, _KEPT)):
+                if self._is_read(read, inside):
                     own = inside - self.up_to(read)
                     if own & self._weights or self._starts_with_norm(read, own):
                         return Residual(position, stream, branch, shortcut=False, read=read)
@@ -125,6 +126,14 @@ class Structure:
             return None
         stream, branch = (a, b) if mine < other else (b, a)
         return Residual(position, stream, branch, shortcut=True, read=stream)
+
+    def _is_read(self, position: int, inside: NodeSet) -> bool:
+        """Whether these nodes hold an activation, or all pieces that it is put together from."""
+        path = list(self.back(position, _KEPT))
+        if any(source in inside for source in path):
+            return True
+        end = self.graph.nodes[path[-1]]
+        return end.op == "concat" and all(self._is_read(piece, inside) for piece in end.inputs)
 
     def _modulates(self, shift: int, product: int) -> bool:
         """Whether g h + b has g and b from one weight, as layers that modulate h have them."""
@@ -229,8 +238,16 @@ class Structure:
         return None
 
     def _stream_of(self, position: int) -> int | None:
-        """The stream of an addition without weights: a pool beside the activation itself."""
+        """The stream of an addition without weights: a pool beside the activation itself.
+
+        Of a concatenation it is the piece that makes more than half: tokens beside it, say.
+        """
         node = self.graph.nodes[position]
+        if node.op == "concat":
+            half = math.prod(node.shape) / 2
+            return next(
+                (at for at in node.inputs if math.prod(self.graph.nodes[at].shape) > half), None
+            )
         if node.op != "add":
             return None
         a, b = node.inputs

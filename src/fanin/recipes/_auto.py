@@ -20,6 +20,7 @@ from fanin.graph import (
     Use,
     Values,
     find_carried,
+    find_conditions,
     inner_products,
     logits_of,
 )
@@ -79,6 +80,7 @@ class _Auto:
         self._heads()
         self._logits()
         self._products()
+        self._conditions()
         self._sines()
         self._branches()
         self._mixtures()
@@ -202,6 +204,13 @@ class _Auto:
                 else:
                     self.targets[end] = wanted
                     self.reasons[end] = f"one side of sums of {product.terms:.4g} products"
+
+    def _conditions(self) -> None:
+        """Layers that add one embedding add one together: so much more is its gradient."""
+        for group in find_conditions(self.graph):
+            for end in group:
+                self.targets[end] = 1 / len(group)
+                self.reasons[end] = f"one of {len(group)} layers that add what it reads"
 
     def _is_weight(self, position: int) -> bool:
         return self.graph.nodes[position].op == "linear" or self._is_row(position)
