@@ -9,7 +9,7 @@ from torch import nn
 from bench.zoo.models import Built, noise
 
 
-class _LogDensity(nn.Module):
+class LogDensity(nn.Module):
     """A flow whose own forward is not to be called, by the method that is."""
 
     def __init__(self, flow: nn.Module) -> None:
@@ -127,7 +127,7 @@ def _coupling() -> Built:
     from nflows.flows.realnvp import SimpleRealNVP
 
     options = {"features": 8, "hidden_features": 64, "num_layers": 4, "num_blocks_per_layer": 2}
-    return lambda: _LogDensity(SimpleRealNVP(**options)), noise(32, 8)
+    return lambda: LogDensity(SimpleRealNVP(**options)), noise(32, 8)
 
 
 def _glow() -> Built:

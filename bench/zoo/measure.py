@@ -29,6 +29,7 @@ import fanin
 from bench.zoo import fresh as zoo_fresh
 from bench.zoo import fresh_2 as zoo_fresh_2
 from bench.zoo import fresh_3 as zoo_fresh_3
+from bench.zoo import fresh_4 as zoo_fresh_4
 from bench.zoo import models as zoo_models
 from bench.zoo import swept as zoo_swept
 from bench.zoo import table as zoo_table
@@ -41,6 +42,7 @@ LISTS = {
     "fresh": zoo_fresh,
     "fresh_2": zoo_fresh_2,
     "fresh_3": zoo_fresh_3,
+    "fresh_4": zoo_fresh_4,
 }
 NAMES = tuple(name for models in LISTS.values() for name in models.NAMES)
 
