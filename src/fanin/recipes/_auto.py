@@ -20,9 +20,7 @@ from fanin.graph import (
     Use,
     Values,
     find_carried,
-    find_conditions,
     inner_products,
-    logits_of,
 )
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
@@ -34,6 +32,7 @@ from fanin.recipes._reasons import before, of_weight, on_stream, role_of
 from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._sines import sines
 from fanin.recipes._sizes import HEAD, TABLE, Sizes
+from fanin.recipes._targets import known_targets
 from fanin.recipes._uses import constants
 
 # What all branches of a stream together add to its second moment, of what it has: branches that
@@ -77,10 +76,8 @@ class _Auto:
         self.reasons: dict[int, str] = {}
 
     def choices(self) -> dict[str, Choice]:
-        self._heads()
-        self._logits()
+        self._known_targets()
         self._products()
-        self._conditions()
         self._sines()
         self._branches()
         self._mixtures()
@@ -170,21 +167,10 @@ class _Auto:
                 changed |= not math.isclose(ratio, 1.0, rel_tol=1e-3)
         return changed
 
-    def _heads(self) -> None:
-        for position in self.structure.heads:
-            self.targets[position] = HEAD
-            self.reasons[position] = "the head"
-
-    def _logits(self) -> None:
-        """Queries and keys such that attention logits have variance one."""
-        for logits in logits_of(self.structure):
-            ends = (logits.query, logits.key)
-            if all(self.graph.nodes[end].op == "linear" for end in ends) and ends[0] != ends[1]:
-                size = 1 / (math.sqrt(logits.terms) * abs(logits.factor or 1.0))
-                if not math.isclose(size, 1.0, rel_tol=1e-6):
-                    for end in ends:
-                        self.targets[end] = size
-                        self.reasons[end] = "attention logits get variance 1"
+    def _known_targets(self) -> None:
+        """What the structure alone says of the outputs of weights."""
+        for end, target, reason in known_targets(self.structure):
+            self.targets[end], self.reasons[end] = target, reason
 
     def _products(self) -> None:
         """Scores of pairs get second moment HEAD, and tables in products act as weights do."""
@@ -204,13 +190,6 @@ class _Auto:
                 else:
                     self.targets[end] = wanted
                     self.reasons[end] = f"one side of sums of {product.terms:.4g} products"
-
-    def _conditions(self) -> None:
-        """Layers that add one embedding add one together: so much more is its gradient."""
-        for group in find_conditions(self.graph):
-            for end in group:
-                self.targets[end] = 1 / len(group)
-                self.reasons[end] = f"one of {len(group)} layers that add what it reads"
 
     def _is_weight(self, position: int) -> bool:
         return self.graph.nodes[position].op == "linear" or self._is_row(position)
