@@ -35,8 +35,11 @@ def _module(where: str) -> str:
 
 
 LAYERS = _layers()
-# Folders of the adapter of torch, from the bottom up.
-ROOMS = ("runs", "draws", "tree", "write", "record", "operations", "trace", "observe")
+# Folders of the adapters, from the bottom up.
+ROOMS = {
+    "torch": ("runs", "draws", "tree", "write", "record", "operations", "trace", "observe"),
+    "jax": ("record", "operations", "trace"),
+}
 FRAMEWORKS = {"torch", "jax", "keras", "flax", "equinox", "haiku", "tensorflow", "triton"}
 HEAVY = (
     *FRAMEWORKS,
@@ -93,14 +96,16 @@ def test_imports_go_down(path: Path) -> None:
         assert inside or layer(name) < layer(own), f"{own} imports {name}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((SOURCE / "frameworks/torch").rglob("*/*.py")), ids=module_of
-)
+@pytest.mark.parametrize("path", sorted((SOURCE / "frameworks").glob("*/*/*.py")), ids=module_of)
 def test_rooms_of_the_adapter_import_down(path: Path) -> None:
-    own = ROOMS.index(path.parent.name)
+    """What stands beside the rooms, such as what a program is, is below them."""
+    framework = path.parents[1].name
+    rooms = ROOMS[framework]
+    own = rooms.index(path.parent.name)
     for name in imports(path):
-        if name.startswith("fanin.frameworks.torch."):
-            assert ROOMS.index(name.split(".")[3]) <= own, f"{module_of(path)} imports {name}"
+        room = name.removeprefix(f"fanin.frameworks.{framework}.").split(".")[0]
+        if name.startswith(f"fanin.frameworks.{framework}.") and room in rooms:
+            assert rooms.index(room) <= own, f"{module_of(path)} imports {name}"
 
 
 def test_the_table_of_layers_names_what_there_is() -> None:

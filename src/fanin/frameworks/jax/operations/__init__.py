@@ -1,0 +1,1 @@
+"""Operations: what each primitive of lax becomes in the graph."""

@@ -1,0 +1,77 @@
+"""Softmax: the quotient or the difference that it is written as, without its name."""
+
+from fanin.frameworks.jax.record._call import Call
+from fanin.frameworks.jax.record._record import Recorder
+from fanin.frameworks.recording._record import Activation
+
+
+def _shown(recorder: Recorder, node: int) -> int:
+    """What a node shows, masked or in another shape."""
+    while recorder.nodes[node].op == "view" and "part" not in recorder.nodes[node].flags:
+        if not recorder.nodes[node].inputs:
+            break
+        node = recorder.nodes[node].inputs[0]
+    return node
+
+
+def note_largest(call: Call, made: Activation) -> None:
+    """Notes the largest of every row."""
+    entry = call.entries[0]
+    if isinstance(entry, Activation):
+        call.recorder.maxima[made.node] = _shown(call.recorder, entry.node)
+
+
+def note_difference(call: Call, made: Activation) -> None:
+    """Notes a row without its largest."""
+    x, largest = call.entries
+    if isinstance(x, Activation) and isinstance(largest, Activation):
+        recorder = call.recorder
+        of = recorder.maxima.get(_shown(recorder, largest.node))
+        if of is not None and recorder.twin(of) == recorder.twin(_shown(recorder, x.node)):
+            recorder.shifted[made.node] = x.node
+
+
+def note_exponential(call: Call, source: Activation, made: Activation) -> None:
+    """Notes the exponential of such a row, and the note_exponential of its sum."""
+    recorder = call.recorder
+    node = _shown(recorder, source.node)
+    if call.name == "exp" and node in recorder.shifted:
+        recorder.exponentials[made.node] = recorder.shifted[node]
+    elif call.name == "log" and node in recorder.totals:
+        recorder.totals[made.node] = (recorder.totals[node][0], True)
+
+
+def note_total(call: Call, made: Activation) -> None:
+    """Notes the sum of such exponentials."""
+    entry, recorder = call.entries[0], call.recorder
+    node = _shown(recorder, entry.node) if isinstance(entry, Activation) else -1
+    if node in recorder.exponentials:
+        recorder.totals[made.node] = (recorder.exponentials[node], False)
+
+
+def find_softmax(call: Call, value: Activation, divisor: int) -> Activation | None:
+    """A row of exponentials over its sum."""
+    recorder, entry = call.recorder, call.entries[divisor]
+    if not isinstance(entry, Activation):
+        return None
+    of = recorder.exponentials.get(_shown(recorder, value.node))
+    if of is None or recorder.totals.get(_shown(recorder, entry.node)) != (of, False):
+        return None
+    return _softmax(call, of, "softmax")
+
+
+def find_log_softmax(call: Call) -> Activation | None:
+    """A row less the note_exponential of the sum of its exponentials."""
+    recorder = call.recorder
+    x, entry = call.entries
+    if not isinstance(entry, Activation) or not isinstance(x, Activation):
+        return None
+    of = recorder.shifted.get(_shown(recorder, x.node))
+    if of is None or recorder.totals.get(_shown(recorder, entry.node)) != (of, True):
+        return None
+    return _softmax(call, of, "log_softmax")
+
+
+def _softmax(call: Call, source: int, label: str) -> Activation:
+    made = call.recorder.emit("softmax", [Activation(source)], call.shape, label=label)
+    return made

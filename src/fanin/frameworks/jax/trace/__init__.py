@@ -1,0 +1,1 @@
+"""The trace: one program, as JAX writes it down, as a graph."""

@@ -1,0 +1,144 @@
+"""Control: loops over layers and steps, branches, and what no program shows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from jax.extend.core import ClosedJaxpr, JaxprEqn
+
+from fanin.frameworks.jax.operations._lax import refuse_weights
+from fanin.frameworks.jax.record._call import Shaped
+from fanin.frameworks.jax.record._record import Recorder
+from fanin.frameworks.jax.trace._abstract import shaped_of
+from fanin.frameworks.recording._formula import Formula
+from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._weights import Weight
+
+_FEW = 8  # steps of a loop without weights of its own at each, that are followed
+
+
+class Runner(Protocol):
+    """A run, as far as control needs it."""
+
+    recorder: Recorder
+
+    def run_program(self, program: ClosedJaxpr, given: Sequence[Entry]) -> list[Entry]:
+        """What a program returns."""
+
+
+def scan(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
+    """A loop: over layers whose weights are stacked, all of them; over steps, a few."""
+    params = equation.params
+    constants, carried = int(params["num_consts"]), int(params["num_carry"])
+    held, carry = entries[:constants], entries[constants : constants + carried]
+    rows = entries[constants + carried :]
+    length = int(params["length"])
+    layers = any(isinstance(entry, Weight) for entry in rows)
+    count = length if layers or length <= _FEW else _FEW
+    steps = [*range(length)][::-1] if params["reverse"] else [*range(length)]
+    shapes = [shaped_of(variable) for variable in equation.invars[constants + carried :]]
+    made: list[list[Entry]] = []
+    for step in steps[:count]:
+        given = [
+            pick_row(run.recorder, entry, shaped, step)
+            for entry, shaped in zip(rows, shapes, strict=True)
+        ]
+        results = run.run_program(params["jaxpr"], [*held, *carry, *given])
+        carry = results[:carried]
+        made.append(results[carried:])
+    outs = [shaped_of(variable) for variable in equation.outvars[carried:]]
+    if params["reverse"]:
+        made = made[::-1]
+    stacked = [
+        _stack(run.recorder, [row[at] for row in made], shaped) for at, shaped in enumerate(outs)
+    ]
+    return [*carry, *stacked]
+
+
+def pick_row(recorder: Recorder, entry: Entry, shaped: Shaped, at: int) -> Entry:
+    """One position of the first dimension."""
+    if isinstance(entry, Constant):
+        value = None if entry.value is None else np.asarray(entry.value)[at]
+        return replace(entry, value=value)
+    if isinstance(entry, Weight):
+        picked = entry.pick(0)
+        parts = [
+            replace(part, formula=part.formula and _row_of(part.formula, at))
+            for part in picked.parts
+        ]
+        return Weight(tuple(parts))
+    made: Activation = recorder.emit("view", [entry], shaped.shape[1:], label="select")
+    layout = recorder.layouts.get(entry.node)
+    if layout is not None and not any(atom.axis == layout.features for atom in layout.dims[0]):
+        recorder.layouts[made.node] = replace(layout, dims=layout.dims[1:])
+    if entry.node in recorder.integers:
+        recorder.integers.add(made.node)
+    value = None if entry.value is None else np.asarray(entry.value)[at]
+    return Activation(made.node, value)
+
+
+def _row_of(formula: Formula, at: int) -> Formula:
+    return Formula(run=partial(np.take, indices=at, axis=0), args=(formula,), kind="view")
+
+
+def _stack(recorder: Recorder, rows: Sequence[Entry], shaped: Shaped) -> Entry:
+    """What steps gave, one behind another."""
+    if not rows or all(isinstance(row, Constant) for row in rows):
+        return Constant()
+    nodes = [recorder.activation(row, shaped.shape[1:]) for row in rows]
+    made: Activation = recorder.emit("concat", nodes, shaped.shape, label="stack")
+    if not shaped.is_real:
+        recorder.integers.add(made.node)
+    return made
+
+
+def branch(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
+    """cond and switch: the branch that is taken where that is known, else all of them."""
+    which, *given = entries
+    branches = equation.params["branches"]
+    known = which.value if isinstance(which, (Constant, Activation)) else None
+    if known is not None:
+        at = min(max(int(known), 0), len(branches) - 1)
+        return run.run_program(branches[at], given)
+    made = [run.run_program(program, given) for program in branches]
+    outs = [shaped_of(variable) for variable in equation.outvars]
+    return [
+        _join(run.recorder, [row[at] for row in made], shaped) for at, shaped in enumerate(outs)
+    ]
+
+
+def _join(recorder: Recorder, entries: Sequence[Entry], shaped: Shaped) -> Entry:
+    """What either branch gives."""
+    real = [entry for entry in entries if not isinstance(entry, Constant)]
+    if not real:
+        return Constant()
+    nodes = list(dict.fromkeys(recorder.activation(entry, shaped.shape) for entry in real))
+    if len(nodes) == 1 and len(real) == len(entries):
+        return nodes[0]
+    label = "where" if len(nodes) > 1 else "mask"
+    op: Any = "concat" if len(nodes) > 1 else "view"
+    made: Activation = recorder.emit(op, nodes, shaped.shape, label=label)
+    return made
+
+
+def repeat(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
+    """while: how often it runs is not known, and so it is not followed."""
+    refuse_weights(entries, "while loop")
+    active = [entry for entry in entries if isinstance(entry, Activation)]
+    made: list[Entry] = []
+    for variable in equation.outvars:
+        shaped = shaped_of(variable)
+        if not active:
+            made.append(Constant())
+            continue
+        label = "unknown: while" if shaped.is_real else "integers"
+        node: Activation = run.recorder.emit("view", active[:1], shaped.shape, label=label)
+        made.append(node)
+    return made
+
+
+Control = Callable[[Any, JaxprEqn, list[Entry]], list[Entry]]
+
+CONTROL: dict[str, Control] = {"scan": scan, "cond": branch, "while": repeat}

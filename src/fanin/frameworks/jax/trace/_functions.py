@@ -1,0 +1,123 @@
+"""Functions: programs that are one function element by element, under the name they have."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Literal
+
+from fanin.frameworks.jax.operations._labels import find_by_values, name_function
+from fanin.frameworks.jax.operations._masks import note_function
+from fanin.frameworks.jax.record._call import Call, Shaped
+from fanin.frameworks.jax.record._record import Recorder
+from fanin.frameworks.jax.record._values import is_pointwise, run
+from fanin.frameworks.jax.trace._abstract import program_of
+from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
+from fanin.graph import Values
+
+# Random numbers of jax.random, by the functions that make them.
+_NOISES = {
+    "_normal": "normal",
+    "_normal_real": "normal",
+    "_truncated_normal": "normal",
+    "_uniform": "uniform",
+    "_bernoulli": "bernoulli",
+}
+
+
+def draw(name: str, entries: Sequence[Entry]) -> Constant | None:
+    """Random numbers of a kind; None for another function."""
+    if name not in _NOISES or not all(isinstance(entry, Constant) for entry in entries):
+        return None
+    numbers = [
+        float(entry.value)
+        for entry in entries
+        if isinstance(entry, Constant) and np.size(entry.value) == 1 and entry.value is not None
+    ]
+    kind = _NOISES[name]
+    if kind == "normal":
+        return Constant(noise=Noise(kind, 0.0))
+    if kind == "uniform":
+        unit = len(numbers) == 2 and numbers[1] - numbers[0] == 1
+        return Constant(noise=Noise(kind, numbers[0])) if unit else Constant()
+    return Constant(noise=Noise(kind, 1 - numbers[0])) if len(numbers) == 1 else Constant()
+
+
+def call_function(
+    recorder: Recorder,
+    program: ClosedJaxpr,
+    name: str,
+    entries: list[Entry],
+    ins: list[Shaped],
+    outs: list[Shaped],
+) -> Activation | None:
+    """The node of a function of one activation, element by element; None for another program."""
+    active = [at for at, entry in enumerate(entries) if isinstance(entry, Activation)]
+    if len(active) != 1 or len(outs) != 1 or name.startswith(("_", "<")):
+        return None
+    (at,) = active
+    if outs[0] != ins[at] or not ins[at].is_real or not is_elementwise(program):
+        return None
+    call = Call(name, {}, entries, ins, outs, recorder)
+    numbers = [call.number(other) for other in range(len(entries)) if other != at]
+    source = entries[at]
+    assert isinstance(source, Activation)
+    followed = (recorder.statistics, recorder.masks, recorder.integers, recorder.maxima)
+    if None in numbers or any(source.node in notes for notes in followed):
+        return None
+    fn = function_of(program, at, [number for number in numbers if number is not None])
+    label = find_by_values(fn) or name_function(name, [float(item or 0) for item in numbers])
+    made: Activation = recorder.emit("pointwise", [source], outs[0].shape, fn=fn, label=label)
+    return note_function(call, made, [source], fn)
+
+
+def is_elementwise(program: ClosedJaxpr) -> bool:
+    """Whether every equation of a program is a function element by element."""
+    for equation in program.jaxpr.eqns:
+        inner = program_of(equation)
+        scalar = equation.primitive.name == "broadcast_in_dim" and not equation.invars[0].aval.shape
+        if inner is not None and equation.primitive.name not in ("scan", "while", "shard_map"):
+            if not is_elementwise(inner):
+                return False
+        elif not scalar and not is_pointwise(equation.primitive.name):
+            return False
+    return True
+
+
+def function_of(
+    program: ClosedJaxpr, place: int, numbers: Sequence[float]
+) -> Callable[[Values], Values]:
+    """A program as a function of its argument at `place`, the other ones being numbers."""
+
+    def function(x: Values) -> Values:
+        given: list[Any] = [np.asarray(number, np.float64) for number in numbers]
+        given.insert(place, np.asarray(x, np.float64))
+        with np.errstate(all="ignore"):
+            (made,) = evaluate(program, given)
+        return np.asarray(made).astype(np.float64)
+
+    return function
+
+
+def evaluate(program: ClosedJaxpr, given: Sequence[Any]) -> list[Any]:
+    """A program of functions element by element on arrays of any one shape."""
+    known: dict[Any, Any] = dict(zip(program.jaxpr.constvars, program.consts, strict=True))
+    known.update(zip(program.jaxpr.invars, given, strict=True))
+
+    def read(variable: Any) -> Any:
+        if not isinstance(variable, Literal):
+            return known[variable]
+        value = np.asarray(variable.val)
+        return value.astype(np.float64) if value.dtype.kind == "f" else value
+
+    for equation in program.jaxpr.eqns:
+        arrays = [read(variable) for variable in equation.invars]
+        inner = program_of(equation)
+        if inner is not None:
+            made = evaluate(inner, arrays)
+        elif equation.primitive.name == "broadcast_in_dim":
+            made = arrays[:1]
+        else:
+            made = [run(equation.primitive.name, equation.params, *arrays)]
+        known.update(zip(equation.outvars, made, strict=True))
+    return [read(variable) for variable in program.jaxpr.outvars]

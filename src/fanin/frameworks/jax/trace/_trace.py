@@ -1,0 +1,120 @@
+"""Trace: a program, as JAX writes it down, as a graph of what it does with its parameters."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+
+from fanin.errors import FaninError, one_line
+from fanin.frameworks.jax._program import Leaf, Program
+from fanin.frameworks.jax.record._record import Recorder, State
+from fanin.frameworks.jax.trace._abstract import read_value, shaped_of
+from fanin.frameworks.jax.trace._order import put_features_first
+from fanin.frameworks.jax.trace._run import Run
+from fanin.frameworks.recording._finish import finish
+from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._weights import whole
+from fanin.graph import Graph, NoGraphError
+
+# What JAX raises where Python asks for a value that a traced program does not have.
+_UNREADABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerBoolConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+
+def trace(program: Program) -> Graph:
+    """The operations that a program runs, without memory and arithmetic.
+
+    JAX traces it on shapes alone; parameters are known by their position among its arguments.
+    Integers and masks among the inputs are read, other values are not. Raises FaninError where
+    the program does not run on these inputs, NoGraphError where it runs and what it does with its
+    parameters is not shown: inside a while loop, say.
+    """
+    closed = _write_down(program)
+    recorder = Recorder({leaf.name: leaf.module for leaf in program.leaves})
+    given = [_entry(recorder, leaf) for leaf in program.leaves]
+    arrays = jax.tree_util.tree_leaves(program.inputs)
+    variables = closed.jaxpr.invars[len(given) :]
+    given += [_add_input(recorder, *pair) for pair in zip(arrays, variables, strict=True)]
+    modules = {leaf.module for leaf in program.leaves}
+    modules |= {path.rpartition(".")[0] for path in modules}
+    results = Run(recorder, modules - {""}).run_program(closed, given)
+    outputs = _find_outputs(recorder, closed, results)
+    names = [leaf.name for leaf in program.leaves if leaf.trained]
+    put_features_first(recorder)
+    return finish(recorder, outputs, names)
+
+
+def _write_down(program: Program) -> ClosedJaxpr:
+    """The program of a run on shapes."""
+    values = [_abstract(leaf.value) for leaf in program.leaves]
+    inputs = jax.tree_util.tree_map(_abstract, program.inputs)
+    try:
+        return jax.make_jaxpr(program.function)(values, *inputs)
+    except FaninError:
+        raise
+    except _UNREADABLE as error:
+        raise NoGraphError(
+            f"the model asks for what a run without values does not have "
+            f"({one_line(error, named=True)})."
+        ) from error
+    except Exception as error:
+        raise FaninError(
+            f"the model does not run on these inputs: {one_line(error, named=True)}. Check that "
+            "model(inputs) runs, or pass inputs=None: then its modules say what its parameters "
+            "are."
+        ) from error
+
+
+def _abstract(value: Any) -> Any:
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        return value
+    return jax.ShapeDtypeStruct(value.shape, value.dtype)  # type: ignore[no-untyped-call]
+
+
+def _entry(recorder: Recorder, leaf: Leaf) -> Entry:
+    """A parameter as a weight; anything else that a model holds as a constant of it."""
+    shape = tuple(int(size) for size in leaf.value.shape)
+    if leaf.trained:
+        recorder.shapes[leaf.name] = shape
+        return whole(leaf.name, shape)
+    return State(read_value(leaf.value), name=leaf.name, leaf=leaf.name)
+
+
+def _add_input(recorder: Recorder, array: Any, variable: Any) -> Entry:
+    """An input as a node; the values of integers, and of a matrix that says who is whose."""
+    shaped = shaped_of(variable)
+    label = "" if shaped.is_real else "integers"
+    made: Activation = recorder.emit("input", (), shaped.shape, label=label)
+    value = read_value(array)
+    if not shaped.is_real:
+        recorder.integers.add(made.node)
+    elif value is not None and not _is_adjacency(value):
+        value = None
+    return Activation(made.node, value)
+
+
+def _is_adjacency(value: Any) -> bool:
+    """Whether an input says which of its rows are neighbours: it mixes positions, as given."""
+    if value.ndim not in (2, 3) or not 1 < value.shape[-1] == value.shape[-2]:
+        return False
+    if np.iscomplexobj(value) or bool((value < 0).any()):
+        return False
+    return bool((value > 0).any()) and bool((value == 0).any())
+
+
+def _find_outputs(recorder: Recorder, closed: ClosedJaxpr, results: list[Entry]) -> list[int]:
+    """The nodes of what the program returned; integers only where there is nothing else."""
+    pairs = list(zip(results, map(shaped_of, closed.jaxpr.outvars), strict=True))
+    real = [pair for pair in pairs if pair[1].is_real]
+    nodes = [recorder.activation(entry, shaped.shape).node for entry, shaped in real or pairs]
+    if not nodes:
+        raise FaninError(
+            "the model returned no array; trace a model that returns arrays, in any tree."
+        )
+    return list(dict.fromkeys(nodes))
