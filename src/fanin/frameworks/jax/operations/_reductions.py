@@ -139,7 +139,7 @@ def _half(call: Call) -> float:
 
 def _transformed(call: Call) -> float:
     """Of a spectrum, how many terms are summed; an inverse takes their mean."""
-    count = float(math.prod(map(int, call.params["fft_lengths"])))
+    count = float(math.prod(int(size) for size in call.params["fft_lengths"]))
     inverse = "IFFT" in str(call.params["fft_type"]).upper()
     return 1 / count if inverse else count
 
