@@ -134,7 +134,7 @@ def _some(op: Op, count: Callable[[Call], float], label: str) -> Callable[[Call]
 
 def _half(call: Call) -> float:
     """Of a running sum, how many terms there are on average."""
-    return (call.ins[0].shape[call.params["axis"]] + 1) / 2
+    return (call.ins[0].shape[int(call.params["axis"])] + 1) / 2
 
 
 def _transformed(call: Call) -> float:
