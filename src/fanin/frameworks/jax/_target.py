@@ -6,10 +6,11 @@ from typing import Any
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks.jax.doors._door import Door, refuse_traced
+from fanin.frameworks.jax.trace._trace import trace
 from fanin.frameworks.jax.tree._names import names_of
 from fanin.frameworks.jax.tree._params import params_of
 from fanin.frameworks.jax.write._slot import Slot
-from fanin.graph import Graph, NoGraphError
+from fanin.graph import Graph
 from fanin.recipes import Probe
 
 
@@ -38,8 +39,7 @@ class Target:
 
     def trace(self, inputs: object) -> Graph:
         """The graph of one run on abstract arrays."""
-        self._door.program(inputs, self._names)  # raises where the model does not run
-        raise NoGraphError("programs of JAX are not read yet.")
+        return trace(self._door.program(inputs, self._names))
 
     def probe(self, inputs: object, seed: int) -> Probe:
         """Not yet."""

@@ -300,6 +300,10 @@ class Recorder:
         """The first node that was computed in the same way from the same values."""
         return self.twins.get(node, node)
 
+    def origin(self, node: int) -> int:
+        """The first node with the same values, of which a statistic is the same."""
+        return self.twin(node)
+
     def note_twins(self, key: Hashable, made: list["Entry"]) -> None:
         """Notes what an operation made of its arguments, and that it made it before."""
         if key is None:

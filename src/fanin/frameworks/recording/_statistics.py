@@ -52,8 +52,8 @@ def find_difference(
     statistic, other = recorder.statistics.get(mean.node), recorder.statistics.get(x.node)
     if statistic is None or statistic.what != "mean":
         return None
-    source = recorder.twin(statistic.source)
-    if source == recorder.twin(x.node):
+    source = recorder.origin(statistic.source)
+    if source == recorder.origin(x.node):
         made = recorder.emit(
             "add", [x, mean], shape, label="centre", over_batch=statistic.positions
         )
@@ -61,7 +61,7 @@ def find_difference(
         return made
     if other is None or (other.what, other.power, statistic.power) != ("square", 1.0, 2.0):
         return None
-    if recorder.twin(other.source) == source:
+    if recorder.origin(other.source) == source:
         made = recorder.emit("add", [x, mean], shape, label="sub")
         recorder.statistics[made.node] = replace(other, what="variance")
         return made
@@ -79,12 +79,12 @@ def normalize(
     if statistic is None or statistic.power != (0.5 if divides else -0.5):
         return None
     node, factor = x.node, 1 / statistic.factor if divides else statistic.factor
-    if recorder.twin(statistic.source) != recorder.twin(node) and node in recorder.multiples:
+    if recorder.origin(statistic.source) != recorder.origin(node) and node in recorder.multiples:
         node, multiple = recorder.multiples[node]
         factor *= multiple
     centre = recorder.centred.get(node)
-    measured, own = recorder.twin(statistic.source), {recorder.twin(node)}
-    own |= set() if centre is None else {recorder.twin(centre)}
+    measured, own = recorder.origin(statistic.source), {recorder.origin(node)}
+    own |= set() if centre is None else {recorder.origin(centre)}
     if statistic.what == "mean" or measured not in own:
         return None
     label = (statistic.norm or "layer_norm") if centre is not None else "rms_norm"

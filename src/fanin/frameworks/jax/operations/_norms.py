@@ -25,7 +25,7 @@ def _root(call: Call, at: int, divides: bool = False) -> Root | None:
         return None
     statistic = recorder.statistics.get(entry.node)
     if statistic is not None and statistic.power == power and statistic.what != "mean":
-        return Root(recorder.twin(entry.node))
+        return Root(recorder.origin(entry.node))
     return None if divides else recorder.roots.get(entry.node)
 
 
@@ -37,7 +37,7 @@ def _mean(call: Call, at: int) -> tuple[int | str, float] | None:
     found = call.recorder.statistics.get(entry.node) if isinstance(entry, Activation) else None
     if found is None or found.what != "mean" or found.power != 1:
         return None
-    return call.recorder.twin(found.source), found.factor
+    return call.recorder.origin(found.source), found.factor
 
 
 def _offset(call: Call, at: int) -> Offset | None:
@@ -172,7 +172,7 @@ def _move(call: Call, x: Activation, offset: Offset) -> Activation | None:
         return None
     if isinstance(offset.root.of, str):
         made = x
-    elif recorder.twin(normed.source) == offset.mean:
+    elif recorder.origin(normed.source) == offset.mean:
         statistic = recorder.statistics[offset.root.of]
         label = statistic.norm or "layer_norm"
         made = recorder.emit(

@@ -11,7 +11,7 @@ from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.recording._record import Activation, Entry
 from fanin.frameworks.recording._weights import Weight
-from fanin.graph import Values
+from fanin.graph import Op, Values
 
 
 def _behind(recorder: Recorder, node: int) -> int:
@@ -26,7 +26,7 @@ def find_mean(call: Call, value: Activation, divisor: int, divides: bool) -> Act
     recorder = call.recorder
     node = _behind(recorder, value.node)
     if node in recorder.windows:
-        return _of_windows(call, node, divisor) if divides else None
+        return _of_windows(call, value, node, divisor) if divides else None
     number = call.number(divisor)
     if node not in recorder.sums or not number:
         return None
@@ -42,16 +42,19 @@ def find_mean(call: Call, value: Activation, divisor: int, divides: bool) -> Act
     return made
 
 
-def _of_windows(call: Call, node: int, divisor: int) -> Activation | None:
-    """A sum over windows over how many elements they have."""
+def _of_windows(call: Call, value: Activation, node: int, divisor: int) -> Activation | None:
+    """A sum over windows over how many elements they have: it becomes their mean."""
     recorder = call.recorder
-    source, terms, axes = recorder.windows[node]
-    known = call.value(divisor)
+    terms, axes = recorder.windows[node]
+    known, shape = call.value(divisor), recorder.nodes[node].shape
     if known is None:
         return None
-    divisors = np.broadcast_to(np.asarray(known, np.float64), call.shape)
-    held = np.broadcast_to(terms, call.shape)
-    whole = all(call.shape[axis] == 1 for axis in axes)
+    number = call.number(divisor)
+    if number is None and call.shape != shape:
+        return None
+    divisors = np.broadcast_to(np.asarray(known if number is None else number, float), shape)
+    held = np.broadcast_to(terms, shape)
+    whole = all(shape[axis] == 1 for axis in axes)
     factor = None
     if np.array_equal(held, divisors):
         count = 1 / float(np.mean(1 / held))
@@ -59,11 +62,9 @@ def _of_windows(call: Call, node: int, divisor: int) -> Activation | None:
         alone = float(np.mean(held / divisors**2))
         level = float(np.mean((held / divisors) ** 2))
         count, factor, whole = level / alone, math.sqrt(level), False
-    op: Any = "mean" if whole else "pool"
-    made = recorder.emit(
-        op, [Activation(source)], call.shape, count=count, label="avg_pool", factor=factor
-    )
-    return _placed(recorder, source, made)
+    op: Op = "mean" if whole else "pool"
+    recorder.replace_node(node, op=op, count=count, label="avg_pool", factor=factor)
+    return value
 
 
 def _placed(recorder: Recorder, source: int, made: Activation) -> Activation:
@@ -94,7 +95,7 @@ def window(call: Call) -> Entry:
         return call.entries[0].through(call.name)
     source = call.activation(0)
     axes = [axis for axis, size in enumerate(sizes) if size > 1]
-    op: Any = "sum" if call.name.endswith("sum") else "max"
+    op: Op = "sum" if call.name.endswith("sum") else "max"
     if count == 1:
         return call.view("slice")
     value = source
@@ -102,7 +103,7 @@ def window(call: Call) -> Entry:
         value = recorder.emit("pointwise", [value], call.ins[0].shape, fn=np.negative, label="neg")
     made = recorder.emit(op, [value], call.shape, count=count, label=_LABELS[op])
     if op == "sum":
-        recorder.windows[made.node] = source.node, _terms(call), axes
+        recorder.windows[made.node] = _terms(call), axes
     _placed(recorder, source.node, made)
     if call.name.endswith("min"):
         made = recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")

@@ -11,6 +11,8 @@ from fanin.graph import Op, Values
 
 Function = Callable[[Values], Values]
 
+_RESHAPES = ("reshape", "permute", "squeeze")
+
 
 @dataclass(frozen=True, slots=True)
 class Root:
@@ -63,7 +65,7 @@ class Recorder(_record.Recorder):
         super().__init__()
         self._modules = modules
         self.sums: dict[int, tuple[int, float]] = {}  # node of a sum -> of what node, of how many
-        self.windows: dict[int, tuple[int, Values, list[int]]] = {}  # of sums over windows
+        self.windows: dict[int, tuple[Values, list[int]]] = {}  # of sums over windows
         self.maps: dict[int, int] = {}  # node of a map of positions -> its dimension of features
         self.reads: dict[int, int] = {}  # node of a convolution -> the same of what it reads
         self.roots: dict[int, Root] = {}
@@ -87,6 +89,13 @@ class Recorder(_record.Recorder):
         made = super().emit(op, inputs, shape, **how)
         self.path.pop()
         return made
+
+    def origin(self, node: int) -> int:
+        """The first node with the same values, in any shape: groups are made by reshaping."""
+        node = self.twin(node)
+        while self.nodes[node].label in _RESHAPES and self.nodes[node].op == "view":
+            node = self.twin(self.nodes[node].inputs[0])
+        return node
 
     def follow_norm(self, before: Activation, after: Activation) -> Activation:
         """Features stay where they are, and are no more those that the weight made."""
