@@ -69,6 +69,7 @@ class Use:
     fans: tuple[int, int] | None = None  # (in, out) as executed, where whole axes cannot say it
     period: tuple[int, ...] = ()  # sizes of packed matrices that interleave, per head say
     layer: int | None = None  # of what reads the input of a layer in a stack of recurrent ones
+    row: int | None = None  # of weights that are stacked along an axis, which of them acts here
     function: Function | None = field(default=None, compare=False, repr=False)
 
     def fan_in(self, shape: tuple[int, ...]) -> float:

@@ -267,9 +267,12 @@ class _Auto:
             )
 
     def _ends_again(self, end: int) -> int:
-        """How many times the parameter at the end of a branch is used."""
+        """How many times the parameter at the end of a branch is used; of a stack, this row."""
         use = self.graph.nodes[end].param
-        return 0 if use is None else len(self.uses[use.name])
+        if use is None:
+            return 0
+        others = (self.graph.nodes[position].param for position in self.uses[use.name])
+        return sum(other is not None and other.row == use.row for other in others)
 
     def _parameters(self) -> None:
         """Sizes of the parameters that are no weights."""

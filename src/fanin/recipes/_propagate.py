@@ -61,10 +61,15 @@ class Propagation:
             self.weights[name] = replace(
                 self.weights[name],
                 scale=math.exp(sum(map(math.log, near)) / len(near)),
-                uses=len(scales),
+                uses=math.ceil(len(scales) / self._count_rows(name)),
                 bounded=sum(map(operator.ne, near, scales)),
             )
         return self
+
+    def _count_rows(self, name: str) -> int:
+        """How many weights are stacked in a parameter, of those that act by themselves."""
+        uses = (node.param for node in self.graph.nodes)
+        return len({use.row for use in uses if use is not None and use.name == name})
 
     def target(self, position: int) -> float:
         """The second moment that the output of a node is to have: above 0, and finite."""

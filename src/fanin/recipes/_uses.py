@@ -61,7 +61,9 @@ def _refine(param: Param, nodes: list[Node], graph: Graph) -> Param:
     ops = {node.op for node in nodes}
     slope = param.kind == "scale" and ops == {"parameter"}  # of an activation
     low_rank = param.kind == "shift" and sum(size > 1 for size in param.shape) > 1
-    if low_rank or param.kind in ("recurrent", "magnitude", "norms") or "recurrent" in ops or slope:
+    if "recurrent" in ops:
+        return _refine_recurrent(param, nodes)
+    if low_rank or param.kind in ("recurrent", "magnitude", "norms") or slope:
         return param
     first = next((node for node in nodes if node.op in ("lookup", "linear")), nodes[0])
     assert first.param is not None
@@ -80,6 +82,17 @@ def _refine(param: Param, nodes: list[Node], graph: Graph) -> Param:
         )
     kind = "bias" if _covers_units(nodes) else _elementwise_kind(param, ops)
     return replace(param, kind=kind, axes=_no_roles(param))
+
+
+def _refine_recurrent(param: Param, nodes: list[Node]) -> Param:
+    """A weight of a recurrent layer, whose gates the operations may tell where no tree does."""
+    if param.kind != "weight" or param.axes.blocks:
+        return param
+    use = next(use for node in nodes for use in node.uses if use.name == param.name)
+    if not {"in", "out"} <= set(use.axes.roles):
+        return param
+    kind: Kind = "weight" if use.layer is not None else "recurrent"
+    return replace(param, kind=kind, axes=use.axes)
 
 
 def _covers_units(nodes: list[Node]) -> bool:

@@ -20,6 +20,7 @@ class Part:
     through: tuple[str, ...] = ()
     picked: frozenset[int] = frozenset()  # axes of which one position was selected
     scales: tuple["Part", ...] = ()  # other parameters multiplied in
+    row: int | None = None  # which position was selected, where that is known
     formula: Formula | None = None  # the tensor, these others left out; None: not known
 
 
@@ -35,15 +36,15 @@ class Weight:
             tuple(replace(part, dims=part.dims and view(part.dims)) for part in self.parts)
         )
 
-    def pick(self, dim: int) -> "Weight":
-        """The same after one position of a dimension was selected."""
+    def pick(self, dim: int, row: int | None = None) -> "Weight":
+        """The same after one position of a dimension was selected: of stacked weights, `row`."""
 
         def pick(part: Part) -> Part:
             if part.dims is None:
                 return part
             axes = {atom.axis for atom in part.dims[dim] if atom.axis is not None}
             rest = part.dims[:dim] + part.dims[dim + 1 :]
-            return replace(part, dims=rest, picked=part.picked | axes)
+            return replace(part, dims=rest, picked=part.picked | axes, row=row)
 
         return Weight(tuple(map(pick, self.parts)))
 
@@ -75,7 +76,7 @@ def whole(name: str, shape: Sequence[int], kind: type[Formula] = Formula) -> Wei
 def plain_use(part: Part) -> Use:
     """The use of a parameter element by element: none of its axes has a role."""
     axes = _axes(["stack"] * len(part.shape))
-    return Use(part.name, axes, part.through, function=_function(part))
+    return Use(part.name, axes, part.through, row=part.row, function=_function(part))
 
 
 def _function(part: Part, roles: Sequence[str] | None = None) -> Function | None:
@@ -105,7 +106,7 @@ def use(
     if part.dims is None or len(part.dims) != len(roles):
         guess = ["out", "in", *["kernel"] * (len(part.shape) - 2)]
         axes = _axes(guess[: len(part.shape)])
-        return Use(part.name, axes, part.through, fans=fans, function=acts)
+        return Use(part.name, axes, part.through, fans=fans, row=part.row, function=acts)
     found: dict[int, dict[str, int]] = {axis: {"stack": 1} for axis in part.picked}
     for role, atoms in zip(roles, part.dims, strict=True):
         for atom in atoms:
@@ -127,7 +128,7 @@ def use(
         stride = stride[0] if kernels and len(set(stride)) == 1 else 1
     axes = _axes(chosen, groups, transposed, stride)
     beyond = None if whole_axes else fans
-    return Use(part.name, axes, part.through, fans=beyond, function=acts)
+    return Use(part.name, axes, part.through, fans=beyond, row=part.row, function=acts)
 
 
 def _main_role(sizes: dict[str, int] | None) -> str:

@@ -146,9 +146,9 @@ def split(call: Call) -> list[Entry]:
     dim, start, pieces = call.params["axis"], 0, []
     for size in call.params["sizes"]:
         spans = [(0, n, 1) for n in call.ins[0].shape]
-        spans[dim] = (start, size, 1)
+        spans[dim] = (start, int(size), 1)
         pieces.append(narrow_dims(call, call.entries[0], call.ins[0].shape, spans))
-        start += size
+        start += int(size)
     return pieces
 
 

@@ -63,7 +63,7 @@ class Recorder(_record.Recorder):
 
     def __init__(self, modules: dict[str, str]) -> None:
         super().__init__()
-        self._modules = modules
+        self.modules = modules
         self.sums: dict[int, tuple[int, float]] = {}  # node of a sum -> of what node, of how many
         self.windows: dict[int, tuple[Values, list[int]]] = {}  # of sums over windows
         self.maps: dict[int, int] = {}  # node of a map of positions -> its dimension of features
@@ -78,6 +78,12 @@ class Recorder(_record.Recorder):
         self.totals: dict[int, tuple[int, bool]] = {}  # node of their sum, or its log -> of x
         self.shifted: dict[int, int] = {}  # node of x - its largest -> node of x
 
+    def empty(self) -> "Recorder":
+        """Another one, of the same parameters, that has seen nothing."""
+        made = Recorder(self.modules)
+        made.shapes = self.shapes
+        return made
+
     def emit(
         self, op: Op, inputs: Sequence[Activation], shape: Sequence[int], **how: Any
     ) -> Activation:
@@ -85,7 +91,7 @@ class Recorder(_record.Recorder):
         param = how.get("param")
         if param is None:
             return super().emit(op, inputs, shape, **how)
-        self.path.append(self._modules[param.name])
+        self.path.append(self.modules[param.name])
         made = super().emit(op, inputs, shape, **how)
         self.path.pop()
         return made

@@ -12,11 +12,13 @@ from fanin.frameworks.jax.operations._lax import refuse_weights
 from fanin.frameworks.jax.record._call import Shaped
 from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.jax.trace._abstract import shaped_of
+from fanin.frameworks.jax.trace._recurrent import add_recurrent, find_cell
 from fanin.frameworks.recording._formula import Formula
 from fanin.frameworks.recording._record import Activation, Constant, Entry
 from fanin.frameworks.recording._weights import Weight
 
-_FEW = 8  # steps of a loop without weights of its own at each, that are followed
+_FEW = 8  # steps of a loop over what an input has, that are followed
+_MANY = 512  # of one that counts: over layers, say
 
 
 class Runner(Protocol):
@@ -24,37 +26,62 @@ class Runner(Protocol):
 
     recorder: Recorder
 
+    def on(self, recorder: Recorder) -> "Runner":
+        """The same on another record."""
+
     def run_program(self, program: ClosedJaxpr, given: Sequence[Entry]) -> list[Entry]:
         """What a program returns."""
 
 
 def scan(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
-    """A loop: over layers whose weights are stacked, all of them; over steps, a few."""
+    """A loop: over layers whose weights are stacked, all of them; over steps, a few.
+
+    Steps of a recurrent cell are one node.
+    """
     params = equation.params
     constants, carried = int(params["num_consts"]), int(params["num_carry"])
     held, carry = entries[:constants], entries[constants : constants + carried]
     rows = entries[constants + carried :]
     length = int(params["length"])
     layers = any(isinstance(entry, Weight) for entry in rows)
-    count = length if layers or length <= _FEW else _FEW
+    ins = [shaped_of(variable) for variable in equation.invars[constants:]]
+    outs = [shaped_of(variable) for variable in equation.outvars]
+    if not layers:
+        body = partial(_step, run, params["jaxpr"])
+        cell = find_cell(body, held, ins[:carried], ins[carried:], run.recorder)
+        if cell is not None:
+            given = [*rows, *carry]
+            return add_recurrent(run.recorder, cell, given, outs[:carried], outs[carried:])
+    over_steps = any(
+        isinstance(entry, Activation) and shaped.is_real
+        for entry, shaped in zip(rows, ins[carried:], strict=True)
+    )
+    most = length if layers else _FEW if over_steps else _MANY
+    count = min(length, most)
     steps = [*range(length)][::-1] if params["reverse"] else [*range(length)]
-    shapes = [shaped_of(variable) for variable in equation.invars[constants + carried :]]
     made: list[list[Entry]] = []
     for step in steps[:count]:
         given = [
             pick_row(run.recorder, entry, shaped, step)
-            for entry, shaped in zip(rows, shapes, strict=True)
+            for entry, shaped in zip(rows, ins[carried:], strict=True)
         ]
         results = run.run_program(params["jaxpr"], [*held, *carry, *given])
         carry = results[:carried]
         made.append(results[carried:])
-    outs = [shaped_of(variable) for variable in equation.outvars[carried:]]
     if params["reverse"]:
         made = made[::-1]
     stacked = [
-        _stack(run.recorder, [row[at] for row in made], shaped) for at, shaped in enumerate(outs)
+        _stack(run.recorder, [row[at] for row in made], shaped)
+        for at, shaped in enumerate(outs[carried:])
     ]
     return [*carry, *stacked]
+
+
+def _step(
+    run: Runner, program: ClosedJaxpr, recorder: Recorder, given: Sequence[Entry]
+) -> list[Entry]:
+    """One step on another record."""
+    return run.on(recorder).run_program(program, given)
 
 
 def pick_row(recorder: Recorder, entry: Entry, shaped: Shaped, at: int) -> Entry:
@@ -63,7 +90,7 @@ def pick_row(recorder: Recorder, entry: Entry, shaped: Shaped, at: int) -> Entry
         value = None if entry.value is None else np.asarray(entry.value)[at]
         return replace(entry, value=value)
     if isinstance(entry, Weight):
-        picked = entry.pick(0)
+        picked = entry.pick(0, at)
         parts = [
             replace(part, formula=part.formula and _row_of(part.formula, at))
             for part in picked.parts

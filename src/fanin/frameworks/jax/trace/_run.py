@@ -29,6 +29,10 @@ class Run:
         self._modules = modules
         self._paths: dict[int, tuple[Any, str | None]] = {}
 
+    def on(self, recorder: Recorder) -> "Run":
+        """The same on another record."""
+        return Run(recorder, self._modules)
+
     def run_program(self, program: ClosedJaxpr, given: Sequence[Entry]) -> list[Entry]:
         """What a program returns for these arguments."""
         constants = [constant_of(value) for value in program.consts]
