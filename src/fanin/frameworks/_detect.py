@@ -37,10 +37,18 @@ def _jax() -> Adapter:
     return adapter
 
 
+def _keras() -> Adapter:
+    from fanin.frameworks.keras import _adapter as adapter
+
+    return adapter
+
+
 _WITH_PARAMS = "params, plan = {}(model, params, seed=0, inputs=x)"
 
-# By the name of the package that has the class.
+# By the name of the package that has the class. Keras is asked before torch: where it computes
+# with torch, its layers are modules, too.
 FRAMEWORKS: dict[str, Framework] = {
+    "keras": Framework("Layer", _keras),
     "torch": Framework("nn.Module", _torch),
     "equinox": Framework("Module", _jax, "model, plan = {}(model, seed=0, inputs=x)"),
     "flax.nnx": Framework("Module", _jax),
@@ -57,15 +65,15 @@ def adapter_for(model: Any) -> Adapter:
     hint = foreign(model)
     if isinstance(model, type):
         hint = "It is a class: call it, and pass what it makes."
-    kinds = "a torch.nn.Module, or a module of Flax NNX, Flax Linen or Equinox"
+    kinds = "a torch.nn.Module, a keras.Layer, or a module of Flax NNX, Flax Linen or Equinox"
     raise FaninError(f"model has type {type(model).__name__}; it must be {kinds}. {hint}".rstrip())
 
 
 def framework_of(model: Any) -> Framework | None:
     """The framework of a model; None where it belongs to none that is known."""
     for package, framework in FRAMEWORKS.items():
-        module = sys.modules.get(package)
-        if module is not None and isinstance(model, attrgetter(framework.model)(module)):
+        kind = _class_of(package, framework.model)
+        if kind is not None and isinstance(model, kind):
             return framework
     if _is_abstract_nnx(model):
         return FRAMEWORKS["flax.nnx"]
@@ -132,6 +140,15 @@ def refuse_functional(model: Any, verb: str) -> None:
 def _is_function(model: Any) -> bool:
     compiled = type(model).__module__.partition(".")[0] in ("jax", "jaxlib")  # jit's
     return callable(model) and (compiled or isroutine(model) or isinstance(model, partial))
+
+
+def _class_of(package: str, path: str) -> type | None:
+    """The class of a package that is imported; None where it is not, or has none by this name."""
+    try:
+        found: type | None = attrgetter(path)(sys.modules.get(package))
+    except AttributeError:  # half imported, or another version
+        return None
+    return found
 
 
 def adapter_of_factories() -> Adapter:

@@ -13,7 +13,8 @@ _ELSEWHERE = {
     "equinox": f"Draw its arrays by {_JAX}(key, shape) and put them in by equinox.tree_at.",
     "jax": f"Draw its arrays by {_JAX}(key, shape).",
     "jaxlib": f"Draw its arrays by {_JAX}(key, shape).",
-    "keras": f"Give Keras layers initializers, such as kernel_initializer={_KERAS}.",
+    "keras": "Pass the Keras model or layer itself, built since Keras chose its back end; or give "
+    f"layers initializers, such as kernel_initializer={_KERAS}.",
     "tensorflow": f"Give Keras layers initializers, such as kernel_initializer={_KERAS}.",
 }
 

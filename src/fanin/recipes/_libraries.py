@@ -70,12 +70,25 @@ def _xavier(shape: tuple[int, ...]) -> Initializer:
 
 
 def _torch_weight(param: Param) -> Initializer:
-    roles = param.axes.roles
-    if roles.count("in") > 1:  # Bilinear
-        return torch_bias(param.shape[1])
-    if roles[:2] == ("out", "in") or param.axes.transposed:
+    roles, transposed = param.axes.roles, param.axes.transposed
+    if roles[:2] == (("in", "out") if transposed else ("out", "in")) and roles != _BILINEAR:
         return torch_default()
+    if transposed or roles == _BILINEAR:
+        return torch_bias(_torch_fan_in(param))
     return variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+_BILINEAR = ("out", "in", "in")
+
+
+def _torch_fan_in(weight: Param) -> int:
+    """What torch counts as fan_in: of a transposed convolution its outputs, whatever the layout."""
+    shape, axes = weight.shape, weight.axes
+    if axes.roles == _BILINEAR:
+        return shape[1]
+    if axes.transposed:
+        return axes.size("out", shape) * axes.size("kernel", shape)
+    return int(fans(shape, axes).fan_in)
 
 
 # Attention's: of its packed weight, and of its output.
@@ -105,12 +118,7 @@ class _Siblings:
         weight = self.weights.get(_module(param))
         if weight is None or param.owner in _ZERO_BIASES:
             return None
-        shape, roles = weight.shape, weight.axes.roles
-        if roles.count("in") > 1:
-            return shape[1]
-        if roles[:2] == ("out", "in") or weight.axes.transposed:
-            return int(fans(shape, convention="torch").fan_in)
-        return int(fans(shape, weight.axes).fan_in)
+        return _torch_fan_in(weight)
 
 
 def _module(param: Param) -> str:

@@ -115,7 +115,8 @@ def use(
                 sizes[role] = sizes.get(role, 1) * atom.size
     for role, atoms in zip(roles, part.dims, strict=True):
         for atom in atoms:
-            if atom.axis is not None:
+            # One of size 1 beside others in its dimension has no part in it.
+            if atom.axis is not None and len(atoms) == 1:
                 found.setdefault(atom.axis, {role: 1})
     whole_axes = all(
         len(sizes) == 1 and math.prod(sizes.values()) in (1, part.shape[axis])

@@ -11,6 +11,8 @@ from fanin.frameworks.torch.observe._subject import place as place
 from fanin.frameworks.torch.observe._subject import subject as subject
 from fanin.frameworks.torch.runs._tensors import tensors_in as tensors_in
 from fanin.frameworks.torch.trace._trace import trace as trace
+from fanin.frameworks.torch.tree._recurrent import Reading as Reading
+from fanin.frameworks.torch.tree._recurrent import Recurrent as Recurrent
 from fanin.frameworks.torch.write._new_buffers import new_buffers as new_buffers
 from fanin.frameworks.torch.write._slots import slots as slots
 from fanin.frameworks.torch.write._stored import call_factory as call_factory

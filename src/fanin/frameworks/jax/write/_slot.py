@@ -1,8 +1,6 @@
 """Slot: one parameter of a JAX model, what it holds, and what could be drawn in its place."""
 
 import hashlib
-import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +9,10 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.frameworks._tiles import tiles
+from fanin.frameworks._arrays import Source, agree, by_parts, moments
 from fanin.frameworks.jax.tree._held import is_abstract
 from fanin.frameworks.jax.write._shards import check_sharding, made, parts
 from fanin.initializers import Initializer
-from fanin.initializers._base import Elementwise
 from fanin.param import Param
 from fanin.streams import Array
 
@@ -86,28 +83,16 @@ class Slot:
             raise FaninError(f"{param.name} ({initializer}): {error}") from None
         return values
 
-    def _source(
-        self, initializer: Initializer, seed: int, axes: Axes | None
-    ) -> Callable[[Any], Array]:
-        """What gives a box of the values: by itself, or cut from a whole that is made once."""
-        if isinstance(initializer, Elementwise):
-            return lambda index: self.draw(initializer, seed, axes, index)
-        whole: list[Array] = []
-
-        def cut(index: Any) -> Array:
-            if not whole:
-                whole.append(self.draw(initializer, seed, axes))
-            part: Array = whole[0][index]
-            return part
-
-        return cut
+    def _source(self, initializer: Initializer, seed: int, axes: Axes | None) -> Source:
+        """What gives a box of the values."""
+        return by_parts(initializer, lambda index: self.draw(initializer, seed, axes, index))
 
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
         """Whether it has those values bit by bit, or within the initializer's tolerance."""
         self._require_value("no values", "Initialize first.")
         tolerance = initializer.tolerance(self.param.dtype)
         source = self._source(initializer, seed, axes)
-        return all(_agree(source(index), held, tolerance) for index, held in parts(self.value))
+        return all(agree(source(index), held, tolerance) for index, held in parts(self.value))
 
     def digest(self) -> str:
         """SHA-256 of the values in row-major order, little-endian."""
@@ -122,19 +107,7 @@ class Slot:
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""
         self._require_value("no values", "Initialize first.")
-        held = [values for _, values in parts(self.value)]
-        count = sum(values.size for values in held)
-        if not count:
-            return math.nan, math.nan
-
-        def wide() -> Iterator[Array]:
-            for values in held:
-                for tile in tiles(values.shape):
-                    yield values[tile].real.astype(np.float64)
-
-        mean = math.fsum(float(piece.sum()) for piece in wide()) / count
-        square = math.fsum(float(((piece - mean) ** 2).sum()) for piece in wide()) / count
-        return mean, math.sqrt(square)
+        return moments([values for _, values in parts(self.value)])
 
     def read(self) -> Array | None:
         """The values as float64; None where there are none, where they are many, or complex."""
@@ -150,9 +123,3 @@ class Slot:
                 f"{self.param.name} has shape {self.param.shape} and {what}: it is abstract. "
                 f"{advice}"
             )
-
-
-def _agree(drawn: Array, held: Array, tolerance: float) -> bool:
-    if tolerance == 0:
-        return np.ascontiguousarray(drawn).tobytes() == np.ascontiguousarray(held).tobytes()
-    return bool((abs(drawn.astype(np.float64) - held.astype(np.float64)) <= tolerance).all())

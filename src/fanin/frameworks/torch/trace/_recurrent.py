@@ -10,7 +10,7 @@ from fanin.frameworks.recording._record import Activation
 from fanin.frameworks.recording._weights import Part, Weight, gates_use, plain_use
 from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._tensors import tensors_in
-from fanin.frameworks.torch.tree._recurrent import gates_of, kind_of
+from fanin.frameworks.torch.tree._recurrent import Recurrent, gates_of, kind_of
 from fanin.graph import Use
 
 _READS_INPUT = re.compile(r"weight_ih(_l(?P<layer>\d+)(_reverse)?)?")  # torch's names, cells' too
@@ -18,13 +18,12 @@ _READS_INPUT = re.compile(r"weight_ih(_l(?P<layer>\d+)(_reverse)?)?")  # torch's
 
 def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output: Any) -> int | None:
     """One node, whose place it returns; everything that the module returned is its result."""
-    parts = [
-        part
-        for tensor in module.parameters()
+    uses = tuple(
+        _use(module, name, part)
+        for name, tensor in module.named_parameters()
         if isinstance(entry := recorder.entry(tensor), Weight)
         for part in entry.parts
-    ]
-    gates = gates_of(module)
+    )
     made: Activation | None = None
     for tensor in tensors_in(output):
         if not tensor.is_floating_point():
@@ -41,7 +40,7 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
                 sources,
                 tensor.shape,
                 label=kind_of(module),
-                uses=tuple(_use(part, gates) for part in parts),
+                uses=uses,
             )
             recorder.set(tensor, made)
         else:
@@ -50,10 +49,13 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
     return None if made is None else made.node
 
 
-def _use(part: Part, gates: int) -> Use:
+def _use(module: nn.Module, name: str, part: Part) -> Use:
+    if isinstance(module, Recurrent):
+        axes, layer = module.uses[name]
+        return Use(part.name, axes, part.through, layer=layer)
     if len(part.shape) < 2:
         return plain_use(part)
     own = part.name.rpartition(".")[2]
-    use = gates_use(part, 1 if own.startswith("weight_hr") else gates)
+    use = gates_use(part, 1 if own.startswith("weight_hr") else gates_of(module))
     found = _READS_INPUT.fullmatch(own)
     return use if found is None else replace(use, layer=int(found["layer"] or 0))

@@ -81,8 +81,8 @@ def _refuse_keras(model: nn.Module) -> None:
     for path, module in model.named_modules():
         if hint := foreign(module):
             raise FaninError(
-                f"{path or 'the model'} is {an(type(module).__name__)} of Keras, which makes and "
-                f"places its own weights. {hint}"
+                f"{path or 'the model'} is {an(type(module).__name__)} of Keras, whose weights a "
+                f"module around it does not tell apart. {hint}"
             )
 
 

@@ -1,0 +1,51 @@
+"""Subject: models of Keras that a factory makes, and what they are run on."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from fanin.errors import FaninError
+from fanin.frameworks._adapter import Subject
+
+
+def subject(model: Any) -> Subject:
+    """Checkups are of models of PyTorch alone, so far."""
+    raise FaninError(
+        f"fanin.check measures models of PyTorch, and {type(model).__name__} is one of Keras. "
+        "fanin.plan says what its weights would be, and why."
+    )
+
+
+def build(factory: Callable[[], Any], seed: int) -> Any:
+    """What a factory makes when Keras's random states start from this seed.
+
+    Those of Python and NumPy are put back; Keras's own, which it does not show, are not.
+    """
+    states = random.getstate(), np.random.get_state()
+    try:
+        keras.utils.set_random_seed(seed % 2**32)
+        model = factory()
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    if not isinstance(model, keras.Layer):
+        raise FaninError(
+            f"the factory returned {type(model).__name__}; it must return a keras.Layer."
+        )
+    return model
+
+
+def place(values: Any, model: Any) -> Any:
+    """An array, or several in a tuple, as tensors of the back end; real ones in the model's type.
+
+    None stays None.
+    """
+    if isinstance(values, tuple):
+        return tuple(place(value, model) for value in values)
+    if values is None:
+        return None
+    real = np.issubdtype(values.dtype, np.floating)
+    return keras.ops.convert_to_tensor(values, dtype=model.variable_dtype if real else None)

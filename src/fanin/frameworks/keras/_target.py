@@ -1,0 +1,110 @@
+"""Target: a model of Keras that is planned for or written into."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from fanin.errors import FaninError
+from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._naming import checked_prefix
+from fanin.frameworks.keras._inputs import call_arguments
+from fanin.frameworks.keras._restart import restart
+from fanin.frameworks.keras._slot import Slot
+from fanin.frameworks.keras._slots import slots
+from fanin.frameworks.keras._twins import remember, twins
+from fanin.frameworks.keras._walk import buffers, layers_of
+from fanin.graph import Graph, NoGraphError
+from fanin.recipes import Probe
+
+_REFUSED = (
+    ("shards", "Keras models are spread by keras.distribution: set a layout there"),
+    ("device", "build the model on its device, under keras.device(...)"),
+    ("buffers", "assign them: variable.assign(value)"),
+)
+
+
+class Target:
+    """What `fanin.frameworks._adapter.Target` says, of a keras.Layer."""
+
+    def __init__(self, model: Any, rename: Mapping[str, str] | None, prefix: str) -> None:
+        self._model, self._rename, self.prefix = model, rename, checked_prefix(prefix)
+        self.slots: dict[str, Slot] = {
+            slot.param.name: slot for slot in slots(model, rename, self.prefix)
+        }
+
+    @property
+    def library(self) -> str:
+        """Whose layers store the weights."""
+        return "keras"
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Nothing that its rows do not tell."""
+        return ()
+
+    def trace(self, inputs: object) -> Graph:
+        """The graph of one run without values, by the tracer of the back end's framework."""
+        match keras.config.backend():
+            case "torch":
+                from fanin.frameworks.keras._on_torch import symbolic, trace
+            case other:
+                raise NoGraphError(f"Keras computes with {other} here, which is not traced.")
+        return trace(self._model, call_arguments(self._model, inputs, symbolic), self._rename)
+
+    def probe(self, inputs: object, seed: int) -> Probe:
+        """Keras models are not measured."""
+        raise FaninError(
+            "recipes that measure, such as lsuv, run models of PyTorch alone. Choose another one."
+        )
+
+    def find_origin(self, name: str) -> None:
+        """What a constructor drew is not found out: layers tell their initializers."""
+
+    def chance_buffers(self) -> Sequence[str]:
+        """None: Keras's layers draw no buffers that a run reads."""
+        return ()
+
+    def buffer_names(self) -> Iterable[str]:
+        """Every variable that no gradient changes, by its canonical name."""
+        found = buffers(layers_of(self._model))
+        return [places[0].name for places in found.values()]
+
+    def write(
+        self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Any] | None
+    ) -> Written:
+        """Write all; what can fail was rehearsed."""
+        _refuse("buffers", buffers)
+        items = [(self.slots[name], draw.initializer, draw.axes) for name, draw in draws.items()]
+        same = twins(items, seed)
+        for slot, initializer, axes in items:
+            if initializer is not None:
+                slot.write(initializer, seed, axes)
+        remember(items, seed)
+        drawn = {id(slot.variable) for slot, initializer, _ in items if initializer is not None}
+        return Written(same, restart(layers_of(self._model), drawn))
+
+
+def target(
+    model: Any,
+    *,
+    rename: Mapping[str, str] | None = None,
+    shards: Mapping[str, object] | None = None,
+    device: object = None,
+    prefix: str = "",
+) -> Target:
+    """A model to plan for or to write into."""
+    if sys.modules.get("keras") is not keras:
+        raise FaninError(
+            "the back end of Keras was changed by keras.config.set_backend when fanin knew the "
+            "one before. Choose it once, by the environment variable KERAS_BACKEND."
+        )
+    _refuse("shards", shards)
+    _refuse("device", device)
+    return Target(model, rename, prefix)
+
+
+def _refuse(name: str, value: object) -> None:
+    if value is not None:
+        raise FaninError(f"{name} is given for a model of Keras; {dict(_REFUSED)[name]}.")

@@ -1,0 +1,85 @@
+"""Twins: variables of this process that the same seed, name and shape made equal."""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+from weakref import ref
+
+from fanin.axes import Axes
+from fanin.frameworks.keras._slot import Slot
+from fanin.frameworks.keras._values import pieces
+from fanin.initializers import Initializer
+
+Key = tuple[int, str, tuple[int, ...]]  # seed, name of the stream, shape: all that decides a draw
+Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
+
+
+class _Drawn(NamedTuple):
+    variable: "ref[Any]"
+    unwritten: Callable[[Any], bool]  # whether the variable holds what was written
+    group: list["_Drawn"]  # all that one call drew
+
+    def untouched(self) -> bool:
+        """Whether nothing of the call that still lives was written since: training would have."""
+        living = ((item.variable(), item.unwritten) for item in self.group)
+        return all(variable is None or unwritten(variable) for variable, unwritten in living)
+
+
+# The latest variable of each draw, for as long as it lives.
+_latest: dict[Key, _Drawn] = {}
+
+
+def twins(items: Items, seed: int) -> list[str]:
+    """The variables whose draw another one has that lives, in a model that was not trained since.
+
+    Less those that hold it already, as a copy does that is drawn again.
+    """
+    found = [pair for pair in _keyed(items, seed) if _has_twin(*pair)]
+    if not found:
+        return []
+    gc.collect()  # a model that is gone may still be in a cycle
+    return [
+        slot.param.name for key, slot in found if _has_twin(key, slot) and _latest[key].untouched()
+    ]
+
+
+def remember(items: Items, seed: int) -> None:
+    """Note what was drawn into which variable."""
+    group: list[_Drawn] = []
+    for key, slot in _keyed(items, seed):
+        known = ref(slot.variable, partial(_forget, key))
+        group.append(_Drawn(known, _unwritten(slot.variable), group))
+        _latest[key] = group[-1]
+
+
+def _keyed(items: Items, seed: int) -> Iterator[tuple[Key, Slot]]:
+    """What is drawn whole, and so that the seed decides it."""
+    for slot, initializer, _ in items:
+        if initializer is not None and initializer.seeded and not slot.is_sharded:
+            yield (seed, slot.stream, slot.param.shape), slot
+
+
+def _has_twin(key: Key, slot: Slot) -> bool:
+    known = _latest.get(key)
+    other = None if known is None else known.variable()
+    if other is None or other is slot.variable or not slot.param.shape:
+        return False
+    mine, theirs = pieces(slot.variable), pieces(other)
+    return any(a.tobytes() != b.tobytes() for (_, a), (_, b) in zip(mine, theirs, strict=False))
+
+
+def _unwritten(variable: Any) -> Callable[[Any], bool]:
+    """What tells later whether a variable was written: torch counts, JAX makes another array."""
+    value = variable._value
+    version = getattr(value, "_version", None)
+    if version is not None:
+        return lambda later: bool(later._value._version == version)
+    known = ref(value)
+    return lambda later: known() is later._value
+
+
+def _forget(key: Key, gone: "ref[Any]") -> None:
+    known = _latest.get(key)
+    if known is not None and known.variable is gone:
+        del _latest[key]

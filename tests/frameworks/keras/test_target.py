@@ -1,0 +1,283 @@
+"""A model of Keras as a target: roles, values, what is refused, and what stays as it was."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+import fanin
+from fanin import FaninError, FaninWarning
+from fanin.axes import Axes
+from fanin.frameworks import adapter_for
+
+layers = keras.layers
+MB = "ignore:__array__ implementation:DeprecationWarning"
+pytestmark = pytest.mark.filterwarnings(MB)
+
+
+def values_of(model: Any) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(item)) for item in model.variables]
+
+
+def small() -> Any:
+    return keras.Sequential(
+        [keras.Input((6,)), layers.Dense(5, activation="relu"), layers.Dense(3)]
+    )
+
+
+def built(layer: Any, *shape: int | None) -> Any:
+    layer.build(shape)
+    return layer
+
+
+X = np.zeros((2, 6), np.float32)
+KERNEL = ("kernel", "kernel")
+ROLES: dict[str, tuple[Callable[[], Any], str, str, Axes]] = {
+    "dense": (lambda: built(layers.Dense(3), None, 4), "weight", "weight", Axes(("in", "out"))),
+    "einsum": (
+        lambda: built(layers.EinsumDense("abc,cde->abde", (None, 2, 5)), None, 3, 4),
+        *("weight", "weight"),
+        Axes(("in", "out", "out")),
+    ),
+    "batched einsum": (
+        lambda: built(layers.EinsumDense("abc,bcd->abd", (3, 5)), None, 3, 4),
+        *("weight", "weight"),
+        Axes(("stack", "in", "out")),
+    ),
+    "grouped": (
+        lambda: built(layers.Conv2D(8, 3, groups=2, strides=(2, 1)), None, 9, 9, 4),
+        *("weight", "weight"),
+        Axes((*KERNEL, "in", "out"), groups=2, stride=(2, 1)),
+    ),
+    "transposed": (
+        lambda: built(layers.Conv2DTranspose(8, 3, strides=2), None, 9, 9, 4),
+        *("weight", "weight"),
+        Axes((*KERNEL, "out", "in"), transposed=True, stride=2),
+    ),
+    "depthwise": (
+        lambda: built(layers.DepthwiseConv2D(3, depth_multiplier=2), None, 9, 9, 4),
+        *("weight", "weight"),
+        Axes((*KERNEL, "out", "out"), groups=4),
+    ),
+    "separable": (
+        lambda: built(layers.SeparableConv2D(8, 3), None, 9, 9, 4),
+        *("pointwise_kernel", "weight"),
+        Axes((*KERNEL, "in", "out")),
+    ),
+    "table": (lambda: built(layers.Embedding(9, 4)), "weight", "table", Axes(("stack", "out"))),
+    "lstm": (
+        lambda: built(layers.LSTMCell(3), None, 4),
+        *("recurrent_kernel", "recurrent"),
+        Axes(("in", "out"), blocks=(3, 3, 3, 3)),
+    ),
+    "gru": (
+        lambda: built(layers.GRUCell(3), None, 4),
+        *("bias", "bias"),
+        Axes(("stack", "out"), blocks=(3, 3, 3)),
+    ),
+    "rnn": (
+        lambda: built(layers.SimpleRNNCell(3), None, 4),
+        *("recurrent_kernel", "recurrent"),
+        Axes(("in", "out")),
+    ),
+    "norm": (
+        lambda: built(layers.BatchNormalization(), None, 4),
+        *("weight", "scale"),
+        Axes(("stack",)),
+    ),
+    "prelu": (lambda: built(layers.PReLU(), None, 4), "alpha", "scale", Axes(("stack",))),
+    "convolutional lstm": (
+        lambda: built(layers.ConvLSTM2D(3, 2), None, 5, 9, 9, 4),
+        *("cell.recurrent_kernel", "weight"),
+        Axes((*KERNEL, "in", "out"), blocks=(3, 3, 3, 3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_roles(name: str) -> None:
+    make, variable, kind, axes = ROLES[name]
+    layer = make()
+    param = adapter_for(layer).target(layer).slots[variable].param
+    assert (param.kind, param.axes) == (kind, axes)
+
+
+def test_what_a_layer_makes_constant_is_known_of_a_trained_one_too() -> None:
+    layer = built(layers.BatchNormalization(gamma_initializer="zeros"), None, 4)
+    other = built(layers.Dense(3, bias_initializer=keras.initializers.Constant(0.5)), None, 4)
+    layer.gamma.assign(np.arange(4.0))
+    assert adapter_for(layer).target(layer).slots["weight"].param.made == 0
+    assert adapter_for(other).target(other).slots["bias"].param.made == 0.5
+    assert adapter_for(other).target(other).slots["weight"].param.made is None
+
+
+def test_the_module_tree_knows_the_activation_before_a_weight() -> None:
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.ReLU()])
+    for layer in (layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.1)):
+        model.add(layer)
+    for layer in (layers.Dense(4, activation="silu"), layers.Dense(4), layers.BatchNormalization()):
+        model.add(layer)
+    model.add(layers.Dense(2))
+    whys = [row.why for row in fanin.plan(model).values() if row.role == "weight"]
+    assert [why.partition(";")[0] for why in whys] == [
+        "no activation is known before it",
+        "after ReLU, gain 1.414",
+        "after silu, gain 1.677",
+        "no activation is known before it",
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "mixed_bfloat16"])
+def test_variables_get_values_of_their_own_type(dtype: str) -> None:
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(5, dtype=dtype), layers.Dense(3, dtype=dtype)]
+    )
+    encoding = "float32" if dtype.startswith("mixed") else dtype
+    if keras.config.backend() == "jax" and dtype == "float64":
+        encoding = "float32"  # JAX has no float64 unless it is asked for
+    plan = fanin.initialize(model, 3, X)
+    row = plan["layers.dense.weight"]
+    assert row.dtype == encoding
+    wanted = row.initializer((6, 5), seed=3, name=row.name, axes="in out", dtype=encoding)
+    held = keras.ops.convert_to_numpy(model.layers[0].kernel)
+    assert np.array_equal(held.astype(np.float64), wanted.astype(np.float64))
+    plan.verify(model)
+    assert plan.audit(model).ok
+
+
+def test_a_plan_is_applied_saved_and_verified(tmp_path: Any) -> None:
+    plan = fanin.plan(small(), X)
+    fanin.Plan.load(plan.save(tmp_path / "plan.toml")).apply(model := small(), 7).verify(model)
+    assert plan.apply(model, 7).audit(model).ok
+    model.layers[1].kernel.assign(10 * model.layers[1].kernel)
+    with pytest.raises(FaninError, match=r"layers\.dense_1\.weight holds other values than seed 7"):
+        plan.verify(model, 7)
+    assert [item.name for item in plan.audit(model).findings] == ["layers.dense_1.weight"]
+    assert plan.diff(model) == ()
+
+
+def test_inputs_come_as_the_model_takes_them() -> None:
+    given = {"a": keras.Input((4,), name="a"), "b": keras.Input((3,), name="b")}
+    x = layers.Concatenate()([layers.Dense(4)(given["a"]), layers.Dense(4)(given["b"])])
+    by_name = keras.Model(given, layers.Dense(2)(x))
+    arrays = {"b": np.zeros((2, 3), np.float32), "a": np.zeros((2, 4), np.float32)}
+    tables = {
+        str(fanin.plan(by_name, inputs)) for inputs in (arrays, (arrays,), {"inputs": arrays})
+    }
+    tables.add(
+        str(fanin.plan(by_name, {name: keras.KerasTensor(v.shape) for name, v in arrays.items()}))
+    )
+    assert len(tables) == 1
+    listed = keras.Model([*given.values()], layers.Dense(2)(x))
+    assert "made without" not in str(fanin.plan(listed, [arrays["a"], arrays["b"]]))
+    assert str(fanin.plan(small(), keras.KerasTensor((None, 6)))) == str(fanin.plan(small(), X))
+
+
+def test_frozen_variables_are_kept() -> None:
+    model = small()
+    model.layers[0].trainable = False
+    before = values_of(model)
+    plan = fanin.initialize(model, 3, X)
+    assert plan["layers.dense.weight"].initializer is None
+    after = values_of(model)
+    assert np.array_equal(before[0], after[0])
+    assert not np.array_equal(before[2], after[2])
+    plan.verify(model)
+
+
+def test_running_statistics_start_anew_with_the_weights() -> None:
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(5), layers.BatchNormalization()])
+    model.layers[1].moving_mean.assign(np.ones(5))
+    plan = fanin.initialize(model, 3, X)
+    assert any("running statistics start anew" in note for note in plan.notes)
+    assert not keras.ops.convert_to_numpy(model.layers[1].moving_mean).any()
+
+
+@pytest.mark.filterwarnings("default:.* the same numbers as another:fanin.errors.FaninWarning")
+def test_models_that_come_out_equal_are_told_until_one_is_trained() -> None:
+    first, second, third = small(), small(), small()
+    fanin.initialize(first, 11, X)
+    with pytest.warns(FaninWarning, match=r"layers\.dense\.weight, layers\.dense_1\.weight get"):
+        fanin.initialize(second, 11, X)
+    second.layers[0].kernel.assign(0.5 * second.layers[0].kernel)
+    fanin.initialize(third, 11, X)  # trained, so no twin
+
+
+def test_a_run_leaves_the_model_as_it_was() -> None:
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(5), layers.BatchNormalization()])
+    model.add(layers.Dropout(0.5, seed=1))
+    model.add(layers.Dense(2))
+    held, before = [item._value for item in model.variables], values_of(model)
+    fanin.plan(model, np.ones((4, 6), np.float32))
+    assert all(item._value is value for item, value in zip(model.variables, held, strict=True))
+    assert all(map(np.array_equal, before, values_of(model)))
+    assert not any("call" in vars(layer) for layer in model.layers)
+    with pytest.raises(FaninError):
+        fanin.plan(model, np.ones((4, 7), np.float32))
+    assert not any("call" in vars(layer) for layer in model.layers)
+    assert all(map(np.array_equal, before, values_of(model)))
+
+
+class Unbuilt(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return self.head(x)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: fanin.plan(Unbuilt()), r"head has no variables yet: call model\.build\("),
+        (
+            lambda: fanin.plan(keras.Sequential([layers.Dense(3)]), X),
+            r"have no variables yet: call",
+        ),
+        (lambda: fanin.plan(layers.Dense), "It is a class: call it"),
+        (
+            lambda: fanin.plan(small(), "x"),
+            "inputs is a str; it is an array or a keras.KerasTensor",
+        ),
+        (lambda: fanin.plan(small(), keras.KerasTensor((2, None))), "give all its sizes"),
+        (lambda: fanin.initialize(small(), 0, X, device="cpu"), "device is given for a model of"),
+        (lambda: fanin.initialize(small(), 0, X, shards={}), "spread by keras.distribution"),
+        (lambda: fanin.initialize(small(), 0, X, buffers={}), "buffers is given for a model of"),
+        (lambda: fanin.initialize(small(), X), "The inputs come third"),
+        (lambda: fanin.initialize(small(), 0, X, "lsuv"), "recipes that measure, such as lsuv"),
+        (lambda: fanin.initialize(small(), 0, X, prefix=""), None),
+        (lambda: fanin.check(small(), X), "fanin.check measures models of PyTorch"),
+        (
+            lambda: fanin.plan(small(), X).apply(
+                keras.Sequential([keras.Input((4,)), layers.Dense(5)])
+            ),
+            r"layers\.dense\.weight has shape \(4, 5\); the plan was made for \(6, 5\)",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(wrong: Callable[[], object], message: str | None) -> None:
+    if message is None:
+        wrong()
+        return
+    with pytest.raises(FaninError, match=message):
+        wrong()
+
+
+def test_a_failed_call_leaves_the_model_as_it_was() -> None:
+    model = small()
+    before = values_of(model)
+    given = {"layers.dense_1.bias": "he_normal"}  # one axis has no fans
+    with pytest.raises(FaninError, match="has no fan-in"):
+        fanin.initialize(model, 0, X, overrides=given)
+    assert all(map(np.array_equal, before, values_of(model)))
+
+
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="a layer is a module on torch alone")
+def test_a_layer_inside_of_a_torch_module_is_refused_with_the_road_to_take() -> None:
+    around = torch.nn.Sequential(torch.nn.Linear(6, 6), small())
+    with pytest.raises(FaninError, match="Pass the Keras model or layer itself"):
+        fanin.initialize(around)
