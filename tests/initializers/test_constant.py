@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fanin import FaninError
-from fanin.initializers import constant, get, ones, zeros
+from fanin.initializers import constant, from_dict, get, ones, to_dict, zeros
 
 VALUES = np.arange(24.0).reshape(2, 3, 4)
 
@@ -88,3 +88,12 @@ def test_a_value_beyond_the_dtype_leaves_out_untouched() -> None:
     with pytest.raises(FaninError, match=r"values reach 1e\+05, beyond the range of float16"):
         constant([1.0, 1e5])((2,), seed=0, name="w", out=out)
     assert (out == 7).all()
+
+
+def test_no_values_are_those_of_any_parameter_without_elements() -> None:
+    """As a list, by which plans are stored, an array of shape (0, 3) is one of shape (0,)."""
+    stored = from_dict(to_dict(constant(np.zeros((0, 3)))))
+    for none in (stored, constant(np.zeros((0, 3)))):
+        assert none((0, 3), seed=0, name="w").shape == (0, 3)
+    with pytest.raises(FaninError, match="shape"):
+        stored((1, 3), seed=0, name="w")

@@ -15,6 +15,9 @@ import numpy as np
 from fanin.errors import FaninError
 from fanin.gains._quadrature import root_density, settle, total
 from fanin.graph._graph import Values
+from fanin.graph._uneven import EVEN as EVEN
+from fanin.graph._uneven import LEVEL as LEVEL
+from fanin.graph._uneven import Uneven as Uneven
 
 # Gauss-Legendre nodes on panels whose edges lie where activations have their kinks.
 _EDGES = np.arange(-8.0, 8.25, 0.25)
@@ -35,7 +38,7 @@ _CLOSE = 1e-6  # of a correlation
 
 
 @lru_cache
-def _hermite(count: int) -> tuple[Values, Values]:
+def hermite(count: int) -> tuple[Values, Values]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     return nodes, weights / weights.sum()
 
@@ -51,6 +54,7 @@ class Signal:
     weighted: bool = False  # times such weights, and not summed yet
     averaged: bool = False  # an average over T positions: its RMS is 1/sqrt(T) to 1 times this
     root: int | None = None  # of a sum over positions: the base of what was summed
+    uneven: Uneven = EVEN
 
     @cached_property
     def second(self) -> float:
@@ -73,7 +77,7 @@ class Signal:
             return self.mean**2
         if self.correlation >= 1:
             return self.second
-        nodes, weights = _hermite(32)
+        nodes, weights = hermite(32)
         other = self.correlation * Z[:, None] + math.sqrt(1 - self.correlation**2) * nodes
         return float(MASS @ (self.values * (np.interp(other, Z, self.values) @ weights)))
 
@@ -111,9 +115,10 @@ def apply_pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: i
         if len({signal.base for signal in inputs}) == 1:
             values = np.broadcast_to(fn(*(signal.values for signal in inputs)), Z.shape)
             values = _within_domain(np.asarray(values, float))
-            if all(map(_is_gaussian, inputs)):
+            if all(map(is_gaussian, inputs)):
                 values = values * _correction(fn, inputs, float(MASS @ values**2))
-            made = replace(inputs[0], values=values)
+            uneven = replace(inputs[0].uneven, kurtosis=None, level=False)
+            made = replace(inputs[0], values=values, uneven=uneven)
         else:
             made = _of_independent(fn, inputs, node)
     if not np.isfinite(made.values).all():
@@ -128,7 +133,7 @@ def apply_sampled(fn: Callable[[Values], Values], signal: Signal, node: int) -> 
     if not np.isfinite(values).all():
         return gaussian(signal.second, node)
     mass = np.full(len(values), 1 / len(values))
-    return _mixture(values, mass, node, signal.correlation)
+    return mixture_of(values, mass, node, signal.correlation)
 
 
 def _correction(fn: Callable[..., Values], normals: Sequence[Signal], second: float) -> float:
@@ -168,12 +173,12 @@ def _of_independent(fn: Callable[..., Values], inputs: Sequence[Signal], node: i
     rest = [np.full((1, 1), other.mean) for other in others[1:]]
     whole = np.broadcast_arrays(grids[0][:, None], grids[1][None, :], *rest)
     values = np.broadcast_to(np.asarray(fn(*whole), float), whole[0].shape)
-    mass = np.broadcast_to(MASS[:, None] * _hermite(len(grids[1]))[1], values.shape)
-    return _mixture(values.ravel(), mass.ravel(), node, max(s.correlation for s in inputs))
+    mass = np.broadcast_to(MASS[:, None] * hermite(len(grids[1]))[1], values.shape)
+    return mixture_of(values.ravel(), mass.ravel(), node, max(s.correlation for s in inputs))
 
 
 def _coarse(signal: Signal) -> Values:
-    return np.interp(_hermite(48)[0], Z, signal.values)
+    return np.interp(hermite(48)[0], Z, signal.values)
 
 
 def add(a: Signal, b: Signal, node: int) -> Signal:
@@ -182,25 +187,25 @@ def add(a: Signal, b: Signal, node: int) -> Signal:
         return replace(a, values=a.values + b.values)
     if a.base == b.root or b.base == a.root or (a.root is not None and a.root == b.root):
         return _add_to_sum(a, b, node)
-    if _is_gaussian(a) and _is_gaussian(b):
+    if is_gaussian(a) and is_gaussian(b):
         second = a.second + b.second + 2 * a.mean * b.mean
         shared = a.shared + b.shared + 2 * a.mean * b.mean
         mean = a.mean + b.mean
         spread = second - mean**2
         correlation = (shared - mean**2) / spread if spread > 0 else 0.0
         return gaussian(second, node, correlation, mean)
-    if _is_gaussian(a):
+    if is_gaussian(a):
         a, b = b, a
     sums = a.values[:, None] + _coarse(b)
-    mass = np.broadcast_to(MASS[:, None] * _hermite(48)[1], sums.shape)
+    mass = np.broadcast_to(MASS[:, None] * hermite(48)[1], sums.shape)
     weight = a.second / (a.second + b.second)
     correlation = weight * a.correlation + (1 - weight) * b.correlation
-    return _mixture(sums.ravel(), mass.ravel(), node, correlation)
+    return mixture_of(sums.ravel(), mass.ravel(), node, correlation)
 
 
 def apart(a: Signal, b: Signal) -> tuple[float, float]:
     """The mean of a product, and of its square, of one activation's functions at two positions."""
-    nodes, weights = _hermite(32)
+    nodes, weights = hermite(32)
     correlation = min(max(a.correlation, 0.0), 1.0)
     other = correlation * Z[:, None] + math.sqrt(1 - correlation**2) * nodes
     there = np.interp(other, Z, b.values)
@@ -257,14 +262,14 @@ def concatenate(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> S
     )
     whole = sum(s * item.second for s, item in zip(shares, signals, strict=True))
     averaged = averages > whole / 2
-    if all(_is_gaussian(signal) and abs(signal.mean) < 1e-12 for signal in signals):
+    if all(is_gaussian(signal) and abs(signal.mean) < 1e-12 for signal in signals):
         shared = sum(share * item.shared for share, item in zip(shares, signals, strict=True))
         correlation = shared / whole if whole > 0 else 0.0
         return gaussian(whole, node, correlation, averaged=averaged)
     values = np.concatenate([signal.values for signal in signals])
     mass = np.concatenate([share * MASS for share in shares])
     correlation = sum(s * item.correlation for s, item in zip(shares, signals, strict=True))
-    return replace(_mixture(values, mass, node, correlation), averaged=averaged)
+    return replace(mixture_of(values, mass, node, correlation), averaged=averaged)
 
 
 def drop(signal: Signal, rate: float, node: int) -> Signal:
@@ -274,7 +279,7 @@ def drop(signal: Signal, rate: float, node: int) -> Signal:
         return signal
     values = np.concatenate([signal.values / kept, np.zeros_like(Z)])
     mass = np.concatenate([kept * MASS, rate * MASS])
-    made = _mixture(values, mass, node, signal.correlation * kept)
+    made = mixture_of(values, mass, node, signal.correlation * kept)
     return replace(made, weighted=signal.weighted, averaged=signal.averaged)
 
 
@@ -325,18 +330,18 @@ def _of_several(
     made = gaussian(second, node, correlation, mean)
     spread = second - mean**2
     if spread > 0 and signal.values.min() >= 0 > made.values[Z > -_LIKELY].min():
-        made = _correlate(_gamma(mean**2 / spread, second, node), made.shared)
+        made = _correlate(gamma(mean**2 / spread, second, node), made.shared)
     return replace(made, root=root_of(signal))
 
 
-def _gamma(shape: float, second: float, node: int) -> Signal:
+def gamma(shape: float, second: float, node: int) -> Signal:
     """The gamma distribution of this shape with a second moment, as sums of squares have it."""
     sharp = math.sqrt(2 * _TAIL / shape)
     low, high = -_TAIL / shape - sharp, math.log1p(_TAIL / shape + sharp)
     logs = np.linspace(low, high, _SAMPLE)  # of values over what is likeliest of their logarithms
     values = np.exp(logs)
     mass = np.exp(shape * (logs + 1 - values))
-    made = _mixture(values, mass / mass.sum(), node, 0.0)
+    made = mixture_of(values, mass / mass.sum(), node, 0.0)
     return scale(made, math.sqrt(second / made.second))
 
 
@@ -364,23 +369,23 @@ def largest(signal: Signal, count: float, node: int) -> Signal:
         ordered = np.interp(_PROBABILITY, reached, signal.values[order])
     shared = min(max(signal.correlation, 0.0), 1.0)
     top = np.interp(_PROBABILITY ** (1 / count), _PROBABILITY, Z)
-    nodes, weights = _hermite(48)
+    nodes, weights = hermite(48)
     z = math.sqrt(1 - shared) * top[:, None] + math.sqrt(shared) * nodes
     mass = np.broadcast_to(MASS[:, None] * weights, z.shape)
     spread = float(MASS @ top**2) - float(MASS @ top) ** 2
     values = np.interp(z, Z, ordered)
     correlation = shared / (shared + (1 - shared) * spread)
-    made = _mixture(values.ravel(), mass.ravel(), node, correlation)
+    made = mixture_of(values.ravel(), mass.ravel(), node, correlation)
     return replace(made, root=root_of(signal))
 
 
-def _is_gaussian(signal: Signal) -> bool:
+def is_gaussian(signal: Signal) -> bool:
     slope = (signal.values[-1] - signal.values[0]) / (Z[-1] - Z[0])
     line = signal.mean + slope * Z
     return bool(np.allclose(signal.values, line, rtol=0, atol=1e-9 * (abs(slope) + 1e-300)))
 
 
-def _mixture(values: Values, mass: Values, node: int, correlation: float) -> Signal:
+def mixture_of(values: Values, mass: Values, node: int, correlation: float) -> Signal:
     """The signal whose values have this distribution; its second moment is kept exactly."""
     order = np.argsort(values, kind="stable")
     values, mass = values[order], mass[order]

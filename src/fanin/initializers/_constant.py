@@ -1,6 +1,7 @@
 """Initializers that draw nothing: one value everywhere, or values that are given."""
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,8 @@ class Given(Initializer):
         return False
 
     def _check(self, shape: tuple[int, ...]) -> None:
-        if shape != self.shape:
+        empty = not self.data and not math.prod(shape)  # a list of none has no other axes
+        if shape != self.shape and not empty:
             raise FaninError(
                 f"{self!r} has shape {self.shape}, the parameter has {shape}; they must agree. "
                 "Give an array of the parameter's shape, or one number."
@@ -71,7 +73,7 @@ class Given(Initializer):
         encoding = dtype_name(request.dtype, request.out, REAL + COMPLEX)
         selected(request.shape, request.index)  # checks the index
         index = ... if request.index is None else request.index
-        return write(self.values[index], encoding, request.out)
+        return write(self.values.reshape(request.shape)[index], encoding, request.out)
 
     def _std(self, shape: tuple[int, ...], axes: Axes) -> float:
         self._check(shape)

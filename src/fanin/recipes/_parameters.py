@@ -9,6 +9,7 @@ import numpy as np
 
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, spread
+from fanin.graph.tails import weighed
 from fanin.recipes._acting import fit_std, invert_line, rows
 from fanin.recipes._averages import Inputs as Inputs
 from fanin.recipes._borders import Borders
@@ -115,7 +116,9 @@ def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None
     else:
         run.needs(use.name, WeightScale(position, target, 0.0, 0.0, fed.averaged))
         target = 0.0
-    return gaussian(target, position, fed.share, averaged=fed.averaged)
+    made = gaussian(target, position, fed.share, averaged=fed.averaged)
+    taps = math.prod(node.window.kernel) if node.window is not None else 1
+    return weighed(fed, made, fan_in, taps, max(use.axes.groups, 1))
 
 
 def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signal | None:

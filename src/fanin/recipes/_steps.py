@@ -8,6 +8,7 @@ import numpy as np
 
 from fanin.graph import Graph, Node, having, mixture
 from fanin.graph.signal import (
+    LEVEL,
     Signal,
     add,
     add_apart,
@@ -26,6 +27,7 @@ from fanin.graph.signal import (
     scale,
     sum_positions,
 )
+from fanin.graph.tails import gated, levelled, summed
 from fanin.recipes._averages import attention, quotient, softmax
 from fanin.recipes._parameters import (
     Inputs,
@@ -62,7 +64,7 @@ def _view(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
 
 
 def _input(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
-    return None if "integers" in node.flags else gaussian(1.0, position)
+    return None if "integers" in node.flags else replace(gaussian(1.0, position), uneven=LEVEL)
 
 
 def _buffer(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -121,7 +123,8 @@ def _add(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
         return b if decays[0] else a
     b = scale(b, -1.0) if "difference" in node.flags else b
     join = add_apart if _at_other_positions(run, node, a, b) else add
-    return join(a, b, position)
+    made = join(a, b, position)
+    return made if a.base == b.base else summed(a, b, made)
 
 
 def _mix(run: Run, position: int) -> Signal | None:
@@ -183,7 +186,8 @@ def _mul(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     constant = [run.graph.nodes[source].op == "buffer" for source in node.inputs]
     root = root_of(b if constant[0] else a) if any(constant) else None
     join = multiply_apart if _at_other_positions(run, node, a, b) else multiply
-    return replace(join(a, b, position), root=root)
+    made = replace(join(a, b, position), root=root)
+    return made if a.base == b.base else gated(a, b, made)
 
 
 def _normalize(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
@@ -193,10 +197,13 @@ def _normalize(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | 
     if node.over == "features":
         by_deviation = "by deviation" in node.flags
         centre = "uncentred" not in node.flags and not by_deviation
-        return normalize(signal, centred=centre, by_deviation=by_deviation)
+        return levelled(signal, normalize(signal, centred=centre, by_deviation=by_deviation))
     # In train mode batch normalization takes away what positions share; at first it is none in
     # eval mode. Behind a weight, whose output has size one, a plan for the one holds in the other.
-    return replace(normalize(signal, centred=True), correlation=0.0) if run.train else signal
+    if not run.train:
+        return signal
+    made = replace(normalize(signal, centred=True), correlation=0.0)
+    return levelled(signal, made) if signal.uneven.tail else made
 
 
 def _mean(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:

@@ -16,11 +16,15 @@ from fanin.graph import Node, Op, Use, Values, Window
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Random values: "bernoulli" (kept with 1 - rate), "uniform" (raised by `rate`), "normal"."""
+    """Random values: "bernoulli" (kept with 1 - rate), "uniform" and "normal".
+
+    The last two are times `scale`, and raised by `rate` then.
+    """
 
     kind: str
     rate: float
     divided: bool = False  # by the share that is kept
+    scale: float = 1.0
 
     @property
     def square(self) -> float:
@@ -28,8 +32,8 @@ class Noise:
         kept = 1 - self.rate
         moments = {
             "bernoulli": 1 / kept if self.divided and kept else kept,
-            "uniform": self.rate**2 + self.rate + 1 / 3,
-            "normal": 1.0,
+            "uniform": self.rate**2 + self.scale * self.rate + self.scale**2 / 3,
+            "normal": self.rate**2 + self.scale**2,
         }
         return moments[self.kind]
 

@@ -292,3 +292,23 @@ def test_cells_are_recurrent_too() -> None:
     graph = trace(Loop(), X)
     assert ops(graph) == ["recurrent"] * 5
     assert {node.module for node in nodes(graph)} == {"cell"}
+
+
+@pytest.mark.parametrize(
+    ("noise", "square"),
+    [
+        (lambda x: 0.1 * torch.randn_like(x), 0.01),
+        (lambda x: torch.randn_like(x) / 4 + 1, 1 + 1 / 16),
+        (lambda x: torch.randn_like(x).mul_(3) - 2, 13.0),
+        (lambda x: 2 * torch.rand_like(x) - 1, 1 / 3),
+        (lambda x: (torch.rand_like(x) - 0.5) * 0.2, 0.04 / 12),
+    ],
+)
+def test_noise_is_as_large_as_it_is_scaled_and_moved(
+    noise: Callable[[Tensor], Tensor], square: float
+) -> None:
+    graph = trace(Run(lambda x: x + noise(x)), (X,))
+    (made,) = [node.square for node in graph.nodes if node.op == "buffer"]
+    assert made == pytest.approx(square)
+    torch.manual_seed(0)
+    assert float(noise(torch.zeros(1 << 14)).square().mean()) == pytest.approx(square, rel=0.05)

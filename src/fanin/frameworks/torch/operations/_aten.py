@@ -1,5 +1,6 @@
 """Aten: which handler translates which operation of torch, and what happens to the others."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -182,14 +183,22 @@ def _after(call: Call, noise: Noise) -> Noise | None:
         kept = scalar if call.name == "div" else 1 / scalar
         same = abs(kept - (1 - noise.rate)) < 1e-6
         return Noise(noise.kind, noise.rate, divided=True) if same else None
-    if noise.kind != "uniform":
+    if noise.kind == "bernoulli":
         return None
-    if call.name == "add" and scalar is not None:
-        return Noise("uniform", noise.rate + scalar)
-    if call.name == "floor":
+    plain = noise.kind == "uniform" and noise.scale == 1
+    if call.name == "floor" and plain:
         return Noise("bernoulli", 1 - noise.rate)
-    if call.name in ("lt", "le") and scalar is not None:
+    return None if scalar is None else _with_scalar(call.name, noise, scalar, plain)
+
+
+def _with_scalar(name: str, noise: Noise, scalar: float, plain: bool) -> Noise | None:
+    if name in ("add", "sub"):
+        return replace(noise, rate=noise.rate + (scalar if name == "add" else -scalar))
+    if name in ("mul", "div") and scalar:
+        factor = scalar if name == "mul" else 1 / scalar
+        return replace(noise, rate=factor * noise.rate, scale=factor * noise.scale)
+    if name in ("lt", "le") and plain:
         return Noise("bernoulli", 1 - scalar)
-    if call.name in ("gt", "ge") and scalar is not None:
+    if name in ("gt", "ge") and plain:
         return Noise("bernoulli", scalar)
     return None

@@ -209,7 +209,7 @@ def typical(noise: Noise, dtype: torch.dtype) -> float | bool:
     if noise.kind == "bernoulli":
         kept = noise.rate <= 0.5
         return kept if dtype == torch.bool else float(kept)
-    return noise.rate + 0.5 if noise.kind == "uniform" else 0.0
+    return noise.rate + (noise.scale / 2 if noise.kind == "uniform" else 0.0)
 
 
 def draw(like: Tensor) -> Tensor:
