@@ -78,9 +78,7 @@ def _judge(
     functions = {node.function for node in nodes if node.op == "pointwise"} - _LINES
     if kind is None or rest or not functions <= _BOUNDED[kind] or not functions:
         return None
-    uses = [
-        _use(nodes[at], above[at] & inputs, _units(trial, nodes[at]), width) for at in linear
-    ]
+    uses = [_use(nodes[at], above[at] & inputs, _units(trial, nodes[at]), width) for at in linear]
     others = (node.param for node in nodes if node.op in ("shift", "scale", "parameter"))
     return Cell(kind, tuple(_once([*uses, *others])))
 
