@@ -131,6 +131,23 @@ def test_the_file_holds_what_initialize_makes(capsys: pytest.CaptureFixture[str]
     assert (metadata["format"], metadata["seed"], metadata["stream"]) == ("pt", "5", "1")
 
 
+def test_a_part_is_drawn_beside_what_the_factory_gives(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(1)
+    assert cli.main(["init", "init_models:convolutions", "--only", "4.*", *OUT]) == 0
+    found = load_file("a.safetensors")
+    torch.manual_seed(1)
+    import init_models
+
+    model = init_models.convolutions()
+    made = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fanin.initialize(model, 0, only="4.*")
+    assert torch.equal(found["0.weight"], made["0.weight"])
+    assert not torch.equal(found["4.weight"], made["4.weight"])
+    assert torch.equal(found["4.weight"], model.state_dict()["4.weight"])
+    assert "kept as it is, not among only=" in capsys.readouterr().err
+    assert cli.main(["init", "init_models:convolutions", "--only", "9.*", *OUT]) == 2
+
+
 WORDS = ["--input", "8:tokens=50"]
 
 

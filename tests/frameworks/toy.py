@@ -129,6 +129,10 @@ class Target:
         nodes = nodes_of(self.model, np.shape(inputs))  # type: ignore[arg-type]
         return Graph(nodes, (len(nodes) - 1,))
 
+    def measure(self, inputs: Any, graph: Graph) -> dict[int, float]:
+        steps = self.model.steps(np.asarray(inputs))
+        return {at: float((step**2).mean()) for at, step in enumerate(steps)}
+
     def probe(self, inputs: object, seed: int) -> Any:
         raise FaninError("toy models are not measured.")
 

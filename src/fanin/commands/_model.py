@@ -40,6 +40,17 @@ def add_flags(parser: Any) -> None:
         help="the initializer of a parameter, or of those that a pattern such as '*.bias' names. "
         "May be given again; of patterns the last match counts",
     )
+    for flag, text in (
+        (
+            "--only",
+            "the parameters to draw, by name or a pattern such as 'head.*'; all others stay "
+            "as the factory gives them",
+        ),
+        ("--keep", "the parameters that stay as the factory gives them, in place of --only"),
+    ):
+        group.add_argument(
+            flag, metavar="NAME", action="append", help=f"{text}. May be given again"
+        )
     group.add_argument(
         "--seed", type=int, metavar="SEED", help="seed of the weights, 0 to 2**64 - 1 (default 0)"
     )
@@ -56,17 +67,21 @@ def build(arguments: argparse.Namespace) -> Any:
 
     make = factory(arguments.factory)
     with users_code("drawn"):
-        return call_factory(make, empty=not _needs_values(arguments.recipe), dtype=arguments.dtype)
+        return call_factory(make, empty=not _needs_values(arguments), dtype=arguments.dtype)
 
 
-def _needs_values(recipe: str) -> bool:
-    return recipe in recipes.names() and recipes.find(recipe).needs == "values"
+def _needs_values(arguments: argparse.Namespace) -> bool:
+    """Whether the plan measures, or keeps what the factory loaded."""
+    recipe = arguments.recipe
+    measures = recipe in recipes.names() and recipes.find(recipe).needs == "values"
+    return measures or bool(arguments.only or arguments.keep)
 
 
 def plan(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
     """The plan of a model that the command line asks for; it knows the seed, if one is given."""
     seed = None if arguments.seed is None else check_seed(arguments.seed)
-    how = {name: getattr(arguments, name) for name in ("recipe", "initializer", "unplaced")}
+    asked = ("recipe", "initializer", "unplaced", "only", "keep")
+    how = {name: getattr(arguments, name) for name in asked}
     given = {name: value for name, value in how.items() if value is not None}
     inputs = None
     if arguments.input:

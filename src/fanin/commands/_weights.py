@@ -15,7 +15,7 @@ from fanin.commands import _model, _output, _safetensors
 from fanin.errors import FaninError, shown
 from fanin.plans._matching import rehearsed
 
-_ELSEWHERE = ("input", "batch", "recipe", "initializer", "unplaced", "override")
+_ELSEWHERE = ("input", "batch", "recipe", "initializer", "unplaced", "override", "only", "keep")
 
 
 def add_flags(parser: Any) -> None:

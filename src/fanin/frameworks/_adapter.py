@@ -108,6 +108,12 @@ class Target(Protocol):
         FaninError where parameters are sharded in a way that stands against a run.
         """
 
+    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
+        """Mean squares by node of the graph that `trace` gave, of a run with the values now.
+
+        FaninError where there are no values to run with, or other operations run then.
+        """
+
     def probe(self, inputs: object, seed: int) -> Probe:
         """A copy of the weights and a batch, for a recipe that measures."""
 

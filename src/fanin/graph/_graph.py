@@ -153,6 +153,8 @@ class Graph:
     outputs: tuple[int, ...]
     unused: tuple[str, ...] = ()  # parameters that the run never touched
     guessed: tuple[str, ...] = ()  # modules that read values, which were guessed
+    # Mean squares by node, as a run with the values that the parameters have now showed them.
+    measured: Mapping[int, float] = field(default_factory=dict)
 
     def users(self) -> tuple[tuple[int, ...], ...]:
         """For every node, the nodes that read it."""

@@ -20,15 +20,19 @@ class Settled(NamedTuple):
 
     choice: Choice
     keeps: Keeps | None = None
+    hashed: bool = True  # where it is kept: so that it can be proved
 
 
-def known(target: Target, name: str, trains: bool) -> Param:
-    """The parameter, with the size of its values where it is frozen beside others that train."""
+FROZEN = "frozen, so kept as it is"
+
+
+def known(target: Target, name: str, *, stays: bool) -> Param:
+    """The parameter, with the size of its values where it stays as it is beside others."""
     slot = target.slots[name]
     param = slot.param
-    if param.trainable and param.made is None and not slot.is_empty:
+    if param.trainable and param.made is None and not slot.is_empty and not stays:
         param = replace(param, read=partial(_typical, target, name))
-    if not trains or param.trainable or not slot.has_value:
+    if not stays or not slot.has_value:
         return param
     mean, std = slot.moments()
     return replace(param, kept=math.hypot(mean, std))
@@ -46,9 +50,12 @@ def settled(
     choices: Mapping[str, Choice],
     given: Mapping[str, Initializer],
     unplaced: str,
-    trains: bool,
+    stays: Mapping[str, str],
 ) -> Settled:
-    """What the user, the recipe or the constructor says of a parameter, in this order."""
+    """What the user, the recipe or the constructor says of a parameter, in this order.
+
+    `stays` says why some stay as they are.
+    """
     slot = target.slots[name]
     param = slot.param
     choice = choices.get(name)
@@ -57,17 +64,19 @@ def settled(
         role = choice.role if choice else param.kind
         lr = choice.lr if choice else 1.0  # of the parametrization, whatever the values
         return Settled(Choice(given[param.name], role, "as the override says", axes, lr=lr))
-    if trains and not param.trainable:
+    if name in stays:
         role = choice.role if choice else param.kind
         if slot.has_value:
-            return Settled(Choice(None, role, "frozen, so kept as it is"))
+            if stays[name] == FROZEN:
+                return Settled(Choice(None, role, FROZEN))
+            return Settled(Choice(None, role, stays[name]), "asked", hashed=False)
         if param.made is None:
             raise FaninError(
-                f"{param.name} of shape {param.shape} is frozen, and the model was built without "
-                "the values that its constructor draws for it. Give it an initializer in "
+                f"{param.name} of shape {param.shape} is {stays[name]}, and the model was built "
+                "without the values that its constructor draws for it. Give it an initializer in "
                 "overrides=, or build the model with its memory."
             )
-        return Settled(Choice(same(param.made), role, "frozen, and made so"))
+        return Settled(Choice(same(param.made), role, f"{stays[name]}: made so"))
     if choice is not None and not (choice.guessed and unplaced == "keep" and slot.has_value):
         return _with_source(target, name, choice)
     if unplaced == "keep" and slot.has_value:
@@ -100,7 +109,7 @@ def row_of(slot: Slot, settled: Settled) -> Row:
     """The plan's row of a parameter."""
     param, choice = slot.param, settled.choice
     kept = None
-    if choice.initializer is None and slot.has_value and not slot.is_sharded:
+    if choice.initializer is None and settled.hashed and slot.has_value and not slot.is_sharded:
         kept = None if slot.is_redrawn else slot.digest()
     return Row(
         name=param.name,

@@ -9,6 +9,7 @@ from fanin.frameworks import adapter_for, functional, opened, refuse_functional
 from fanin.initializers import Initializer
 from fanin.plans._plan import Plan
 from fanin.plans._planned import Overrides, Wishes, planned
+from fanin.plans._selection import Selection
 from fanin.recipes import Recipe
 
 
@@ -23,6 +24,8 @@ def plan(
     params: Any = None,
     rename: Mapping[str, str] | None = None,
     prefix: str = "",
+    only: Selection | None = None,
+    keep: Selection | None = None,
 ) -> Plan:
     """Which initializer every parameter of a model gets, and why; nothing is written.
 
@@ -45,6 +48,10 @@ def plan(
         rename: canonical names by the model's own, where only the user knows them.
         prefix: stands before every name when values are drawn, "critic1" say: models of equal
             names get other values of the same seed. The plan keeps it.
+        only: the parameters to draw: a name or a glob pattern, a list of them (such as the
+            missing keys of `load_state_dict`), or a function of a name. All others stay as they
+            are and count with their size; on inputs with values, with what they make of them.
+        keep: the parameters that stay as they are, in place of `only`.
 
     Returns the Plan, which prints as a table. Raises FaninError that names the parameter, its
     shape and what to do.
@@ -59,7 +66,9 @@ def plan(
     """
     model = opened(model, params, inputs)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
-    return planned(target, Wishes(inputs, recipe, initializer, overrides, unplaced), seed=0)
+    return planned(
+        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep), seed=0
+    )
 
 
 def initialize(
@@ -76,6 +85,8 @@ def initialize(
     device: Any = None,
     buffers: Mapping[str, Any] | None = None,
     prefix: str = "",
+    only: Selection | None = None,
+    keep: Selection | None = None,
 ) -> Plan:
     """Give every parameter of a model its values, in place.
 
@@ -103,6 +114,8 @@ def initialize(
         buffers: values by name, of buffers that were built on the meta device.
         prefix: stands before every name when values are drawn, "critic1" say: models of equal
             names get other values of the same seed.
+        only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
+        keep: the parameters that stay as they are, in place of `only`.
 
     Returns the applied plan. Raises FaninError, with the model untouched, for whatever it cannot
     place or write. Warns, with a FaninWarning, as `Plan.apply` does, and where the model has no
@@ -122,7 +135,9 @@ def initialize(
     target = adapter_for(model).target(
         model, rename=rename, shards=shards, device=device, prefix=prefix
     )
-    made = planned(target, Wishes(inputs, recipe, initializer, overrides, unplaced), seed)
+    made = planned(
+        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep), seed
+    )
     if not made.rows:
         warn(
             f"{type(model).__name__} has no parameters, so nothing was drawn. Of a quantized or "
@@ -143,6 +158,8 @@ def initialize_params(
     unplaced: str = "error",
     rename: Mapping[str, str] | None = None,
     prefix: str = "",
+    only: Selection | None = None,
+    keep: Selection | None = None,
 ) -> tuple[Any, Plan]:
     """The weights of a JAX model that nothing is written into: a new tree, and its plan.
 
@@ -170,6 +187,8 @@ def initialize_params(
         rename: canonical names by the model's own, where only the user knows them.
         prefix: stands before every name when values are drawn, "critic1" say: models of equal
             names get other values of the same seed.
+        only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
+        keep: the parameters that stay as they are, in place of `only`.
 
     Returns the new tree, of the type of `params` (a module of Equinox), and the applied plan.
     Raises FaninError for whatever it cannot place or draw, and for a model that is written in
@@ -184,7 +203,8 @@ def initialize_params(
     model = functional(model, params, inputs)
     _check_seed(seed)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
-    made = planned(target, Wishes(inputs, recipe, initializer, overrides, unplaced), seed)
+    wishes = Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep)
+    made = planned(target, wishes, seed)
     return made._write(target, seed)
 
 

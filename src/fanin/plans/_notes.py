@@ -1,8 +1,9 @@
 """Notes: what a plan tells beside its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fanin._columns import listed
+from fanin.errors import warn
 from fanin.frameworks import Slot, Target
 from fanin.graph import Graph
 from fanin.initializers import Initializer
@@ -90,3 +91,29 @@ def _overruled(
         "overrides= to have it otherwise."
         for (made, said), names in found.items()
     ]
+
+
+def warn_of_unseeded(pairs: Iterable[tuple[Slot, Row]]) -> None:
+    """Warn of what was written and does not follow from the seed."""
+    names = [
+        row.name
+        for slot, row in pairs
+        if row.keeps == "unseeded" or (row.keeps == "redrawn" and not slot.is_redrawn)
+    ]
+    if names:
+        warn(
+            f"{listed(names)}: the values are the constructor's, whatever the seed. If it "
+            "drew them by chance, pass overrides= or build the model under "
+            "fanin.empty_weights(), which sees how it draws."
+        )
+
+
+def warn_of_twins(names: Sequence[str], seed: int) -> None:
+    """Warn of parameters that got the same numbers as others of this process."""
+    warn(
+        f"{listed(names)} {'gets' if len(names) == 1 else 'get'} the same numbers as another "
+        f"parameter of this process: the same seed {seed}, name and shape. Networks that are to "
+        "differ, such as twin critics, an ensemble or layers that are initialized one by one, need "
+        "a prefix='critic1' each, or a seed each; or initialize the module that holds them all. To "
+        "make two equal, copy one: b.load_state_dict(a.state_dict())."
+    )

@@ -1,6 +1,6 @@
 """Plan: which initializer each parameter gets, and why: shown, saved, applied, proved."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -8,13 +8,15 @@ from typing import Any
 
 from fanin._arguments import check_seed
 from fanin._columns import listed
-from fanin.errors import FaninError, shown, suggestion, warn
+from fanin.errors import FaninError, shown, suggestion
 from fanin.frameworks import Draw, Target, adapter_for, functional, opened, refuse_functional
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audited
 from fanin.plans._differences import differences, differences_from
 from fanin.plans._matching import as_kept, hashed, matched, rehearsed
+from fanin.plans._notes import warn_of_twins, warn_of_unseeded
 from fanin.plans._row import Row
+from fanin.plans._selection import Selection, held_by, hold
 from fanin.plans._table import table
 
 
@@ -84,6 +86,8 @@ class Plan(Mapping[str, Row]):
         device: Any = None,
         buffers: Mapping[str, Any] | None = None,
         prefix: str | None = None,
+        only: Selection | None = None,
+        keep: Selection | None = None,
     ) -> "Plan":
         """Write every weight of a model that this plan was made for.
 
@@ -98,6 +102,8 @@ class Plan(Mapping[str, Row]):
             device: where weights that have no memory yet are made.
             buffers: values by name, of buffers that were built on the meta device.
             prefix: as of `fanin.plan`; by default the plan's own.
+            only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
+            keep: the parameters that stay as they are, in place of `only`.
 
         Returns the plan with its seed, and the hashes of what is drawn as the constructor draws
         it. Raises FaninError, with the model untouched, where names or shapes differ, or anything
@@ -115,7 +121,7 @@ class Plan(Mapping[str, Row]):
         target = adapter_for(model).target(
             model, rename=rename, shards=shards, device=device, prefix=before
         )
-        return self._write(target, seed, buffers)[1]
+        return self._keeping(target, only, keep)._write(target, seed, buffers)[1]
 
     def apply_params(
         self,
@@ -126,6 +132,8 @@ class Plan(Mapping[str, Row]):
         inputs: Any = None,
         rename: Mapping[str, str] | None = None,
         prefix: str | None = None,
+        only: Selection | None = None,
+        keep: Selection | None = None,
     ) -> "tuple[Any, Plan]":
         """The weights of a JAX model that nothing is written into, as a new tree.
 
@@ -138,6 +146,8 @@ class Plan(Mapping[str, Row]):
                 made for another library, for a function or a Linen module.
             rename: canonical names by the model's own.
             prefix: as of `fanin.plan`; by default the plan's own.
+            only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
+            keep: the parameters that stay as they are, in place of `only`.
 
         Returns the new tree, of the type of `params` (a module of Equinox), and the plan with its
         seed. Raises FaninError where names or shapes differ, or anything cannot be drawn.
@@ -153,7 +163,7 @@ class Plan(Mapping[str, Row]):
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
         target = adapter_for(opened_model).target(opened_model, rename=rename, prefix=before)
-        return self._write(target, seed)
+        return self._keeping(target, only, keep)._write(target, seed)
 
     def _write(
         self, target: Target, seed: int, buffers: Mapping[str, Any] | None = None
@@ -169,20 +179,39 @@ class Plan(Mapping[str, Row]):
             names = listed(written.restarted)
             notes += (f"running statistics start anew, like the weights, in {names}.",)
         rows = hashed(self.rows, pairs)
-        unseeded = [
-            row.name
-            for slot, row in pairs
-            if row.keeps == "unseeded" or (row.keeps == "redrawn" and not slot.is_redrawn)
-        ]
-        if unseeded:
-            warn(
-                f"{listed(unseeded)}: the values are the constructor's, whatever the seed. If it "
-                "drew them by chance, pass overrides= or build the model under "
-                "fanin.empty_weights(), which sees how it draws."
-            )
+        warn_of_unseeded(pairs)
         if written.twins:
-            _warn_of_twins(written.twins, seed)
+            warn_of_twins(written.twins, seed)
         return written.made, replace(self, rows=rows, notes=notes, seed=seed, prefix=target.prefix)
+
+    def seal(self, model: Any, *, rename: Mapping[str, str] | None = None) -> "Plan":
+        """The plan with the hashes of all that it keeps: `apply` and `verify` then prove it.
+
+        What `only` and `keep` leave as it is is not hashed before, as a backbone may be large.
+
+        Args:
+            model: whose values are hashed; it is read alone.
+            rename: canonical names by the model's own.
+
+        Returns the plan, with the SHA-256 of every parameter that it keeps. Raises FaninError
+        where names or shapes differ from the plan's, or a kept parameter has no values.
+
+        >>> import fanin, torch
+        >>> model = torch.nn.Linear(4, 2)
+        >>> plan = fanin.plan(model, torch.zeros(1, 4), keep="bias").seal(model)
+        >>> len(plan["bias"].kept)
+        64
+        >>> _ = model.bias.data.add_(1)
+        >>> plan.apply(model)
+        Traceback (most recent call last):
+        ...
+        fanin.errors.FaninError: bias of shape (2,) is kept by the plan, and its values are not ...
+        """
+        target = adapter_for(model).target(model, rename=rename)
+        pairs = matched(self.rows, self.library, target)
+        kept = {row.name: slot.digest() for slot, row in pairs if row.initializer is None}
+        rows = [replace(row, kept=kept.get(row.name, row.kept)) for row in self.rows]
+        return replace(self, rows=tuple(rows))
 
     def audit(
         self,
@@ -340,16 +369,9 @@ class Plan(Mapping[str, Row]):
         """
         return cls(*_file.read(path))
 
+    def _keeping(self, target: Target, only: Selection | None, keep: Selection | None) -> "Plan":
+        return replace(self, rows=hold(self.rows, held_by(target, only, keep)))
+
     def _seed(self, given: int | None) -> int:
         """The seed to draw with: the one given, else the plan's own, else 0."""
         return check_seed(given) if given is not None else self.seed or 0
-
-
-def _warn_of_twins(names: Sequence[str], seed: int) -> None:
-    warn(
-        f"{listed(names)} {'gets' if len(names) == 1 else 'get'} the same numbers as another "
-        f"parameter of this process: the same seed {seed}, name and shape. Networks that are to "
-        "differ, such as twin critics, an ensemble or layers that are initialized one by one, need "
-        "a prefix='critic1' each, or a seed each; or initialize the module that holds them all. To "
-        "make two equal, copy one: b.load_state_dict(a.state_dict())."
-    )

@@ -1,15 +1,16 @@
 """Planned: the three steps from a target to its plan: collect, choose, tell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanin.errors import FaninError, shown
 from fanin.frameworks import Target
 from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer
-from fanin.plans._choices import known, row_of, settled
+from fanin.plans._choices import FROZEN, known, row_of, settled
 from fanin.plans._notes import told_of
 from fanin.plans._plan import Plan
+from fanin.plans._selection import Selection, held_by
 from fanin.recipes import Recipe, find, match_overrides, single
 
 _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
@@ -29,6 +30,8 @@ class Wishes:
     initializer: str | Initializer | None
     overrides: Overrides | None
     unplaced: str
+    only: Selection | None = None
+    keep: Selection | None = None
 
     def __post_init__(self) -> None:
         if self.unplaced not in ("error", "keep"):
@@ -40,17 +43,22 @@ class Wishes:
 def planned(target: Target, wishes: Wishes, seed: int) -> Plan:
     """The plan of a target."""
     recipe = _recipe(target, wishes, seed)
-    trains = any(slot.param.trainable for slot in target.slots.values())
-    params = {name: known(target, name, trains) for name in target.slots}
+    held = held_by(target, wishes.only, wishes.keep)
+    stays = held if wishes.only is not None else _frozen(target) | held
+    params = {name: known(target, name, stays=name in stays) for name in target.slots}
     aliases = {alias: name for name, param in params.items() for alias in param.aliases}
     given = match_overrides(params, wishes.overrides, aliases)
+    given = _of_drawn(given, held, wishes.overrides)
 
     graph, notes = _traced(target, wishes.inputs, required=recipe.needs_graph)
+    if held and graph is not None:
+        graph, told = _measured(target, wishes.inputs, graph)
+        notes += told
     if graph is None and recipe.needs_graph:
         raise FaninError(f"recipe {recipe.name} needs a run of the model: {_PASS_INPUTS}.")
     choices = recipe.choose(params, graph, given)
     rows = {
-        name: row_of(slot, settled(target, name, choices, given, wishes.unplaced, trains))
+        name: row_of(slot, settled(target, name, choices, given, wishes.unplaced, stays))
         for name, slot in target.slots.items()
     }
 
@@ -59,6 +67,33 @@ def planned(target: Target, wishes: Wishes, seed: int) -> Plan:
     notes += [*target.notes, *told_of(target, graph, rows, given)]
     made = tuple(rows.values())
     return Plan(recipe.name, made, tuple(notes), prefix=target.prefix, library=target.library)
+
+
+def _frozen(target: Target) -> dict[str, str]:
+    """Parameters that do not train beside others that do, which stay as they are, and why."""
+    trained = {name: slot.param.trainable for name, slot in target.slots.items()}
+    return {name: FROZEN for name, trains in trained.items() if any(trained.values()) > trains}
+
+
+def _of_drawn(
+    given: dict[str, Initializer], held: Mapping[str, str], overrides: Overrides | None
+) -> dict[str, Initializer]:
+    """The overrides of what is drawn; one that names what only= or keep= hold is an error."""
+    for name in given.keys() & held.keys():
+        if name in (overrides or {}):
+            raise FaninError(f"overrides has {name!r}, which is {held[name]}; say it once.")
+    return {name: initializer for name, initializer in given.items() if name not in held}
+
+
+def _measured(target: Target, inputs: object, graph: Graph) -> tuple[Graph, list[str]]:
+    """The graph with what real weights and inputs make of its nodes, if there are values."""
+    try:
+        sizes = target.measure(inputs, graph)
+    except FaninError as error:
+        return graph, [f"sizes are by theory from those of the kept weights: {error}"]
+    return replace(graph, measured=sizes), [
+        "what kept weights alone make of the inputs counts as it was measured on them."
+    ]
 
 
 def _recipe(target: Target, wishes: Wishes, seed: int) -> Recipe:

@@ -33,7 +33,7 @@ from fanin.recipes._recipe import Given, Params, Recipe
 from fanin.recipes._sines import sines
 from fanin.recipes._sizes import HEAD, TABLE, Sizes
 from fanin.recipes._targets import known_targets
-from fanin.recipes._uses import constants
+from fanin.recipes._uses import constants, measured_apart
 
 # What all branches of a stream together add to its second moment, of what it has: branches that
 # normalize what they read, and those that read the stream as it is.
@@ -120,12 +120,19 @@ class _Auto:
 
     def _run(self) -> Propagation:
         """The run in eval mode; where batches are normalized, beside one in train mode."""
-        given = (self.graph, self.shapes, self.targets, self.shares)
-        variances, values = self._variances(), self.values
-        run = Propagation(*given, dict(self.sizes), variances, values)
+        variances, measured = self._variances(), measured_apart(self.graph, self.fixed)
+
+        def opened(*, train: bool) -> Propagation:
+            return Propagation(
+                *(self.graph, self.shapes, self.targets, self.shares, dict(self.sizes)),
+                *(variances, self.values),
+                train=train,
+                measured=measured,
+            )
+
+        run = opened(train=False)
         if any(node.op == "normalize" and node.over == "batch" for node in self.graph.nodes):
-            trained = Propagation(*given, dict(self.sizes), variances, values, train=True)
-            run.training = trained.run().signals
+            run.training = opened(train=True).run().signals
         return run.run()
 
     def _fit_tied(self, run: Propagation) -> bool:

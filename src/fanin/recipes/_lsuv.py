@@ -60,10 +60,10 @@ def lsuv(probe: Probe) -> Recipe:
         choices = place(params, graph, _start)
         for name, choice in choices.items():
             start = given.get(name, choice.initializer)
-            if start is not None:
+            if start is not None and params[name].kept is None:
                 probe.write(name, start, choice.axes)
         for unit in units(graph, choices):
-            if unit.name not in given:
+            if unit.name not in given and params[unit.name].kept is None:
                 choices[unit.name] = _scale(probe, unit, choices[unit.name])
         return choices
 

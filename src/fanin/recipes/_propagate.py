@@ -44,6 +44,7 @@ class Propagation:
     borders: Borders = field(default_factory=Borders.empty)
     train: bool = False  # with the statistics of batches; else batch normalization is none
     training: Sequence[Signal | None] = ()  # the signals of such a run, for one without
+    measured: Mapping[int, float] = field(default_factory=dict)  # second moments that are known
 
     def run(self) -> "Propagation":
         self.aside.update(_on_constants(self.graph))
@@ -53,7 +54,8 @@ class Propagation:
             step = STEPS.get(node.op, carry)
             with np.errstate(all="ignore"):
                 signal = _check(step(self, position, node, inputs), position, node)
-                self.signals.append(_credible(signal, position))
+                signal = _credible(signal, position)
+                self.signals.append(_as_measured(signal, position, self.measured))
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
             # What is far from the first use, which stands nearest to the inputs, is not known.
@@ -140,6 +142,18 @@ def _credible(signal: Signal | None, position: int) -> Signal | None:
     if signal.second == 0:  # or so small that its square is
         return scale(signal, 0.0)
     return gaussian(1.0, position)
+
+
+def _as_measured(
+    signal: Signal | None, position: int, measured: Mapping[int, float]
+) -> Signal | None:
+    """The signal with the second moment that a run showed; averages' weights stay what they are."""
+    second = measured.get(position)
+    if second is None or (signal is not None and signal.averaging):
+        return signal
+    if signal is None or signal.second <= 0:
+        return gaussian(second, position)
+    return replace(scale(signal, math.sqrt(second / signal.second)), averaged=False)
 
 
 def _check(signal: Signal | None, position: int, node: Node) -> Signal | None:

@@ -139,3 +139,15 @@ class Shown:
     def __call__(self, x: Any) -> Any:
         """The function's value."""
         return self.fn(x)
+
+
+def measured_apart(graph: Graph, fixed: Collection[str]) -> dict[int, float]:
+    """What a run showed of the nodes in which only these parameters have a part."""
+    if not graph.measured:
+        return {}
+    drawn: list[bool] = []
+    for node in graph.nodes:
+        uses = (*node.uses, *([node.param] if node.param else []))
+        own = any(use.name not in fixed for use in uses)
+        drawn.append(own or any(drawn[source] for source in node.inputs))
+    return {at: second for at, second in graph.measured.items() if not drawn[at]}

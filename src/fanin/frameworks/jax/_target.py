@@ -48,6 +48,10 @@ class Target:
             "recipe auto, which follows the signal through the traced program."
         )
 
+    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
+        """Models of JAX are not run for a plan."""
+        raise FaninError("models of JAX are not run with their values for a plan.")
+
     def find_origin(self, name: str) -> None:
         """Arrays do not say how they were made."""
 

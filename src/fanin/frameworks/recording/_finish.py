@@ -1,6 +1,6 @@
 """Finish: the graph from what was recorded: dead ends left out, packed projections noted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fanin.frameworks.recording._record import Piece, Recorder
@@ -20,7 +20,8 @@ def finish(recorder: Recorder, outputs: list[int], names: Iterable[str]) -> Grap
             use = recorder.nodes[position].param
             assert use is not None
             recorder.replace_node(position, param=_with_blocks(recorder, use, sizes, period))
-    return _prune(recorder.nodes, outputs, [n for n in names if n not in recorder.touched])
+    pruned, _ = prune(recorder.nodes, outputs)
+    return replace(pruned, unused=tuple(name for name in names if name not in recorder.touched))
 
 
 def _pack(pieces: list[Piece]) -> tuple[tuple[int, ...], int]:
@@ -64,8 +65,9 @@ def _with_blocks(recorder: Recorder, use: Use, sizes: tuple[int, ...], period: i
     return replace(use, axes=replace(use.axes, blocks=sizes))
 
 
-def _prune(nodes: list[Node], outputs: list[int], unused: list[str]) -> Graph:
-    """Without dead ends; the uses of a parameter that has no others are kept."""
+def prune(nodes: Sequence[Node], outputs: Iterable[int]) -> tuple[Graph, dict[int, int]]:
+    """Without dead ends, and where each node went; a parameter's only uses are kept."""
+    outputs = list(dict.fromkeys(outputs))
     needed = [node.op == "input" for node in nodes]
     _mark(nodes, needed, outputs)
     kept = {
@@ -78,10 +80,10 @@ def _prune(nodes: list[Node], outputs: list[int], unused: list[str]) -> Graph:
         replace(nodes[old], inputs=tuple(places[source] for source in nodes[old].inputs))
         for old in places
     ]
-    return Graph(tuple(moved), tuple(places[output] for output in outputs), tuple(unused))
+    return Graph(tuple(moved), tuple(places[output] for output in outputs)), places
 
 
-def _mark(nodes: list[Node], needed: list[bool], wanted: list[int]) -> None:
+def _mark(nodes: Sequence[Node], needed: list[bool], wanted: list[int]) -> None:
     """Marks nodes and everything before them."""
     for position in wanted:
         needed[position] = True

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._naming import checked_prefix
 from fanin.frameworks.torch.observe._measure import TorchProbe
+from fanin.frameworks.torch.observe._seen import measure
 from fanin.frameworks.torch.trace._trace import trace
 from fanin.frameworks.torch.tree._names import buffer_names
 from fanin.frameworks.torch.write._buffers import chance_buffers
@@ -53,6 +54,10 @@ class Target:
         refuse_sharded(self.slots.values())
         return trace(self._model, inputs, self._rename)
 
+    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
+        """What a run in train mode shows of the nodes of a graph."""
+        return measure(self._model, inputs, graph, self._rename)
+
     def probe(self, inputs: object, seed: int) -> TorchProbe:
         """Copies of the weights, and a batch."""
         refuse_sharded(self.slots.values())
@@ -83,7 +88,9 @@ class Target:
         remember(items, seed)
         for slot, draw in pairs:
             mark(slot, kept=draw.initializer is None and not draw.asked)
-        moved = restart(self._model, [(slot, draw.initializer) for slot, draw in pairs], seed)
+        held = [slot for slot, draw in pairs if draw.initializer is None and draw.asked]
+        drawn = [slot for slot, draw in pairs if draw.initializer is not None]
+        moved = restart(self._model, drawn, held, seed)
         return Written(same, moved)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from fanin.frameworks.recording._finish import _prune
+from fanin.frameworks.recording._finish import prune
 from fanin.frameworks.torch import observe, trace
 from fanin.graph import Node, Use
 
@@ -46,7 +46,7 @@ def told(node: Node) -> dict[str, Any]:
 def check_same(model: nn.Module, inputs: Any) -> None:
     model.train()  # as it is traced
     graph, seen = trace(model, inputs), observe(model, inputs)
-    run = _prune([*seen.nodes], [*dict.fromkeys(seen.outputs)], [])
+    run, _ = prune(seen.nodes, seen.outputs)
     assert graph.guessed == ()
     assert [told(node) for node in graph.nodes] == [told(node) for node in run.nodes]
     assert graph.outputs == run.outputs

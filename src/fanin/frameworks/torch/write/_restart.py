@@ -1,6 +1,6 @@
 """Restart: what modules keep of their old weights, made anew for those that were drawn."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,36 +9,36 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
 from fanin.frameworks.torch.write._slot import Slot
-from fanin.initializers import Initializer
 from fanin.streams import Stream
 
 _ITERATIONS = 100  # of the power method: the largest singular value within a percent or two
 
 
-def restart(
-    model: nn.Module, written: Iterable[tuple[Slot, Initializer | None]], seed: int
-) -> list[str]:
+def restart(model: nn.Module, drawn: Sequence[Slot], held: Iterable[Slot], seed: int) -> list[str]:
     """Start running statistics of normalizations anew, and fit the vectors of spectral norms.
 
     Of the modules whose parameters were drawn; a normalization without parameters goes with its
-    neighbours. Returns the names of the normalizations whose statistics had moved.
+    neighbours, and stays where any of them is held. Returns the names of the normalizations
+    whose statistics had moved.
     """
-    drawn = [slot for slot, initializer in written if initializer is not None]
     for slot in drawn:
         if slot.shard is None:
             _fit_spectral(slot, seed)
-    homes = {id(module) for slot in drawn for module, _ in slot.homes}
+    homes, holding = (
+        {id(home) for slot in each for home, _ in slot.homes} for each in (drawn, held)
+    )
     moved = []
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._NormBase) and _has_moved(module):
             parent = model.get_submodule(name.rpartition(".")[0])
-            if _is_drawn(module if any(True for _ in module.parameters()) else parent, homes):
+            whole = module if any(True for _ in module.parameters()) else parent
+            if _has_any(whole, homes) and not _has_any(whole, holding):
                 module.reset_running_stats()
                 moved.append(name or type(module).__name__)
     return moved
 
 
-def _is_drawn(module: nn.Module, homes: Collection[int]) -> bool:
+def _has_any(module: nn.Module, homes: Collection[int]) -> bool:
     return any(id(item) in homes for item in module.modules())
 
 

@@ -1,0 +1,71 @@
+"""Seen: the sizes that a graph's nodes have in a run with the values that the model holds."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from fanin.errors import FaninError, one_line
+from fanin.frameworks.recording._finish import prune
+from fanin.frameworks.torch.observe._observe import observe
+from fanin.frameworks.torch.runs._alone import run_alone
+from fanin.frameworks.torch.runs._inputs import call_arguments
+from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.trace._failure import has_values, locate
+from fanin.frameworks.torch.tree._names import find_wrapped
+from fanin.graph import Graph, Node
+
+
+def measure(
+    model: nn.Module, inputs: Any, graph: Graph, rename: Mapping[str, str] | None
+) -> dict[int, float]:
+    """Mean squares by node of the graph of `trace`, from one real run in train mode.
+
+    Nodes without a real tensor of their own are left out. The model is afterwards as it was.
+    Raises FaninError where model or inputs have no values, where all of an input is one number,
+    or where other operations ran.
+    """
+    while (attribute := find_wrapped(model)) is not None:
+        model = model.get_submodule(attribute)
+    arguments = call_arguments(inputs)
+    if not has_values(model, arguments):
+        raise FaninError("the model or the inputs have no values to run with.")
+    for tensor in tensors_in(arguments):
+        if tensor.is_floating_point() and tensor.numel() > 1 and not tensor.std() > 0:
+            raise FaninError(
+                f"an input of shape {tuple(tensor.shape)} holds one number alone; pass a batch of "
+                "real data to have it measured."
+            )
+    devices = {held.device for held in model.parameters() if held.is_cuda}
+    with run_alone(seeded=True, devices=[*devices]), torch.no_grad(), _training(model):
+        try:
+            seen = observe(model, inputs, rename=rename)
+        except Exception as error:
+            raise FaninError(
+                f"{locate(model, error)} does not run on these inputs: "
+                f"{one_line(error, named=True)}."
+            ) from error
+    run, places = prune(seen.nodes, seen.outputs)
+    if [_outline(node) for node in run.nodes] != [_outline(node) for node in graph.nodes]:
+        raise FaninError("the run with values showed other operations than the one without.")
+    return {new: size**2 for old, new in places.items() if (size := seen.rms[old]) is not None}
+
+
+def _outline(node: Node) -> tuple[Any, ...]:
+    """What both runs must tell alike of a node; packed blocks show to a trace alone."""
+    return node.op, node.inputs, node.shape, node.param and node.param.name
+
+
+@contextmanager
+def _training(model: nn.Module) -> Iterator[None]:
+    """All modules in train mode, as they are traced."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        for module in modes:
+            module.training = True
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

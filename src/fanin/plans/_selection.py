@@ -1,0 +1,85 @@
+"""Selection: which parameters of a model are drawn, and which stay as they are."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from fanin.errors import FaninError, shown, suggestion
+from fanin.frameworks import Target
+from fanin.plans._row import Row
+
+# A name or a glob pattern, several of them, or a function of a name.
+Selection = str | Iterable[str] | Callable[[str], bool]
+
+
+def held_by(target: Target, only: Selection | None, keep: Selection | None) -> dict[str, str]:
+    """The parameters that stay as they are, all but `only` or those of `keep`, and why."""
+    if only is not None and keep is not None:
+        raise FaninError("only and keep are both given; give one of them.")
+    if only is not None:
+        drawn = select(target, only, "only")
+        return {
+            name: "kept as it is, not among only=" for name in target.slots if name not in drawn
+        }
+    kept = frozenset() if keep is None else select(target, keep, "keep")
+    return {name: "kept as it is, as keep= says" for name in target.slots if name in kept}
+
+
+def hold(rows: Sequence[Row], held: Mapping[str, str]) -> tuple[Row, ...]:
+    """The rows of a plan; those held keep whatever their parameters have."""
+    return tuple(
+        replace(row, initializer=None, why=held[row.name], kept=None, keeps="asked")
+        if row.name in held
+        else row
+        for row in rows
+    )
+
+
+def select(target: Target, selection: Selection, called: str) -> frozenset[str]:
+    """The parameters of a selection, by canonical name; FaninError where it means none.
+
+    Names of buffers are passed over: lists of missing keys have them.
+    """
+    aliases = {alias: name for name, slot in target.slots.items() for alias in slot.param.aliases}
+    names = {name: name for name in target.slots} | aliases
+    if callable(selection):
+        found = {name for spelled, name in names.items() if selection(spelled)}
+    else:
+        buffers = frozenset(target.buffer_names())
+        words = [selection] if isinstance(selection, str) else _words(selection, called)
+        each = [_matching(word, names, buffers, called) for word in words]
+        found = {name for part in each for name in part}
+    if not found:
+        raise FaninError(
+            f"{called} selects no parameter; the model has {len(target.slots)}, such as "
+            f"{', '.join([*target.slots][:3]) or 'none'}."
+        )
+    return frozenset(found)
+
+
+def _words(selection: Iterable[str], called: str) -> list[str]:
+    if not isinstance(selection, Iterable) or isinstance(selection, Mapping):
+        raise FaninError(
+            f"{called} is {shown(selection)}; give a name, a pattern such as 'head.*', a list of "
+            "them, or a function of a name."
+        )
+    words = list(selection)
+    for word in words:
+        if not isinstance(word, str):
+            raise FaninError(f"{called} has {shown(word)}; names and patterns are text.")
+    return words
+
+
+def _matching(
+    word: str, names: Mapping[str, str], buffers: frozenset[str], called: str
+) -> list[str]:
+    if word in names:
+        return [names[word]]
+    if word in buffers:
+        return []
+    found = [name for spelled, name in names.items() if fnmatchcase(spelled, word)]
+    if not found:
+        raise FaninError(
+            f"{called} has {word!r}, which no parameter matches{suggestion(word, [*names])}"
+        )
+    return found
