@@ -53,6 +53,10 @@ class Target:
                 raise NoGraphError(f"Keras computes with {other} here, which is not traced.")
         return trace(self._model, call_arguments(self._model, inputs, symbolic), self._rename)
 
+    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
+        """Keras models are not measured."""
+        raise FaninError("models of Keras are not run with their values for a plan.")
+
     def probe(self, inputs: object, seed: int) -> Probe:
         """Keras models are not measured."""
         raise FaninError(
