@@ -177,3 +177,13 @@ def test_what_was_built_empty_cannot_be_kept() -> None:
         model.back, model.head = nn.Sequential(nn.Linear(32, 64)), nn.Linear(64, 10)
     with pytest.raises(FaninError, match=r"back\.0\.weight .* not among only=, and the model was"):
         fanin.plan(model, only="head.*")
+
+
+def test_transformers_is_told_what_was_drawn() -> None:
+    """Its `post_init` and `initialize_weights` draw again what does not carry this flag."""
+    model = Tuned()
+    fanin.initialize(model, 0, batch(), only="head.*")
+    flagged = {
+        name for name, item in model.named_parameters() if hasattr(item, "_is_hf_initialized")
+    }
+    assert flagged == {"head.weight", "head.bias"}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import fanin
 from bench.zoo import judge, known, models, swept
 from bench.zoo import measure as zoo
 
@@ -58,3 +59,26 @@ def test_the_list_is_as_long_as_promised() -> None:
     assert len(models.TIMM) >= 40
     assert len(models.TRANSFORMERS) >= 20
     assert known.OUTSIDE.keys() | known.SPANS.keys() <= {*models.NAMES, *swept.NAMES}
+
+
+def test_transformers_leaves_what_was_drawn() -> None:
+    """`post_init`, `initialize_weights` and `_init_weights` after fanin change nothing."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        n_layer=2,
+        n_embd=32,
+        n_head=2,
+        vocab_size=100,
+        n_positions=16,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    model = GPT2LMHeadModel(config)
+    plan = fanin.initialize(model, 3, {"input_ids": torch.zeros(2, 8, dtype=torch.long)})
+    model.post_init()
+    model.initialize_weights()
+    for module in model.modules():
+        model._init_weights(module)
+    plan.verify(model)

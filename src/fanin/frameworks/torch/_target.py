@@ -13,7 +13,7 @@ from fanin.frameworks.torch.trace._trace import trace
 from fanin.frameworks.torch.tree._names import buffer_names
 from fanin.frameworks.torch.write._buffers import chance_buffers
 from fanin.frameworks.torch.write._device import write_all
-from fanin.frameworks.torch.write._marks import mark
+from fanin.frameworks.torch.write._marks import claim, mark
 from fanin.frameworks.torch.write._new_buffers import new_buffers
 from fanin.frameworks.torch.write._origin import find_origin
 from fanin.frameworks.torch.write._restart import restart
@@ -88,6 +88,8 @@ class Target:
         remember(items, seed)
         for slot, draw in pairs:
             mark(slot, kept=draw.initializer is None and not draw.asked)
+            if draw.initializer is not None:
+                claim(slot)
         held = [slot for slot, draw in pairs if draw.initializer is None and draw.asked]
         drawn = [slot for slot, draw in pairs if draw.initializer is not None]
         moved = restart(self._model, drawn, held, seed)

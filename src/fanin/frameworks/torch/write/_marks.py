@@ -25,6 +25,14 @@ def mark(slot: Slot, *, kept: bool) -> None:
         vars(module).setdefault(MARKS, {})[attribute] = remembered
 
 
+def claim(slot: Slot) -> None:
+    """Tell transformers that a parameter has its values.
+
+    What its models call later (`post_init`, `initialize_weights`, adapters) would draw it again.
+    """
+    slot.tensor._is_hf_initialized = True  # type: ignore[attr-defined]  # as `from_pretrained` says it
+
+
 def _held(slot: Slot) -> Mark:
     """What is in memory: itself if it is small, else its hash."""
     local = local_tensor(slot.tensor).detach()
