@@ -139,6 +139,34 @@ def test_uses_far_from_the_first_are_counted() -> None:
     assert (weight.uses, weight.bounded) == (3, 1)
 
 
+def test_a_weight_that_is_used_again_says_what_its_first_use_gives() -> None:
+    """Inputs of second moment 1 and 16: the mean of 1 and 1/16 gives outputs of 1/4 and 4."""
+    run = propagated(INPUT, function(0, lambda x: 4 * x), linear(0), linear(1))
+    weight = run.weights["w"]
+    assert weight.scale == pytest.approx(1 / 4)
+    assert weight.target == pytest.approx(1 / 4)
+
+
+class Again(nn.Module):
+    """A weight that is used for an activation and for four times it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Linear(256, 256)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.relu(self.map(x)), torch.relu(self.map(4 * x))
+
+
+def test_the_plan_says_what_the_first_use_gives() -> None:
+    torch.manual_seed(0)
+    model, x = Again(), torch.randn(64, 256)
+    plan = fanin.initialize(model, 0, x)
+    given = float(model.map(x).detach().square().mean())
+    assert plan["map.weight"].output == pytest.approx(given, rel=0.2)
+    assert given == pytest.approx(1 / 4, rel=0.2)
+
+
 @pytest.mark.parametrize(
     "measured",
     [

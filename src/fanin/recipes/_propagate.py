@@ -60,9 +60,12 @@ class Propagation:
             # Of a weight that is used again and again, the mean that keeps the product of all.
             # What is far from the first use, which stands nearest to the inputs, is not known.
             near = [min(max(item, scales[0] / APART), scales[0] * APART) for item in scales]
+            weight, size = self.weights[name], math.exp(sum(map(math.log, near)) / len(near))
             self.weights[name] = replace(
-                self.weights[name],
-                scale=math.exp(sum(map(math.log, near)) / len(near)),
+                weight,
+                scale=size,
+                # What its first use then gives.
+                target=None if weight.target is None else weight.target * size / scales[0],
                 uses=math.ceil(len(scales) / self._count_rows(name)),
                 bounded=sum(map(operator.ne, near, scales)),
             )
