@@ -52,6 +52,7 @@ FRAMEWORKS: dict[str, Framework] = {
     "torch": Framework("nn.Module", _torch),
     "equinox": Framework("Module", _jax, "model, plan = {}(model, seed=0, inputs=x)"),
     "flax.nnx": Framework("Module", _jax),
+    "flax.linen": Framework("Module", _jax, _WITH_PARAMS),
 }
 
 

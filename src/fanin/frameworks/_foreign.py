@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-_JAX = "fanin.frameworks.jax.initializer('he_normal')"
+_PARAMS = "params, plan = fanin.initialize_params(model, params, seed=0, inputs=x)"
+_TREE = f"It is the arrays of a model; pass the module or the function, too: {_PARAMS}."
 _KERAS = "fanin.frameworks.keras.initializer('he_normal', seed=0, name='dense.weight')"
 
 # What a user of another library can do, by the package of the model's class.
 _ELSEWHERE = {
-    "flax": f"Give Flax layers initializers, such as kernel_init={_JAX}.",
-    "haiku": f"Give Haiku layers initializers, such as w_init={_JAX}.",
-    "equinox": f"Draw its arrays by {_JAX}(key, shape) and put them in by equinox.tree_at.",
-    "jax": f"Draw its arrays by {_JAX}(key, shape).",
-    "jaxlib": f"Draw its arrays by {_JAX}(key, shape).",
+    "flax": _TREE,
+    "haiku": f"Pass the apply of what hk.transform returns: {_PARAMS}.",
+    "equinox": "Pass the module that it belongs to.",
+    "jax": _TREE,
+    "jaxlib": _TREE,
     "keras": "Pass the Keras model or layer itself, built since Keras chose its back end; or give "
     f"layers initializers, such as kernel_initializer={_KERAS}.",
     "tensorflow": f"Give Keras layers initializers, such as kernel_initializer={_KERAS}.",

@@ -33,16 +33,15 @@ def laid(row: Row, param: Param, alike: bool | None) -> Row:
 
 
 def _axes_of(row: Row, param: Param) -> Axes:
-    mine = {role: row.axes.size(role, row.shape) for role in ROLES}
-    roles = _vector_roles(row, param) or param.axes.roles
-    theirs = {role: Axes(roles).size(role, param.shape) for role in ROLES}
-    if mine != theirs and param.kind == "other" and math.prod(row.shape) == math.prod(param.shape):
+    unknown = param.kind == "other" and sum(size != 1 for size in param.shape) > 1
+    if unknown and math.prod(row.shape) == math.prod(param.shape):
         raise FaninError(
             f"{row.name} has shape {param.shape} here and {row.shape} [{row.axes}] in the plan, "
             "and only a run tells how an array of the user's own is used: pass inputs=, what the "
             "model is called with."
         )
-    if mine != theirs or not _blocks_fit(row.axes, roles, param.shape):
+    roles = _roles_of(row, param)
+    if roles is None or not _blocks_fit(row.axes, roles, param.shape):
         raise FaninError(
             f"{row.name} has shape {param.shape} [{param.axes}]; the plan was made for "
             f"{row.shape} [{row.axes}], which is another weight. Plan this model, or map names "
@@ -53,16 +52,30 @@ def _axes_of(row: Row, param: Param) -> Axes:
     return replace(row.axes, roles=roles, stride=strides if fits else param.axes.stride)
 
 
-def _vector_roles(row: Row, param: Param) -> tuple[str, ...] | None:
-    """The role of a row's one long axis for that of the parameter; None where there are more."""
-    mine, theirs = (
-        [n for n, size in enumerate(shape) if size != 1] for shape in (row.shape, param.shape)
-    )
-    if len(mine) > 1 or len(theirs) > 1:
+def _roles_of(row: Row, param: Param) -> tuple[str, ...] | None:
+    """The roles of the stored axes; None where no order of them gives the row's values.
+
+    Each role has as many positions, however many axes share them, as heads do; or each axis in
+    canonical order has, whatever it is called: a table that is a head, too, is one or the other.
+    """
+    sizes, shape = param.axes, param.shape
+    if all(row.axes.size(role, row.shape) == sizes.size(role, shape) for role in ROLES):
+        return param.axes.roles
+    mine, theirs = _in_order(row.axes, row.shape), _in_order(sizes, shape)
+    if [row.shape[axis] for axis in mine] != [shape[axis] for axis in theirs]:
         return None
-    role = row.axes.roles[mine[0]] if mine else "stack"
-    return tuple(role if axis in theirs else "stack" for axis in range(len(param.shape)))
+    found = dict(zip(theirs, mine, strict=True))
+    return tuple(
+        row.axes.roles[found[axis]] if axis in found else role
+        for axis, role in enumerate(param.axes.roles)
+    )
+
+
+def _in_order(axes: Axes, shape: tuple[int, ...]) -> list[int]:
+    """The axes of more than one position, in canonical order."""
+    order = axes.order() or range(len(shape))
+    return [axis for axis in order if shape[axis] != 1]
 
 
 def _blocks_fit(axes: Axes, roles: tuple[str, ...], shape: tuple[int, ...]) -> bool:
-    return not axes.blocks or sum(axes.blocks) == shape[roles.index("out")]
+    return not axes.blocks or ("out" in roles and sum(axes.blocks) == shape[roles.index("out")])

@@ -194,11 +194,13 @@ def initialize_params(
     Raises FaninError for whatever it cannot place or draw, and for a model that is written in
     place by `fanin.initialize`.
 
-    >>> import equinox, fanin, jax
-    >>> abstract = equinox.filter_eval_shape(equinox.nn.Linear, 4, 2, key=jax.random.key(0))
-    >>> linear, plan = fanin.initialize_params(abstract, seed=0)
-    >>> str(plan["weight"].initializer), linear.weight.shape
-    ('lecun_normal()', (2, 4))
+    >>> import fanin, jax
+    >>> apply = lambda params, x: jax.nn.relu(x @ params["in"]["w"]) @ params["out"]["w"]
+    >>> array = lambda *shape: jax.ShapeDtypeStruct(shape, "float32")
+    >>> abstract = {"in": {"w": array(784, 256)}, "out": {"w": array(256, 10)}}
+    >>> params, plan = fanin.initialize_params(apply, abstract, inputs=array(1, 784))
+    >>> [str(row.initializer) for row in plan.values()]
+    ['lecun_normal()', 'he_normal()']
     """
     model = functional(model, params, inputs)
     _check_seed(seed)

@@ -23,8 +23,8 @@ def _auto(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice
     def rule(param: Param) -> Choice | None:
         choice = chosen.get(param.name)
         # The norms of a weight follow from its size, what starts at zero is no weight of its own,
-        # and an activation's slope is no token.
-        by_kind = param.kind in ("magnitude", "shift", "norms")
+        # what reads a state is to keep its length, and an activation's slope is no token.
+        by_kind = param.kind in ("magnitude", "shift", "norms", "recurrent")
         slope = choice is not None and param.kind == "scale" and choice.role == "token"
         return None if by_kind or slope else choice
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from torch import nn
 
 import fanin
 from fanin import FaninError
@@ -34,6 +35,22 @@ def test_a_tree_comes_back_with_values_and_its_plan() -> None:
     jax.tree.map(np.testing.assert_array_equal, again, params)
     assert plan.audit(apply, params=params).ok
     assert plan.diff(apply, tree(8, 16, 4)) == ()
+
+
+def test_a_torch_plan_draws_a_function_that_a_run_explains() -> None:
+    source = nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(8, 8, bias=False) for _ in "12"])})
+    planned, x = fanin.initialize(source, seed=4), jnp.ones((2, 8))
+    with pytest.raises(FaninError, match="only a run tells how an array of the user's own is used"):
+        planned.apply_params(apply, tree(8, 8, 8))
+    params, _ = planned.apply_params(apply, tree(8, 8, 8), inputs=x)
+    for number, layer in enumerate(source["layers"]):
+        weight = layer.weight.detach().numpy()
+        np.testing.assert_array_equal(params["layers"][number]["kernel"], weight.T)
+    planned.verify(apply, params=params, inputs=x)
+    made, plan = fanin.initialize_params(apply, tree(8, 8, 8), seed=4, inputs=x)
+    assert str(plan["layers.1.weight"].initializer) == "he_normal()"
+    np.testing.assert_array_equal(made["layers"][0]["kernel"], params["layers"][0]["kernel"])
+    plan.apply(source)
 
 
 def test_haiku_trees_have_their_module_paths() -> None:

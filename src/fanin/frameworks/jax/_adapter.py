@@ -27,7 +27,8 @@ def target(
     ):
         if given is not None:
             raise FaninError(f"{name} is {shown(given)}; of JAX models leave it out: {advice}.")
-    return Target(_door(model), rename, checked_prefix(prefix))
+    inputs = model.inputs if isinstance(model, Functional) else None
+    return Target(_door(model), rename, checked_prefix(prefix), inputs)
 
 
 def _door(model: Any) -> Door:
@@ -37,6 +38,10 @@ def _door(model: Any) -> Door:
         from fanin.frameworks.jax.doors._equinox import Equinox
 
         return Equinox(_functional(model))
+    if _is_of(inner, "flax.linen"):
+        from fanin.frameworks.jax.doors._linen import Linen
+
+        return Linen(_functional(model))
     if isinstance(model, Functional):
         from fanin.frameworks.jax.doors._function import Function
 

@@ -1,31 +1,55 @@
 """Target: a JAX model that is planned for, or new arrays of which are made."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._bare import long_axes
 from fanin.frameworks.jax.doors._door import Door, refuse_traced
 from fanin.frameworks.jax.trace._trace import trace
+from fanin.frameworks.jax.tree._held import Held
 from fanin.frameworks.jax.tree._names import names_of
 from fanin.frameworks.jax.tree._params import params_of
 from fanin.frameworks.jax.write._slot import Slot
-from fanin.graph import Graph
+from fanin.graph import Graph, NoGraphError
+from fanin.param import Kind, Param
 from fanin.recipes import Probe
 
 
 class Target:
     """What `fanin.frameworks._adapter.Target` says, of a model behind a door."""
 
-    def __init__(self, door: Door, rename: Mapping[str, str] | None, prefix: str) -> None:
+    def __init__(
+        self, door: Door, rename: Mapping[str, str] | None, prefix: str, inputs: object = None
+    ) -> None:
         self._door, self.prefix = door, prefix
+        self._traced: tuple[object, Graph] | None = None
         refuse_traced(door.held)
         self._names = names_of(door.held, rename)
-        params = params_of(door.held, self._names)
+        params = self._shown(params_of(door.held, self._names), inputs)
         self._at = {param.name: at for at, param in params.items()}
         self.slots: dict[str, Slot] = {
-            param.name: Slot(param, door.held[at].value, prefix) for at, param in params.items()
+            param.name: self._slot(door.held[at], param) for at, param in params.items()
         }
+
+    def _shown(self, params: dict[int, Param], inputs: object) -> dict[int, Param]:
+        """The parameters, arrays of the user's own with the roles that a run shows."""
+        if inputs is None or not any(map(_is_unknown, params.values())):
+            return params
+        try:
+            graph = self.trace(inputs)
+        except NoGraphError:
+            return params
+        return {
+            at: _used(param, graph) if _is_unknown(param) else param for at, param in params.items()
+        }
+
+    def _slot(self, held: Held, param: Param) -> Slot:
+        slot = Slot(param, held.value, self.prefix, noted=held.noted)
+        # Of another slot: one that its own parameter reads is a cycle, which keeps arrays alive.
+        return replace(slot, param=replace(param, read=slot.read))
 
     @property
     def library(self) -> str:
@@ -39,7 +63,9 @@ class Target:
 
     def trace(self, inputs: object) -> Graph:
         """The graph of one run on abstract arrays."""
-        return trace(self._door.program(inputs, self._names))
+        if self._traced is None or self._traced[0] is not inputs:
+            self._traced = inputs, trace(self._door.program(inputs, self._names))
+        return self._traced[1]
 
     def probe(self, inputs: object, seed: int) -> Probe:
         """Not yet."""
@@ -79,3 +105,16 @@ class Target:
             if draw.initializer is not None
         }
         return Written([], [], self._door.put(values, seed))
+
+
+def _is_unknown(param: Param) -> bool:
+    return param.kind == "other" and long_axes(param.shape) > 1
+
+
+def _used(param: Param, graph: Graph) -> Param:
+    """A parameter as the first product or lookup uses it; unchanged where there is none."""
+    kinds: dict[str, Kind] = {"linear": "weight", "lookup": "table"}
+    for node in graph.nodes:
+        if node.op in kinds and node.param is not None and node.param.name == param.name:
+            return replace(param, kind=kinds[node.op], axes=node.param.axes)
+    return param

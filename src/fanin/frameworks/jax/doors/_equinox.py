@@ -15,6 +15,9 @@ from fanin.frameworks.jax.doors._inputs import called_with, split
 from fanin.frameworks.jax.tree._equinox import held_in
 from fanin.frameworks.jax.tree._held import Held, is_array
 
+# What JAX raises where a run without values asks for one.
+_UNREADABLE = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
+
 Forward = Callable[[Sequence[Any], tuple[Any, ...]], Any]
 
 
@@ -56,11 +59,12 @@ class Equinox:
         for forward in (call, mapped):
             try:
                 jax.eval_shape(forward, [item.value for item in self.held], arrays)
+            except _UNREADABLE:  # a call that fits: the trace tells what it asks for
+                pass
             except Exception as error:  # whatever the user's module raises
                 failures.append(error)
-            else:
-                run = partial(_run, forward)
-                return program_of(run, self.held, names, arrays)
+                continue
+            return program_of(partial(_run, forward), self.held, names, arrays)
         single, batch = (one_line(error, named=True) for error in failures)
         raise FaninError(
             f"{type(self._model).__name__} does not run on these inputs, neither on one example "

@@ -19,7 +19,8 @@ class Held:
 
     `placed` is None where no module of a known class holds it; `made` is what every element of
     such modules starts with, None where they differ. `start` is the value of an untrained one,
-    where its module says it.
+    where its module says it. `noted` is the value that an abstract one is made with, where that
+    follows from the program and not from chance.
     """
 
     path: tuple[str, ...]
@@ -30,6 +31,7 @@ class Held:
     made: float | None = None
     aliases: tuple[tuple[str, ...], ...] = ()
     start: float | None = None
+    noted: Any = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,6 +55,11 @@ def no_roles(shape: tuple[int, ...]) -> Axes:
 def is_abstract(value: Any) -> bool:
     """Whether there is a shape and a type, and no value."""
     return isinstance(value, jax.ShapeDtypeStruct)
+
+
+def abstract(shape: tuple[int, ...], dtype: Any, sharding: Any = None) -> Any:
+    """An array without values."""
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)  # type: ignore[no-untyped-call]
 
 
 def is_array(value: Any) -> bool:

@@ -10,6 +10,7 @@ from flax import nnx
 
 from fanin.axes import Axes, equal_blocks
 from fanin.frameworks.jax.tree._held import Placed, no_roles
+from fanin.frameworks.jax.tree._layouts import convolution, einsum_axes, general, transposed
 
 _NORMALIZATIONS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm)
 _LINEAR = (nnx.Linear, nnx.LinearGeneral, nnx.Einsum, nnx.Conv, nnx.ConvTranspose)
@@ -53,11 +54,8 @@ def _placed(module: Any, attribute: str, shape: tuple[int, ...]) -> Placed | Non
         case nnx.Linear():
             return "weight", Axes(("in", "out"))
         case nnx.LinearGeneral():
-            counts = len(module.batch_axis), len(module.in_features), len(module.out_features)
-            roles = ("stack", "in", "out")
-            return "weight", Axes(
-                tuple(r for role, count in zip(roles, counts, strict=True) for r in (role,) * count)
-            )
+            features = module.batch_axis, module.in_features, module.out_features
+            return "weight", general(*map(len, features))
         case nnx.Einsum() if module.einsum_str:
             return "weight", einsum_axes(module.einsum_str)
         case nnx.Conv():
@@ -72,37 +70,3 @@ def constant_in(module: Any, attribute: str) -> float | None:
     if isinstance(module, _NORMALIZATIONS) and attribute in ("scale", "bias"):
         return 1.0 if attribute == "scale" else 0.0
     return None
-
-
-def einsum_axes(equation: str) -> Axes:
-    """Axes of the second operand of an equation: summed ones are `in`, new ones `out`."""
-    operands, result = equation.replace(" ", "").replace("...", "").split("->")
-    first, kernel = operands.split(",")
-
-    def role(letter: str) -> str:
-        if letter not in result:
-            return "in"
-        return "stack" if letter in first else "out"
-
-    return Axes(tuple(map(role, kernel)))
-
-
-def convolution(dimensions: int, strides: Any, groups: int) -> Axes:
-    """The axes of a kernel (kernel ..., in / groups, out)."""
-    kernel = ("kernel",) * (dimensions - 2)
-    return Axes((*kernel, "in", "out"), groups, stride=stride_of(strides, len(kernel)))
-
-
-def transposed(dimensions: int, strides: Any, swapped: bool) -> Axes:
-    """The axes of a transposed one's, (kernel ..., in, out), or its last two swapped."""
-    kernel = ("kernel",) * (dimensions - 2)
-    channels = ("out", "in") if swapped else ("in", "out")
-    return Axes((*kernel, *channels), 1, True, stride_of(strides, len(kernel)))
-
-
-def stride_of(strides: Any, dimensions: int) -> int | tuple[int, ...]:
-    """Flax's strides, None, a number or one for each axis, as Axes has them."""
-    if strides is None:
-        return 1
-    given = (strides,) * dimensions if isinstance(strides, int) else tuple(strides)
-    return given[0] if len(set(given)) == 1 else given

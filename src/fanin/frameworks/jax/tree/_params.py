@@ -41,7 +41,7 @@ def _magnitudes_first(params: list[tuple[int, Param]]) -> list[tuple[int, Param]
 
 
 def _param(item: Held, name: str, siblings: Shapes, leaf: bool) -> Param:
-    made = constant_value(item.value)
+    made = constant_value(item.value if item.noted is None else item.noted)
     if item.made is not None and made != 0:  # a last scale of zero is a method
         made = item.made
     kind, axes = item.placed or bare_role(

@@ -1,6 +1,7 @@
 """Slot: one parameter of a JAX model, what it holds, and what could be drawn in its place."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,8 @@ class Slot:
     value: Any
     prefix: str = ""  # what stands before the name in that of the stream
     padding_row: int | None = None
+    noted: Any = None  # what an abstract one is made with, where the program says it
     is_redrawn: bool = False
-    is_computed: bool = False
     first_digest: str | None = None
 
     @property
@@ -39,7 +40,16 @@ class Slot:
     @property
     def has_value(self) -> bool:
         """Whether there is a value to keep."""
-        return not self.is_empty
+        return not is_abstract(self._held)
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether what it holds follows from the program."""
+        return self.noted is not None
+
+    @property
+    def _held(self) -> Any:
+        return self.value if self.noted is None else self.noted
 
     @property
     def is_empty(self) -> bool:
@@ -92,7 +102,7 @@ class Slot:
         self._require_value("no values", "Initialize first.")
         tolerance = initializer.tolerance(self.param.dtype)
         source = self._source(initializer, seed, axes)
-        return all(agree(source(index), held, tolerance) for index, held in parts(self.value))
+        return all(agree(source(index), held, tolerance) for index, held in parts(self._held))
 
     def digest(self) -> str:
         """SHA-256 of the values in row-major order, little-endian."""
@@ -101,24 +111,25 @@ class Slot:
                 f"{self.param.name} of shape {self.param.shape} is spread over processes, and a "
                 "hash needs all of it."
             )
-        plain = np.ascontiguousarray(np.asarray(self.value))
+        plain = np.ascontiguousarray(np.asarray(self._held))
         return hashlib.sha256(plain.reshape(-1).view(np.uint8).data).hexdigest()
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""
         self._require_value("no values", "Initialize first.")
-        return moments([values for _, values in parts(self.value)])
+        return moments([values for _, values in parts(self._held)])
 
     def read(self) -> Array | None:
         """The values as float64; None where there are none, where they are many, or complex."""
         complex_ = self.param.dtype.startswith("complex")
-        if self.is_empty or self.is_sharded or complex_ or self.value.size > _MOST_READ:
+        many = math.prod(self.param.shape) > _MOST_READ
+        if not self.has_value or self.is_sharded or complex_ or many:
             return None
-        values: Array = np.array(self.value, np.float64)
+        values: Array = np.array(self._held, np.float64)
         return values
 
     def _require_value(self, what: str, advice: str) -> None:
-        if self.is_empty:
+        if not self.has_value:
             raise FaninError(
                 f"{self.param.name} has shape {self.param.shape} and {what}: it is abstract. "
                 f"{advice}"
