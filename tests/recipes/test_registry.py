@@ -16,8 +16,8 @@ BY_NAME = [name for name, recipe in RECIPES.items() if recipe.needs != "values"]
 
 def test_names() -> None:
     assert set(recipes.names()) == {
-        "auto", "orthogonal", "torch", "keras", "flax", "gpt2", "llama", "vit", "fixup",
-        "lsuv", "mup",
+        "auto", "orthogonal", "torch", "keras", "flax", "equinox", "haiku", "gpt2", "llama",
+        "vit", "fixup", "lsuv", "mup",
     }  # fmt: skip
     for name, recipe in RECIPES.items():
         assert recipe.name == name
@@ -59,7 +59,7 @@ def test_unknown_recipes_are_named() -> None:
     with pytest.raises(FaninError, match=r"unknown recipe 'fixpu': did you mean 'fixup'\?"):
         recipes.find("fixpu")
     with pytest.raises(
-        FaninError, match=r"unknown recipe 'resnet'\. Of 11 known, nearest: .*, auto, "
+        FaninError, match=r"unknown recipe 'resnet'\. Of 13 known, nearest: .*, auto, "
     ):
         recipes.find("resnet")
     with pytest.raises(FaninError, match=r"recipe is 3; give a name or a Recipe\."):

@@ -1,7 +1,8 @@
-"""What torch, Keras and Flax do when nothing is said: their layers' own defaults."""
+"""What libraries do when nothing is said: torch, Keras, Flax, Equinox and Haiku."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fanin._fans import fans
 from fanin.axes import Axes
@@ -16,6 +17,7 @@ from fanin.initializers import (
     orthogonal,
     torch_bias,
     torch_default,
+    truncated_normal,
     uniform,
     variance_scaling,
     zeros,
@@ -113,9 +115,13 @@ class _Siblings:
             return None
         return weight.axes.blocks[0] if weight.axes.blocks else weight.shape[0]
 
+    def weight(self, param: Param) -> Param | None:
+        """The weight of a parameter's module; None where there is none."""
+        return self.weights.get(_module(param))
+
     def fan_in(self, param: Param) -> int | None:
         """What torch counts as fan_in for a bias; None where torch's bias is zero."""
-        weight = self.weights.get(_module(param))
+        weight = self.weight(param)
         if weight is None or param.owner in _ZERO_BIASES:
             return None
         return _torch_fan_in(weight)
@@ -196,8 +202,69 @@ def _flax(param: Param) -> Choice | None:
     return None
 
 
+def equinox(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    """Equinox's defaults: weights and biases U(+-1/sqrt(fan_in)), embeddings N(0, 1).
+
+    fan_in is that of one group, times the kernel, whatever the stride. Recurrent cells: all
+    U(+-1/sqrt(hidden)).
+
+    Source: equinox/nn, version 0.13: _linear.py, _conv.py, _rnn.py, _embedding.py.
+    """
+    siblings = _Siblings(params)
+    return place(params, graph, lambda param: _equinox(param, siblings))
+
+
+def _equinox(param: Param, siblings: "_Siblings") -> Choice | None:
+    hidden = siblings.count_units(param)
+    if hidden is not None and param.kind in ("weight", "recurrent", "bias"):
+        return Choice(torch_bias(hidden), param.kind, f"U(+-1/sqrt({hidden})), the hidden size")
+    weight = siblings.weight(param)
+    match param.kind:
+        case "weight" | "direction":
+            return Choice(torch_bias(_map_fan(param)), param.kind, "Equinox's default")
+        case "bias" if weight is not None:
+            return Choice(
+                torch_bias(_map_fan(weight)), "bias", "Equinox's default, as the weight's"
+            )
+        case "table" if "out" in param.axes.roles:
+            return Choice(normal(), "table", "Equinox's default, N(0, 1)")
+    return None
+
+
+def _map_fan(weight: Param) -> int:
+    """How many products an output sums where no stride leaves any out."""
+    return int(fans(weight.shape, replace(weight.axes, stride=1, blocks=())).fan_in)
+
+
+def haiku(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    """Haiku's defaults: normal of std 1/sqrt(fan_in), cut at two of them; biases zero.
+
+    What is left after the cut is 0.88 of that std, which Haiku does not make up for. Embeddings:
+    the same cut of N(0, 1). fan_in is that of one group, times the kernel, whatever the stride.
+    GRU's weights, which Haiku makes up for, are drawn like those of other layers.
+
+    Source: haiku/_src, version 0.0.17: basic.py, conv.py, embed.py, recurrent.py.
+    """
+    return place(params, graph, _haiku)
+
+
+def _haiku(param: Param) -> Choice | None:
+    match param.kind:
+        case "weight" | "direction" | "recurrent":
+            std = 1 / math.sqrt(max(_map_fan(param), 1))
+            why = "Haiku's default, 1/sqrt(fan_in), cut"
+            return Choice(truncated_normal(std=std), param.kind, why)
+        case "table" if "out" in param.axes.roles:
+            return Choice(truncated_normal(), "table", "Haiku's default, N(0, 1), cut")
+        case "bias":
+            return Choice(zeros(), "bias", "Haiku's default")
+    return None
+
+
 LIBRARIES: tuple[Recipe, ...] = (
     Recipe("torch", torch, "torch/nn/modules, reset_parameters"),
     Recipe("keras", keras, "keras/src/layers, default arguments"),
     Recipe("flax", flax, "flax/linen, default arguments"),
+    Recipe("equinox", equinox, "equinox/nn, default_init"),
+    Recipe("haiku", haiku, "haiku/_src, default arguments"),
 )
