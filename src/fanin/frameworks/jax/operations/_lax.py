@@ -7,6 +7,7 @@ import numpy as np
 from fanin.frameworks.jax.operations import (
     _elementwise,
     _masks,
+    _matrices,
     _moves,
     _norms,
     _picks,
@@ -57,6 +58,7 @@ def translate(call: Call) -> list[Entry]:
     made += [_fill_in(call, at, made[0]) for at in range(len(made), len(call.outs))]
     _note_masks(call, made)
     _note_integers(call, made)
+    _matrices.follow(call, made)
     made = [follow(call, _evaluate(call, item, at), at) for at, item in enumerate(made)]
     call.recorder.note_twins(key, made)
     return made

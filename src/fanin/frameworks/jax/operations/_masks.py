@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fanin.frameworks.jax.operations._labels import find_by_values
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import COMPARISONS
 from fanin.frameworks.jax.record._record import Function
@@ -46,6 +47,11 @@ def removes(call: Call, at: int) -> bool:
 def either(call: Call) -> Entry:
     """select_n: the first argument says which of the others; a mask picks one of two."""
     known, cases = call.value(0), [*range(1, len(call.entries))]
+    if not any(isinstance(entry, Activation) for entry in call.entries):
+        weights = [at for at in cases if isinstance(call.entries[at], Weight)]
+        weight = call.entries[max(weights, key=lambda at: call.ins[at].size)]
+        assert isinstance(weight, Weight)
+        return weight.through("where")
     if known is not None and np.size(known):
         flat = np.asarray(known).reshape(-1)
         if bool((flat == flat[0]).all()):
@@ -139,7 +145,8 @@ def _pick(call: Call) -> Activation:
     recorder = call.recorder
     sources, fn = inline(recorder, sources, choose)
     sources, fn = join_functions(call, sources, fn)
-    made = recorder.emit("pointwise", sources, call.shape, fn=fn, label="where")
+    label = (find_by_values(fn) if len(sources) == 1 else "") or "where"
+    made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=label)
     if follows(call):
         remember(recorder, made.node, Formula(tuple(item.node for item in sources), fn))
     return note_function(call, made, sources, fn)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fanin.frameworks.jax.operations._matrices import apply as apply_matrix
+from fanin.frameworks.jax.operations._matrices import multiply as multiply_matrices
 from fanin.frameworks.jax.operations._picks import look_up
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.recording._record import Activation, Entry
@@ -24,6 +26,9 @@ def contract(call: Call) -> Entry:
             mixed = _mix(call, known, values)
             if mixed is not None:
                 return mixed
+    applied = apply_matrix(call, 0)
+    if applied is not None:
+        return applied
     summed, _ = call.params["dimension_numbers"][0]
     terms = math.prod(call.ins[0].shape[dim] for dim in summed)
     made = call.recorder.emit(
@@ -53,7 +58,7 @@ def _weigh(call: Call, weight: int) -> Entry:
     own = len(call.shape) - free if weight == 1 else len(batch)
     if not free:
         own = max(len(call.shape) - 1, 0)
-    return recorder.linear(
+    made = recorder.linear(
         source,
         entry,
         roles,
@@ -63,6 +68,9 @@ def _weigh(call: Call, weight: int) -> Entry:
         fans=(sizes["in"], sizes["out"]),
         label="dot_general",
     )
+    if len(summed) == 1:
+        multiply_matrices(call, made)
+    return made
 
 
 def _size(shape: Sequence[int], roles: Sequence[str], role: str) -> int:

@@ -74,7 +74,10 @@ def _write_down(program: Program) -> ClosedJaxpr:
 def _abstract(value: Any) -> Any:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return value
-    return jax.ShapeDtypeStruct(value.shape, value.dtype)  # type: ignore[no-untyped-call]
+    sharding = getattr(value, "sharding", None)
+    placed = sharding if isinstance(sharding, jax.sharding.NamedSharding) else None
+    made: Any = jax.ShapeDtypeStruct  # which has no types
+    return made(value.shape, value.dtype, sharding=placed)
 
 
 def _entry(recorder: Recorder, leaf: Leaf) -> Entry:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from fanin.frameworks.recording._matrices import apply_terms, note_product
 from fanin.frameworks.recording._record import Activation, Entry
 from fanin.frameworks.recording._weights import Weight
 from fanin.frameworks.torch.operations import _matrices
@@ -44,7 +45,7 @@ def _product(
         plain = kind in ("mm", "linear") and isinstance(left, Activation)
         factors = _matrices.of(call, b) if plain else ()
         if factors:
-            return _matrices.apply_terms(call, call.activation(a), factors, shape)
+            return apply_terms(call.recorder, call.activation(a), factors, shape, call.name)
         mixed = mixing(call, a, b, shape) if is_known(call, a) and not is_known(call, b) else None
         return mixed or call.recorder.emit(
             "matmul",
@@ -69,7 +70,7 @@ def _product(
         fans=(int(terms), int(reached)),
         label=call.name,
     )
-    _matrices.note_product(call, a, b, made)
+    note_product(call.recorder, _matrices.of(call, a), _matrices.of(call, b), made)
     return made
 
 
