@@ -15,6 +15,7 @@ from fanin.frameworks.jax.operations import (
     _reductions,
 )
 from fanin.frameworks.jax.operations._following import follow
+from fanin.frameworks.jax.operations._functions import apply_pointwise
 from fanin.frameworks.jax.record import _values
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import SAME
@@ -127,7 +128,7 @@ def _translate_first(call: Call) -> Entry | list[Entry]:
     if handler is not None:
         return handler(call)
     if _values.is_pointwise(call.name):
-        return _elementwise.apply_pointwise(call)
+        return apply_pointwise(call)
     weights = [entry for entry in call.entries if isinstance(entry, Weight)]
     if not active:
         return weights[0].through(call.name, keeps_axes=False)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fanin.frameworks.jax.operations._labels import find_by_values
+from fanin.frameworks.jax.operations._slopes import pick_sloped
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import COMPARISONS
 from fanin.frameworks.jax.record._record import Function
@@ -133,6 +134,9 @@ def drop(call: Call, at: int, rate: float) -> Entry:
 
 def _pick(call: Call) -> Activation:
     """Where a mask of activations picks one of two, number or variable."""
+    sloped = pick_sloped(call)
+    if sloped is not None:
+        return sloped
     numbers = [call.number(at) for at in (1, 2)]
     given = [at for at, number in zip((1, 2), numbers, strict=True) if number is None]
     sources = [call.activation(at) for at in (0, *given)]

@@ -127,7 +127,8 @@ def subtract(call: Call) -> Entry | None:
     if isinstance(x, Activation) and isinstance(other, Activation):
         made = find_difference(recorder, x, other, call.shape)
         return made if made is None else recorder.follow(x, made)
-    if isinstance(x, Activation) and isinstance(other, State) and mean is not None:
+    is_zero = call.number(1) == 0  # and the difference is x
+    if isinstance(x, Activation) and isinstance(other, State) and mean and not is_zero:
         less = recorder.emit("add", [x, recorder.buffer(other, call.ins[1].shape)], call.shape)
         recorder.replace_node(less.node, label="sub", flags=frozenset({"difference"}))
         recorder.less[less.node] = x.node

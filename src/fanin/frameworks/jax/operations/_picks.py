@@ -23,7 +23,7 @@ def gather(call: Call) -> Entry:
     counted = [dim for dim in picks if sizes[dim] != before[dim]]
     if not counted and not numbers.operand_batching_dims:
         counted = [dim for dim in picks if dim in numbers.collapsed_slice_dims]
-    places = call.value(1)
+    places = _read(call, 1)
     if places is not None:
         cut = _cut(call, entry, picks, np.asarray(places))
         if cut is not None:
@@ -32,6 +32,11 @@ def gather(call: Call) -> Entry:
         return call.view("index")
     sources = [call.activation(1)] if isinstance(call.entries[1], Activation) else []
     return look_up(call, entry, before, counted, sources)
+
+
+def _read(call: Call, at: int) -> Any:
+    """The values of a constant; what an input says is not the model's."""
+    return call.value(at) if isinstance(call.entries[at], Constant) else None
 
 
 def _cut(call: Call, entry: Entry, picks: Sequence[int], places: Any) -> Entry | None:
@@ -100,13 +105,20 @@ def look_up(
 
 def cut(call: Call) -> Entry:
     """dynamic_slice: a part of every dimension, from places that may be computed."""
-    starts = [call.value(at) for at in range(1, len(call.entries))]
+    starts = [_read(call, at) for at in range(1, len(call.entries))]
     before, sizes = call.ins[0].shape, call.params["slice_sizes"]
+    entry = call.entries[0]
+    computed = [dim for dim, start in enumerate(starts) if start is None]
+    picks = [dim for dim in computed if sizes[dim] != before[dim]]
+    if picks and isinstance(entry, Weight):
+        active = [at for at in range(1, len(starts) + 1) if starts[at - 1] is None]
+        sources = [call.activation(at) for at in active if at - 1 in picks]
+        return look_up(call, entry, before, picks, sources)
     spans = [
         (0 if start is None else min(max(int(start), 0), whole - size), size, 1)
         for start, whole, size in zip(starts, before, sizes, strict=True)
     ]
-    return narrow_dims(call, call.entries[0], before, spans)
+    return narrow_dims(call, entry, before, spans)
 
 
 _KINDS: dict[str, Op] = {

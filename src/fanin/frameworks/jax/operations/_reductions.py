@@ -55,6 +55,9 @@ def _note_statistic(
     recorder = call.recorder
     squared = recorder.squares.get(source.node)
     node = source.node if squared is None else squared
+    centre = recorder.centred.get(recorder.twin(node))
+    if squared is not None and centre is not None:
+        node = centre
     nested = recorder.statistics.get(source.node)
     if squared is None and nested is not None and nested.power == 1:  # a mean of means
         power = Statistic(nested.what, nested.source, 1.0, nested.factor * count)
@@ -67,7 +70,7 @@ def _note_statistic(
         norm = "batch_norm" if 0 in axes and len(call.ins[0].shape) > 1 else "instance_norm"
     elif _are_groups(call, node, axes):
         norm = "group_norm"
-    what = "mean" if squared is None else "square"
+    what = "mean" if squared is None else "square" if centre is None else "variance"
     recorder.statistics[made.node] = Statistic(
         what, node, 1.0, count, positions=not reduced, norm=norm
     )

@@ -43,7 +43,8 @@ def trace(program: Program) -> Graph:
     given += [_add_input(recorder, *pair) for pair in zip(arrays, variables, strict=True)]
     modules = {leaf.module for leaf in program.leaves}
     modules |= {path.rpartition(".")[0] for path in modules}
-    results = Run(recorder, modules - {""}).run_program(closed, given)
+    held = [_hold(value, f"constant {at}") for at, value in enumerate(closed.consts)]
+    results = Run(recorder, modules - {""}).run(closed.jaxpr, held, given)
     outputs = _find_outputs(recorder, closed, results)
     names = [leaf.name for leaf in program.leaves if leaf.trained]
     put_features_first(recorder)
@@ -86,7 +87,12 @@ def _entry(recorder: Recorder, leaf: Leaf) -> Entry:
     if leaf.trained:
         recorder.shapes[leaf.name] = shape
         return whole(leaf.name, shape)
-    return State(read_value(leaf.value), name=leaf.name, leaf=leaf.name)
+    return _hold(leaf.value, leaf.name)
+
+
+def _hold(value: Any, name: str) -> State:
+    """What a model holds beside its parameters, which may be a running statistic."""
+    return State(read_value(value), name=name, leaf=name)
 
 
 def _add_input(recorder: Recorder, array: Any, variable: Any) -> Entry:
