@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from fanin.graph import Graph, Structure, Use
 from fanin.recipes._acting import fit_std, invert_line, size_of
 from fanin.recipes._recipe import Params
+from fanin.recipes._uses import has_rows
 
 HEAD = 1.0  # second moment of a head's output
 FAINT = 3e-3  # its square is about what norms add to a variance
@@ -100,7 +101,7 @@ class Sizes:
         nodes = [self.graph.nodes[item] for item in self.uses[name]]
         if all(node.op == "shift" and "units" in node.flags for node in nodes):
             return False
-        return sum(size > 1 for size in self.params[name].shape) > 1
+        return has_rows(self.params[name], nodes)
 
     def main(self, name: str) -> int:
         """The use that says what a parameter is."""

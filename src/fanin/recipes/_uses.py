@@ -60,7 +60,7 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
 def _refine(param: Param, nodes: list[Node], graph: Graph) -> Param:
     ops = {node.op for node in nodes}
     slope = param.kind == "scale" and ops == {"parameter"}  # of an activation
-    low_rank = param.kind == "shift" and sum(size > 1 for size in param.shape) > 1
+    low_rank = param.kind == "shift" and has_rows(param, nodes)
     if "recurrent" in ops:
         return _refine_recurrent(param, nodes)
     if low_rank or param.kind in ("recurrent", "magnitude", "norms") or slope:
@@ -80,7 +80,7 @@ def _refine(param: Param, nodes: list[Node], graph: Graph) -> Param:
             axes=axes if told and not param.axes.blocks else param.axes,
             activation=activation_before(graph, first),
         )
-    kind = "bias" if _covers_units(nodes) else _elementwise_kind(param, ops)
+    kind = "bias" if _covers_units(nodes) else _elementwise_kind(param, ops, nodes)
     return replace(param, kind=kind, axes=_no_roles(param))
 
 
@@ -100,14 +100,20 @@ def _covers_units(nodes: list[Node]) -> bool:
     return all(node.op == "shift" and "units" in node.flags for node in nodes)
 
 
-def _elementwise_kind(param: Param, ops: Collection[str]) -> Kind:
+def has_rows(param: Param, nodes: Collection[Node]) -> bool:
+    """Whether a parameter has more than one axis, beside that along which layers' are stacked."""
+    stacked = all(node.param is not None and node.param.row is not None for node in nodes)
+    return sum(size > 1 for size in param.shape) > 1 + stacked
+
+
+def _elementwise_kind(param: Param, ops: Collection[str], nodes: list[Node]) -> Kind:
     if "parameter" in ops:
         return "table"
     if "scale" in ops:
         return "scale"
     if param.kind in ("bias", "shift"):
         return param.kind
-    return "table" if sum(size > 1 for size in param.shape) > 1 else "bias"
+    return "table" if has_rows(param, nodes) else "bias"
 
 
 def _no_roles(param: Param) -> Axes:

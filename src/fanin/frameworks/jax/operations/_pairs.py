@@ -1,10 +1,9 @@
 """Pairs: two arguments in the order in which they act, and the nodes that are made of both."""
 
-from typing import Any
-
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.recording._record import Activation, Constant, Entry
 from fanin.frameworks.recording._weights import Weight
+from fanin.graph import Op
 
 
 def as_constant(call: Call, entry: Entry) -> Constant | None:
