@@ -30,7 +30,7 @@ _NAMES = {
 }
 _ENDS = {"elu": " 1 1"}  # numbers that torch has and jax does not
 
-_POINTS = np.linspace(-4.0, 4.0, 33)
+_POINTS = np.linspace(-8.0, 8.0, 65)
 
 
 def _gelu(x: Values) -> Values:

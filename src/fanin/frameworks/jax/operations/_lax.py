@@ -79,16 +79,14 @@ def refuse_weights(entries: list[Entry], name: str) -> None:
 def _fold(call: Call) -> list[Entry]:
     """Constants of constants: their values, where they are known."""
     values = [call.value(at) for at in range(len(call.entries))]
-    state = _norms.follow_state(call)
-    made = _norms.multiply(call) if call.name == "mul" else None
-    if made is not None:
-        return [made]
-    if state is not None:
-        return [state]
     noise = _follow_noise(call)
     known = None
     if noise is None and all(value is not None for value in values):
         known = _values.compute(call.name, call.params, values, call.shape)
+    made = _norms.multiply(call) if call.name == "mul" else None
+    made = made or _norms.follow_state(call, None if isinstance(known, list) else known)
+    if made is not None:
+        return [made]
     several = known if isinstance(known, list) else [known] * len(call.outs)
     names = [entry.name for entry in call.entries if isinstance(entry, Constant)]
     name = "mask" if "mask" in names else "constant"

@@ -5,6 +5,7 @@ parameter; m and the deviation are of x, or they are held by the model.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._record import Normed, Normer, Offset, Root, State
@@ -200,7 +201,7 @@ def note_negative(call: Call, made: Activation) -> None:
         note_factor(call.recorder, entry, made, -1.0)
 
 
-def follow_state(call: Call) -> State | None:
+def follow_state(call: Call, value: Any) -> State | None:
     """What becomes of a running statistic by a function of it; None for another constant."""
     entry = next((item for item in call.entries if isinstance(item, State)), None)
     if entry is None or entry.offset is not None:
@@ -209,12 +210,12 @@ def follow_state(call: Call) -> State | None:
     number = call.number(others[0]) if len(others) == 1 else None
     power = {"rsqrt": -0.5, "sqrt": 0.5, "integer_pow": call.params.get("y")}.get(call.name)
     if power is not None:
-        return replace(entry, value=None, power=entry.power * power)
+        return replace(entry, value=value, power=entry.power * power)
     if call.name == "neg":
-        return replace(entry, value=None, sign=-entry.sign)
+        return replace(entry, value=value, sign=-entry.sign)
     moved = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "convert_element_type")
     if call.name in (*moved, "stop_gradient", "copy", "max") or (
         call.name == "add" and number is not None and abs(number) < 0.1
     ):
-        return replace(entry, value=None)
+        return replace(entry, value=value)
     return None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -145,13 +146,22 @@ def convolve(call: Call) -> Entry:
         groups=groups,
         transposed=transposed,
         stride=_stored(steps, places),
-        window=None if transposed else _window(call, kernel),
+        window=None if any(step != 1 for step in dilated) else _window(call, kernel),
     )
+    if groups > 1 and any(step != 1 for step in dilated):
+        _say_fans(call, linear, fans)
     if len(entry.parts) == 1 and not entry.parts[0].scales:
         call.recorder.maps[linear.node] = numbers.out_spec[1]
         if isinstance(call.entries[0], Activation):
             call.recorder.reads[linear.node] = numbers.lhs_spec[1]
     return linear
+
+
+def _say_fans(call: Call, linear: Activation, fans: tuple[int, int]) -> None:
+    """What a node sums and reaches, where its axes say something else."""
+    use = call.recorder.nodes[linear.node].param
+    if use is not None:
+        call.recorder.replace_node(linear.node, param=replace(use, fans=fans))
 
 
 def _groups(call: Call) -> int:
