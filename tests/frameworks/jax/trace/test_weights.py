@@ -36,9 +36,11 @@ def test_a_normalized_weight_is_a_weight_with_a_scale(traced: Traced) -> None:
 
 def test_functions_of_a_weight_are_followed(traced: Traced) -> None:
     def model(p: Arrays, x: Any) -> Any:
-        return (x * jnp.exp(-jnp.exp(p["a"]))) @ jnp.tril(2 * jnp.tanh(p["w"]))
+        x = x * jnp.exp(-jnp.exp(p["a"])) * jax.nn.softplus(p["c"])
+        return x @ jnp.tril(2 * jnp.tanh(p["w"]))
 
-    graph = traced(model, {"a": (8,), "w": (8, 8)}, (5, 8))
+    graph = traced(model, {"a": (8,), "c": (8,), "w": (8, 8)}, (5, 8))
+    assert use_of(graph, "c").through == ("softplus 1 20",)
     decay, weight = use_of(graph, "a"), use_of(graph, "w")
     assert decay.through == ("exp", "neg", "exp")
     assert decay.function is not None

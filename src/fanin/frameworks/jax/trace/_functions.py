@@ -1,18 +1,21 @@
 """Functions: programs that are one function element by element, under the name they have."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
 from fanin.frameworks.jax.operations._labels import find_by_values, name_function
-from fanin.frameworks.jax.operations._masks import note_function
+from fanin.frameworks.jax.operations._masks import note_function, real_of
 from fanin.frameworks.jax.record._call import Call, Shaped
-from fanin.frameworks.jax.record._record import Recorder
+from fanin.frameworks.jax.record._record import Function, Recorder
 from fanin.frameworks.jax.record._values import is_pointwise, run
 from fanin.frameworks.jax.trace._abstract import program_of
+from fanin.frameworks.recording._formula import Formula
 from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
+from fanin.frameworks.recording._weights import Weight
 from fanin.graph import Values
 
 # Random numbers of jax.random, by the functions that make them.
@@ -50,25 +53,49 @@ def call_function(
     entries: list[Entry],
     ins: list[Shaped],
     outs: list[Shaped],
-) -> Activation | None:
-    """The node of a function of one activation, element by element; None for another program."""
-    active = [at for at, entry in enumerate(entries) if isinstance(entry, Activation)]
-    if len(active) != 1 or len(outs) != 1 or name.startswith(("_", "<")):
+) -> Activation | Weight | None:
+    """What a function of one argument makes, element by element; None for another program."""
+    call = Call(name, {}, entries, ins, outs, recorder)
+    real = real_of(call)
+    if len(real) != 1 or len(outs) != 1 or name.startswith(("_", "<")):
         return None
-    (at,) = active
+    (at,) = real
     if outs[0] != ins[at] or not ins[at].is_real or not is_elementwise(program):
         return None
-    call = Call(name, {}, entries, ins, outs, recorder)
     numbers = [call.number(other) for other in range(len(entries)) if other != at]
     source = entries[at]
+    if isinstance(source, Weight):
+        return None if None in numbers else _apply_to_weight(program, name, at, source, numbers)
     assert isinstance(source, Activation)
     followed = (recorder.statistics, recorder.masks, recorder.integers, recorder.maxima)
     if None in numbers or any(source.node in notes for notes in followed):
         return None
-    fn = function_of(program, at, [number for number in numbers if number is not None])
-    label = find_by_values(fn) or name_function(name, [float(item or 0) for item in numbers])
+    fn, label = _name(program, name, at, numbers)
     made: Activation = recorder.emit("pointwise", [source], outs[0].shape, fn=fn, label=label)
     return note_function(call, made, [source], fn)
+
+
+def _name(
+    program: ClosedJaxpr, name: str, at: int, numbers: Sequence[float | None]
+) -> tuple[Function, str]:
+    """A program as a function of one argument, and what people call it."""
+    given = [number for number in numbers if number is not None]
+    fn = function_of(program, at, given)
+    return fn, find_by_values(fn) or name_function(name, given)
+
+
+def _apply_to_weight(
+    program: ClosedJaxpr, name: str, at: int, weight: Weight, numbers: Sequence[float | None]
+) -> Weight:
+    """A weight that goes through a function that has a name."""
+    fn, label = _name(program, name, at, numbers)
+    made = weight.through(label)
+    formulas = [
+        part.formula and Formula(run=fn, args=(part.formula,), kind="pointwise")
+        for part in weight.parts
+    ]
+    pairs = zip(made.parts, formulas, strict=True)
+    return Weight(tuple(replace(part, formula=formula) for part, formula in pairs))
 
 
 def is_elementwise(program: ClosedJaxpr) -> bool:
