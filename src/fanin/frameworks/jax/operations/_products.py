@@ -69,9 +69,19 @@ def _weigh(call: Call, weight: int) -> Entry:
         fans=(sizes["in"], sizes["out"]),
         label="dot_general",
     )
+    if _is_shard(entry, shape, summed):
+        recorder.partial.add(made.node)
     if len(summed) == 1:
         multiply_matrices(call, made)
     return made
+
+
+def _is_shard(weight: Weight, shape: Sequence[int], summed: Sequence[int]) -> bool:
+    """Whether more is to be summed than this device has."""
+    dims = weight.parts[0].dims
+    return dims is not None and any(
+        math.prod(atom.size for atom in dims[dim]) > shape[dim] for dim in summed
+    )
 
 
 def _size(shape: Sequence[int], roles: Sequence[str], role: str) -> int:

@@ -91,7 +91,7 @@ SAME = frozenset(
     (
         *("copy", "copy_p", "stop_gradient", "reduce_precision", "device_put", "name"),
         *("sharding_constraint", "mesh_cast", "reshard", "pvary", "optimization_barrier"),
-        *("layout_constraint", "conj", "pcast", "annotate", "mul_p", "psum_invariant"),
+        *("layout_constraint", "conj", "pcast", "annotate"),
     )
 )
 

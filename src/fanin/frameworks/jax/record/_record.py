@@ -68,6 +68,7 @@ class Recorder(_record.Recorder):
         self.windows: dict[int, tuple[Values, list[int]]] = {}  # of sums over windows
         self.maps: dict[int, int] = {}  # node of a map of positions -> its dimension of features
         self.reads: dict[int, int] = {}  # node of a convolution -> the same of what it reads
+        self.partial: set[int] = set()  # products with a shard of what is summed
         self.roots: dict[int, Root] = {}
         self.offsets: dict[int, Offset] = {}
         self.normed: dict[int, Normed] = {}

@@ -18,7 +18,10 @@ from fanin.frameworks.jax.trace._abstract import (
 )
 from fanin.frameworks.jax.trace._control import CONTROL
 from fanin.frameworks.jax.trace._functions import call_function, draw
+from fanin.frameworks.jax.trace._mesh import MESH
 from fanin.frameworks.recording._record import Activation, Entry
+
+_CONTROL = CONTROL | MESH
 
 
 class Run:
@@ -26,12 +29,15 @@ class Run:
 
     def __init__(self, recorder: Recorder, modules: Collection[str]) -> None:
         self.recorder = recorder
+        self.sizes: dict[str, int] = {}  # of the axes of meshes
         self._modules = modules
         self._paths: dict[int, tuple[Any, str | None]] = {}
 
     def on(self, recorder: Recorder) -> "Run":
         """The same on another record."""
-        return Run(recorder, self._modules)
+        made = Run(recorder, self._modules)
+        made.sizes = self.sizes
+        return made
 
     def run_program(self, program: ClosedJaxpr, given: Sequence[Entry]) -> list[Entry]:
         """What a program returns for these arguments."""
@@ -57,7 +63,7 @@ class Run:
 
     def follow(self, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
         """What an equation makes of its arguments."""
-        control = CONTROL.get(equation.primitive.name)
+        control = _CONTROL.get(equation.primitive.name)
         if control is not None:
             return control(self, equation, entries)
         ins = [shaped_of(variable) for variable in equation.invars]

@@ -1,0 +1,83 @@
+"""Mesh: programs that every device runs on its own shards, as programs on whole arrays.
+
+Weights are followed whole, so that a product with a shard of one has the fans of all of it; the
+sum over devices behind it is then a part of the product.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from jax.extend.core import ClosedJaxpr, JaxprEqn
+
+from fanin.frameworks.jax.record._record import Recorder
+from fanin.frameworks.jax.trace._abstract import shaped_of
+from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._weights import Weight
+
+
+class Runner(Protocol):
+    """A run, as far as a mesh needs it."""
+
+    recorder: Recorder
+    sizes: dict[str, int]
+
+    def run_program(self, program: ClosedJaxpr, given: Sequence[Entry]) -> list[Entry]:
+        """What a program returns."""
+
+
+def run_on_mesh(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
+    """shard_map: the program that one device runs."""
+    run.sizes.update(equation.params["mesh"].shape)
+    return run.run_program(ClosedJaxpr(equation.params["jaxpr"], ()), entries)
+
+
+def add_up(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
+    """psum: sums over devices."""
+    axes = equation.params["axes"]
+    count = math.prod(run.sizes.get(axis, 1) for axis in axes)
+    outs = [shaped_of(variable) for variable in equation.outvars]
+    pairs = zip(entries, outs, strict=True)
+    return [_add_up(run.recorder, entry, out.shape, count) for entry, out in pairs]
+
+
+def _add_up(recorder: Recorder, entry: Entry, shape: Sequence[int], count: int) -> Entry:
+    if isinstance(entry, Constant):
+        known = None if entry.value is None else count * np.asarray(entry.value)
+        return replace(entry, value=known)
+    if isinstance(entry, Weight) or count == 1 or _is_partial(recorder, entry.node):
+        return entry
+    made = recorder.emit("sum", [entry], shape, count=float(count), label="sum")
+    recorder.sums[made.node] = entry.node, float(count)
+    statistic = recorder.statistics.get(entry.node)
+    if statistic is not None:
+        recorder.statistics[made.node] = replace(statistic, factor=statistic.factor * count)
+    return made
+
+
+def _is_partial(recorder: Recorder, node: int) -> bool:
+    """Whether it is a part of a product that other devices have the rest of."""
+    while recorder.nodes[node].op == "view":
+        node = recorder.nodes[node].inputs[0]
+    return node in recorder.partial
+
+
+def gather(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
+    """all_gather: what all devices have; of weights, which are followed whole, nothing new."""
+    made: list[Entry] = []
+    for entry, variable in zip(entries, equation.outvars, strict=True):
+        if isinstance(entry, Activation):
+            shape = shaped_of(variable).shape
+            made.append(run.recorder.emit("view", [entry], shape, label="all_gather"))
+        else:
+            made.append(entry)
+    return made
+
+
+MESH: dict[str, Callable[[Any, JaxprEqn, list[Entry]], list[Entry]]] = {
+    "shard_map": run_on_mesh,
+    **dict.fromkeys(("psum", "psum_invariant"), add_up),
+    **dict.fromkeys(("all_gather", "all_gather_invariant"), gather),
+}
