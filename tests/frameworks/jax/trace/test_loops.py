@@ -55,6 +55,17 @@ def test_a_long_loop_over_an_input_is_not_followed_to_its_end(traced: Traced) ->
     assert graph.nodes[graph.outputs[0]].shape == (5000, 8)
 
 
+def test_a_map_is_followed_once(lines: Lines) -> None:
+    def model(p: Arrays, x: Any) -> Any:
+        return jax.lax.map(lambda x: jax.nn.relu(x @ p["a"]), x) @ p["b"]
+
+    assert lines(model, TWO, (100, 3, 8)) == [
+        "linear a [in out] dot_general",
+        "pointwise relu",
+        "linear b [in out] dot_general",
+    ]
+
+
 def test_a_cell_is_a_recurrent_layer(traced: Traced) -> None:
     def cell(p: Arrays, h: Any, x: Any) -> Any:
         return jnp.tanh(x @ p["a"] + h @ p["b"] + p["c"])

@@ -36,7 +36,7 @@ class Runner(Protocol):
 def scan(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
     """A loop: over layers whose weights are stacked, all of them; over steps, a few.
 
-    Steps of a recurrent cell are one node.
+    Steps of a recurrent cell are one node; of those that know nothing of each other, one is run.
     """
     params = equation.params
     constants, carried = int(params["num_consts"]), int(params["num_carry"])
@@ -57,7 +57,7 @@ def scan(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
         for entry, shaped in zip(rows, ins[carried:], strict=True)
     )
     most = length if layers else _FEW if over_steps else _MANY
-    count = min(length, most)
+    count = min(length, most) if carried or layers else 1
     steps = [*range(length)][::-1] if params["reverse"] else [*range(length)]
     made: list[list[Entry]] = []
     for step in steps[:count]:
@@ -70,8 +70,9 @@ def scan(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
         made.append(results[carried:])
     if params["reverse"]:
         made = made[::-1]
+    join = _stack if carried or layers else _repeat
     stacked = [
-        _stack(run.recorder, [row[at] for row in made], shaped)
+        join(run.recorder, [row[at] for row in made], shaped)
         for at, shaped in enumerate(outs[carried:])
     ]
     return [*carry, *stacked]
@@ -116,6 +117,17 @@ def _stack(recorder: Recorder, rows: Sequence[Entry], shaped: Shaped) -> Entry:
         return Constant()
     nodes = [recorder.activation(row, shaped.shape[1:]) for row in rows]
     made: Activation = recorder.emit("concat", nodes, shaped.shape, label="stack")
+    if not shaped.is_real:
+        recorder.integers.add(made.node)
+    return made
+
+
+def _repeat(recorder: Recorder, rows: Sequence[Entry], shaped: Shaped) -> Entry:
+    """What every step gives, where steps know nothing of each other: that of the first, for all."""
+    if not rows or isinstance(rows[0], Constant):
+        return Constant()
+    row = recorder.activation(rows[0], shaped.shape[1:])
+    made = recorder.emit("view", [row], shaped.shape, label="map")
     if not shaped.is_real:
         recorder.integers.add(made.node)
     return made
