@@ -110,6 +110,22 @@ def test_dropout_is_known_by_its_noise(traced: Traced) -> None:
     assert [node.rate for node in graph.nodes[2:4]] == pytest.approx([0.25, 0.5])
 
 
+@pytest.mark.parametrize("typed", [True, False])
+def test_keys_may_be_inputs(typed: bool, traced: Traced) -> None:
+    def model(p: Arrays, x: Any, key: Any) -> Any:
+        h = x @ p["w"]
+        noise = 0.1 * jax.random.normal(key, h.shape)
+        keys = jax.random.split(key, 3)
+        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 0.75, (16,)))(keys)
+        return jnp.where(kept, h / 0.75, 0) + noise
+
+    key = jax.random.key(0) if typed else jax.random.PRNGKey(0)
+    graph = traced(model, ONE, (3, 8), key)
+    ops = [node.op for node in graph.nodes if node.op != "view"]
+    assert ops == ["input", "input", "linear", "dropout", "buffer", "add"]
+    assert [node.rate for node in graph.nodes if node.op == "dropout"] == [pytest.approx(0.25)]
+
+
 def test_masks_are_views(traced: Traced) -> None:
     def model(p: Arrays, x: Any) -> Any:
         h = x @ p["w"]

@@ -113,3 +113,27 @@ def test_the_mean_square_alone(traced: Traced) -> None:
     assert labels == ["rms_norm", "rms_norm"]
     assert graph.nodes[-1].label == "mul 0.25"  # of 16 elements
     assert graph.unused == ("b",)
+
+
+def test_a_norm_of_means_over_positions(lines: Lines) -> None:
+    def model(p: Arrays, x: Any) -> Any:
+        return _of_keras((x @ p["w"]).mean(1), p["g"], p["b"])
+
+    assert lines(model, SHAPES, (2, 5, 8)) == [
+        "linear w [in out] dot_general",
+        "mean",
+        "normalize layer_norm",
+        "scale g [stack]",
+        "shift b [stack]",
+    ]
+
+
+def test_means_over_samples_of_means_over_positions(traced: Traced) -> None:
+    def model(p: Arrays, x: Any) -> Any:
+        x = x @ p["w"]
+        mean = x.mean(1).mean(0)
+        variance = jnp.square(x).mean(1).mean(0) - mean**2
+        return (x - mean) * lax.rsqrt(variance + 1e-5) * p["g"] + p["b"]
+
+    graph = traced(model, SHAPES, (2, 5, 8))
+    assert [node.label for node in graph.nodes if node.op == "normalize"] == ["batch_norm"]

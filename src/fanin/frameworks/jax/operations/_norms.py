@@ -57,13 +57,21 @@ def multiply(call: Call) -> Entry | None:
         if isinstance(entry, Weight) and not isinstance(entry, Normer):
             return _scale(call, at, root, entry)
         mean = _mean(call, other)
-        if mean is not None:
+        if mean is not None and _belong(call, mean[0], root):
             return _centre(call, at, other, Offset(mean[0], root, mean[1]))
         if isinstance(entry, Activation):
             made = _norm(call, entry, at, root, divides=False)
             if made is not None:
                 return made
     return None
+
+
+def _belong(call: Call, mean: int | str, root: Root) -> bool:
+    """Whether a mean and a deviation are of one activation, or both held."""
+    if isinstance(root.of, str) or isinstance(mean, str):
+        return isinstance(root.of, str) and isinstance(mean, str)
+    recorder = call.recorder
+    return recorder.origin(recorder.statistics[root.of].source) == mean
 
 
 def divide(call: Call) -> Entry | None:

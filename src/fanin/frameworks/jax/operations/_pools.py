@@ -39,7 +39,7 @@ def find_mean(call: Call, value: Activation, divisor: int, divides: bool) -> Act
     known = recorder.statistics.get(node)
     if known is not None:
         recorder.statistics[made.node] = replace(known, factor=known.factor / count)
-    return made
+    return recorder.follow(value, made)
 
 
 def _of_windows(call: Call, value: Activation, node: int, divisor: int) -> Activation | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,9 +44,19 @@ def total(call: Call) -> Entry:
         return of_stack(recorder, "sum", parts, call.shape)
     made = recorder.emit("sum", [source], call.shape, count=count, label="sum")
     recorder.sums[made.node] = source.node, count
+    _carry(call, source, made, axes)
     _note_statistic(call, source, made, axes, count)
     note_total(call, made)
     return made
+
+
+def _carry(call: Call, source: Activation, made: Activation, axes: Sequence[int]) -> None:
+    """Features that are not summed stay where they are."""
+    layout = call.recorder.layouts.get(source.node)
+    if layout is None or set(_features(call, source.node)) & set(axes):
+        return
+    dims = tuple(atoms for dim, atoms in enumerate(layout.dims) if dim not in axes)
+    call.recorder.layouts[made.node] = replace(layout, dims=dims, units=0)
 
 
 def _note_statistic(
@@ -58,13 +69,14 @@ def _note_statistic(
     centre = recorder.centred.get(recorder.twin(node))
     if squared is not None and centre is not None:
         node = centre
-    nested = recorder.statistics.get(source.node)
-    if squared is None and nested is not None and nested.power == 1:  # a mean of means
-        power = Statistic(nested.what, nested.source, 1.0, nested.factor * count)
-        recorder.statistics[made.node] = power
-        return
     features = _features(call, node)
     reduced = set(features) & set(axes)
+    nested = recorder.statistics.get(source.node)
+    if squared is None and nested is not None and nested.power == 1 and not reduced:
+        # A mean over samples of means over positions.
+        whole = replace(nested, factor=nested.factor * count, positions=True, norm="batch_norm")
+        recorder.statistics[made.node] = whole
+        return
     norm = ""
     if not reduced:
         norm = "batch_norm" if 0 in axes and len(call.ins[0].shape) > 1 else "instance_norm"

@@ -28,15 +28,14 @@ _NOISES = {
 }
 
 
-def draw(name: str, entries: Sequence[Entry]) -> Constant | None:
-    """Random numbers of a kind; None for another function."""
-    if name not in _NOISES or not all(isinstance(entry, Constant) for entry in entries):
+def draw(recorder: Recorder, name: str, entries: Sequence[Entry]) -> Constant | None:
+    """Random numbers of a kind, whose key may be an input; None for another function."""
+    given = [entry for entry in entries if not _is_integral(recorder, entry)]
+    constants = [entry for entry in given if isinstance(entry, Constant)]
+    if name not in _NOISES or len(constants) < len(given):
         return None
-    numbers = [
-        float(entry.value)
-        for entry in entries
-        if isinstance(entry, Constant) and np.size(entry.value) == 1 and entry.value is not None
-    ]
+    flat = [np.ravel(entry.value) for entry in constants if entry.value is not None]
+    numbers = [float(item[0]) for item in flat if len(item) and (item == item[0]).all()]
     kind = _NOISES[name]
     if kind == "normal":
         return Constant(noise=Noise(kind, 0.0))
@@ -44,6 +43,10 @@ def draw(name: str, entries: Sequence[Entry]) -> Constant | None:
         unit = len(numbers) == 2 and numbers[1] - numbers[0] == 1
         return Constant(noise=Noise(kind, numbers[0])) if unit else Constant()
     return Constant(noise=Noise(kind, 1 - numbers[0])) if len(numbers) == 1 else Constant()
+
+
+def _is_integral(recorder: Recorder, entry: Entry) -> bool:
+    return isinstance(entry, Activation) and entry.node in recorder.integers
 
 
 def call_function(

@@ -71,7 +71,7 @@ class Run:
         program = program_of(equation)
         if program is not None and len(program.jaxpr.invars) == len(entries):
             name = name_of(equation, program)
-            noise = draw(name, entries)
+            noise = draw(self.recorder, name, entries)
             if noise is not None:
                 return [noise]
             made = call_function(self.recorder, program, name, entries, ins, outs)
