@@ -137,3 +137,31 @@ def test_means_over_samples_of_means_over_positions(traced: Traced) -> None:
 
     graph = traced(model, SHAPES, (2, 5, 8))
     assert [node.label for node in graph.nodes if node.op == "normalize"] == ["batch_norm"]
+
+
+def test_norms_over_what_a_program_is_mapped_over(lines: Lines) -> None:
+    def example(p: Arrays, x: Any) -> Any:
+        x = x @ p["w"]
+        mean = lax.pmean(x.mean(0), "batch")
+        variance = lax.pmean(((x - mean) * (x - mean)).mean(0), "batch")
+        return (x - mean) / jnp.sqrt(variance + 1e-5) * p["g"] + p["b"]
+
+    def model(p: Arrays, x: Any) -> Any:
+        return jax.vmap(example, (None, 0), axis_name="batch")(p, x)
+
+    assert lines(model, SHAPES, (4, 5, 8)) == [
+        "linear w [in out] dot_general",
+        "normalize batch_norm",
+        "scale g [stack]",
+        "shift b [stack]",
+    ]
+
+
+def test_averages_that_begin_at_zero_are_running_statistics(lines: Lines) -> None:
+    def model(p: Arrays, x: Any) -> Any:
+        seen = 1 - 0.9 ** p["count"]
+        mean, variance = p["mean"] / seen, jnp.maximum(0, p["var"] / seen)
+        return (x @ p["w"] - mean) / jnp.sqrt(variance + 1e-5) * p["g"] + p["b"]
+
+    held = {"mean": jnp.zeros(16), "var": jnp.ones(16), "count": jnp.ones(())}
+    assert lines(model, SHAPES, (5, 8), held=held)[1] == "normalize batch_norm"

@@ -82,7 +82,8 @@ def carry(call: Call, entry: Activation, made: Activation, change: Change) -> No
     """Notes where features are behind a view, and of which rows it shows a statistic."""
     recorder = call.recorder
     layout = recorder.layouts.get(entry.node)
-    dims = change(layout.dims) if layout else None
+    known = layout is not None and len(layout.dims) == len(call.ins[0].shape)
+    dims = change(layout.dims) if layout and known else None
     if layout and dims is not None:
         recorder.layouts[made.node] = replace(layout, dims=dims)
     kinds: tuple[dict[int, Any], ...] = (recorder.statistics, recorder.roots, recorder.offsets)

@@ -13,6 +13,14 @@ from fanin.frameworks.recording._record import Activation, Entry
 from fanin.frameworks.recording._statistics import find_difference, normalize, note_factor
 from fanin.frameworks.recording._weights import Weight
 
+_LITTLE = 0.1  # what is added to a variance and changes nothing
+_KEEP = frozenset(
+    (
+        *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "convert_element_type"),
+        *("stop_gradient", "copy", "max", "min", "clamp", "select_n"),
+    )
+)
+
 
 def _root(call: Call, at: int, divides: bool = False) -> Root | None:
     """The inverse deviation that an argument is; `divides`: that it is the deviation of."""
@@ -221,9 +229,7 @@ def follow_state(call: Call, value: Any) -> State | None:
         return replace(entry, value=value, power=entry.power * power)
     if call.name == "neg":
         return replace(entry, value=value, sign=-entry.sign)
-    moved = ("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "convert_element_type")
-    if call.name in (*moved, "stop_gradient", "copy", "max") or (
-        call.name == "add" and number is not None and abs(number) < 0.1
-    ):
-        return replace(entry, value=value)
-    return None
+    little = call.name == "add" and number is not None and abs(number) < _LITTLE
+    # Averages that begin at zero are divided by the share that they have seen.
+    shared = call.name in ("div", "mul") and entry.power == 1 and call.entries[0] is entry
+    return replace(entry, value=value) if call.name in _KEEP or little or shared else None

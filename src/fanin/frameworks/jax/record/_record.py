@@ -104,6 +104,13 @@ class Recorder(_record.Recorder):
             node = self.twin(self.nodes[node].inputs[0])
         return node
 
+    def follow(self, before: Activation, after: Activation) -> Activation:
+        """`after` has its features where `before` has them, if it has as many dimensions."""
+        layout = self.layouts.get(before.node)
+        if layout is None or len(layout.dims) == len(self.nodes[after.node].shape):
+            return super().follow(before, after)
+        return after
+
     def follow_norm(self, before: Activation, after: Activation) -> Activation:
         """Features stay where they are, and are no more those that the weight made."""
         layout = self.layouts.get(before.node)

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn
 
+from fanin.frameworks.jax.operations._lax import translate
+from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.jax.trace._abstract import shaped_of
 from fanin.frameworks.recording._record import Activation, Constant, Entry
@@ -35,12 +37,19 @@ def run_on_mesh(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[E
 
 
 def add_up(run: Runner, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
-    """psum: sums over devices."""
+    """psum: sums over devices, and over what a program was mapped over."""
     axes = equation.params["axes"]
-    count = math.prod(run.sizes.get(axis, 1) for axis in axes)
-    outs = [shaped_of(variable) for variable in equation.outvars]
-    pairs = zip(entries, outs, strict=True)
-    return [_add_up(run.recorder, entry, out.shape, count) for entry, out in pairs]
+    mapped = tuple(axis for axis in axes if not isinstance(axis, str))
+    count = math.prod(run.sizes.get(axis, 1) for axis in axes if isinstance(axis, str))
+    made: list[Entry] = []
+    for entry, read, variable in zip(entries, equation.invars, equation.outvars, strict=True):
+        out = shaped_of(variable)
+        if mapped:
+            params = {"axes": mapped}
+            call = Call("reduce_sum", params, [entry], [shaped_of(read)], [out], run.recorder)
+            (entry,) = translate(call)
+        made.append(_add_up(run.recorder, entry, out.shape, count))
+    return made
 
 
 def _add_up(recorder: Recorder, entry: Entry, shape: Sequence[int], count: int) -> Entry:
