@@ -81,9 +81,8 @@ def view(call: Call) -> Entry:
 def carry(call: Call, entry: Activation, made: Activation, change: Change) -> None:
     """Notes where features are behind a view, and of which rows it shows a statistic."""
     recorder = call.recorder
-    layout = recorder.layouts.get(entry.node)
-    known = layout is not None and len(layout.dims) == len(call.ins[0].shape)
-    dims = change(layout.dims) if layout and known else None
+    layout = recorder.layout_of(entry.node)
+    dims = change(layout.dims) if layout else None
     if layout and dims is not None:
         recorder.layouts[made.node] = replace(layout, dims=dims)
     kinds: tuple[dict[int, Any], ...] = (recorder.statistics, recorder.roots, recorder.offsets)
@@ -134,7 +133,7 @@ def _narrow_dim(
     source = recorder.activation(entry, call.ins[0].shape)
     label = "select" if size == 1 else "slice"
     made_view = recorder.emit("view", [source], shape, label=label)
-    layout = recorder.layouts.get(source.node)
+    layout = recorder.layout_of(source.node)
     if layout and layout.units and any(a.axis == layout.features for a in layout.dims[dim]):
         recorder.cut(source, made_view, dim, start, size, step)
     else:
@@ -198,7 +197,7 @@ def pad(call: Call) -> Entry:
     if kept < 1:
         recorder.replace_node(made.node, filled=kept)
         return made
-    layout = recorder.layouts.get(entry.node)
+    layout = recorder.layout_of(entry.node)
     if layout is not None:
         dims = tuple(
             atoms if dim == feature or len(atoms) != 1 else (atoms[0]._replace(size=size),)
@@ -216,7 +215,7 @@ def pad(call: Call) -> Entry:
 
 def feature_of(call: Call, node: int) -> int:
     """The axis of features: the layer's that made them, else the last."""
-    layout = call.recorder.layouts.get(node)
+    layout = call.recorder.layout_of(node)
     for dim, atoms in enumerate(layout.dims if layout else ()):
         if layout and any(atom.axis == layout.features for atom in atoms):
             return dim

@@ -73,7 +73,7 @@ def drop_dim(call: Call, entry: Entry, dim: int) -> Entry:
         return entry.follow(lambda dims: remove(dims, dim))
     assert isinstance(entry, Activation)
     made = call.recorder.emit("view", [entry], call.shape, label="squeeze")
-    layout = call.recorder.layouts.get(entry.node)
+    layout = call.recorder.layout_of(entry.node)
     if layout is not None:
         call.recorder.layouts[made.node] = replace(layout, dims=remove(layout.dims, dim))
     return made

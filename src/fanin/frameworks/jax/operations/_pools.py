@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -67,23 +66,18 @@ def _of_windows(call: Call, value: Activation, node: int, divisor: int) -> Activ
     return value
 
 
-def _placed(recorder: Recorder, source: int, made: Activation) -> Activation:
+def _place(recorder: Recorder, source: int, made: Activation) -> Activation:
     """Features stay in their dimension."""
-    layout = recorder.layouts.get(source)
+    layout = recorder.layout_of(source)
     if layout is not None:
         dims = [
             atoms
             if any(atom.axis == layout.features for atom in atoms)
-            else tuple(replaced(atom, size) for atom in atoms[:1])
+            else tuple(atom._replace(size=size) for atom in atoms[:1])
             for atoms, size in zip(layout.dims, recorder.nodes[made.node].shape, strict=True)
         ]
         recorder.layouts[made.node] = replace(layout, dims=tuple(dims))
     return made
-
-
-def replaced(atom: Any, size: int) -> Any:
-    """An atom of another size."""
-    return atom._replace(size=size)
 
 
 def window(call: Call) -> Entry:
@@ -104,7 +98,7 @@ def window(call: Call) -> Entry:
     made = recorder.emit(op, [value], call.shape, count=count, label=_LABELS[op])
     if op == "sum":
         recorder.windows[made.node] = _terms(call), axes
-    _placed(recorder, source.node, made)
+    _place(recorder, source.node, made)
     if call.name.endswith("min"):
         made = recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")
     return made

@@ -52,7 +52,7 @@ def total(call: Call) -> Entry:
 
 def _carry(call: Call, source: Activation, made: Activation, axes: Sequence[int]) -> None:
     """Features that are not summed stay where they are."""
-    layout = call.recorder.layouts.get(source.node)
+    layout = call.recorder.layout_of(source.node)
     if layout is None or set(_features(call, source.node)) & set(axes):
         return
     dims = tuple(atoms for dim, atoms in enumerate(layout.dims) if dim not in axes)
@@ -90,10 +90,10 @@ def _note_statistic(
 
 def _features(call: Call, node: int) -> list[int]:
     """The dimensions that features are in: the layer's that made them, else the last."""
-    layout, rank = call.recorder.layouts.get(node), len(call.ins[0].shape)
+    layout, rank = call.recorder.layout_of(node), len(call.ins[0].shape)
     found = [
         dim
-        for dim, atoms in enumerate(layout.dims if layout and len(layout.dims) == rank else ())
+        for dim, atoms in enumerate(layout.dims if layout else ())
         if layout and any(atom.axis == layout.features for atom in atoms)
     ]
     return found or [rank - 1]
@@ -101,8 +101,8 @@ def _features(call: Call, node: int) -> list[int]:
 
 def _are_groups(call: Call, node: int, axes: Sequence[int]) -> bool:
     """Whether rows are of some of the features alone."""
-    layout = call.recorder.layouts.get(node)
-    if layout is None or len(layout.dims) != len(call.ins[0].shape):
+    layout = call.recorder.layout_of(node)
+    if layout is None:
         return False
     own = [
         math.prod(atom.size for atom in atoms if atom.axis == layout.features)

@@ -1,6 +1,5 @@
 """Pointwise: functions element by element of lax, on NumPy arrays."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,8 +8,6 @@ from scipy import special
 
 Params = Mapping[str, Any]
 Run = Callable[..., Any]
-
-_erf_inverse = np.vectorize(special.erfinv, otypes=[float])
 
 
 def _div(params: Params) -> Run:
@@ -139,8 +136,3 @@ FUNCTIONS: dict[str, Callable[[Params], Run]] = {
     "complex": _plain(lambda x, y: np.asarray(x) + 1j * np.asarray(y)),
     "convert_element_type": _converted,
 }
-
-# Functions that are lines in each of their arguments.
-LINES = frozenset(("add", "sub", "neg", "mul", "add_any", *SAME, "convert_element_type"))
-
-INFINITE = math.inf

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fanin.frameworks.recording import _record
-from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._record import Activation, Constant, Entry, Layout
 from fanin.frameworks.recording._weights import Weight
 from fanin.graph import Op, Values
 
@@ -104,16 +104,15 @@ class Recorder(_record.Recorder):
             node = self.twin(self.nodes[node].inputs[0])
         return node
 
-    def follow(self, before: Activation, after: Activation) -> Activation:
-        """`after` has its features where `before` has them, if it has as many dimensions."""
-        layout = self.layouts.get(before.node)
-        if layout is None or len(layout.dims) == len(self.nodes[after.node].shape):
-            return super().follow(before, after)
-        return after
+    def layout_of(self, node: int) -> Layout | None:
+        """Where the features of a node are; None where its dimensions were not followed."""
+        layout = self.layouts.get(node)
+        known = layout is not None and len(layout.dims) == len(self.nodes[node].shape)
+        return layout if known else None
 
     def follow_norm(self, before: Activation, after: Activation) -> Activation:
         """Features stay where they are, and are no more those that the weight made."""
-        layout = self.layouts.get(before.node)
+        layout = self.layout_of(before.node)
         if layout is not None:
             self.layouts[after.node] = replace(layout, units=0)
         return after

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from fanin.frameworks.jax.record._call import Shaped
 from fanin.frameworks.jax.record._values import LARGEST
@@ -78,8 +78,3 @@ def path_of(equation: JaxprEqn, modules: Collection[str]) -> str | None:
             if path in modules:
                 return path
     return None
-
-
-def is_literal(variable: Any) -> bool:
-    """Whether a variable is a number in the program."""
-    return isinstance(variable, Literal)

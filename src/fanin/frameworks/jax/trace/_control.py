@@ -98,7 +98,7 @@ def pick_row(recorder: Recorder, entry: Entry, shaped: Shaped, at: int) -> Entry
         ]
         return Weight(tuple(parts))
     made: Activation = recorder.emit("view", [entry], shaped.shape[1:], label="select")
-    layout = recorder.layouts.get(entry.node)
+    layout = recorder.layout_of(entry.node)
     if layout is not None and not any(atom.axis == layout.features for atom in layout.dims[0]):
         recorder.layouts[made.node] = replace(layout, dims=layout.dims[1:])
     if entry.node in recorder.integers:
