@@ -7,7 +7,7 @@ from torch import nn
 
 import fanin
 from fanin import FaninError, initializers
-from fanin.errors import an, one_line, shown, suggestion
+from fanin.errors import an, one_line, quote, suggestion
 
 TENSOR = torch.arange(1e4).reshape(100, 100)
 
@@ -30,13 +30,13 @@ TENSOR = torch.arange(1e4).reshape(100, 100)
     ],
 )
 def test_values_are_quoted_briefly(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert quote(value) == text
 
 
 @pytest.mark.parametrize("value", ["x" * 10**6, [TENSOR] * 1000, nn.Sequential(nn.ReLU()), 9**999])
 def test_no_value_takes_more_than_a_line(value: object) -> None:
-    assert len(shown(value)) < 200
-    assert "\n" not in shown(value)
+    assert len(quote(value)) < 200
+    assert "\n" not in quote(value)
 
 
 def model() -> nn.Module:

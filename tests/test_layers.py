@@ -174,6 +174,55 @@ def test_names_say_what_they_name(path: Path) -> None:
     assert "one" not in names
 
 
+# A function of such a name reads as a value; words in -ed that are verbs, and terms of the field.
+PARTICIPLE = re.compile(
+    "aid|built|chosen|done|drawn|fed|found|given|gone|hidden|kept|known|left|made|meant|said|seen|"
+    "sent|shown|taken|thrown|told|understood|wound|written|[a-z]+ed"
+)
+VERBS = {"embed", "exceed", "feed", "need", "proceed", "seed", "speed"}
+TERMS = {"fixed_point", "truncated_normal", "truncated_normal32", "truncated_normal64"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_functions_are_verbs(path: Path) -> None:
+    """A past participle names a value: `drawn = draw(...)`. Properties are values."""
+    for function in functions(path):
+        name = function.name.strip("_")
+        first = name.split("_")[0]
+        value = any("property" in ast.unparse(item) for item in function.decorator_list)
+        participle = PARTICIPLE.fullmatch(first) and first not in VERBS
+        assert value or not participle or name in TERMS, f"{function.name}: say what it does"
+
+
+def test_types_have_one_meaning() -> None:
+    """Of two classes or aliases of one name, one is the adapter's word, or of another framework."""
+    homes: dict[str, dict[str, str]] = {}
+    for path in FILES:
+        where = path.relative_to(SOURCE).parts
+        home = where[1] if where[0] == "frameworks" and len(where) > 2 else ""
+        home = "adapter" if path.name == "_adapter.py" else home
+        for name, meaning in _types(path):
+            if meaning == "Any":  # an object of a framework
+                continue
+            others = homes.setdefault(name, {})
+            for other in {home, ""} & set(others) if home else others:
+                assert others[other] == meaning, f"{name} is in {module_of(path)}, too"
+            others[home] = meaning
+
+
+def _types(path: Path) -> Iterator[tuple[str, str]]:
+    """The classes of a file, and its names for types, each with what it stands for."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name.lstrip("_"), module_of(path)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id.lstrip("_")
+            if name[:1].isupper() and not name.isupper():
+                yield name, ast.unparse(node.value)
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_public_functions_are_annotated(path: Path) -> None:
     for function in functions(path):

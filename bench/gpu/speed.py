@@ -26,7 +26,7 @@ import fanin
 from fanin import Stream
 from fanin.streams import Distribution, Normal, TruncatedNormal, Uniform, backend
 from fanin.streams._address import region
-from fanin.streams._triton import DrawJob, draw_many, interpreted
+from fanin.streams._triton import DrawJob, draw_many, is_interpreted
 
 REAL = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if REAL else "cpu")
@@ -229,7 +229,7 @@ def main() -> None:
     args = parser.parse_args()
     if REAL:
         console.print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
-    elif interpreted():
+    elif is_interpreted():
         console.print("No GPU: interpreted on the CPU. Nothing below is a measurement.")
     else:
         parser.exit(2, "there is no CUDA device; TRITON_INTERPRET=1 tries the script without\n")

@@ -59,11 +59,11 @@ def batches() -> tuple[Tensor, Tensor]:
 
 def check(images: Tensor, labels: Tensor) -> float:
     """The largest difference of a loss between the three, over two steps of three trials."""
-    stack = Stack(lookup.initialized(SPECS), [LR] * len(SPECS), Optimization.of(SETUP), "cpu")
+    stack = Stack(lookup.initialize(SPECS), [LR] * len(SPECS), Optimization.of(SETUP), "cpu")
     stacked = torch.stack([stack.step(images[step], labels[step]) for step in range(2)])
     worst = 0.0
     for index in (0, 20, len(SPECS) - 1):
-        (model,) = lookup.initialized([SPECS[index]])
+        (model,) = lookup.initialize([SPECS[index]])
         weights = {name: value.detach().numpy() for name, value in model.named_parameters()}
         loops, plain = LoopTrainer(weights, LR), Plain(model)
         for step in range(2):
@@ -76,8 +76,8 @@ def check(images: Tensor, labels: Tensor) -> float:
 
 def contenders(images: Tensor, labels: Tensor) -> dict[str, Callable[[], object]]:
     """A round of each, from the same weights; plain torch with one thread and with its own."""
-    stack = Stack(lookup.initialized(SPECS), [LR] * len(SPECS), Optimization.of(SETUP), "cpu")
-    (first, second) = lookup.initialized(SPECS[:2])
+    stack = Stack(lookup.initialize(SPECS), [LR] * len(SPECS), Optimization.of(SETUP), "cpu")
+    (first, second) = lookup.initialize(SPECS[:2])
     plain = Plain(first)
     loops = LoopTrainer({n: v.detach().numpy() for n, v in second.named_parameters()}, LR)
     threads = torch.get_num_threads()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import fanin
-from fanin.recipes._propagate import _STATE
+from fanin.recipes._parameters import _STATE
 
 RATES, SEEDS, STEPS, WIDTH = (3e-4, 1e-3, 3e-3), range(3), 150, 64
 

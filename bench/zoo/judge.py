@@ -9,7 +9,7 @@ from torch import nn
 
 import fanin
 from fanin.checks._chains import Chains, ratio
-from fanin.checks._width import averaged_over, finite_width
+from fanin.checks._width import count_averaged, finite_width
 from fanin.frameworks.torch import Observation, observe, project, tensors_in
 from fanin.graph import Graph
 
@@ -102,7 +102,7 @@ def judge(model: nn.Module, inputs: Any, plan: fanin.Plan | None) -> dict[str, A
         if mode == "train":
             result["stream"], result["branch"] = gradient_spans(seen, chains)
         bands = finite_width(seen.nodes, mode == "train")
-        averages = averaged_over(seen.nodes, mode == "train")
+        averages = count_averaged(seen.nodes, mode == "train")
         planned = [name for name in sizes if plan is not None and plan[name].output]
         result["planned"] = len(planned)
         for name in planned:

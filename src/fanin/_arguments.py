@@ -1,11 +1,14 @@
-"""Arguments that many functions take: what a seed and a shape may be."""
+"""Arguments that many functions take: what a seed and a shape may be; and names that they had."""
 
+import functools
 import math
 import operator
-from collections.abc import Sequence
-from typing import SupportsIndex
+from collections.abc import Callable, Sequence
+from typing import Any, SupportsIndex, TypeVar
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote, warn
+
+Class = TypeVar("Class", bound=type[Any])
 
 
 def check_seed(seed: SupportsIndex) -> int:
@@ -19,7 +22,7 @@ def check_seed(seed: SupportsIndex) -> int:
             if 0 <= value < 2**64:
                 return value
     raise FaninError(
-        f"seed is {shown(seed)}; a seed is an integer in [0, 2**64).{_seed_hint(seed)}"
+        f"seed is {quote(seed)}; a seed is an integer in [0, 2**64).{_seed_hint(seed)}"
     )
 
 
@@ -43,7 +46,7 @@ def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ..
             result = (operator.index(shape),)  # type: ignore[arg-type]
         except TypeError:
             raise FaninError(
-                f"shape is {shown(shape)}; a shape is an integer or integers >= 0."
+                f"shape is {quote(shape)}; a shape is an integer or integers >= 0."
             ) from None
     if min(result, default=0) < 0:
         raise FaninError(f"shape is {result}; every size must be >= 0.")
@@ -51,3 +54,36 @@ def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ..
     if total >= 2**63:
         raise FaninError(f"shape {result} has {total} elements; a tensor has fewer than 2**63.")
     return result
+
+
+def keep_names(**names: str) -> Callable[[Class], Class]:
+    """Of a class, fields that were called otherwise in the last version: `old="new"`.
+
+    Under the old name each can still be given and read, with a FaninWarning.
+    """
+
+    def keep(kind: Class) -> Class:
+        init = kind.__init__
+
+        @functools.wraps(init)
+        def init_with_old(self: Any, *args: Any, **given: Any) -> None:
+            for old in names.keys() & given.keys():
+                _say_new(kind, old, names[old])
+                given[names[old]] = given.pop(old)
+            init(self, *args, **given)
+
+        kind.__init__ = init_with_old
+        for old, new in names.items():
+            setattr(kind, old, property(functools.partial(_read, kind, old, new)))
+        return kind
+
+    return keep
+
+
+def _read(kind: type, old: str, new: str, item: Any) -> Any:
+    _say_new(kind, old, new)
+    return getattr(item, new)
+
+
+def _say_new(kind: type, old: str, new: str) -> None:
+    warn(f"{kind.__name__}.{old} is called {new} now; the old name goes with the next version.")

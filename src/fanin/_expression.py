@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 
 _CONSTANTS = {"inf": math.inf, "pi": math.pi}
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -42,11 +42,11 @@ def parse_expression(
     except FaninError:  # of a nested one
         raise
     except ArithmeticError as error:
-        raise FaninError(f"{what} {shown(text)} cannot be computed: {error.args[-1]}.") from None
+        raise FaninError(f"{what} {quote(text)} cannot be computed: {error.args[-1]}.") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass
     raise FaninError(
-        f"{what} {shown(text)} is neither a name nor a call with literal arguments, such as "
+        f"{what} {quote(text)} is neither a name nor a call with literal arguments, such as "
         f"{example}. Numbers may be computed by + - * / **, sqrt and pi."
     )
 

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple, SupportsIndex, get_args
 
 from fanin._arguments import check_shape
 from fanin.axes import Axes, equal_blocks, parse_axes
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 
-Convention = Literal["fanin", "torch", "jax", "keras", "article"]
+FanConvention = Literal["fanin", "torch", "jax", "keras", "article"]
 
 
 class Fans(NamedTuple):
@@ -30,7 +30,7 @@ def fans(
     transposed: bool = False,
     stride: int | tuple[int, ...] = 1,
     blocks: int = 1,
-    convention: Convention = "fanin",
+    convention: FanConvention = "fanin",
     spatial_out: Sequence[int] | None = None,
 ) -> Fans:
     """The fans of a weight from its global shape and the roles of its axes.
@@ -73,9 +73,9 @@ def fans(
     Fans(fan_in=512, fan_out=512)
     """
     sizes = check_shape(shape)
-    if convention not in get_args(Convention):
-        allowed = ", ".join(get_args(Convention))
-        raise FaninError(f"convention is {shown(convention)}; allowed are {allowed}.")
+    if convention not in get_args(FanConvention):
+        allowed = ", ".join(get_args(FanConvention))
+        raise FaninError(f"convention is {quote(convention)}; allowed are {allowed}.")
     if not isinstance(axes, Axes):
         axes = Axes(parse_axes(axes, sizes).roles, groups, bool(transposed), stride)
         axes = equal_blocks(blocks, axes, sizes) if blocks != 1 else axes
@@ -86,7 +86,7 @@ def fans(
         return _article(sizes, axes, spatial_out)
     if spatial_out is not None:
         raise FaninError(
-            f"spatial_out is read by convention 'article'; this is {shown(convention)}."
+            f"spatial_out is read by convention 'article'; this is {quote(convention)}."
         )
     return _of_operation(sizes, axes) if convention == "fanin" else _of_shape(sizes, convention)
 
@@ -117,7 +117,7 @@ def _exact(count: int, steps: int) -> float:
     return ratio.numerator if ratio.denominator == 1 else float(ratio)
 
 
-def _of_shape(sizes: tuple[int, ...], convention: Convention) -> Fans:
+def _of_shape(sizes: tuple[int, ...], convention: FanConvention) -> Fans:
     """What torch.nn.init, jax.nn.initializers and keras.initializers compute."""
     if convention == "keras" and len(sizes) < 2:
         fan = sizes[0] if sizes else 1

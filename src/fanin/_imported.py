@@ -11,7 +11,7 @@ from typing import Any
 from fanin.errors import FaninError, one_line
 
 
-def imported(text: str, what: str) -> Callable[..., Any]:
+def import_object(text: str, what: str) -> Callable[..., Any]:
     """The callable that "package.module:object" names; modules of the working folder count.
 
     `what` says in errors what the text is: a factory, an activation.
@@ -36,7 +36,7 @@ def imported(text: str, what: str) -> Callable[..., Any]:
     return function
 
 
-def accepted(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+def select_accepted(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the offered arguments that a function names as its own."""
     names: Collection[str] = ()
     with suppress(TypeError, ValueError):  # of what is not written in Python

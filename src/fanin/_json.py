@@ -7,18 +7,18 @@ from typing import Any
 
 def json_text(content: Any, indent: int | None = None) -> str:
     """Content as JSON and a line break; "nan", "inf" and "-inf" stand for what is not finite."""
-    text = json.dumps(_named(content), indent=indent, allow_nan=False, default=_plain)
+    text = json.dumps(_name(content), indent=indent, allow_nan=False, default=_plain)
     return f"{text}\n"
 
 
-def _named(value: Any) -> Any:
+def _name(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _named(item) for key, item in value.items()}
+        return {key: _name(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_named(item) for item in value]
+        return [_name(item) for item in value]
     return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:
     """NumPy's scalars as Python's."""
-    return _named(value.item())
+    return _name(value.item())

@@ -54,7 +54,7 @@ def draw(forms: Sequence[Form], seed: int, batch: int | None = None) -> Sample:
         count = min(max(_NUMBERS // max(sum(form.numbers for form in forms), 1), FEWEST), MOST)
     shapes = [(count, *form.shape) for form in forms]
     values = tuple(
-        _drawn(shape, form.tokens, (seed + index) % 2**64)
+        _draw(shape, form.tokens, (seed + index) % 2**64)
         for index, (form, shape) in enumerate(zip(forms, shapes, strict=True))
     )
     kinds = [
@@ -70,7 +70,7 @@ def draw(forms: Sequence[Form], seed: int, batch: int | None = None) -> Sample:
     )
 
 
-def _drawn(shape: tuple[int, ...], tokens: int, seed: int) -> Array:
+def _draw(shape: tuple[int, ...], tokens: int, seed: int) -> Array:
     try:
         return _tokens(shape, tokens, seed) if tokens else _gaussian(shape, seed)
     except MemoryError:

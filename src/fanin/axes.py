@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 
 __all__ = ["Axes"]
 
@@ -62,16 +62,16 @@ class Axes:
                 raise FaninError(f"axes has the role {role!r}; roles are {', '.join(ROLES)}.")
         strides = self.stride if isinstance(self.stride, tuple) else (self.stride,)
         if not all(_is_count(stride) for stride in strides):
-            raise FaninError(f"stride is {shown(self.stride)}; it is an integer >= 1, or a tuple.")
+            raise FaninError(f"stride is {quote(self.stride)}; it is an integer >= 1, or a tuple.")
         if isinstance(self.stride, tuple) and len(strides) != self.roles.count("kernel"):
             raise FaninError(
-                f"stride {shown(self.stride)} has {len(strides)} numbers; axes {str(self)!r} has "
+                f"stride {quote(self.stride)} has {len(strides)} numbers; axes {str(self)!r} has "
                 f"{self.roles.count('kernel')} kernel axes."
             )
         if not _is_count(self.groups):
-            raise FaninError(f"groups is {shown(self.groups)}; it is an integer >= 1.")
+            raise FaninError(f"groups is {quote(self.groups)}; it is an integer >= 1.")
         if not all(_is_count(block) for block in self.blocks):
-            raise FaninError(f"blocks is {shown(self.blocks)}; sizes are integers >= 1.")
+            raise FaninError(f"blocks is {quote(self.blocks)}; sizes are integers >= 1.")
 
     def order(self) -> tuple[int, ...] | None:
         """The axes from the slowest to the fastest in canonical order; None if stored so."""
@@ -108,14 +108,14 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...], groups: int = 1)
         axes = Axes(_roles(axes))
     if not isinstance(axes, Axes):
         raise FaninError(
-            f"axes is {shown(axes)}; give roles in stored order, such as 'out in kh kw'."
+            f"axes is {quote(axes)}; give roles in stored order, such as 'out in kh kw'."
         )
     if len(axes.roles) != len(shape):
         raise FaninError(f"axes {str(axes)!r} names {len(axes.roles)} axes of shape {shape}.")
     if groups != 1:
         if axes.groups not in (1, groups):
             raise FaninError(
-                f"groups is {shown(groups)}, and axes says {axes.groups}; say it once."
+                f"groups is {quote(groups)}, and axes says {axes.groups}; say it once."
             )
         axes = replace(axes, groups=groups)
     _check_fit(axes, shape)
@@ -146,7 +146,7 @@ def equal_blocks(count: int, axes: Axes, shape: Sequence[int]) -> Axes:
     packed = shape[axes.axis("out")] if "out" in axes.roles else 0
     if not _is_count(count) or packed % count:
         raise FaninError(
-            f"blocks is {shown(count)}; it must divide the first `out` axis of {tuple(shape)}, "
+            f"blocks is {quote(count)}; it must divide the first `out` axis of {tuple(shape)}, "
             f"{packed}."
         )
     return replace(axes, blocks=(packed // count,) * count if count > 1 else ())

@@ -50,7 +50,7 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     return f". Known are {nearest}." if few else f". Of {len(known)} known, nearest: {nearest}."
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """A value as an error quotes it, in one line: of arrays type, shape and dtype."""
     import reprlib
 

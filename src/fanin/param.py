@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fanin._arguments import keep_names
 from fanin.axes import Axes
 
 __all__ = ["Param"]
@@ -22,14 +23,15 @@ Kind = Literal[
 ]
 
 
+@keep_names(kept="kept_rms", made="constant")
 @dataclass(frozen=True, slots=True)
 class Param:
     """One parameter, as an adapter describes it; rules decide on nothing else.
 
     `owner` is the class of its module. `aliases` are the other names of a tied parameter.
-    `made` is the one value that the constructor gave to every element, None where elements
+    `constant` is the one value that the constructor gave to every element, None where elements
     differ or there is no memory to look at. `activation` is the function that the module tree
-    puts before a weight, where it shows one. `kept` is the RMS of the values of a parameter
+    puts before a weight, where it shows one. `kept_rms` is that of the values of a parameter
     that stays as it is, such as a frozen one; None of one that is drawn. `head` says that a
     table is the weight of a linear layer, too. `read` gives the values
     that it has now, where it has any.
@@ -42,9 +44,9 @@ class Param:
     owner: str
     axes: Axes
     aliases: tuple[str, ...] = ()
-    made: float | None = None
+    constant: float | None = None
     trainable: bool = True
     activation: Callable[..., Any] | None = None
-    kept: float | None = None
+    kept_rms: float | None = None
     head: bool = False
     read: Callable[[], Any] | None = field(default=None, compare=False, repr=False)

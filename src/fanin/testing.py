@@ -38,11 +38,11 @@ def assert_healthy(
     __tracebackhide__ = True  # pytest then shows the call that failed
     found = check(model, inputs, targets, loss, **options)
     if not found.ok(level):
-        raise AssertionError(f"{_named(found, level)}\n\n{found}")
+        raise AssertionError(f"{_name_all(found, level)}\n\n{found}")
     return found
 
 
-def _named(found: Checkup, level: Severity) -> str:
+def _name_all(found: Checkup, level: Severity) -> str:
     """The findings in one line, which is all that a summary of tests shows."""
     severe = SEVERITIES[SEVERITIES.index(level) :]
     names = [

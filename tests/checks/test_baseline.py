@@ -54,7 +54,7 @@ def test_a_baseline_that_knows_nothing_leaves_the_verdict_alone() -> None:
 
 
 def test_what_is_gone_is_told() -> None:
-    assert Baseline.of(KNOWN).gone(checkup(finding("F12", "note", ""))) == (("F02", "a"),)
+    assert Baseline.of(KNOWN).find_gone(checkup(finding("F12", "note", ""))) == (("F02", "a"),)
 
 
 def test_a_file_holds_it_and_is_the_same_for_the_same_findings(tmp_path: Path) -> None:

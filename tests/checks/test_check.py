@@ -1,5 +1,6 @@
 """The call itself: its arguments and errors, what a checkup says of itself, text and JSON."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -180,7 +181,7 @@ def test_a_selection_runs_its_judges_alone(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(_check, "RULES", {id: spied(rule) for id, rule in RULES.items()})
     fanin.check(small(), shape=(8,), select="F13")
-    assert ran == ["input_scale", "target_scale"]
+    assert ran == ["judge_input_scale", "judge_target_scale"]
 
 
 def test_a_measurement_holds_nothing_that_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,3 +326,10 @@ def test_at_least_one_rule_judges() -> None:
 def test_a_loss_that_fails_is_told_as_such(options: Any, message: str) -> None:
     with pytest.raises(FaninError, match=message):
         fanin.check(nn.Linear(3, 2), torch.randn(4, 3), **options)
+
+
+def test_both_ways_to_the_check_take_the_same() -> None:
+    lazy, loaded = (
+        inspect.signature(item).parameters for item in (fanin.check, fanin.checks.check)
+    )
+    assert lazy == loaded

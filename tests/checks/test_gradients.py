@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import fanin
 from fanin.checks._activity import silent_by_chance
-from fanin.checks._verdict import judged
+from fanin.checks._verdict import judge
 from fanin.checks._width import band
 
 Batch = tuple[Tensor, Tensor]
@@ -118,7 +118,7 @@ def test_the_band() -> None:
 def test_verdicts_are_relative_to_theory_and_width(
     measured: float, theory: float | None, room: float, severity: str | None, by_chance: bool
 ) -> None:
-    found = judged(measured, theory, room, 1e2, 1e4)
+    found = judge(measured, theory, room, 1e2, 1e4)
     assert (found.severity, found.by_chance) == (severity, by_chance)
 
 

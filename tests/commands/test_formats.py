@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from fanin.checks import RULES, Checkup, Conditions, Finding, Layer
-from fanin.commands.formats import FORMATS, Subject, renderer
+from fanin.commands.formats import FORMATS, ReportSubject, renderer
 from fanin.commands.formats._markdown import LONGEST
 
 NASTY = "<script>alert('x')</script>|`b`\n::error::\x1b[31m%, 5"
@@ -57,11 +57,11 @@ def checkup(findings: tuple[Finding, ...], depth: int = 3, **changes: Any) -> Ch
     return Checkup(findings, **{"layers": made, "notes": (), "conditions": CONDITIONS, **changes})
 
 
-def subject(**changes: Any) -> Subject:
-    return Subject(**{"name": "models:make", "rules": tuple(RULES), **changes})
+def subject(**changes: Any) -> ReportSubject:
+    return ReportSubject(**{"name": "models:make", "rules": tuple(RULES), **changes})
 
 
-def rendered(form: str, made: Checkup, of: Subject) -> str:
+def rendered(form: str, made: Checkup, of: ReportSubject) -> str:
     return renderer(form)(made, of)
 
 

@@ -12,12 +12,12 @@ from fanin.lab.result import ResultRow
 from fanin.lab.settings import CompareSettings
 from fanin.lab.training import stack
 from fanin.lab.training.signals import Signals
-from fanin.lab.training.trial import Trial, Verdict
+from fanin.lab.training.trial import Trial, TrialVerdict
 
 Make = Callable[..., Comparison]
 
 
-def trial(seed: int, score: float, verdict: Verdict = "learned", steps: int = 20) -> Trial:
+def trial(seed: int, score: float, verdict: TrialVerdict = "learned", steps: int = 20) -> Trial:
     losses = np.geomspace(3, 0.01, steps, dtype=np.float32)
     if verdict == "nan":
         losses[steps // 2 :] = np.nan

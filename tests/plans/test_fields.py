@@ -65,7 +65,7 @@ def changed(key: str, value: str) -> str:
 
 def test_the_file_is_sound() -> None:
     plan = load(TEXT)
-    assert (plan.seed, plan["other.weight"].lr, plan["1.weight"].zero_row) == (3, 0.5, 2)
+    assert (plan.seed, plan["other.weight"].lr_factor, plan["1.weight"].zero_row) == (3, 0.5, 2)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_an_mlp_by_table_3(growth: int, zoo: Any) -> None:
     assert stds["2.weight"] == pytest.approx(math.sqrt(RELU / (8 * growth)))  # hidden
     tanh = zoo.stds(zoo.models["mlp"](8), "auto")["4.weight"] ** 2 * 8
     assert stds["4.weight"] == pytest.approx(math.sqrt(tanh / (8 * growth) / growth))  # output
-    rates = {name: choice.lr for name, choice in choices.items()}
+    rates = {name: choice.lr_factor for name, choice in choices.items()}
     assert rates == {
         "0.weight": 1,
         "0.bias": 1,
@@ -40,32 +40,40 @@ def test_an_mlp_by_table_3(growth: int, zoo: Any) -> None:
 
 def test_convolutions_embeddings_and_recurrent_layers(zoo: Any) -> None:
     choices, stds = made(zoo, "cnn", 32, 8)
-    assert (choices["0.weight"].lr, choices["3.weight"].lr) == (1, 1)  # depthwise: fan_in stays 9
-    assert choices["5.weight"].lr == choices["8.weight"].lr == 1 / 4
+    assert (choices["0.weight"].lr_factor, choices["3.weight"].lr_factor) == (
+        1,
+        1,
+    )  # depthwise: fan_in stays 9
+    assert choices["5.weight"].lr_factor == choices["8.weight"].lr_factor == 1 / 4
     assert stds["8.weight"] == pytest.approx(math.sqrt(1 / 32 / 4))
     assert stds["3.weight"] == pytest.approx(math.sqrt(RELU / 9))
     choices, stds = made(zoo, "lstm", 16, 8)
-    assert (stds["words.weight"], choices["words.weight"].lr) == (1, 1)
-    assert choices["lstm.weight_ih_l0"].lr == choices["lstm.weight_hh_l0"].lr == 1 / 2
+    assert (stds["words.weight"], choices["words.weight"].lr_factor) == (1, 1)
+    assert choices["lstm.weight_ih_l0"].lr_factor == choices["lstm.weight_hh_l0"].lr_factor == 1 / 2
     assert stds["lstm.weight_ih_l0"] == pytest.approx(1 / 4)
 
 
 def test_a_transformer(zoo: Any) -> None:
     choices, stds = made(zoo, "encoder", 16, 8)
-    assert choices["patches.weight"].lr == choices["positions"].lr == choices["token"].lr == 1
-    assert choices["layers.0.self_attn.in_proj_weight"].lr == 1 / 2
+    assert (
+        choices["patches.weight"].lr_factor
+        == choices["positions"].lr_factor
+        == choices["token"].lr_factor
+        == 1
+    )
+    assert choices["layers.0.self_attn.in_proj_weight"].lr_factor == 1 / 2
     assert stds["layers.0.self_attn.in_proj_weight"] == pytest.approx(1 / 4)
     assert stds["head.weight"] == pytest.approx(math.sqrt(1 / 16 / 2))
     rows = plan(
         zoo.models["encoder"](16),
         recipe=mup(base=dict(zoo.models["encoder"](8).named_parameters())),
     )
-    assert rows["head.weight"].lr == 1 / 2
+    assert rows["head.weight"].lr_factor == 1 / 2
 
 
 def test_a_base_may_be_shapes(zoo: Any) -> None:
     base = {name: tuple(one.shape) for name, one in zoo.models["mlp"](4).named_parameters()}
-    assert zoo.choices(zoo.models["mlp"](8), mup(base=base))["2.weight"].lr == 1 / 2
+    assert zoo.choices(zoo.models["mlp"](8), mup(base=base))["2.weight"].lr_factor == 1 / 2
 
 
 class Tied(nn.Module):
@@ -100,4 +108,4 @@ def test_what_it_cannot_place_is_said(zoo: Any) -> None:
 def test_an_override_keeps_the_learning_rate(zoo: Any) -> None:
     base = dict(zoo.models["mlp"](8).named_parameters())
     rows = plan(zoo.models["mlp"](32), recipe=mup(base=base), overrides={"4.weight": "zeros"})
-    assert (str(rows["4.weight"].initializer), rows["4.weight"].lr) == ("zeros()", 1 / 4)
+    assert (str(rows["4.weight"].initializer), rows["4.weight"].lr_factor) == ("zeros()", 1 / 4)

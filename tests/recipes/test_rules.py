@@ -17,7 +17,7 @@ NAMES = ["0.weight", "0.bias", "1.weight", "1.bias"]
 
 def param(name: str, kind: Kind, made: float | None = None) -> Param:
     axes = parse_axes(None, (4, 3))
-    return Param(name, (4, 3), "float32", kind, "Linear", axes, made=made)
+    return Param(name, (4, 3), "float32", kind, "Linear", axes, constant=made)
 
 
 def test_one_initializer_for_all_weights_and_the_identity_for_the_rest() -> None:

@@ -69,7 +69,7 @@ def test_rectifiers_do_not_care() -> None:
 
 def test_a_tail_leaves_the_second_moment_and_raises_that_of_what_is_steep() -> None:
     fed = gaussian(1.0, 0)
-    made = tails.weighed(fed, gaussian(2.0, 1), 9, 1, 1)
+    made = tails.weigh(fed, gaussian(2.0, 1), 9, 1, 1)
     assert made.uneven.tail == pytest.approx(2 / 9, rel=1e-3)  # of a sum of nine squares of normals
     assert made.second == pytest.approx(2.0)
     assert tails.kurtosis(made) == pytest.approx(3 * (1 + 2 / 9), rel=0.02)
@@ -81,36 +81,36 @@ def test_a_tail_leaves_the_second_moment_and_raises_that_of_what_is_steep() -> N
 
 
 def test_behind_a_norm_all_sites_are_alike() -> None:
-    made = tails.weighed(gaussian(1.0, 0), gaussian(1.0, 1), 4, 1, 1)
-    normed = tails.levelled(made, made)
+    made = tails.weigh(gaussian(1.0, 0), gaussian(1.0, 1), 4, 1, 1)
+    normed = tails.level(made, made)
     assert normed.uneven.tail == 0
     assert np.allclose(normed.values, Z)
-    assert tails.weighed(normed, gaussian(1.0, 2), 4, 1, 1).uneven.tail == 0
+    assert tails.weigh(normed, gaussian(1.0, 2), 4, 1, 1).uneven.tail == 0
 
 
 def test_groups_of_channels_have_noise_of_their_own() -> None:
     """Of 64 groups no site has it in common."""
-    made = tails.weighed(gaussian(1.0, 0), gaussian(1.0, 1), 9, 9, 64)
+    made = tails.weigh(gaussian(1.0, 0), gaussian(1.0, 1), 9, 9, 64)
     assert made.uneven.tail == pytest.approx(2 / 9, rel=0.01)
     assert made.uneven.common == pytest.approx(1 / 64, rel=0.1)
 
 
 def test_what_all_sites_share_is_the_draws() -> None:
     same = gaussian(1.0, 0, correlation=1.0)
-    assert tails.weighed(same, gaussian(1.0, 1), 4, 1, 1).uneven.tail == 0
+    assert tails.weigh(same, gaussian(1.0, 1), 4, 1, 1).uneven.tail == 0
 
 
 def test_a_sum_with_an_even_activation_has_a_smaller_tail() -> None:
-    uneven = tails.weighed(gaussian(1.0, 0), gaussian(1.0, 1), 4, 1, 1)
-    made = tails.summed(uneven, gaussian(1.0, 2), gaussian(2.0, 3))
+    uneven = tails.weigh(gaussian(1.0, 0), gaussian(1.0, 1), 4, 1, 1)
+    made = tails.add_tails(uneven, gaussian(1.0, 2), gaussian(2.0, 3))
     assert made.uneven.tail == pytest.approx(uneven.uneven.tail / 4, rel=0.02)
 
 
 def test_a_product_has_the_kurtosis_of_both() -> None:
-    uneven = tails.weighed(gaussian(1.0, 0), gaussian(1.0, 1), 4, 1, 1)
+    uneven = tails.weigh(gaussian(1.0, 0), gaussian(1.0, 1), 4, 1, 1)
     gate = apply_pointwise(lambda x: 1 / (1 + np.exp(-x)), (gaussian(1.0, 2),), 2)
     second = uneven.second * gate.second
-    made = tails.gated(uneven, gate, gaussian(second, 3))
+    made = tails.gate(uneven, gate, gaussian(second, 3))
     power = float(MASS @ gate.values**4) / gate.second**2
     assert tails.kurtosis(made) == pytest.approx(tails.kurtosis(uneven) * power)
     assert math.isclose(made.second, second)

@@ -31,7 +31,7 @@ class Bare(nn.Module):
         return x * torch.exp(-torch.exp(self.decay))
 
 
-def shown(zoo: Any) -> dict[str, Param]:
+def quote(zoo: Any) -> dict[str, Param]:
     words = torch.zeros(2, 5, dtype=torch.long)
     return refine(zoo.params(Bare()), adapter.trace(Bare(), words))
 
@@ -41,7 +41,7 @@ def test_the_module_tree_alone_does_not_tell(zoo: Any) -> None:
 
 
 def test_operations_tell_kinds_and_axes(zoo: Any) -> None:
-    found = shown(zoo)
+    found = quote(zoo)
     assert {name: param.kind for name, param in found.items() if name != "decay"} == {
         "rows": "table",
         "places": "table",

@@ -8,7 +8,7 @@ import torch
 from fanin.gains import gain
 from fanin.studies._run import run
 from fanin.studies.depth import STUDY, _propagation
-from fanin.studies.depth._setup import RULES, spelled
+from fanin.studies.depth._setup import RULES, spell
 
 Verdict = Callable[..., str]
 
@@ -57,9 +57,9 @@ def test_factor_stops_where_the_signal_is_lost() -> None:
 
 
 def test_orthogonal_has_the_gain_of_a_rectifier() -> None:
-    assert spelled("orthogonal", "relu") == f"orthogonal({gain('relu'):.6f})"
-    assert spelled("orthogonal", "tanh") == "orthogonal"
-    assert spelled("he_normal", "relu") == "he_normal"
+    assert spell("orthogonal", "relu") == f"orthogonal({gain('relu'):.6f})"
+    assert spell("orthogonal", "tanh") == "orthogonal"
+    assert spell("he_normal", "relu") == "he_normal"
 
 
 def _set_factor(activation: str, rule: str, ratio: float) -> Callable[[dict[str, Any]], None]:

@@ -113,7 +113,7 @@ def measured(data: str) -> dict[str, Any]:
 
 
 def test_parts_are_joined_by_seed_and_the_base_serves_both() -> None:
-    joined = mnist._joined(measured("mnist"), "mnist", "article")
+    joined = mnist._join(measured("mnist"), "mnist", "article")
     assert {row: seeds["accuracy"] for row, seeds in joined.items()} == scores()
 
 

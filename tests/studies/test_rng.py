@@ -10,7 +10,7 @@ from scipy import special
 from fanin.streams import Stream
 from fanin.studies._run import run
 from fanin.studies.rng import STUDY, _network, _transforms
-from fanin.studies.rng._interleaved import interleaved
+from fanin.studies.rng._interleaved import interleave
 
 Verdict = Callable[..., str]
 
@@ -58,7 +58,7 @@ def test_the_loss_is_that_of_torchs_modules() -> None:
 
 def test_turns_are_taken_and_the_first_round_is_not_counted() -> None:
     calls: list[str] = []
-    times = interleaved({name: lambda n=name: calls.append(n) for name in "ab"}, 2, lambda n: None)
+    times = interleave({name: lambda n=name: calls.append(n) for name in "ab"}, 2, lambda n: None)
     assert calls == ["a", "b"] * 3
     assert set(times) == {"a", "b"}
 

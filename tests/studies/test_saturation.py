@@ -18,7 +18,7 @@ def found() -> Mapping[str, Any]:
 
 def test_the_stack_trains_as_autograd_does() -> None:
     """One run, gradients by torch, biases subtracted: the same parameters after 20 steps."""
-    before = _network._drawn(_network.XAVIER, 3)
+    before = _network._draw(_network.XAVIER, 3)
     after = _network.train(before, 20, 1.0)
     one = {name: value[2].clone().requires_grad_() for name, value in before.items()}
     for _ in range(20):
@@ -36,7 +36,7 @@ def test_the_stack_trains_as_autograd_does() -> None:
 
 
 def test_the_series_rule_moves_biases_the_other_way() -> None:
-    before = _network._drawn(_network.NORMAL, 5)
+    before = _network._draw(_network.NORMAL, 5)
     descent, series = (_network.train(before, 1, sign) for sign in _network.RULES.values())
     moved = descent["out.bias"] - before["out.bias"]
     torch.testing.assert_close(series["out.bias"] - before["out.bias"], -moved, rtol=0, atol=1e-7)
@@ -44,7 +44,7 @@ def test_the_series_rule_moves_biases_the_other_way() -> None:
 
 
 def test_a_seed_gives_both_xavier_starts_the_same_weights() -> None:
-    normal, zero = (_network._drawn(start, 4) for start in _network.RANDOM[2:])
+    normal, zero = (_network._draw(start, 4) for start in _network.RANDOM[2:])
     assert torch.equal(normal["hidden.weight"], zero["hidden.weight"])
     assert not zero["hidden.bias"].any()
 

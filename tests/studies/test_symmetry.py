@@ -18,7 +18,7 @@ def found() -> Mapping[str, Any]:
 @pytest.mark.parametrize("width", [1, 3, 7])
 @pytest.mark.parametrize("activation", [torch.tanh, torch.relu, torch.sigmoid])
 def test_equal_units_are_one_unit_with_other_rates(
-    width: int, activation: _tied.Activation
+    width: int, activation: _tied.TensorFunction
 ) -> None:
     inputs = torch.linspace(-1, 2, 40, dtype=torch.float64).reshape(8, 5)
     labels = torch.arange(8) % 3

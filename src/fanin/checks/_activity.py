@@ -10,7 +10,7 @@ from fanin.checks._finding import Finding, Severity
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._remedy import SIGMOIDS, STEPS
-from fanin.checks._streams import unmoved
+from fanin.checks._streams import see_through_moves
 from fanin.checks._verdict import level
 
 _RARE = 0.01  # the chance at which a whole layer that is dead is no accident
@@ -20,7 +20,7 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 or share == 0 else f"{share:.1%}"
 
 
-def saturation(m: Measurement) -> Iterator[Finding]:
+def judge_saturation(m: Measurement) -> Iterator[Finding]:
     """F05: one finding for each chain, at the layer that saturates most."""
     limits = m.limits
     groups: dict[object, list[tuple[float, int]]] = {}
@@ -31,7 +31,7 @@ def saturation(m: Measurement) -> Iterator[Finding]:
         if owner is None or label in STEPS or (label in SIGMOIDS and m.chains.gates(at)):
             continue
         if share > limits.saturated_warning:
-            groups.setdefault(m.chains.units[owner].chain, []).append((share, at))
+            groups.setdefault(m.chains.uses[owner].chain, []).append((share, at))
     for found in groups.values():
         share, at = max(found, key=lambda entry: (entry[0], -entry[1]))
         owner = m.chains.owners[at]
@@ -43,24 +43,24 @@ def saturation(m: Measurement) -> Iterator[Finding]:
             "F05",
             "error" if error else "warning",
             m.module(owner),
-            f"{_percent(share)} of the {label} values are where it is flat{more}",
-            "at most 15%",
-            _percent(limits.saturated_error if error else limits.saturated_warning),
-            f"Saturated units pass no gradient: the weights, or the inputs, are too large for "
-            f"{label}. They look like {m.matched(owner)}.",
-            _fix_of_saturation(m, owner, label),
-            share,
+            measured=f"{_percent(share)} of the {label} values are where it is flat{more}",
+            expected="at most 15%",
+            limit=_percent(limits.saturated_error if error else limits.saturated_warning),
+            why=f"Saturated units pass no gradient: the weights, or the inputs, are too large for "
+            f"{label}. They look like {m.recognize(owner)}.",
+            fix=_fix_of_saturation(m, owner, label),
+            value=share,
         )
 
 
 def _fix_of_saturation(m: Measurement, owner: int, label: str) -> str:
     what = smaller(m, owner, label)
-    if label in SIGMOIDS and m.chains.units[owner].depth + 1 >= m.limits.sigmoids_warning:
+    if label in SIGMOIDS and m.chains.uses[owner].depth + 1 >= m.limits.sigmoids_warning:
         what += " Or tanh or ReLU in place of sigmoid."
     return what
 
 
-def deep_sigmoid(m: Measurement) -> Iterator[Finding]:
+def judge_deep_sigmoid(m: Measurement) -> Iterator[Finding]:
     """F06: sigmoid as the activation of several hidden layers of one chain: the longest row."""
     rows = _sigmoids_in_a_row(m)
     row = max(rows, key=len, default=())
@@ -71,13 +71,13 @@ def deep_sigmoid(m: Measurement) -> Iterator[Finding]:
         "F06",
         "warning",
         m.nodes[row[0]].module if owner is None else m.module(owner),
-        f"{len(row)} hidden layers with sigmoid in one chain",
-        f"fewer than {m.limits.sigmoids_warning}",
-        f"{m.limits.sigmoids_warning}",
-        "A sigmoid is 0.25 steep at most, so gradients fall by 0.21 a layer at Xavier's scale.",
-        "tanh with glorot_normal(), or ReLU with he_normal(), in place of sigmoid; or a "
+        measured=f"{len(row)} hidden layers with sigmoid in one chain",
+        expected=f"fewer than {m.limits.sigmoids_warning}",
+        limit=f"{m.limits.sigmoids_warning}",
+        why="A sigmoid is 0.25 steep at most, so gradients fall by 0.21 a layer at Xavier's scale.",
+        fix="tanh with glorot_normal(), or ReLU with he_normal(), in place of sigmoid; or a "
         "normalization before each sigmoid.",
-        float(len(row)),
+        value=float(len(row)),
     )
 
 
@@ -108,7 +108,7 @@ def _sigmoids_in_a_row(m: Measurement) -> list[tuple[int, ...]]:
     return found
 
 
-def dead_units(m: Measurement) -> Iterator[Finding | Note]:
+def judge_dead_units(m: Measurement) -> Iterator[Finding | Note]:
     """F07: units that are silent on all inputs, beyond what inputs so alike would leave silent.
 
     One finding for each chain, at the layer with the most.
@@ -124,16 +124,16 @@ def dead_units(m: Measurement) -> Iterator[Finding | Note]:
         owner = m.chains.owners[at]
         if share <= m.limits.dead_warning or owner is None:
             continue
-        unit = m.chains.units[owner]
-        fed = m.rms[unmoved(m.nodes, m.nodes[unit.node].inputs[0])]
-        if m.is_zero(unit.name) or fed == 0 or _scaled_to_zero(m, unit.node, at):
+        use = m.chains.uses[owner]
+        fed = m.rms[see_through_moves(m.nodes, m.nodes[use.node].inputs[0])]
+        if m.is_zero(use.name) or fed == 0 or _is_scaled_to_zero(m, use.node, at):
             continue  # F10 speaks of it, or F07 of what is before
-        look = m.looks.get(m.chains.units[owner].output)
+        look = m.looks.get(m.chains.uses[owner].output)
         expected = silent_by_chance(None if look is None else look.cosine, m.batch)
-        severity = _of_dead(m, share, expected, m.chains.units[owner].width)
-        severity = m.softened(owner, severity)
+        severity = _of_dead(m, share, expected, m.chains.uses[owner].width)
+        severity = m.soften(owner, severity)
         if severity is not None:
-            chain = groups.setdefault(m.chains.units[owner].chain, [])
+            chain = groups.setdefault(m.chains.uses[owner].chain, [])
             chain.append((share, owner, expected, severity))
     for found in groups.values():
         # Of several the first: those behind a dead layer get no signal.
@@ -145,17 +145,19 @@ def dead_units(m: Measurement) -> Iterator[Finding | Note]:
             "F07",
             severity,
             m.module(owner),
-            f"{_percent(share)} of {m.chains.units[owner].width} units are 0 on every input{more}"
-            + (few if share < 1 else ""),
-            f"about {_percent(expected)}, from how alike the inputs are here",
-            _percent(limit),
-            _why_dead(m, owner),
-            reviving(m, owner),
-            share,
+            measured=(
+                f"{_percent(share)} of {m.chains.uses[owner].width} units are 0 on every "
+                f"input{more}" + (few if share < 1 else "")
+            ),
+            expected=f"about {_percent(expected)}, from how alike the inputs are here",
+            limit=_percent(limit),
+            why=_why_dead(m, owner),
+            fix=reviving(m, owner),
+            value=share,
         )
 
 
-def _scaled_to_zero(m: Measurement, node: int, position: int) -> bool:
+def _is_scaled_to_zero(m: Measurement, node: int, position: int) -> bool:
     """Whether a scale that is zero lies between two nodes: the weight of a normalization."""
     above = m.chains.structure.above
     between = (m.nodes[at] for at in above[position] - above[node])
@@ -174,8 +176,8 @@ def _of_dead(m: Measurement, share: float, expected: float, count: int) -> Sever
 
 
 def _why_dead(m: Measurement, owner: int) -> str:
-    unit = m.chains.units[owner]
-    node = m.nodes[unit.output]
+    use = m.chains.uses[owner]
+    node = m.nodes[use.output]
     bias = m.values.get(node.param.name) if node.op == "shift" and node.param else None
     size = m.size(owner)
     if (

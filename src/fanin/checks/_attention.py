@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
-from fanin.checks._streams import unmoved
+from fanin.checks._streams import see_through_moves
 from fanin.checks._verdict import number
 from fanin.graph import Logits, having, logits_of, reach
 
 _BEFORE = having("carries", "function", "pair") | {"shift"}
 
 
-def sharp_attention(m: Measurement) -> Iterator[Finding]:
+def judge_sharp_attention(m: Measurement) -> Iterator[Finding]:
     """F05: logits so far apart that the softmax takes one key: one finding, the sharpest."""
     found = [
         (spread, logits, at)
-        for logits in (*logits_of(m.chains.structure), *_summed(m))
+        for logits in (*logits_of(m.chains.structure), *_find_summed(m))
         if (at := _softmax(m, logits)) is not None
         and (spread := _spread(m, at)) > m.limits.logits_warning
     ]
@@ -28,22 +28,24 @@ def sharp_attention(m: Measurement) -> Iterator[Finding]:
         "F05",
         "warning",
         m.nodes[at].module,
-        f"attention logits have std {number(spread)} over the keys{more}",
-        "about 1",
-        f"{m.limits.logits_warning:g}",
-        "The softmax is where it is flat: it takes one key, and passes no gradient to queries and "
-        "keys."
-        + (
-            f" Each logit is a sum of {logits.terms} products, times {number(logits.factor)}."
-            if unscaled
-            else ""
+        measured=f"attention logits have std {number(spread)} over the keys{more}",
+        expected="about 1",
+        limit=f"{m.limits.logits_warning:g}",
+        why=(
+            "The softmax is where it is flat: it takes one key, and passes no gradient to "
+            "queries and keys."
+            + (
+                f" Each logit is a sum of {logits.terms} products, times {number(logits.factor)}."
+                if unscaled
+                else ""
+            )
         ),
-        _scaling(m, logits, spread, unscaled),
-        spread,
+        fix=_scaling(m, logits, spread, unscaled),
+        value=spread,
     )
 
 
-def _summed(m: Measurement) -> Iterator[Logits]:
+def _find_summed(m: Measurement) -> Iterator[Logits]:
     """Products that were written as (q * k).sum(-1)."""
     for at, node in enumerate(m.nodes):
         product = m.graph.behind(node.inputs[0]) if node.op == "sum" else at
@@ -88,7 +90,7 @@ def _spread(m: Measurement, softmax: int) -> float:
                 tuple(source for source in node.inputs if m.nodes[source].op != "buffer") or sources
             )
         if node.op in ("add", "shift"):
-            sizes = [m.rms[unmoved(m.nodes, source)] for source in sources[:1]]
+            sizes = [m.rms[see_through_moves(m.nodes, source)] for source in sources[:1]]
             return min([spread, *(size for size in sizes if size is not None)])
         if not sources:
             break
@@ -96,7 +98,7 @@ def _spread(m: Measurement, softmax: int) -> float:
     return spread
 
 
-def drowned(m: Measurement) -> Iterator[Finding]:
+def judge_drowned(m: Measurement) -> Iterator[Finding]:
     """F14: what differs between inputs, under what is the same for all: one finding, the worst."""
     varying = _varying(m)
     worst: tuple[float, int, int] | None = None
@@ -106,7 +108,7 @@ def drowned(m: Measurement) -> Iterator[Finding]:
         tokens = [source for source in node.inputs if source in varying]
         if len(tokens) != 1 or _table(m, tokens[0]) is None:
             continue
-        part, whole = m.rms[unmoved(m.nodes, tokens[0])], m.rms[at]
+        part, whole = m.rms[see_through_moves(m.nodes, tokens[0])], m.rms[at]
         if not part or not whole:
             continue
         share = (part / whole) ** 2
@@ -120,14 +122,17 @@ def drowned(m: Measurement) -> Iterator[Finding]:
         "F14",
         "warning",
         m.nodes[at].module or str(name),
-        f"the embeddings of {name} have RMS {number(m.rms[unmoved(m.nodes, token)])}, their sum "
-        f"with what is added RMS {number(m.rms[at])}: {share:.1%} of its variance",
-        "about half",
-        f"{m.limits.tokens_warning:.0%}",
-        "What is added, positions say, is the same for every input, and drowns what differs.",
-        f"normal(std={number(m.rms[at])}) for {name}; or multiply its embeddings by "
+        measured=(
+            f"the embeddings of {name} have RMS "
+            f"{number(m.rms[see_through_moves(m.nodes, token)])}, "
+            f"their sum with what is added RMS {number(m.rms[at])}: {share:.1%} of its variance"
+        ),
+        expected="about half",
+        limit=f"{m.limits.tokens_warning:.0%}",
+        why="What is added, positions say, is the same for every input, and drowns what differs.",
+        fix=f"normal(std={number(m.rms[at])}) for {name}; or multiply its embeddings by "
         f"{number(share**-0.5)} before the addition (sqrt(width), as Vaswani et al. 2017 do).",
-        share,
+        value=share,
     )
 
 

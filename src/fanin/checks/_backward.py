@@ -6,19 +6,19 @@ from collections.abc import Collection, Iterator, Sequence
 from fanin.checks._cause import advice, reviving, smaller
 from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
-from fanin.checks._forward import by_chance, hidden_part
+from fanin.checks._forward import by_chance, cut_hidden
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import STEPS, write
-from fanin.checks._verdict import judged, level, number
+from fanin.checks._verdict import judge, level, number
 from fanin.checks._width import band, path_beta
 from fanin.graph import reach
 
 _SMALL = 0.1  # of a scale that lets little of a gradient through until it has grown
 
 
-def backward_scale(m: Measurement) -> Iterator[Finding | Note]:
+def judge_backward_scale(m: Measurement) -> Iterator[Finding | Note]:
     """F03, and F04 where only chance speaks."""
     yield from one_each(_chains(m))
     yield from one_each(_runs(m))
@@ -28,53 +28,55 @@ def backward_scale(m: Measurement) -> Iterator[Finding | Note]:
 def _chains(m: Measurement) -> Iterator[tuple[int, Finding | Note]]:
     limits = m.limits
     for path in m.chains.paths:
-        units = hidden_part(m, path)
-        if not units:
+        uses = cut_hidden(m, path)
+        if not uses:
             continue
-        chain = m.chains.units[units[0]].chain
-        if m.chains.is_derived(units):
+        chain = m.chains.uses[uses[0]].chain
+        if m.chains.is_derived(uses):
             said = (
-                f"{m.module(units[0])}: the model itself takes a derivative of what comes of it, "
+                f"{m.module(uses[0])}: the model itself takes a derivative of what comes of it, "
                 "so gradients there have two parts and were not judged (F03)."
             )
             yield chain, Note("F03", said)
             continue
-        first, last = m.gradient(units[0]), m.gradient(units[-1])
+        first, last = m.gradient(uses[0]), m.gradient(uses[-1])
         if first is None or last is None:
             continue
         if first == 0:
-            yield from ((chain, said) for said in _nothing(m, units[0]))
+            yield from ((chain, said) for said in _nothing(m, uses[0]))
             continue
-        if len(units) < 2 or last == 0 or _held_small(m, units):
+        if len(uses) < 2 or last == 0 or _held_small(m, uses):
             continue
-        change = fair(m, units, first / last, m.gradients)
-        theory, room = m.theory.backward(units), band(path_beta(m.chains, units[:-1]), m.draws)
-        found = judged(change, theory, room, limits.backward_warning, limits.backward_error)
+        change = fair(m, uses, first / last, m.gradients)
+        theory, room = m.theory.backward(uses), band(path_beta(m.chains, uses[:-1]), m.draws)
+        found = judge(change, theory, room, limits.backward_warning, limits.backward_error)
         if found.by_chance:
-            yield chain, by_chance("F03", m, m.module(units[0]), change, theory, room)
-        severity = m.softened(units[0], found.severity)
-        again = len({m.chains.units[unit].name for unit in units}) < len(units)
+            yield chain, by_chance("F03", m, m.module(uses[0]), change, theory, room)
+        severity = m.soften(uses[0], found.severity)
+        again = len({m.chains.uses[use].name for use in uses}) < len(uses)
         if severity is not None and again:  # one weight, step after step: early ones may not count
             severity = "note" if change < 1 else "warning"
         if severity is None:
             continue
         limit = limits.backward_error if severity == "error" else limits.backward_warning
-        factor = change ** (1 / (len(units) - 1))
+        factor = change ** (1 / (len(uses) - 1))
         yield (
             chain,
             Finding(
                 "F03",
                 severity,
-                m.module(units[0]),
-                f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
-                f"of {len(units) - 1} layers on",
-                "a ratio near 1"
+                m.module(uses[0]),
+                measured=(
+                    f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} "
+                    f"times that of {len(uses) - 1} layers on"
+                ),
+                expected="a ratio near 1"
                 if theory is None
                 else f"{number(theory)} from the weights' variances",
-                _limit(limit),
-                f"The gradient changes by {number(factor)} a layer on its way back.",
-                advice(m, units),
-                first / last,
+                limit=_limit(limit),
+                why=f"The gradient changes by {number(factor)} a layer on its way back.",
+                fix=advice(m, uses),
+                value=first / last,
             ),
         )
 
@@ -83,27 +85,31 @@ def _runs(m: Measurement) -> Iterator[tuple[int, Finding]]:
     """Errors alone, from end to end of a run of layers with normalizations between them."""
     chains, limit = m.chains, m.limits.normalized_error
     for path in m.runs.paths:
-        units = hidden_part(m, path)
-        if not units or chains.units[units[0]].chain == chains.units[units[-1]].chain:
+        uses = cut_hidden(m, path)
+        if not uses or chains.uses[uses[0]].chain == chains.uses[uses[-1]].chain:
             continue
-        first, last = m.gradient(units[0]), m.gradient(units[-1])
-        if not first or not last or ratio(first, last) <= limit or _held_small(m, units):
+        first, last = m.gradient(uses[0]), m.gradient(uses[-1])
+        if not first or not last or ratio(first, last) <= limit or _held_small(m, uses):
             continue
-        factor = (first / last) ** (1 / (len(units) - 1))
+        factor = (first / last) ** (1 / (len(uses) - 1))
         yield (
-            m.runs.units[units[0]].chain,
+            m.runs.uses[uses[0]].chain,
             Finding(
                 "F03",
-                m.worst(units[0]),
-                m.module(units[0]),
-                f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} times that "
-                f"of {len(units) - 1} layers on, through normalizations",
-                "a ratio near 1",
-                _limit(limit),
-                f"The gradient changes by {number(factor)} a layer on its way back. Normalization "
-                "keeps the signal's scale, not the gradient's.",
-                "Residual connections around every few layers, or fewer layers.",
-                first / last,
+                m.worst(uses[0]),
+                m.module(uses[0]),
+                measured=(
+                    f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} "
+                    f"times that of {len(uses) - 1} layers on, through normalizations"
+                ),
+                expected="a ratio near 1",
+                limit=_limit(limit),
+                why=(
+                    f"The gradient changes by {number(factor)} a layer on its way back. "
+                    "Normalization keeps the signal's scale, not the gradient's."
+                ),
+                fix="Residual connections around every few layers, or fewer layers.",
+                value=first / last,
             ),
         )
 
@@ -119,7 +125,7 @@ def _held_small(m: Measurement, path: Sequence[int]) -> bool:
         and m.moves(node.param.name)
         and m.values[node.param.name].rms < _SMALL
     }
-    first, last = (m.chains.units[path[at]].node for at in (0, -1))
+    first, last = (m.chains.uses[path[at]].node for at in (0, -1))
     return bool(scales) and _open(m, first, scales) and not _open(m, last, scales)
 
 
@@ -134,11 +140,11 @@ def _limit(value: float) -> str:
     return f"1/{value:g} to {value:g}"
 
 
-def _nothing(m: Measurement, unit: int) -> Iterator[Finding | Note]:
+def _nothing(m: Measurement, use: int) -> Iterator[Finding | Note]:
     """A gradient of exactly 0, unless a zero weight that will move is all that keeps it."""
-    if m.moves(m.chains.units[unit].name):
+    if m.moves(m.chains.uses[use].name):
         return  # used again, where it counts: a forget gate at the first step has nothing to forget
-    opener = m.closed_by(m.chains.units[unit].node)
+    opener = m.find_closing(m.chains.uses[use].node)
     if opener:
         yield Note(
             "F03",
@@ -146,7 +152,7 @@ def _nothing(m: Measurement, unit: int) -> Iterator[Finding | Note]:
             "then was not judged (F03).",
         )
         return
-    unit_node = m.chains.units[unit].node
+    unit_node = m.chains.uses[use].node
     zeros = [
         node.param.name
         for at, node in enumerate(m.nodes)
@@ -158,24 +164,24 @@ def _nothing(m: Measurement, unit: int) -> Iterator[Finding | Note]:
             or (at in m.chains.structure.above[unit_node] and not m.moves(node.param.name))
         )
     ]
-    if zeros or _not_selected(m, m.chains.units[unit].output):
+    if zeros or _not_selected(m, m.chains.uses[use].output):
         return  # F10 names zeros
     yield Finding(
         "F03",
-        m.worst(unit),
-        m.module(unit),
-        "gradient exactly 0",
-        "more than 0",
-        "more than 0",
-        "No gradient reaches this layer: neither it nor what is before it will learn.",
-        _opening(m, unit),
-        0.0,
+        m.worst(use),
+        m.module(use),
+        measured="gradient exactly 0",
+        expected="more than 0",
+        limit="more than 0",
+        why="No gradient reaches this layer: neither it nor what is before it will learn.",
+        fix=_opening(m, use),
+        value=0.0,
     )
 
 
-def _opening(m: Measurement, unit: int) -> str:
-    """What lets gradients through to a unit: the first layer behind it that passes none on."""
-    above, node = m.chains.structure.above, m.chains.units[unit].node
+def _opening(m: Measurement, use: int) -> str:
+    """What lets gradients through to a use of a weight: the first layer behind it to stop them."""
+    above, node = m.chains.structure.above, m.chains.uses[use].node
     for at, step in enumerate(m.nodes):
         if step.function in STEPS and node in above[at] and m.gradients[at]:
             return (
@@ -183,12 +189,12 @@ def _opening(m: Measurement, unit: int) -> str:
                 ".detach() in its place."
             )
     for at, what in sorted(m.shut.items()):
-        if at == unit or node in above[m.chains.units[at].node]:
-            place = m.module(at) or m.chains.units[at].name
+        if at == use or node in above[m.chains.uses[at].node]:
+            place = m.module(at) or m.chains.uses[at].name
             if what == "dead":
                 return f"{reviving(m, at)} All units of {place} are dead."
             return f"{smaller(m, at, m.activation(at))} {place} is saturated."
-    return write(m.activation(unit))
+    return write(m.activation(use))
 
 
 def _not_selected(m: Measurement, position: int) -> bool:
@@ -229,11 +235,11 @@ def _streams(m: Measurement) -> Iterator[Finding]:
             "F03",
             severity,
             m.nodes[where].module,
-            f"gradients along a residual stream of {len(members) - 1} blocks differ by "
+            measured=f"gradients along a residual stream of {len(members) - 1} blocks differ by "
             f"{number(spread)}",
-            "a ratio near 1",
-            f"{limits.backward_error if error else limits.backward_warning:g}",
-            "Branches add as much to the gradient as the stream carries, block after block.",
-            "zeros() for the last weight of each branch, or fanin.initialize(model, inputs=x).",
-            spread,
+            expected="a ratio near 1",
+            limit=f"{limits.backward_error if error else limits.backward_warning:g}",
+            why="Branches add as much to the gradient as the stream carries, block after block.",
+            fix="zeros() for the last weight of each branch, or fanin.initialize(model, inputs=x).",
+            value=spread,
         )

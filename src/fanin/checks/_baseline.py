@@ -57,7 +57,7 @@ class Baseline:
         same = {field.name: getattr(checkup, field.name) for field in fields(Checkup)}
         return Remaining(**{**same, "findings": new}, known=len(checkup.findings) - len(new))
 
-    def gone(self, checkup: Checkup) -> tuple[tuple[str, str], ...]:
+    def find_gone(self, checkup: Checkup) -> tuple[tuple[str, str], ...]:
         """What is known but no longer found: (id, layer)."""
         found = {(finding.id, finding.layer) for finding in checkup.findings}
         return tuple(key for key in self.known if key not in found)

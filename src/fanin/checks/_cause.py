@@ -16,44 +16,44 @@ _HELD = having("own size") - having("source")
 def advice(m: Measurement, path: Sequence[int]) -> str:
     """What to write for the layers of a path: for biases where they are at fault, else weights."""
     # Beside a signal that has faded every bias is large: the weights are at fault there.
-    least = _FADED * max((m.size(unit) or 0.0 for unit in path), default=0.0)
-    biases = ((unit, bias_of(m, unit)) for unit in path if outweighed(m, unit))
-    heavy = [unit for unit, bias in biases if bias is not None and bias.rms >= least]
+    least = _FADED * max((m.size(use) or 0.0 for use in path), default=0.0)
+    biases = ((use, bias_of(m, use)) for use in path if outweighs(m, use))
+    heavy = [use for use, bias in biases if bias is not None and bias.rms >= least]
     if heavy:
         return f"zeros() for the bias of {_places(m, heavy)}: it outweighs the signal there."
-    first = m.chains.units[path[0]]
+    first = m.chains.uses[path[0]]
     if raw_inputs(m, first.node) is not None and _saturates(m, path):
         return DATA
-    fit = all(m.fits(unit) for unit in path[1:])
-    return write(m.activation(path[0]), fit, any(has_bias(m, unit) for unit in path))
+    fit = all(m.fits(use) for use in path[1:])
+    return write(m.activation(path[0]), fit, any(has_bias(m, use) for use in path))
 
 
 def _saturates(m: Measurement, path: Sequence[int]) -> bool:
-    """Whether a function behind one of these units is flat at too many values."""
+    """Whether a function behind one of these uses of weights is flat at too many values."""
     limit = m.limits.saturated_warning
     return any(share > limit and m.chains.owners[at] in path for at, share in m.flat.items())
 
 
-def _places(m: Measurement, units: Sequence[int]) -> str:
-    names = list(dict.fromkeys(m.module(unit) or m.chains.units[unit].name for unit in units))
+def _places(m: Measurement, uses: Sequence[int]) -> str:
+    names = list(dict.fromkeys(m.module(use) or m.chains.uses[use].name for use in uses))
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
 
 
-def bias_of(m: Measurement, unit: int) -> ParameterStats | None:
-    """The values of a unit's bias; None where it has none."""
-    node = m.nodes[m.chains.units[unit].output]
+def bias_of(m: Measurement, use: int) -> ParameterStats | None:
+    """The values of the bias of a weight's use; None where it has none."""
+    node = m.nodes[m.chains.uses[use].output]
     return m.values.get(node.param.name) if node.op == "shift" and node.param else None
 
 
-def has_bias(m: Measurement, unit: int) -> bool:
-    """Whether a unit has a bias that is not zero."""
-    bias = bias_of(m, unit)
+def has_bias(m: Measurement, use: int) -> bool:
+    """Whether a use of a weight has a bias that is not zero."""
+    bias = bias_of(m, use)
     return bias is not None and bias.rms > 0
 
 
-def outweighed(m: Measurement, unit: int) -> bool:
-    """Whether a unit's output is its bias more than anything else, and too large or all one."""
-    bias, size = bias_of(m, unit), m.size(unit)
+def outweighs(m: Measurement, use: int) -> bool:
+    """Whether a layer's output is its bias more than anything else, and too large or all one."""
+    bias, size = bias_of(m, use), m.size(use)
     if bias is None or size is None or size == 0 or not bias.finite:
         return False
     return bool(bias.rms >= _OUTWEIGHS * size)
@@ -73,48 +73,48 @@ def raw_inputs(m: Measurement, position: int) -> int | None:
     return next((at for at in sources if m.nodes[at].op == "input" and at in m.off_scale), None)
 
 
-def smaller(m: Measurement, unit: int, label: str) -> str:
+def smaller(m: Measurement, use: int, label: str) -> str:
     """What to write where the values of a bounded function are too large."""
     word = initializer_for(label)
-    fit = _has_size(m, unit, word) or _has_size(m, unit, "lecun_normal()")
-    if raw_inputs(m, m.chains.units[unit].node) is not None:
+    fit = _has_size(m, use, word) or _has_size(m, use, "lecun_normal()")
+    if raw_inputs(m, m.chains.uses[use].node) is not None:
         return DATA if fit else f"{DATA} And {word} for the weight."
-    if outweighed(m, unit):
-        chain = m.chains.units[unit].chain
-        beside = [at for at, unit in enumerate(m.chains.units) if unit.chain == chain]
-        heavy = [unit for unit in beside if outweighed(m, unit)]
+    if outweighs(m, use):
+        chain = m.chains.uses[use].chain
+        beside = [at for at, use in enumerate(m.chains.uses) if use.chain == chain]
+        heavy = [use for use in beside if outweighs(m, use)]
         weight = "" if fit else f", and {word} for the weight"
         return f"zeros() for the bias of {_places(m, heavy)}{weight}."
     if fit:
         return (
-            f"a normalization before {_places(m, [unit])}: its weight has the size of {word} "
+            f"a normalization before {_places(m, [use])}: its weight has the size of {word} "
             "already, and what feeds it is too large."
         )
     return f"{word} or lecun_normal() for the weight" + (
-        ", zeros() for its bias." if has_bias(m, unit) else "."
+        ", zeros() for its bias." if has_bias(m, use) else "."
     )
 
 
-def _has_size(m: Measurement, unit: int, word: str) -> bool:
-    place = m.chains.units[unit]
-    values, use = m.values.get(place.name), m.nodes[place.node].param
-    if values is None or use is None or use.fans is not None:
+def _has_size(m: Measurement, use: int, word: str) -> bool:
+    place = m.chains.uses[use]
+    values, how = m.values.get(place.name), m.nodes[place.node].param
+    if values is None or how is None or how.fans is not None:
         return False
-    return same_size(word, values.std, values.shape, use.axes)
+    return same_size(word, values.std, values.shape, how.axes)
 
 
-def reviving(m: Measurement, unit: int) -> str:
-    """What to write for a unit whose rectifiers are silent on every input."""
-    place, label = _places(m, [unit]), m.activation(unit)
+def reviving(m: Measurement, use: int) -> str:
+    """What to write for a layer whose rectifiers are silent on every input."""
+    place, label = _places(m, [use]), m.activation(use)
     word = initializer_for(label if label in RECTIFIERS else "relu")
-    bias = bias_of(m, unit)
-    fit = _has_size(m, unit, word) or m.fits(unit)
-    if bias is not None and bias.mean < 0 and outweighed(m, unit):
+    bias = bias_of(m, use)
+    fit = _has_size(m, use, word) or m.fits(use)
+    if bias is not None and bias.mean < 0 and outweighs(m, use):
         return f"zeros() for the bias of {place}."
-    if raw_inputs(m, m.chains.units[unit].node) is not None:
+    if raw_inputs(m, m.chains.uses[use].node) is not None:
         return DATA
     if not fit:
-        zeros = ", and zeros() for its bias" if has_bias(m, unit) else ""
+        zeros = ", and zeros() for its bias" if has_bias(m, use) else ""
         return f"{word} for the weight of {place}{zeros}."
     return (
         f"leaky_relu in place of {label or 'relu'} behind {place}, or more units there: its weight "
@@ -122,7 +122,7 @@ def reviving(m: Measurement, unit: int) -> str:
     )
 
 
-def bounded(m: Measurement, position: int, owner: int | None) -> str:
+def tell_bound(m: Measurement, position: int, owner: int | None) -> str:
     """What to write where a function or a sum grows beyond what its type holds."""
     label = m.nodes[position].function
     if raw_inputs(m, position) is not None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from fanin.checks._streams import own_nodes, residuals, stream_nodes, streams
+from fanin.checks._streams import list_own_nodes, residuals, stream_nodes, streams
 from fanin.graph import Graph, Node, NodeSet, Structure, having
 
 # What a gradient has built-in reasons to change at: normalizations, attention, gates. A chain ends
@@ -16,10 +16,10 @@ GATHERS = having("window", "reduces")
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class WeightUse:
     """One use of a weight: its node, the node of its output with the bias, and its place.
 
-    `parents` are the units whose outputs feed it, through functions alone; `chain` numbers the
+    `parents` are the uses whose outputs feed it, through functions alone; `chain` numbers the
     first of them all, `depth` counts from there.
     """
 
@@ -33,7 +33,7 @@ class Unit:
 
 
 class Chains:
-    """The units of a run, and the paths through them.
+    """The uses of weights of a run, and the paths through them.
 
     `train` says whether batch normalizations work as such: in eval mode they are none. `through`
     lets no normalization end a chain; `long` lets it go on through averages, pieces, concatenations
@@ -59,7 +59,7 @@ class Chains:
         self.structure = Structure(graph)
         self.streams = streams(graph.nodes, self.structure)
         self._sized = sized  # nodes whose output was measured
-        self._functions = _own_functions(graph.nodes)
+        self._functions = _find_own_functions(graph.nodes)
         self._on_streams = set(stream_nodes(graph.nodes, self.structure))
         self._weights = graph.where(lambda node: node.op in having("weight"))
         self._varying = self._weights | graph.where(
@@ -67,8 +67,8 @@ class Chains:
         )
         # Without inputs, a product is of the model's own making: a spectral norm's power iteration.
         self._given = graph.where(lambda node: node.op in ("input", "lookup"))
-        self.latest: list[tuple[int, ...]] = []  # of every node: the units that feed it
-        self.units: list[Unit] = []
+        self.latest: list[tuple[int, ...]] = []  # of every node: the uses of weights that feed it
+        self.uses: list[WeightUse] = []
         for position in range(len(graph.nodes)):
             self.latest.append(self._step(position))
 
@@ -81,7 +81,7 @@ class Chains:
             return position not in self._functions
         if node.op == "view" and "part" in node.flags:
             return not self.long
-        if self.long and node.op in ("mul", "matmul") and len(self.made_by_weights(node)) < 2:
+        if self.long and node.op in ("mul", "matmul") and len(self.find_made_by_weights(node)) < 2:
             return False
         return node.op in _BREAKS and position not in self._functions
 
@@ -90,7 +90,7 @@ class Chains:
         others = [factor for factor in product.inputs if factor not in factors]
         return not others or any(self.structure.up_to(other) & self._varying for other in others)
 
-    def made_by_weights(self, node: Node) -> list[int]:
+    def find_made_by_weights(self, node: Node) -> list[int]:
         """The inputs of a node that a weight made; others are data, constants or parameters."""
         return [factor for factor in node.inputs if self.structure.up_to(factor) & self._weights]
 
@@ -99,84 +99,80 @@ class Chains:
         if position in self.derived:
             return ()
         fed = [] if self.ends_at(position) else [self.latest[source] for source in node.inputs]
-        units = tuple(dict.fromkeys(unit for several in fed for unit in several))
+        uses = tuple(dict.fromkeys(use for several in fed for use in several))
         fed_by_inputs = self.structure.above[position] & self._given
         if node.op == "linear" and node.param is not None and fed_by_inputs:
-            self.units.append(self._unit(position, node, node.param.name, units))
-            units = (len(self.units) - 1,)
-        return () if position in self._on_streams else units
+            self.uses.append(self._use_of(position, node, node.param.name, uses))
+            uses = (len(self.uses) - 1,)
+        return () if position in self._on_streams else uses
 
-    def _unit(self, position: int, node: Node, name: str, parents: tuple[int, ...]) -> Unit:
-        before = max(
-            (self.units[unit] for unit in parents), key=lambda unit: unit.depth, default=None
-        )
-        return Unit(
+    def _use_of(self, position: int, node: Node, name: str, parents: tuple[int, ...]) -> WeightUse:
+        before = max((self.uses[use] for use in parents), key=lambda use: use.depth, default=None)
+        return WeightUse(
             position,
             output_of(self.graph.nodes, position, self._sized),
             name,
             width(node),
             parents,
-            len(self.units) if before is None else before.chain,
+            len(self.uses) if before is None else before.chain,
             0 if before is None else before.depth + 1,
         )
 
     @cached_property
     def heads(self) -> set[int]:
-        """The units whose output is the model's, or is differentiated there."""
+        """The uses of weights whose output is the model's, or is differentiated there."""
         nodes = self.structure.heads
-        found = {at for at, unit in enumerate(self.units) if unit.node in nodes}
+        found = {at for at, use in enumerate(self.uses) if use.node in nodes}
         if self.derived:
-            found |= set(range(len(self.units))) - {
-                up for unit in self.units for up in unit.parents
-            }
+            found |= set(range(len(self.uses))) - {up for use in self.uses for up in use.parents}
         return found
 
     def is_derived(self, path: Sequence[int]) -> bool:
         """Whether the model takes a derivative of what a path leads to."""
         above = self.structure.above
-        return any(self.units[path[-1]].node in above[at] for at in self.derived)
+        return any(self.uses[path[-1]].node in above[at] for at in self.derived)
 
     @cached_property
     def paths(self) -> list[tuple[int, ...]]:
-        """For every unit that feeds no other, the longest path to it from where its chain begins.
+        """For every use that feeds no other, the longest path to it from where its chain begins.
 
         Heads are left out: a readout may be of any size.
         """
-        inner = [at for at in range(len(self.units)) if at not in self.heads]
-        feeding = {parent for at in inner for parent in self.units[at].parents}
+        inner = [at for at in range(len(self.uses)) if at not in self.heads]
+        feeding = {parent for at in inner for parent in self.uses[at].parents}
         return [self.path(at) for at in inner if at not in feeding]
 
-    def path(self, unit: int) -> tuple[int, ...]:
-        """The units from where a chain begins to this one."""
-        found = [unit]
-        while parents := self.units[found[-1]].parents:
-            found.append(max(parents, key=lambda unit: self.units[unit].depth))
+    def path(self, use: int) -> tuple[int, ...]:
+        """The uses from where a chain begins to this one."""
+        found = [use]
+        while parents := self.uses[found[-1]].parents:
+            found.append(max(parents, key=lambda use: self.uses[use].depth))
         return tuple(reversed(found))
 
-    def between(self, parent: int, unit: int) -> list[int]:
-        """The nodes on the way from the one unit to the other, which it feeds; the latest first."""
-        nodes, at = self.graph.nodes, self.units[unit].node
+    def between(self, parent: int, use: int) -> list[int]:
+        """The nodes on the way from the one use to the other, which it feeds; the latest first."""
+        nodes, at = self.graph.nodes, self.uses[use].node
         found: list[int] = []
         while True:
             fed = (source for source in nodes[at].inputs if parent in self.latest[source])
-            at = next(fed, self.units[parent].node)
-            if at == self.units[parent].node:
+            at = next(fed, self.uses[parent].node)
+            if at == self.uses[parent].node:
                 return found
             found.append(at)
 
     @cached_property
     def in_branches(self) -> set[int]:
-        """The units inside of a residual branch."""
+        """The uses of weights inside of a residual branch."""
         inside = NodeSet()
         for branch in residuals(self.graph.nodes, self.structure).values():
-            inside |= own_nodes(self.structure, branch)
-        return {at for at, unit in enumerate(self.units) if unit.node in inside}
+            inside |= list_own_nodes(self.structure, branch)
+        return {at for at, use in enumerate(self.uses) if use.node in inside}
 
     @cached_property
     def owners(self) -> list[int | None]:
-        """Of every node: the unit whose output it is a function of, normalized or not."""
+        """Of every node: the use whose output it is a function of, normalized or not."""
         found: list[int | None] = []
-        starts = {unit.node: at for at, unit in enumerate(self.units)}
+        starts = {use.node: at for at, use in enumerate(self.uses)}
         passed = having("affine", "norm", "carries", "function", "window")
         for position, node in enumerate(self.graph.nodes):
             if position in starts:
@@ -220,7 +216,7 @@ def width(node: Node) -> int:
     return max(node.shape[1] if channels else node.shape[-1], 1) if node.shape else 1
 
 
-def _own_functions(nodes: Sequence[Node]) -> set[int]:
+def _find_own_functions(nodes: Sequence[Node]) -> set[int]:
     """Products that are no gates, but a function of one activation: x * sigmoid(x)."""
     bases: list[int] = []
     found = set()

@@ -13,11 +13,11 @@ from fanin.checks._conditions import Conditions
 from fanin.checks._finding import SEVERITIES, Finding
 from fanin.checks._layers import layers
 from fanin.checks._limits import LIMITS
-from fanin.checks._measurement import Measurement, measured
+from fanin.checks._measurement import Measurement, measure
 from fanin.checks._note import Note
-from fanin.checks._rules import RULES, chosen
+from fanin.checks._rules import RULES, choose
 from fanin.checks._untrained import judges_training
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.frameworks import (
     Adapter,
     Observation,
@@ -41,13 +41,13 @@ def check(
     ignore: str | Iterable[str] | None = None,
 ) -> Checkup:
     """What `fanin.check` does; there the arguments are explained."""
-    rules = chosen(select, ignore)
+    rules = choose(select, ignore)
     if not rules:
         raise FaninError("select and ignore leave no rule to judge by; leave one at least.")
     _refuse(model, inputs, shape, draws)
     check_seed(seed)
     given = inputs if shape is None else samples.draw([Form(shape)], seed)
-    measurement, conditions = _measured(model, given, targets, loss, draws, seed)
+    measurement, conditions = _measure(model, given, targets, loss, draws, seed)
     chance = given.chance if isinstance(given, Sample) else ""
     findings, told = _judge(measurement, rules)
     # Once each: what the conditions leave open, then what the rules say.
@@ -81,13 +81,13 @@ def _refuse(model: Any, inputs: Any, shape: Any, draws: Any) -> None:
         isinstance(shape, tuple) and all(isinstance(size, int) and size > 0 for size in shape)
     ):
         raise FaninError(
-            f"shape is {shown(shape)}; it is a tuple of positive integers: (3, 224, 224)."
+            f"shape is {quote(shape)}; it is a tuple of positive integers: (3, 224, 224)."
         )
     if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
-        raise FaninError(f"draws is {shown(draws)}; it is an integer >= 1.")
+        raise FaninError(f"draws is {quote(draws)}; it is an integer >= 1.")
 
 
-def _measured(
+def _measure(
     model: Any,
     inputs: Any,
     targets: Any,
@@ -95,7 +95,7 @@ def _measured(
     draws: int,
     seed: int,
 ) -> tuple[Measurement, Conditions]:
-    adapter, factory = _opened(model, draws)
+    adapter, factory = _open(model, draws)
     ours = inputs if isinstance(inputs, Sample) else None
 
     def draw(number: int) -> tuple[Subject, int, Observation]:
@@ -124,7 +124,7 @@ def _measured(
     losses = [observation.loss for observation in seen]
     known = [value for value in losses if value is not None]
     judged = last.loss_name != "random projection" and len(known) == draws
-    measurement = measured(
+    measurement = measure(
         seen,
         train=facts.mode != "eval",
         batch=count,
@@ -136,7 +136,7 @@ def _measured(
     return measurement, conditions
 
 
-def _opened(model: Any, draws: int) -> tuple[Adapter, Callable[[], Any] | None]:
+def _open(model: Any, draws: int) -> tuple[Adapter, Callable[[], Any] | None]:
     """The adapter, and the factory where it is one."""
 
     try:

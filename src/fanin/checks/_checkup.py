@@ -10,7 +10,7 @@ from fanin.checks._finding import SEVERITIES, Finding, Severity
 from fanin.checks._layer import Layer
 from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._report import report, table
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Checkup:
         """Whether no finding is as severe as `level`: "note", "warning" or "error"."""
         if level not in SEVERITIES:
             raise FaninError(
-                f"level is {shown(level)}; allowed are {', '.join(get_args(Severity))}."
+                f"level is {quote(level)}; allowed are {', '.join(get_args(Severity))}."
             )
         severe = SEVERITIES[SEVERITIES.index(level) :]
         return not any(finding.severity in severe for finding in self.findings)

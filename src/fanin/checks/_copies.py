@@ -13,7 +13,7 @@ _ALIKE = 1e-2  # relative: more than rounding to 16 bits does, and never chance
 _LISTED = 3
 
 
-def same_values(m: Measurement) -> Iterator[Finding]:
+def judge_same_values(m: Measurement) -> Iterator[Finding]:
     """F09: one finding for each set of weights with the same numbers, or of modules with them."""
     modules: dict[tuple[str, ...], list[list[str]]] = {}
     for names in _sets(m):
@@ -29,13 +29,15 @@ def same_values(m: Measurement) -> Iterator[Finding]:
             "F09",
             severity,
             shown[0],
-            f"the same numbers, up to a factor, as {listed}{more}{weights}",
-            "independent numbers",
-            "any two weights",
-            why,
-            "One stream per parameter: fanin.initialize(model, seed=0, inputs=x), or seed once, "
-            "before the first layer.",
-            float(len(shown)),
+            measured=f"the same numbers, up to a factor, as {listed}{more}{weights}",
+            expected="independent numbers",
+            limit="any two weights",
+            why=why,
+            fix=(
+                "One stream per parameter: fanin.initialize(model, seed=0, inputs=x), or seed "
+                "once, before the first layer."
+            ),
+            value=float(len(shown)),
         )
 
 

@@ -6,11 +6,11 @@ from functools import partial
 
 from fanin.checks._cause import advice, has_bias, raw_inputs
 from fanin.checks._finding import Finding
-from fanin.checks._forward import hidden_part
+from fanin.checks._forward import cut_hidden
 from fanin.checks._measurement import Measurement
 from fanin.checks._paths import until_gathered
 from fanin.checks._remedy import DATA
-from fanin.checks._streams import unmoved
+from fanin.checks._streams import see_through_moves
 from fanin.checks._verdict import number
 from fanin.graph import having, reach
 
@@ -18,7 +18,7 @@ _PASSED = having("carries", "function")
 _REACH = 8.0  # deviations: no logit is farther from another than twice as much as normal ones are
 
 
-def initial_loss(m: Measurement) -> Iterator[Finding]:
+def judge_initial_loss(m: Measurement) -> Iterator[Finding]:
     """F11: cross-entropy against ln C."""
     limits = m.limits
     classes = m.classes or _classes_inside(m)
@@ -39,15 +39,17 @@ def initial_loss(m: Measurement) -> Iterator[Finding]:
         "F11",
         "error" if error else "warning",
         m.module(heads[-1]) if heads else "",
-        f"loss {m.loss:.3g}, {excess:+.3g} from ln {classes}",
-        f"{chance:.3g} to {chance + 1:.3g}",
-        f"{limit:+.3g}",
-        "An untrained network cannot know this much: labels leak into the inputs, the weights are "
-        "trained, or it is another loss."
-        if low
-        else "The logits are large before anything was learned.",
-        "Check the targets and the loss." if low else _quieter(m, heads[-1] if heads else None),
-        excess,
+        measured=f"loss {m.loss:.3g}, {excess:+.3g} from ln {classes}",
+        expected=f"{chance:.3g} to {chance + 1:.3g}",
+        limit=f"{limit:+.3g}",
+        why=(
+            "An untrained network cannot know this much: labels leak into the inputs, the "
+            "weights are trained, or it is another loss."
+            if low
+            else "The logits are large before anything was learned."
+        ),
+        fix="Check the targets and the loss." if low else _quieter(m, heads[-1] if heads else None),
+        value=excess,
     )
 
 
@@ -68,7 +70,7 @@ def _classes_inside(m: Measurement) -> int | None:
         return None
     shape = m.nodes[at].shape
     classes = shape[1] if len(shape) > 3 else shape[-1]  # of images in front of the positions
-    size = m.rms[unmoved(m.nodes, at)] or 0.0
+    size = m.rms[see_through_moves(m.nodes, at)] or 0.0
     return classes if m.loss - math.log(max(classes, 1)) < _REACH * size else None
 
 
@@ -76,9 +78,9 @@ def _quieter(m: Measurement, head: int | None) -> str:
     """What to write for a readout whose logits are too large."""
     if head is None:
         return "zeros() or normal(std=0.01) for the weight of the readout."
-    if raw_inputs(m, m.chains.units[head].node) is not None:
+    if raw_inputs(m, m.chains.uses[head].node) is not None:
         return DATA
-    name, zeros = m.chains.units[head].name, ", zeros() for its bias" * has_bias(m, head)
+    name, zeros = m.chains.uses[head].name, ", zeros() for its bias" * has_bias(m, head)
     if any(node.op == "lookup" and node.param and node.param.name == name for node in m.nodes):
         std = number(m.values[name].shape[-1] ** -0.5)
         return f"normal(std={std}) for {name}, 1/sqrt(width): it is the embedding too{zeros}."
@@ -87,7 +89,7 @@ def _quieter(m: Measurement, head: int | None) -> str:
     return f"zeros() or normal(std=0.01) for the weight of the readout, {name}{zeros}."
 
 
-def input_scale(m: Measurement) -> Iterator[Finding]:
+def judge_input_scale(m: Measurement) -> Iterator[Finding]:
     """F13: mean and standard deviation of what feeds the first weights."""
     limits = m.limits
     fed = [at for at, node in enumerate(m.nodes) if node.op == "input" and _feeds_a_weight(m, at)]
@@ -102,17 +104,19 @@ def input_scale(m: Measurement) -> Iterator[Finding]:
             "F13",
             "error" if constant else "warning",
             "",
-            f"inputs of shape {node.shape} have mean {number(look.mean)} and std {number(std)}",
-            "mean 0, std 1",
-            "a constant input"
+            measured=(
+                f"inputs of shape {node.shape} have mean {number(look.mean)} and std {number(std)}"
+            ),
+            expected="mean 0, std 1",
+            limit="a constant input"
             if constant
             else f"abs(mean) up to {limits.input_mean:g} std, std {limits.input_low:g} to "
             f"{limits.input_high:g}",
-            "A constant input tells nothing."
+            why="A constant input tells nothing."
             if constant
             else "Every initializer's scale is made for inputs of mean 0 and variance 1.",
-            DATA,
-            std,
+            fix=DATA,
+            value=std,
         )
 
 
@@ -125,15 +129,15 @@ def _feeds_a_weight(m: Measurement, position: int) -> bool:
     return any(m.nodes[at].op in having("weight") for at in reach([position], goes_on))
 
 
-def collapse(m: Measurement) -> Iterator[Finding]:
+def judge_collapse(m: Measurement) -> Iterator[Finding]:
     """F14: whether inputs that differ still do at the end of a chain: one finding, the worst."""
     limits = m.limits
     worst: tuple[float, int] | None = None
-    for whole in map(partial(hidden_part, m), (*m.chains.paths, *m.runs.paths)):
+    for whole in map(partial(cut_hidden, m), (*m.chains.paths, *m.runs.paths)):
         path = until_gathered(m, whole)
         if not path:
             continue
-        last, first = _apart(m, m.chains.units[path[-1]].output), _before(m, path)
+        last, first = _apart(m, m.chains.uses[path[-1]].output), _before(m, path)
         if last is None or first is None or first < 1e-5 or m.shut.keys() & set(path):
             continue  # F05 and F07 speak of layers that pass nothing on
         share = last / first
@@ -142,30 +146,32 @@ def collapse(m: Measurement) -> Iterator[Finding]:
     if worst is None:
         return
     share, at = worst
-    names = [m.chains.units[unit].name for unit in m.chains.path(at)]
+    names = [m.chains.uses[use].name for use in m.chains.path(at)]
     again = len(set(names)) < len(names)  # one weight, step after step: late inputs come in late
     error = share < limits.collapse_error and m.worst(at) == "error" and not again
     yield Finding(
         "F14",
         "error" if error else "warning",
         m.module(at),
-        f"1 - cosine of different inputs is {number(_apart(m, m.chains.units[at].output))}, "
-        f"{number(share)} of what it was before the chain",
-        f"a share above {limits.collapse_warning:g}",
-        f"{limits.collapse_error if error else limits.collapse_warning:g}",
-        "Different inputs come out alike: what follows can hardly tell them apart.",
-        advice(m, m.chains.path(at)),
-        share,
+        measured=(
+            f"1 - cosine of different inputs is {number(_apart(m, m.chains.uses[at].output))}, "
+            f"{number(share)} of what it was before the chain"
+        ),
+        expected=f"a share above {limits.collapse_warning:g}",
+        limit=f"{limits.collapse_error if error else limits.collapse_warning:g}",
+        why="Different inputs come out alike: what follows can hardly tell them apart.",
+        fix=advice(m, m.chains.path(at)),
+        value=share,
     )
 
 
 def _before(m: Measurement, path: Sequence[int]) -> float | None:
     """How far apart the data are, or what the first layer of a chain inside the network made."""
-    source = m.graph.behind(m.nodes[m.chains.units[path[0]].node].inputs[0])
+    source = m.graph.behind(m.nodes[m.chains.uses[path[0]].node].inputs[0])
     raw = m.nodes[source].op in ("input", "lookup")
     if not raw and len(path) < 2:
         return None
-    return _apart(m, source if raw else m.chains.units[path[0]].output)
+    return _apart(m, source if raw else m.chains.uses[path[0]].output)
 
 
 def _apart(m: Measurement, position: int) -> float | None:

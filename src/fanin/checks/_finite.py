@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from fanin.checks._cause import bounded
+from fanin.checks._cause import tell_bound
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
@@ -13,7 +13,7 @@ from fanin.graph import having, reach
 _SUMS = having("sums")
 
 
-def non_finite(m: Measurement) -> Iterator[Finding]:
+def judge_non_finite(m: Measurement) -> Iterator[Finding]:
     """F01: the producer alone: a parameter, else an operation, else a gradient or the loss.
 
     What an operation gives counts where it reaches the output, a gradient or the loss: a softmax,
@@ -39,7 +39,7 @@ def non_finite(m: Measurement) -> Iterator[Finding]:
         )
         return
     if node is None and gradient is not None:
-        node = spread.hidden_behind(gradient)
+        node = spread.find_hidden(gradient)
     if node is not None:
         yield _of_output(m, node, spread)
     elif gradient is not None:
@@ -48,7 +48,7 @@ def non_finite(m: Measurement) -> Iterator[Finding]:
             f"{m.gradients[gradient]} in the gradient of what {_what(m, gradient)} gives, while "
             "the gradients behind are finite",
             "The first step would write NaN into every weight before it.",
-            bounded(m, gradient, m.chains.owners[gradient]),
+            tell_bound(m, gradient, m.chains.owners[gradient]),
         )
 
 
@@ -76,13 +76,13 @@ def _never_filled(m: Measurement) -> Iterator[Finding]:
         "F01",
         "error" if large else "warning",
         name,
-        f"values such as {examples} in {name} of shape {m.values[name].shape}{more}",
-        "numbers that an initializer draws",
-        "beyond 1e15" if large else "nothing but zeros and denormal numbers",
-        "No initializer gives such numbers: this memory, from torch.empty or torch.Tensor, was "
+        measured=f"values such as {examples} in {name} of shape {m.values[name].shape}{more}",
+        expected="numbers that an initializer draws",
+        limit="beyond 1e15" if large else "nothing but zeros and denormal numbers",
+        why="No initializer gives such numbers: this memory, from torch.empty or torch.Tensor, was "
         "never filled, and holds what was there before.",
-        _filling(m, name),
-        m.values[name].odd[0],
+        fix=_filling(m, name),
+        value=m.values[name].odd[0],
     )
 
 
@@ -91,7 +91,7 @@ def _filling(m: Measurement, name: str) -> str:
     used = next((node for node in m.nodes if node.param and node.param.name == name), None)
     op = used.op if used is not None else ""
     if op == "linear" and used is not None:
-        owners = [at for at, unit in enumerate(m.chains.units) if unit.name == name]
+        owners = [at for at, use in enumerate(m.chains.uses) if use.name == name]
         how = initializer_for(m.activation(owners[0])) if owners else "lecun_normal()"
     elif len(m.values[name].shape) > 1:
         how = "glorot_normal()"
@@ -109,7 +109,7 @@ def _of_output(m: Measurement, node: int, spread: "_Spread") -> Finding:
             "What is NaN or infinite in the data makes all that follows so.",
             "Clean the data: torch.isfinite(x) shows where; weights are not to blame.",
         )
-    if spread.fed_by_masks(node):
+    if spread.is_fed_by_masks(node):
         return _finding(
             m.nodes[node].module,
             f"{size} in what {what} gives, of values that are masked with infinity",
@@ -131,12 +131,21 @@ def _of_output(m: Measurement, node: int, spread: "_Spread") -> Finding:
         f"{f'overflow ({size})' if overflow else size} in what {what} gives, while its inputs are "
         "finite",
         "The numbers outgrow their type here; the loss and all gradients are lost.",
-        bounded(m, node, m.chains.owners[node]),
+        tell_bound(m, node, m.chains.owners[node]),
     )
 
 
 def _finding(layer: str, measured: str, why: str, fix: str) -> Finding:
-    return Finding("F01", "error", layer, measured, "finite numbers", "any", why, fix)
+    return Finding(
+        "F01",
+        "error",
+        layer,
+        measured=measured,
+        expected="finite numbers",
+        limit="any",
+        why=why,
+        fix=fix,
+    )
 
 
 def _what(m: Measurement, position: int) -> str:
@@ -177,7 +186,7 @@ class _Spread:
     def _producers(self, at: int) -> list[int]:
         return [source for source in self._m.nodes[at].inputs if self._bad[source]]
 
-    def fed_by_masks(self, at: int) -> bool:
+    def is_fed_by_masks(self, at: int) -> bool:
         """Whether all that is not finite in what feeds a node is a mask's infinity."""
         return any(self._masks[producer] for producer in self._producers(at))
 
@@ -194,7 +203,7 @@ class _Spread:
     def _is_faulty(self, at: int) -> bool:
         return self._bad[at] and not self._masks[at]
 
-    def hidden_behind(self, at: int) -> int | None:
+    def find_hidden(self, at: int) -> int | None:
         """What reads a node and is not finite, though it never reaches the output."""
         users = self._m.chains.structure.users[at]
         return next((user for user in users if self._is_faulty(user)), None)

@@ -10,11 +10,11 @@ from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import write
-from fanin.checks._verdict import judged, level, number
+from fanin.checks._verdict import judge, level, number
 from fanin.checks._width import band, path_beta
 
 
-def forward_scale(m: Measurement) -> Iterator[Finding | Note]:
+def judge_forward_scale(m: Measurement) -> Iterator[Finding | Note]:
     """F02, and F04 where only chance speaks: one finding for each chain."""
     yield from one_each(_scales(m))
 
@@ -22,61 +22,61 @@ def forward_scale(m: Measurement) -> Iterator[Finding | Note]:
 def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
     limits = m.limits
     for path in m.chains.paths:
-        units = hidden_part(m, path)
-        if len(units) < 2:
+        uses = cut_hidden(m, path)
+        if len(uses) < 2:
             continue
-        chain = m.chains.units[units[0]].chain
-        first, last = m.size(units[0]), m.size(units[-1])
+        chain = m.chains.uses[uses[0]].chain
+        first, last = m.size(uses[0]), m.size(uses[-1])
         if first is None or last is None or first == 0:
             continue
-        change = fair(m, units, last / first, m.rms)
-        theory, room = m.theory.forward(units), band(path_beta(m.chains, units[:-1]), m.draws)
-        found = judged(change, theory, room, limits.forward_warning, limits.forward_error)
-        severity = m.softened(units[-1], "error" if last < m.tiny else found.severity)
+        change = fair(m, uses, last / first, m.rms)
+        theory, room = m.theory.forward(uses), band(path_beta(m.chains, uses[:-1]), m.draws)
+        found = judge(change, theory, room, limits.forward_warning, limits.forward_error)
+        severity = m.soften(uses[-1], "error" if last < m.tiny else found.severity)
         if found.by_chance:
-            yield chain, by_chance("F02", m, m.module(units[-1]), change, theory, room)
+            yield chain, by_chance("F02", m, m.module(uses[-1]), change, theory, room)
         if severity is None:
             continue
         limit = limits.forward_error if severity == "error" else limits.forward_warning
-        at = _first_beyond(m, units, limit)
-        rest = len(units) - 1 - at
+        at = _first_beyond(m, uses, limit)
+        rest = len(uses) - 1 - at
         yield (
             chain,
             Finding(
                 "F02",
                 severity,
-                m.module(units[at]),
-                f"RMS {number(m.size(units[at]))}, {number((m.size(units[at]) or 0) / first)} "
-                f"times that of {at} layers before"
-                + (f", and {number(last / first)} times it {rest} layers on" if rest else ""),
-                "a ratio near 1"
+                m.module(uses[at]),
+                measured=(
+                    f"RMS {number(m.size(uses[at]))}, {number((m.size(uses[at]) or 0) / first)} "
+                    f"times that of {at} layers before"
+                    + (f", and {number(last / first)} times it {rest} layers on" if rest else "")
+                ),
+                expected="a ratio near 1"
                 if theory is None
                 else f"{number(theory)} from the weights' variances",
-                f"1/{limit:g} to {limit:g}",
-                _why(m, change, len(units) - 1, last < m.tiny),
-                advice(m, units),
-                last / first,
+                limit=f"1/{limit:g} to {limit:g}",
+                why=_why(m, change, len(uses) - 1, last < m.tiny),
+                fix=advice(m, uses),
+                value=last / first,
             ),
         )
 
 
-def _first_beyond(m: Measurement, units: Sequence[int], limit: float) -> int:
+def _first_beyond(m: Measurement, uses: Sequence[int], limit: float) -> int:
     """Where along a path the signal first differs by more than the limit; else its end."""
-    first = m.size(units[0]) or 1.0
-    beyond = (
-        at for at, unit in enumerate(units) if at and ratio(m.size(unit) or 0.0, first) > limit
-    )
-    return next(beyond, len(units) - 1)
+    first = m.size(uses[0]) or 1.0
+    beyond = (at for at, use in enumerate(uses) if at and ratio(m.size(use) or 0.0, first) > limit)
+    return next(beyond, len(uses) - 1)
 
 
-def hidden_part(m: Measurement, path: Sequence[int]) -> list[int]:
+def cut_hidden(m: Measurement, path: Sequence[int]) -> list[int]:
     """A path up to its first output that is not finite, or 0 because the weight is."""
-    units: list[int] = []
-    for unit in path:
-        if m.size(unit) is None or m.is_zero(m.chains.units[unit].name):
+    uses: list[int] = []
+    for use in path:
+        if m.size(use) is None or m.is_zero(m.chains.uses[use].name):
             break
-        units.append(unit)
-    return units
+        uses.append(use)
+    return uses
 
 
 def _why(m: Measurement, change: float, steps: int, underflow: bool) -> str:
@@ -102,28 +102,34 @@ def by_chance(
         "F04",
         "note",
         place,
-        f"ratio {number(measured)}, inside the finite-width band around theory",
-        f"{number(theory if theory is not None else 1.0)} within a factor {number(math.exp(room))}",
-        f"the limits of {rule}",
-        f"The layers are so narrow that one draw may be this far off: no verdict of {rule} here.",
-        f"fanin.check(factory, inputs, draws={more}), with a function that makes the model.",
-        measured,
+        measured=f"ratio {number(measured)}, inside the finite-width band around theory",
+        expected=(
+            f"{number(theory if theory is not None else 1.0)} within a factor "
+            f"{number(math.exp(room))}"
+        ),
+        limit=f"the limits of {rule}",
+        why=(
+            f"The layers are so narrow that one draw may be this far off: no verdict of {rule} "
+            "here."
+        ),
+        fix=f"fanin.check(factory, inputs, draws={more}), with a function that makes the model.",
+        value=measured,
     )
 
 
-def gain_mismatch(m: Measurement) -> Iterator[Finding]:
+def judge_gain_mismatch(m: Measurement) -> Iterator[Finding]:
     """F12: one finding for each chain, at the weight that is farthest off."""
     limits = m.limits
     chains = m.chains
     skipped = chains.in_branches | chains.heads
     worst: dict[int, list[tuple[float, int, float]]] = {}
     for at, link in m.theory.links.items():
-        unit = chains.units[at]
-        if at in skipped or m.is_zero(unit.name) or m.fits(at) or chains.gates(unit.output):
+        use = chains.uses[at]
+        if at in skipped or m.is_zero(use.name) or m.fits(at) or chains.gates(use.output):
             continue
         # Where one direction keeps its scale, the other is not the weight's to mend.
         factor = min(link.forward, link.backward, key=lambda factor: abs(_log(factor)))
-        worst.setdefault(chains.units[at].chain, []).append((abs(_log(factor)), at, factor))
+        worst.setdefault(chains.uses[at].chain, []).append((abs(_log(factor)), at, factor))
     for found in worst.values():
         size, at, factor = max(found)
         off = math.exp(min(size, 700.0))
@@ -137,20 +143,20 @@ def gain_mismatch(m: Measurement) -> Iterator[Finding]:
         if severity == "error" and off**beyond <= limits.forward_error:
             severity = "warning"
         depth = math.ceil(math.log(limits.forward_error) / size) if size else 0
-        before = m.activation(chains.units[at].parents[0])
+        before = m.activation(chains.uses[at].parents[0])
         limit = limits.gain_error if severity == "error" else limits.gain_warning
         yield Finding(
             "F12",
             severity,
             m.module(at),
-            f"factor {number(factor)} on the standard deviation"
+            measured=f"factor {number(factor)} on the standard deviation"
             + (f", and {others} more of {len(found)} layers off" if others else ""),
-            "1",
-            f"within a factor {limit:g}",
-            f"This weight does not fit {before or 'a layer without activation'}: "
+            expected="1",
+            limit=f"within a factor {limit:g}",
+            why=f"This weight does not fit {before or 'a layer without activation'}: "
             f"{depth} such layers change the scale by {limits.forward_error:g}.",
-            write(before, biased=has_bias(m, at)),
-            factor,
+            fix=write(before, biased=has_bias(m, at)),
+            value=factor,
         )
 
 

@@ -9,14 +9,14 @@ from fanin.checks._verdict import level, number
 from fanin.checks._width import path_beta
 
 
-def stream_growth(m: Measurement) -> Iterator[Finding]:
+def judge_stream_growth(m: Measurement) -> Iterator[Finding]:
     """F15: the variance at the end of a stream over that at its start."""
     limits = m.limits
     for members in m.chains.streams:
         first, last = m.rms[members[0]], m.rms[members[-1]]
         if not first or not last or not math.isfinite(last):
             continue
-        if len(members) < 3 or _normalized(m, members):
+        if len(members) < 3 or _is_normalized(m, members):
             continue  # of a single block: there is no growth to go on
         growth = (last / first) ** 2
         severity = level(growth, limits.stream_warning, limits.stream_error)
@@ -26,33 +26,35 @@ def stream_growth(m: Measurement) -> Iterator[Finding]:
             "F15",
             severity,
             m.nodes[members[-1]].module,
-            f"variance grows {number(growth)} times over {len(members) - 1} residual blocks",
-            "about 1 to 3 times",
-            f"{limits.stream_error if severity == 'error' else limits.stream_warning:g}",
-            "No normalization holds the stream, and each branch adds as much as it carries.",
-            "zeros() for the last weight of each branch, or fanin.initialize(model, inputs=x, "
+            measured=(
+                f"variance grows {number(growth)} times over {len(members) - 1} residual blocks"
+            ),
+            expected="about 1 to 3 times",
+            limit=f"{limits.stream_error if severity == 'error' else limits.stream_warning:g}",
+            why="No normalization holds the stream, and each branch adds as much as it carries.",
+            fix="zeros() for the last weight of each branch, or fanin.initialize(model, inputs=x, "
             "recipe='fixup').",
-            growth,
+            value=growth,
         )
 
 
-def _normalized(m: Measurement, members: Sequence[int]) -> bool:
+def _is_normalized(m: Measurement, members: Sequence[int]) -> bool:
     """Whether a branch of a stream, or the stream between two of them, is normalized."""
     above = m.chains.structure.above
     between = above[members[-1]] - above[members[0]]
     return any(m.nodes[at].op == "normalize" and m.chains.ends_at(at) for at in between)
 
 
-def narrowness(m: Measurement) -> Iterator[Finding]:
+def judge_narrowness(m: Measurement) -> Iterator[Finding]:
     """F16: beta, outside of residual branches; and depth alone."""
     yield from _depth(m)
     limits = m.limits
     seen: set[int] = set()
     for path in m.chains.paths:
-        chain = m.chains.units[path[0]].chain
+        chain = m.chains.uses[path[0]].chain
         if chain in seen or set(path) & m.chains.in_branches:
             continue
-        uses = {m.chains.units[unit].name: unit for unit in path}
+        uses = {m.chains.uses[use].name: use for use in path}
         beta = path_beta(m.chains, list(uses.values()))  # one weight, step after step, is one draw
         severity = level(beta, limits.beta_warning, limits.beta_error)
         if severity is None:
@@ -62,21 +64,21 @@ def narrowness(m: Measurement) -> Iterator[Finding]:
             "F16",
             severity,
             m.module(path[-1]),
-            f"beta {number(beta)} over {len(uses)} hidden layers",
-            "below 0.5",
-            f"{limits.beta_error if severity == 'error' else limits.beta_warning:g}",
-            f"Signals of different draws differ by a factor of about "
+            measured=f"beta {number(beta)} over {len(uses)} hidden layers",
+            expected="below 0.5",
+            limit=f"{limits.beta_error if severity == 'error' else limits.beta_warning:g}",
+            why=f"Signals of different draws differ by a factor of about "
             f"{number(math.exp(min(2.5 * beta, 50)))} in their length.",
-            "Wider layers, fewer of them, or a normalization; fanin.check(factory, inputs, "
+            fix="Wider layers, fewer of them, or a normalization; fanin.check(factory, inputs, "
             "draws=10) judges the mean of ten.",
-            beta,
+            value=beta,
         )
 
 
 def _depth(m: Measurement) -> Iterator[Finding]:
     """The longest run of layers, normalized or not, that nothing leads past."""
-    limits, units = m.limits, m.runs.units
-    plain = [path for path in m.runs.paths if all(len(units[unit].parents) < 2 for unit in path)]
+    limits, uses = m.limits, m.runs.uses
+    plain = [path for path in m.runs.paths if all(len(uses[use].parents) < 2 for use in path)]
     longest = max(plain, key=len, default=())
     severity = level(len(longest), limits.depth_warning, limits.depth_error)
     if severity is None:
@@ -85,11 +87,11 @@ def _depth(m: Measurement) -> Iterator[Finding]:
         "F16",
         severity,
         m.module(longest[-1]),
-        f"{len(longest)} hidden layers one behind another, and no residual connection",
-        f"up to {limits.depth_warning}",
-        f"{limits.depth_error if severity == 'error' else limits.depth_warning}",
-        "At this depth gradients of different inputs have nothing in common, however well the "
+        measured=f"{len(longest)} hidden layers one behind another, and no residual connection",
+        expected=f"up to {limits.depth_warning}",
+        limit=f"{limits.depth_error if severity == 'error' else limits.depth_warning}",
+        why="At this depth gradients of different inputs have nothing in common, however well the "
         "weights are scaled.",
-        "Residual connections around every few layers, or fewer layers.",
-        float(len(longest)),
+        fix="Residual connections around every few layers, or fewer layers.",
+        value=float(len(longest)),
     )

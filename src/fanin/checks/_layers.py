@@ -3,29 +3,29 @@
 from collections.abc import Iterator
 
 from fanin.checks._layer import Layer
-from fanin.checks._matched import fans_of, matched
+from fanin.checks._matched import fans_of, recognize
 from fanin.checks._measurement import Measurement
 from fanin.graph import Node, Use
 
 
 def layers(m: Measurement) -> tuple[Layer, ...]:
     """In the order of the run."""
-    units = {unit.node: at for at, unit in enumerate(m.chains.units)}
+    uses = {use.node: at for at, use in enumerate(m.chains.uses)}
     shares = _shares(m)
     found: dict[str, Layer] = {}
     for at, node in enumerate(m.nodes):
-        if at in units:
-            unit = m.chains.units[units[at]]
-            if unit.name not in found:
-                found[unit.name] = _of_unit(m, units[at], *shares.get(units[at], (None, None)))
+        if at in uses:
+            use = m.chains.uses[uses[at]]
+            if use.name not in found:
+                found[use.name] = _of_use(m, uses[at], *shares.get(uses[at], (None, None)))
         elif node.op in ("lookup", "recurrent"):
-            for use in _weights_of(m, node):
-                found.setdefault(use.name, _of_node(m, at, node, use))
+            for weight in _weights_of(m, node):
+                found.setdefault(weight.name, _of_node(m, at, node, weight))
     return tuple(found.values())
 
 
 def _shares(m: Measurement) -> dict[int, tuple[float | None, float | None]]:
-    """Of the first function behind each unit: the share of flat values, and of silent units."""
+    """Of the first function behind each use: the share of flat values, and of silent units."""
     found: dict[int, tuple[float | None, float | None]] = {}
     for at in sorted({*m.flat, *m.silent}):
         owner = m.chains.owners[at]
@@ -40,26 +40,26 @@ def _weights_of(m: Measurement, node: Node) -> Iterator[Use]:
             yield use
 
 
-def _of_unit(m: Measurement, at: int, saturated: float | None, dead: float | None) -> Layer:
-    unit = m.chains.units[at]
-    node = m.nodes[unit.node]
+def _of_use(m: Measurement, at: int, saturated: float | None, dead: float | None) -> Layer:
+    use = m.chains.uses[at]
+    node = m.nodes[use.node]
     assert node.param is not None
-    values, look = m.values.get(unit.name), m.looks.get(unit.output)
-    link, gradient = m.theory.links.get(at), m.weight_gradients.get(unit.name)
+    values, look = m.values.get(use.name), m.looks.get(use.output)
+    link, gradient = m.theory.links.get(at), m.weight_gradients.get(use.name)
     size = m.gradient(at)
     both = None if values is None else fans_of(node.param, values.shape)
     return Layer(
-        name=unit.name,
+        name=use.name,
         module=node.module,
         kind=_kind(node),
         shape=() if values is None else values.shape,
         activation=m.activation(at),
-        initializer=m.matched(at),
+        initializer=m.recognize(at),
         fan_in=None if both is None else round(both[0]),
         fan_out=None if both is None else round(both[1]),
-        rms=m.rms[unit.output],
+        rms=m.rms[use.output],
         mean=None if look is None else look.mean,
-        expected_rms=m.theory.expected(at) if unit.parents else None,
+        expected_rms=m.theory.expect(at) if use.parents else None,
         scale=None if link is None else link.forward,
         gradient=None if size is None else size / m.batch**0.5,
         saturated=saturated,
@@ -67,8 +67,8 @@ def _of_unit(m: Measurement, at: int, saturated: float | None, dead: float | Non
         cosine=None if look is None else look.cosine,
         distinct_rows=None if values is None else values.rows,
         distinct_gradient_rows=None if gradient is None else gradient.rows,
-        chain=unit.chain,
-        position=unit.depth,
+        chain=use.chain,
+        position=use.depth,
     )
 
 
@@ -82,7 +82,7 @@ def _of_node(m: Measurement, at: int, node: Node, use: Use) -> Layer:
         kind="embedding" if node.op == "lookup" else node.label,
         shape=values.shape,
         activation="",
-        initializer=matched(values, None, None),
+        initializer=recognize(values, None, None),
         rms=m.rms[at],
         mean=None if look is None else look.mean,
         gradient=None if size is None else size / m.batch**0.5,

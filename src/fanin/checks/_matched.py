@@ -11,7 +11,7 @@ from fanin.initializers import get
 _MARGIN = 0.01  # of a std, beside four standard errors of it
 
 
-def matched(values: ParameterStats, fan_in: float | None, fan_out: float | None) -> str:
+def recognize(values: ParameterStats, fan_in: float | None, fan_out: float | None) -> str:
     """A spelling that `fanin.initializers.get` knows, where there is one; else what is known."""
     if not values.finite:
         return "not finite"

@@ -12,9 +12,9 @@ import numpy as np
 from fanin.checks._chains import Chains
 from fanin.checks._finding import Severity
 from fanin.checks._limits import LIMITS, Limits
-from fanin.checks._matched import fans_of, matched
+from fanin.checks._matched import fans_of, recognize
 from fanin.checks._remedy import fits
-from fanin.checks._streams import unmoved
+from fanin.checks._streams import see_through_moves
 from fanin.checks._theory import Theory
 from fanin.errors import FaninError
 from fanin.frameworks import (
@@ -95,32 +95,32 @@ class Measurement:
         sizes = {name: (value.mean, value.rms) for name, value in self.values.items()}
         return Theory(self.chains, self.rms, shapes, sizes)
 
-    def size(self, unit: int) -> float | None:
-        """The RMS of a unit's output; None where it is not finite."""
-        return _finite(self.rms[self.chains.units[unit].output])
+    def size(self, use: int) -> float | None:
+        """The RMS of a use's output; None where it is not finite."""
+        return _finite(self.rms[self.chains.uses[use].output])
 
-    def gradient(self, unit: int) -> float | None:
-        """The norm of the gradient at a unit's output; None where it is not finite."""
-        place = self.chains.units[unit]
+    def gradient(self, use: int) -> float | None:
+        """The norm of the gradient at a use's output; None where it is not finite."""
+        place = self.chains.uses[use]
         found = self.gradients[place.output]
         return _finite(self.gradients[place.node] if found is None else found)
 
-    def module(self, unit: int) -> str:
-        """Where a unit is: the module that its weight works in, or the weight's name.
+    def module(self, use: int) -> str:
+        """Where a use is: the module that its weight works in, or the weight's name.
 
         The name where an outer module uses the weight, or a module holds several of its own.
         """
-        place, name = self.nodes[self.chains.units[unit].node].module, self.chains.units[unit].name
+        place, name = self.nodes[self.chains.uses[use].node].module, self.chains.uses[use].name
         owner, _, last = name.rpartition(".")
         return name if owner.startswith(place) and (owner != place or last != "weight") else place
 
-    def worst(self, unit: int) -> Severity:
+    def worst(self, use: int) -> Severity:
         """A warning inside of a residual branch: the stream leads past what is wrong there."""
-        return "warning" if unit in self.chains.in_branches else "error"
+        return "warning" if use in self.chains.in_branches else "error"
 
-    def softened(self, unit: int, severity: Severity | None) -> Severity | None:
-        """A severity, but none that is worse than this unit can have."""
-        return self.worst(unit) if severity == "error" else severity
+    def soften(self, use: int, severity: Severity | None) -> Severity | None:
+        """A severity, but none that is worse than this use can have."""
+        return self.worst(use) if severity == "error" else severity
 
     @cached_property
     def off_scale(self) -> dict[int, float]:
@@ -136,11 +136,11 @@ class Measurement:
             mean = abs(look.mean)
             shifted = mean > limits.input_mean * std or mean > max(std, limits.input_far)
             wild = shifted or not limits.input_low <= std <= limits.input_high
-            if wild and not self._rescaled(at):
+            if wild and not self._rescales(at):
                 found[at] = std
         return found
 
-    def _rescaled(self, position: int) -> bool:
+    def _rescales(self, position: int) -> bool:
         """Whether the model itself brings an input to scale, before anything else."""
         users, affine, size = self.chains.structure.users, False, None
         while len(users[position]) == 1:
@@ -163,7 +163,7 @@ class Measurement:
             use.name
             for node in self.nodes
             for use in (node.param, *node.uses)
-            if use and not self._differentiated_away(node)
+            if use and not self._loses_shift(node)
         }
         return tuple(
             name
@@ -171,7 +171,7 @@ class Measurement:
             if name in used and name not in self.frozen and name not in self.weight_gradients
         )
 
-    def _differentiated_away(self, node: Node) -> bool:
+    def _loses_shift(self, node: Node) -> bool:
         """Whether a shift has no part in a derivative, while the weight that it follows has."""
         before = self.nodes[node.inputs[0]].param if node.op == "shift" else None
         return before is not None and before.name in self.weight_gradients
@@ -185,27 +185,27 @@ class Measurement:
         found = self.weight_gradients.get(name)
         return found is not None and found.norm > 0
 
-    def matched(self, unit: int) -> str:
-        """The initializer that a unit's weight looks like."""
-        place = self.chains.units[unit]
-        values, use = self.values.get(place.name), self.nodes[place.node].param
-        if values is None or use is None:
+    def recognize(self, use: int) -> str:
+        """The initializer that a use's weight looks like."""
+        place = self.chains.uses[use]
+        values, how = self.values.get(place.name), self.nodes[place.node].param
+        if values is None or how is None:
             return "unknown"
-        both = fans_of(use, values.shape)
-        return matched(values, *both)
+        both = fans_of(how, values.shape)
+        return recognize(values, *both)
 
-    def fits(self, unit: int) -> bool:
-        """Whether a unit's weight has the size that the activation before it asks for."""
-        place = self.chains.units[unit]
-        values, use = self.values.get(place.name), self.nodes[place.node].param
-        if values is None or use is None or not place.parents or use.fans is not None:
+    def fits(self, use: int) -> bool:
+        """Whether a use's weight has the size that the activation before it asks for."""
+        place = self.chains.uses[use]
+        values, how = self.values.get(place.name), self.nodes[place.node].param
+        if values is None or how is None or not place.parents or how.fans is not None:
             return False
         label = self.activation(place.parents[0])
-        return fits(label, values.std, values.shape, replace(use.axes, blocks=()))
+        return fits(label, values.std, values.shape, replace(how.axes, blocks=()))
 
-    def activation(self, unit: int) -> str:
-        """The name of the first function that a unit's output goes through; "" for none."""
-        return self._activations.get(unit, "")
+    def activation(self, use: int) -> str:
+        """The name of the first function that a use's output goes through; "" for none."""
+        return self._activations.get(use, "")
 
     @cached_property
     def _activations(self) -> dict[int, str]:
@@ -246,7 +246,7 @@ class Measurement:
             and self.moves(node.param.name)
         )
 
-    def closed_by(self, position: int) -> str:
+    def find_closing(self, position: int) -> str:
         """The zero parameter that keeps gradients from a node until it has moved; "" for none.
 
         It comes later in the run, or makes the zeros that the node's own signal only gates.
@@ -267,12 +267,12 @@ class Measurement:
             (at, zero)
             for at, node in enumerate(self.nodes)
             if node.op == "mul"
-            for zero in (unmoved(self.nodes, source) for source in node.inputs)
+            for zero in (see_through_moves(self.nodes, source) for source in node.inputs)
             if self.rms[zero] == 0
         ]
 
 
-def measured(seen: Sequence[Observation], **facts: Any) -> Measurement:
+def measure(seen: Sequence[Observation], **facts: Any) -> Measurement:
     """One measurement of the observations of several draws.
 
     Geometric means of sizes and gradients, means of shares; values are those of the first draw,
@@ -294,22 +294,22 @@ def measured(seen: Sequence[Observation], **facts: Any) -> Measurement:
         derived=frozenset(first.derived),
         rms=tuple(_together([draw.rms for draw in seen])),
         gradients=tuple(_together([draw.gradients for draw in seen])),
-        looks=_fixed(_looks([draw.looks for draw in seen])),
-        silent=_fixed(_means([draw.silent for draw in seen])),
-        flat=_fixed(_means([draw.flat for draw in seen])),
-        values=_fixed(values),
-        weight_gradients=_fixed(first.weight_gradients),
+        looks=_freeze(_looks([draw.looks for draw in seen])),
+        silent=_freeze(_means([draw.silent for draw in seen])),
+        flat=_freeze(_means([draw.flat for draw in seen])),
+        values=_freeze(values),
+        weight_gradients=_freeze(first.weight_gradients),
         frozen=frozenset(first.frozen),
         outside=tuple(first.outside),
-        spreads=_fixed(_means([draw.spreads for draw in seen])),
-        asked=_fixed(first.asked),
-        gates=_fixed({at: tuple(inside) for at, inside in first.gates.items()}),
+        spreads=_freeze(_means([draw.spreads for draw in seen])),
+        asked=_freeze(first.asked),
+        gates=_freeze({at: tuple(inside) for at, inside in first.gates.items()}),
         draws=len(seen),
         **facts,
     )
 
 
-def _fixed(found: Mapping[Key, Value]) -> Mapping[Key, Value]:
+def _freeze(found: Mapping[Key, Value]) -> Mapping[Key, Value]:
     return MappingProxyType(dict(found))
 
 

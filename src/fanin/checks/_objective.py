@@ -17,7 +17,7 @@ _LOSSES = {
 }
 
 
-def squashed(m: Measurement) -> Iterator[Finding]:
+def judge_squashed(m: Measurement) -> Iterator[Finding]:
     """F18: a softmax or a sigmoid before a loss that has its own."""
     inside = [  # a loss that the model computes itself
         ("_log_softmax", node.inputs[0])
@@ -38,21 +38,21 @@ def squashed(m: Measurement) -> Iterator[Finding]:
             "F18",
             "warning",
             node.module,
-            f"{loss} of what a {what} gives",
-            f"{wanted}",
-            "any",
-            f"{loss} takes {wanted}, and this is a number between 0 and 1: "
+            measured=f"{loss} of what a {what} gives",
+            expected=f"{wanted}",
+            limit="any",
+            why=f"{loss} takes {wanted}, and this is a number between 0 and 1: "
             + (
                 "the loss can neither fall far nor tell good from bad, and gradients are small."
                 if wanted == "logits"
                 else "the loss is bounded, and its gradients are not those of a likelihood."
             ),
-            f"Take the {what} out of the model"
+            fix=f"Take the {what} out of the model"
             + ("." if wanted == "logits" else ", and use cross_entropy; or log_softmax."),
         )
 
 
-def target_scale(m: Measurement) -> Iterator[Finding]:
+def judge_target_scale(m: Measurement) -> Iterator[Finding]:
     """F13 of targets that a loss compares with the outputs, number by number."""
     found, high = m.targets, m.limits.target_high
     if found is None or found.rms <= high or not math.isfinite(found.rms):
@@ -61,13 +61,15 @@ def target_scale(m: Measurement) -> Iterator[Finding]:
         "F13",
         "warning",
         "",
-        f"targets of shape {found.shape} have mean {number(found.mean)} and std "
+        measured=f"targets of shape {found.shape} have mean {number(found.mean)} and std "
         f"{number(found.std)}",
-        "mean 0, std 1",
-        f"RMS up to {high:g}",
-        "An untrained network gives numbers near 1, and no initializer changes that: the first "
+        expected="mean 0, std 1",
+        limit=f"RMS up to {high:g}",
+        why="An untrained network gives numbers near 1, and no initializer changes that: the first "
         f"thousands of steps only move its output towards {number(found.rms)}.",
-        "Standardize the targets: (y - y.mean()) / y.std(), with the training set's numbers, and "
-        "scale predictions back.",
-        found.rms,
+        fix=(
+            "Standardize the targets: (y - y.mean()) / y.std(), with the training set's "
+            "numbers, and scale predictions back."
+        ),
+        value=found.rms,
     )

@@ -37,8 +37,8 @@ def until_gathered(m: Measurement, path: Sequence[int]) -> Sequence[int]:
     return path
 
 
-def _gathers(m: Measurement, parent: int, unit: int) -> list[int]:
-    return [at for at in m.runs.between(parent, unit) if m.nodes[at].op in GATHERS]
+def _gathers(m: Measurement, parent: int, use: int) -> list[int]:
+    return [at for at in m.runs.between(parent, use) if m.nodes[at].op in GATHERS]
 
 
 def _change(m: Measurement, position: int, numbers: Numbers) -> float:

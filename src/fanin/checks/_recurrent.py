@@ -29,23 +29,23 @@ class _Level:
     flat: float
     growth: float | None
 
-    def named(self, name: str) -> str:
+    def add_name(self, name: str) -> str:
         return f"{self.module}.{name}" if self.module else name
 
     @property
     def inputs(self) -> str:
-        return self.named(self.gates.inputs)
+        return self.add_name(self.gates.inputs)
 
     @property
     def state(self) -> str:
-        return self.named(self.gates.state)
+        return self.add_name(self.gates.state)
 
     @property
     def biases(self) -> tuple[str, str]:
         into, back = (
             name.replace("weight", "bias", 1) for name in (self.gates.inputs, self.gates.state)
         )
-        return self.named(into), self.named(back)
+        return self.add_name(into), self.add_name(back)
 
     @property
     def read_scale(self) -> float:
@@ -64,7 +64,7 @@ class _Level:
         return dict(zip((self.inputs, self.state, self.biases[0]), made, strict=True))
 
 
-def saturated_states(m: Measurement) -> Iterator[Finding]:
+def judge_saturated_states(m: Measurement) -> Iterator[Finding]:
     """F05: one finding for each module, at the layer that saturates most."""
     limits = m.limits
     for levels in _modules(m):
@@ -81,12 +81,12 @@ def saturated_states(m: Measurement) -> Iterator[Finding]:
             "F05",
             "error" if error else "warning",
             place,
-            f"{worst.flat:.0%} of what the state takes up is where tanh is flat{more}",
-            "at most 15%",
-            f"{limits.saturated_error if error else limits.saturated_warning:.0%}",
-            f"Saturated units pass no gradient. What tanh is given has RMS {sizes}.",
-            _smaller(m, worst, others=bool(found[1:])),
-            worst.flat,
+            measured=f"{worst.flat:.0%} of what the state takes up is where tanh is flat{more}",
+            expected="at most 15%",
+            limit=f"{limits.saturated_error if error else limits.saturated_warning:.0%}",
+            why=f"Saturated units pass no gradient. What tanh is given has RMS {sizes}.",
+            fix=_smaller(m, worst, others=bool(found[1:])),
+            value=worst.flat,
         )
 
 
@@ -110,7 +110,7 @@ def _smaller(m: Measurement, level: _Level, others: bool) -> str:
     return f"{', '.join(steps)}{so}; or fanin.initialize(model, inputs=x)."
 
 
-def exploding_time(m: Measurement) -> Iterator[Finding]:
+def judge_exploding_time(m: Measurement) -> Iterator[Finding]:
     """F03 through time: the gradient grows on its way back from step to step."""
     limits = m.limits
     for levels in _modules(m):
@@ -126,20 +126,26 @@ def exploding_time(m: Measurement) -> Iterator[Finding]:
             "F03",
             severity,
             worst.state,
-            f"the gradient at the first step is {number(growth)} times that at the last one",
-            "no growth",
-            f"{limit:g}",
-            f"It grows from step to step on its way back through time: {_radius(worst)}.",
-            f"orthogonal() for {worst.state}; or fanin.initialize(model, inputs=x)."
+            measured=(
+                f"the gradient at the first step is {number(growth)} times that at the last one"
+            ),
+            expected="no growth",
+            limit=f"{limit:g}",
+            why=f"It grows from step to step on its way back through time: {_radius(worst)}.",
+            fix=f"orthogonal() for {worst.state}; or fanin.initialize(model, inputs=x)."
             if large
             else "Shorter sequences, or gradients clipped.",
-            growth,
+            value=growth,
         )
 
 
-def recurrent_weights(m: Measurement) -> Iterator[Finding]:
+def judge_recurrent_weights(m: Measurement) -> Iterator[Finding]:
     """F12: weights of a size that cannot be meant, where neither F03 nor F05 speaks of them."""
-    heard = {finding.layer for judge in (saturated_states, exploding_time) for finding in judge(m)}
+    heard = {
+        finding.layer
+        for judge in (judge_saturated_states, judge_exploding_time)
+        for finding in judge(m)
+    }
     for levels in _modules(m):
         names = {name for level in levels for name in level.parts}
         if names & heard:
@@ -203,7 +209,17 @@ def _finding(
 ) -> Finding:
     measured = f"factor {number(scale)} on the standard deviation" if scale else "all zero"
     fix = f"{word} for {layer}"
-    return Finding("F12", severity, layer, measured, "1", limit, why, fix, scale)
+    return Finding(
+        "F12",
+        severity,
+        layer,
+        measured=measured,
+        expected="1",
+        limit=limit,
+        why=why,
+        fix=fix,
+        value=scale,
+    )
 
 
 def _radius(level: _Level) -> str:

@@ -4,7 +4,7 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from fanin._columns import aligned
+from fanin._columns import align
 from fanin.checks._conditions import Conditions
 from fanin.checks._finding import Finding
 from fanin.checks._layer import Layer
@@ -32,7 +32,7 @@ _RIGHT = range(4, len(_HEADS))  # columns of numbers
 
 def table(layers: Sequence[Layer]) -> str:
     """One line per layer."""
-    return "\n".join(aligned([_HEADS, *map(_row, layers)], _RIGHT)) + "\n" if layers else ""
+    return "\n".join(align([_HEADS, *map(_row, layers)], _RIGHT)) + "\n" if layers else ""
 
 
 def report(
@@ -45,12 +45,12 @@ def report(
     """Verdict, scale over depth, layers, findings with their fixes, notes."""
     named = {finding.layer for finding in findings}
     parts = [
-        _wrapped(_conditions(conditions)),
-        _wrapped(verdict),
+        _wrap(_conditions(conditions)),
+        _wrap(verdict),
         "\n".join(_scales(layers)),
-        "\n".join(_shortened(layers, named)),
+        "\n".join(_shorten(layers, named)),
         "\n".join(line for finding in findings for line in _lines(finding)),
-        "\n".join(_wrapped(f"note: {note}", "  ") for note in notes),
+        "\n".join(_wrap(f"note: {note}", "  ") for note in notes),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -93,7 +93,7 @@ def sparkline(numbers: Sequence[float]) -> str:
     return "".join(map(bar, picked))
 
 
-def _shortened(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
+def _shorten(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
     """The table; of many layers the ends, and those that a finding names."""
     if not layers:
         return
@@ -107,7 +107,7 @@ def _shortened(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
         or layer.module in named
         or layer.name in named
     ][: 2 * _SHOWN]
-    lines = aligned([_HEADS, *(_row(layers[at]) for at in shown)], _RIGHT)
+    lines = align([_HEADS, *(_row(layers[at]) for at in shown)], _RIGHT)
     yield lines[0]
     before = -1
     for at, line in zip(shown, lines[1:], strict=True):
@@ -136,14 +136,12 @@ def _row(layer: Layer) -> tuple[str, ...]:
 
 def _lines(finding: Finding) -> Iterator[str]:
     yield f"{finding.id} {finding.severity}: {finding.place} ({RULES[finding.id].name})"
-    yield _wrapped(
-        f"{finding.measured}; expected {finding.expected}; limit {finding.limit}", "    "
-    )
-    yield _wrapped(finding.why, "    ")
-    yield _wrapped(f"fix: {finding.fix}", "    ")
+    yield _wrap(f"{finding.measured}; expected {finding.expected}; limit {finding.limit}", "    ")
+    yield _wrap(finding.why, "    ")
+    yield _wrap(f"fix: {finding.fix}", "    ")
 
 
-def _wrapped(text: str, indent: str = "") -> str:
+def _wrap(text: str, indent: str = "") -> str:
     return textwrap.fill(
         text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
     )

@@ -2,21 +2,25 @@
 
 from collections.abc import Iterable
 
-from fanin.checks._activity import dead_units, deep_sigmoid, saturation
-from fanin.checks._attention import drowned, sharp_attention
-from fanin.checks._backward import backward_scale
-from fanin.checks._copies import same_values
-from fanin.checks._ends import collapse, initial_loss, input_scale
-from fanin.checks._finite import non_finite
-from fanin.checks._forward import forward_scale, gain_mismatch
-from fanin.checks._growth import narrowness, stream_growth
+from fanin.checks._activity import judge_dead_units, judge_deep_sigmoid, judge_saturation
+from fanin.checks._attention import judge_drowned, judge_sharp_attention
+from fanin.checks._backward import judge_backward_scale
+from fanin.checks._copies import judge_same_values
+from fanin.checks._ends import judge_collapse, judge_initial_loss, judge_input_scale
+from fanin.checks._finite import judge_non_finite
+from fanin.checks._forward import judge_forward_scale, judge_gain_mismatch
+from fanin.checks._growth import judge_narrowness, judge_stream_growth
 from fanin.checks._limits import LIMITS as L
-from fanin.checks._objective import squashed, target_scale
-from fanin.checks._recurrent import exploding_time, recurrent_weights, saturated_states
+from fanin.checks._objective import judge_squashed, judge_target_scale
+from fanin.checks._recurrent import (
+    judge_exploding_time,
+    judge_recurrent_weights,
+    judge_saturated_states,
+)
 from fanin.checks._rule import Rule
-from fanin.checks._symmetry import symmetry
-from fanin.checks._untrained import untrained
-from fanin.checks._zeros import zero_scales, zero_weights
+from fanin.checks._symmetry import judge_symmetry
+from fanin.checks._untrained import judge_untrained
+from fanin.checks._zeros import judge_zero_scales, judge_zero_weights
 from fanin.errors import FaninError, suggestion
 
 
@@ -28,7 +32,7 @@ _RULES = (
     Rule(
         "F01",
         "non-finite",
-        (non_finite,),
+        (judge_non_finite,),
         "a parameter, an output or a gradient is infinite or not a number",
         "Every parameter, the output of every operation and the gradient of every output. Only the "
         "producer is named: the first operation whose inputs were finite.",
@@ -45,7 +49,7 @@ _RULES = (
     Rule(
         "F02",
         "forward-scale",
-        (forward_scale,),
+        (judge_forward_scale,),
         "the signal vanishes or explodes on its way through a chain of layers",
         "The RMS of the last hidden layer's output over that of the first, in each chain of layers "
         "between normalizations, attention and gates; branches of residual networks are chains of "
@@ -67,7 +71,7 @@ _RULES = (
     Rule(
         "F03",
         "backward-scale",
-        (backward_scale, exploding_time),
+        (judge_backward_scale, judge_exploding_time),
         "the gradient vanishes or explodes on its way back through a chain or residual stream",
         "The norm per sample of the loss's gradient with respect to the layers' outputs, at the "
         "first layer over the last one of a chain, and along each residual stream; for an error "
@@ -92,7 +96,7 @@ _RULES = (
     Rule(
         "F04",
         "finite-width",
-        (forward_scale, backward_scale),
+        (judge_forward_scale, judge_backward_scale),
         "one draw of so narrow a network says too little about its scale",
         "beta, the sum of 1/width over the layers of a chain. ln RMS lies within "
         f"{L.band_mean:g} beta + sqrt({L.band_spread:g} beta / draws) of theory (two standard "
@@ -108,7 +112,7 @@ _RULES = (
     Rule(
         "F05",
         "saturation",
-        (saturation, saturated_states, sharp_attention),
+        (judge_saturation, judge_saturated_states, judge_sharp_attention),
         "an activation works where it is flat",
         "The share of values of a bounded activation (tanh, sigmoid, softsign, hardtanh) where "
         f"its slope is below {_percent(L.flat)} of the largest: abs(tanh) > 0.975, a sigmoid "
@@ -129,7 +133,7 @@ _RULES = (
     Rule(
         "F06",
         "deep-sigmoid",
-        (deep_sigmoid,),
+        (judge_deep_sigmoid,),
         "sigmoid is used as the activation of a deep network",
         "The number of hidden layers with a sigmoid in one chain.",
         f"{L.sigmoids_warning} or more",
@@ -144,7 +148,7 @@ _RULES = (
     Rule(
         "F07",
         "dead-units",
-        (dead_units,),
+        (judge_dead_units,),
         "units are zero on every input",
         "The share of a layer's units whose rectified output is 0 for all inputs of the batch (at "
         "all positions, for convolutions), beside the share that is to be expected: where inputs "
@@ -161,7 +165,7 @@ _RULES = (
     Rule(
         "F08",
         "symmetry",
-        (symmetry,),
+        (judge_symmetry,),
         "units of a layer are the same and stay so",
         "The distinct rows of the weight and of the loss's gradient with respect to it, to a "
         f"relative {L.same:g}. Two units are the same where both agree.",
@@ -177,7 +181,7 @@ _RULES = (
     Rule(
         "F09",
         "same-values",
-        (same_values,),
+        (judge_same_values,),
         "two layers hold the same random numbers",
         "The values of every pair of weights that are not tied, up to a factor; the smaller one "
         "against the start of the larger. Copies that work side by side are a note.",
@@ -195,7 +199,7 @@ _RULES = (
     Rule(
         "F10",
         "zero-weight",
-        (zero_weights, zero_scales),
+        (judge_zero_weights, judge_zero_scales),
         "a weight is zero and gets no gradient",
         "Weights and scales of which all values are zero, and the norm of the loss's gradient with "
         "respect to them.",
@@ -212,7 +216,7 @@ _RULES = (
     Rule(
         "F11",
         "initial-loss",
-        (initial_loss,),
+        (judge_initial_loss,),
         "the loss at the start is not that of a network that knows nothing",
         "Cross-entropy less ln C, C the number of classes: of the targets, within a loss that is "
         "given, or in the loss that the model returns.",
@@ -231,7 +235,7 @@ _RULES = (
     Rule(
         "F12",
         "gain",
-        (gain_mismatch, recurrent_weights),
+        (judge_gain_mismatch, judge_recurrent_weights),
         "a weight's variance does not fit the activation before it",
         "n E[W**2] E[x**2] over the variance of the layer before, n the fan-in and x what feeds "
         "the weight, as a factor on the standard deviation; and the same for gradients, with f' in "
@@ -254,7 +258,7 @@ _RULES = (
     Rule(
         "F13",
         "input-scale",
-        (input_scale, target_scale),
+        (judge_input_scale, judge_target_scale),
         "the inputs are not centred or not of variance 1, or the targets are large",
         "Mean and standard deviation of the floating-point inputs that feed a weight; the RMS of "
         "targets that are real numbers of the output's shape.",
@@ -270,7 +274,7 @@ _RULES = (
     Rule(
         "F14",
         "collapse",
-        (collapse, drowned),
+        (judge_collapse, judge_drowned),
         "different inputs become the same on their way through the network",
         "(1 - c_last) / (1 - c_raw), where c is the mean cosine of different inputs, in the raw "
         "data and at the output of the last hidden layer of a chain, and of all layers up to where "
@@ -290,7 +294,7 @@ _RULES = (
     Rule(
         "F15",
         "stream-growth",
-        (stream_growth,),
+        (judge_stream_growth,),
         "a residual stream without normalization grows from block to block",
         "The variance at the end of each residual stream over that at its start, where no branch "
         "is normalized.",
@@ -304,7 +308,7 @@ _RULES = (
     Rule(
         "F16",
         "narrow",
-        (narrowness,),
+        (judge_narrowness,),
         "the network is so narrow for its depth that every draw is another network, or too deep",
         "beta, the sum of 1/width over the hidden layers of a chain; and the number of hidden "
         "layers, normalized or not, that no residual connection leads past.",
@@ -322,7 +326,7 @@ _RULES = (
     Rule(
         "F17",
         "untrained",
-        (untrained,),
+        (judge_untrained,),
         "parameters that no training can move",
         "Which parameters got a gradient, and where the graph is cut between one that did not and "
         "the loss; requires_grad; tensors that require gradients and are used, but are in no "
@@ -341,7 +345,7 @@ _RULES = (
     Rule(
         "F18",
         "squashed-logits",
-        (squashed,),
+        (judge_squashed,),
         "the loss takes logits, and gets what a softmax or a sigmoid gave",
         "Which activation the loss reads as logits (cross_entropy, "
         "binary_cross_entropy_with_logits) or as logarithms (nll_loss), and what made it.",
@@ -358,7 +362,7 @@ _RULES = (
 RULES: dict[str, Rule] = {rule.id: rule for rule in _RULES}
 
 
-def chosen(
+def choose(
     select: str | Iterable[str] | None, ignore: str | Iterable[str] | None
 ) -> frozenset[str]:
     """The ids of the rules to apply: all, or `select`, less `ignore`; ids or names."""

@@ -25,10 +25,10 @@ def streams(nodes: Sequence[Node], structure: Structure) -> list[list[int]]:
         members.setdefault(key, []).append(position)
     found = []
     for group in members.values():
-        branches = [own_nodes(structure, structure.residuals[position]) for position in group]
+        branches = [list_own_nodes(structure, structure.residuals[position]) for position in group]
         main = [position for position in group if not any(position in own for own in branches)]
         for several in (main, *([node] for node in group if node not in main)):
-            start = unmoved(nodes, structure.residuals[several[0]].stream)
+            start = see_through_moves(nodes, structure.residuals[several[0]].stream)
             # What a branch reads is of the stream outside, whose gradient passes the branch by.
             if several is main or any(start in own for own in branches):
                 found.append([start, *several])
@@ -55,7 +55,7 @@ def _side_by_side(nodes: Sequence[Node], structure: Structure, residual: Residua
     return depths.get(residual.stream, 0) == depths.get(residual.branch, 0)
 
 
-def own_nodes(structure: Structure, residual: Residual) -> NodeSet:
+def list_own_nodes(structure: Structure, residual: Residual) -> NodeSet:
     """The nodes of a branch, without those of the stream that it is added to."""
     return structure.between(residual.stream, residual.branch)
 
@@ -78,7 +78,7 @@ def stream_nodes(nodes: Sequence[Node], structure: Structure) -> Iterator[int]:
             yield position
 
 
-def unmoved(nodes: Sequence[Node], position: int) -> int:
+def see_through_moves(nodes: Sequence[Node], position: int) -> int:
     """The node whose elements a node shows in other places, where it shows them all."""
     while nodes[position].op == "view" and nodes[position].inputs:
         source = nodes[position].inputs[0]

@@ -7,7 +7,7 @@ from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
 
 
-def symmetry(m: Measurement) -> Iterator[Finding]:
+def judge_symmetry(m: Measurement) -> Iterator[Finding]:
     """F08: units whose weights and gradients agree."""
     yield from _recurrent(m)
     for at, name in weights_of(m):
@@ -16,19 +16,24 @@ def symmetry(m: Measurement) -> Iterator[Finding]:
             continue  # of zeros F10 speaks
         if gradient is None or gradient.pairs is None or gradient.pairs == values.units:
             if values.rows == 1 and at not in m.chains.heads:
-                yield _told_apart_by_biases(m, at, name, values.units)
+                yield _report_biases(m, at, name, values.units)
             continue
         alone = gradient.pairs == 1
         yield Finding(
             "F08",
             "error" if alone else "warning",
             m.module(at),
-            f"{gradient.pairs} different of {values.units} units, in weights and gradients",
-            f"{values.units}",
-            "one" if alone else "any two alike",
-            f"Equal units get equal gradients and never part. {name} looks like {m.matched(at)}.",
-            f"{behind(m, at)} for {name}: random values break the symmetry.",
-            float(gradient.pairs),
+            measured=(
+                f"{gradient.pairs} different of {values.units} units, in weights and gradients"
+            ),
+            expected=f"{values.units}",
+            limit="one" if alone else "any two alike",
+            why=(
+                f"Equal units get equal gradients and never part. {name} looks like "
+                f"{m.recognize(at)}."
+            ),
+            fix=f"{behind(m, at)} for {name}: random values break the symmetry.",
+            value=float(gradient.pairs),
         )
 
 
@@ -43,35 +48,35 @@ def _recurrent(m: Measurement) -> Iterator[Finding]:
                 "F08",
                 "error",
                 node.module,
-                f"1 different of {values.shape[0]} rows of {use.name}",
-                f"{values.shape[0]}",
-                "one",
-                "Units with equal weights in every gate get equal gradients and never part.",
-                f"fanin.initialize(model, inputs=x), or orthogonal() or glorot_uniform() for "
+                measured=f"1 different of {values.shape[0]} rows of {use.name}",
+                expected=f"{values.shape[0]}",
+                limit="one",
+                why="Units with equal weights in every gate get equal gradients and never part.",
+                fix=f"fanin.initialize(model, inputs=x), or orthogonal() or glorot_uniform() for "
                 f"{use.name}: random values break the symmetry.",
-                1.0,
+                value=1.0,
             )
 
 
-def _told_apart_by_biases(m: Measurement, at: int, name: str, units: int) -> Finding:
+def _report_biases(m: Measurement, at: int, name: str, units: int) -> Finding:
     """Equal weights beside different biases: units see one number of the input."""
     return Finding(
         "F08",
         "warning",
         m.module(at),
-        f"1 different of {units} rows of the weight",
-        f"{units}",
-        "any two alike",
-        f"All units see the same sum of their inputs, and differ by their biases alone. {name} "
-        f"looks like {m.matched(at)}.",
-        f"{behind(m, at)} for {name}: random values break the symmetry.",
-        1.0,
+        measured=f"1 different of {units} rows of the weight",
+        expected=f"{units}",
+        limit="any two alike",
+        why=f"All units see the same sum of their inputs, and differ by their biases alone. {name} "
+        f"looks like {m.recognize(at)}.",
+        fix=f"{behind(m, at)} for {name}: random values break the symmetry.",
+        value=1.0,
     )
 
 
 def behind(m: Measurement, unit: int) -> str:
     """The initializer for the activation before a weight, or behind it where that is the first."""
-    parents = m.chains.units[unit].parents
+    parents = m.chains.uses[unit].parents
     label = m.activation(parents[0] if parents else unit)
     found = initializer_for(label)
     return "glorot_uniform()" if found in ("glorot_normal()", "lecun_normal()") else found
@@ -80,7 +85,7 @@ def behind(m: Measurement, unit: int) -> str:
 def weights_of(m: Measurement) -> Iterator[tuple[int, str]]:
     """Every weight at its first use."""
     seen: set[str] = set()
-    for at, unit in enumerate(m.chains.units):
+    for at, unit in enumerate(m.chains.uses):
         if unit.name not in seen and unit.name in m.values:
             seen.add(unit.name)
             yield at, unit.name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fanin.checks._chains import GATHERS, Chains
-from fanin.checks._streams import unmoved
+from fanin.checks._streams import see_through_moves
 from fanin.graph import Graph, Node
 from fanin.graph.signal import (
     MASS,
@@ -53,18 +53,18 @@ class Theory:
         self._chains, self._rms = chains, rms
         self._shapes, self._sizes = shapes, sizes
         self._graph: Graph = chains.graph
-        self._units = {unit.node: at for at, unit in enumerate(chains.units)}
-        self._starts = {unit.output for unit in chains.units if not unit.parents}
+        self._uses = {use.node: at for at, use in enumerate(chains.uses)}
+        self._starts = {use.output for use in chains.uses if not use.parents}
         self._signals: list[Signal | None] = []
-        self.links: dict[int, Link] = {}  # by unit
+        self.links: dict[int, Link] = {}  # by use of a weight
         self._gathered: dict[int, float] = {}  # by node: what an average or a maximum changes
         with np.errstate(all="ignore"):
             for position, node in enumerate(self._graph.nodes):
                 self._signals.append(self._signal(position, node))
 
-    def expected(self, unit: int) -> float | None:
-        """The RMS of a unit's output."""
-        signal = self._signals[self._chains.units[unit].output]
+    def expect(self, use: int) -> float | None:
+        """The RMS of a layer's output."""
+        signal = self._signals[self._chains.uses[use].output]
         return None if signal is None else math.sqrt(signal.second)
 
     def forward(self, path: Sequence[int]) -> float | None:
@@ -76,9 +76,9 @@ class Theory:
         return self._product(path, lambda link: link.backward)
 
     def _product(self, path: Sequence[int], factor: Callable[[Link], float]) -> float | None:
-        if any(unit not in self.links for unit in path[1:]):
+        if any(use not in self.links for use in path[1:]):
             return None
-        return math.prod(factor(self.links[unit]) for unit in path[1:])
+        return math.prod(factor(self.links[use]) for use in path[1:])
 
     def _signal(self, position: int, node: Node) -> Signal | None:
         if position in self._starts:
@@ -103,31 +103,31 @@ class Theory:
     def linear(self, position: int, node: Node, fed: Signal | None) -> Signal | None:
         """The output of a weight, and the link to the one before it."""
         use = node.param
-        unit = self._chains.units[self._units[position]] if position in self._units else None
-        if use is None or unit is None or not unit.parents or fed is None or use.through:
+        place = self._chains.uses[self._uses[position]] if position in self._uses else None
+        if use is None or place is None or not place.parents or fed is None or use.through:
             return None
         second = self.second_of(use.name)
         if second is None:
             return None
         gain = use.fan_in(self._shapes[use.name]) * second
-        self._link(self._units[position], gain, fed)
+        self._link(self._uses[position], gain, fed)
         return gaussian(gain * fed.second, position)
 
-    def _link(self, unit: int, gain: float, fed: Signal) -> None:
-        parents = self._chains.units[unit].parents
+    def _link(self, use: int, gain: float, fed: Signal) -> None:
+        parents = self._chains.uses[use].parents
         if len(parents) != 1:
             return
-        before = self._signals[self._chains.units[parents[0]].output]
+        before = self._signals[self._chains.uses[parents[0]].output]
         if before is None or before.base != fed.base or before.second <= 0:
             return
-        between = self._chains.between(parents[0], unit)
+        between = self._chains.between(parents[0], use)
         theirs = math.prod(self._gathered.get(node, 1.0) for node in between)
         spread = math.sqrt(max(before.second - before.mean**2, 0.0)) * theirs
         if spread == 0:
             return
         slopes = np.gradient(fed.values, Z) / spread
         backward = math.sqrt(gain * float(MASS @ slopes**2))
-        self.links[unit] = Link(math.sqrt(gain * fed.second / before.second) / theirs, backward)
+        self.links[use] = Link(math.sqrt(gain * fed.second / before.second) / theirs, backward)
 
     def shift(self, position: int, node: Node, signal: Signal | None) -> Signal | None:
         """The output after a bias, which has a mean of its own."""
@@ -143,10 +143,10 @@ class Theory:
         size = self._sizes.get(node.param.name) if node.param else None
         return None if signal is None or size is None else scale(signal, size[1])
 
-    def seen(self, position: int, source: int) -> Signal | None:
+    def see(self, position: int, source: int) -> Signal | None:
         """What a node was seen to do with its input: an average, or batch statistics in eval."""
         signal = self._signals[source]
-        after, before = self._rms[position], self._rms[unmoved(self._graph.nodes, source)]
+        after, before = self._rms[position], self._rms[see_through_moves(self._graph.nodes, source)]
         if signal is None or not after or not before:
             return None
         if self._graph.nodes[position].op in GATHERS:
@@ -155,14 +155,14 @@ class Theory:
 
     def product(self, position: int, node: Node) -> Signal | None:
         """Two activations, or one and what no weight made."""
-        made = self._chains.made_by_weights(node)
+        made = self._chains.find_made_by_weights(node)
         if len(made) == 1:
-            return self.seen(position, made[0])
+            return self.see(position, made[0])
         a, b = (self._signals[source] for source in (node.inputs[0], node.inputs[-1]))
         return None if a is None or b is None else multiply(a, b, position)
 
 
-_Step = Callable[[Theory, int, Node, list[Signal | None]], Signal | None]
+_TheoryStep = Callable[[Theory, int, Node, list[Signal | None]], Signal | None]
 
 
 def _dropout(
@@ -173,7 +173,7 @@ def _dropout(
     return None if inputs[0] is None or rate >= 1 else scale(inputs[0], (1 - rate) ** -0.5)
 
 
-def _pointwise(
+def _apply_pointwise(
     theory: Theory, position: int, node: Node, inputs: list[Signal | None]
 ) -> Signal | None:
     known = [signal for signal in inputs if signal is not None]
@@ -199,16 +199,16 @@ def _add(theory: Theory, position: int, node: Node, inputs: list[Signal | None])
     return add(a, scale(b, -1.0) if "difference" in node.flags else b, position)
 
 
-_STEPS: dict[str, _Step] = {
+_STEPS: dict[str, _TheoryStep] = {
     "linear": lambda theory, at, node, inputs: theory.linear(at, node, inputs[0]),
     "shift": lambda theory, at, node, inputs: theory.shift(at, node, inputs[0]),
     "scale": lambda theory, at, node, inputs: theory.scale(node, inputs[0]),
     **dict.fromkeys(
-        ("normalize", *GATHERS), lambda theory, at, node, inputs: theory.seen(at, node.inputs[0])
+        ("normalize", *GATHERS), lambda theory, at, node, inputs: theory.see(at, node.inputs[0])
     ),
     "view": lambda theory, at, node, inputs: inputs[0],
     "dropout": _dropout,
-    "pointwise": _pointwise,
+    "pointwise": _apply_pointwise,
     **dict.fromkeys(("mul", "matmul"), lambda theory, at, node, inputs: theory.product(at, node)),
     "add": _add,
     "concat": _concat,

@@ -12,9 +12,9 @@ _SHOWN = 3
 _UNWATCHED = having("bulky") | {"linear"}
 
 
-def untrained(m: Measurement) -> Iterator[Finding | Note]:
+def judge_untrained(m: Measurement) -> Iterator[Finding | Note]:
     """F17: what no parameter list has, what is frozen, and what the graph is cut from."""
-    yield from _unregistered(m)
+    yield from _find_unregistered(m)
     names = [name for name in m.values if name not in m.frozen]
     if m.values and not names:
         yield _all_frozen(m)
@@ -28,7 +28,7 @@ def untrained(m: Measurement) -> Iterator[Finding | Note]:
         if uncut or m.derived:  # of a derivative, constants are no part
             yield Note(
                 "F17",
-                f"{_listed(group)}: used by the run, but the loss does not depend on what came of "
+                f"{_list(group)}: used by the run, but the loss does not depend on what came of "
                 "it, so no gradient comes back (F17).",
             )
         else:
@@ -49,7 +49,7 @@ def judges_training(m: Measurement, finding: Finding) -> bool:
     return finding.layer not in {name.rpartition(".")[0] for name in m.stuck} - {""}
 
 
-def _unregistered(m: Measurement) -> Iterator[Finding]:
+def _find_unregistered(m: Measurement) -> Iterator[Finding]:
     if not m.outside:
         return
     shapes = [f"{tensor.name or 'a tensor'} {tensor.shape}" for tensor in m.outside]
@@ -59,17 +59,21 @@ def _unregistered(m: Measurement) -> Iterator[Finding]:
         "F17",
         "warning",
         first.name or first.module,
-        f"{len(m.outside)} tensors that require gradients are used and are no parameters of the "
-        f"model: {_listed(shapes)}"
-        if several
-        else f"a tensor that requires gradients is used and is no parameter of the model: "
-        f"{shapes[0]}",
-        "every weight registered",
-        "any",
-        "What model.parameters() does not list no optimizer moves and no checkpoint holds; it was "
-        "not judged either.",
-        _registering(containers),
-        float(len(m.outside)),
+        measured=(
+            f"{len(m.outside)} tensors that require gradients are used and are no parameters "
+            f"of the model: {_list(shapes)}"
+            if several
+            else f"a tensor that requires gradients is used and is no parameter of the model: "
+            f"{shapes[0]}"
+        ),
+        expected="every weight registered",
+        limit="any",
+        why=(
+            "What model.parameters() does not list no optimizer moves and no checkpoint holds; "
+            "it was not judged either."
+        ),
+        fix=_registering(containers),
+        value=float(len(m.outside)),
     )
 
 
@@ -89,12 +93,12 @@ def _all_frozen(m: Measurement) -> Finding:
         "F17",
         "error",
         "",
-        f"requires_grad is False for all {len(m.values)} parameters",
-        "parameters that require gradients",
-        "none",
-        "Nothing here will learn; the rest of this report is as if all were trainable.",
-        "requires_grad_(True) for what is to be trained.",
-        0.0,
+        measured=f"requires_grad is False for all {len(m.values)} parameters",
+        expected="parameters that require gradients",
+        limit="none",
+        why="Nothing here will learn; the rest of this report is as if all were trainable.",
+        fix="requires_grad_(True) for what is to be trained.",
+        value=0.0,
     )
 
 
@@ -116,16 +120,23 @@ def _without_gradient(
         "F17",
         "error" if everything else "warning",
         common_module(group),
-        f"no gradient at all for {_listed(group)}, which require{'s' * (len(group) == 1)} one",
-        "a gradient",
-        "none for all parameters" if everything else "any",
-        f"The graph is cut{where}: by {by}. What is before the cut will not learn, whatever its "
-        "weights.",
-        "Straight through (soft + (hard - soft).detach()), softmax or Gumbel softmax in place of "
-        "the integers; or requires_grad_(False) where that is meant."
-        if integers
-        else "Take the cut away; or requires_grad_(False) for these parameters, where it is meant.",
-        0.0,
+        measured=(
+            f"no gradient at all for {_list(group)}, which require{'s' * (len(group) == 1)} one"
+        ),
+        expected="a gradient",
+        limit="none for all parameters" if everything else "any",
+        why=(
+            f"The graph is cut{where}: by {by}. What is before the cut will not learn, "
+            "whatever its weights."
+        ),
+        fix=(
+            "Straight through (soft + (hard - soft).detach()), softmax or Gumbel softmax in "
+            "place of the integers; or requires_grad_(False) where that is meant."
+            if integers
+            else "Take the cut away; or requires_grad_(False) for these parameters, where it is "
+            "meant."
+        ),
+        value=0.0,
     )
 
 
@@ -166,6 +177,6 @@ def common_module(names: Sequence[str]) -> str:
     return ".".join(shared) or ".".join(paths[0]) or names[0]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

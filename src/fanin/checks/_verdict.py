@@ -23,7 +23,7 @@ def level(value: float, warning: float, error: float) -> Severity | None:
     return "warning" if value > warning else None
 
 
-def judged(
+def judge(
     measured: float, theory: float | None, band: float, warning: float, error: float
 ) -> Verdict:
     """The verdict on a ratio that should be near 1, with the finite-width band around theory."""

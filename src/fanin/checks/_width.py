@@ -17,8 +17,8 @@ def band(beta: float, draws: int = 1) -> float:
 
 
 def path_beta(chains: Chains, path: Sequence[int]) -> float:
-    """The sum of 1/width over the units of a path."""
-    return sum(1 / chains.units[unit].width for unit in path)
+    """The sum of 1/width over the layers of a path."""
+    return sum(1 / chains.uses[use].width for use in path)
 
 
 def finite_width(nodes: Sequence[Node], train: bool) -> list[float]:
@@ -28,7 +28,7 @@ def finite_width(nodes: Sequence[Node], train: bool) -> list[float]:
     """
     betas: list[float] = []
     for node in nodes:
-        beta = max((betas[source] for source in _carried(node, nodes)), default=0.0)
+        beta = max((betas[source] for source in _find_carried(node, nodes)), default=0.0)
         if node.op == "linear":
             beta += 1 / width(node)
         if node.op == "normalize" and (train or node.over == "features"):
@@ -37,11 +37,11 @@ def finite_width(nodes: Sequence[Node], train: bool) -> list[float]:
     return [band(beta) for beta in betas]
 
 
-def averaged_over(nodes: Sequence[Node], train: bool) -> list[float]:
+def count_averaged(nodes: Sequence[Node], train: bool) -> list[float]:
     """For every node, over how many positions attention or a mean averaged what feeds it."""
     counts: list[float] = []
     for node in nodes:
-        count = max((counts[source] for source in _carried(node, nodes)), default=1.0)
+        count = max((counts[source] for source in _find_carried(node, nodes)), default=1.0)
         if node.op in ("matmul", "mean"):
             count *= node.count or 1.0
         elif node.op == "attention":
@@ -54,7 +54,7 @@ def averaged_over(nodes: Sequence[Node], train: bool) -> list[float]:
     return counts
 
 
-def _carried(node: Node, nodes: Sequence[Node]) -> tuple[int, ...]:
+def _find_carried(node: Node, nodes: Sequence[Node]) -> tuple[int, ...]:
     """The inputs, without what only gates or weighs the others: its noise is bounded."""
     if node.op == "attention":
         return node.inputs[2:3]

@@ -7,7 +7,7 @@ from fanin.checks._measurement import Measurement
 from fanin.checks._symmetry import behind, weights_of
 
 
-def zero_weights(m: Measurement) -> Iterator[Finding]:
+def judge_zero_weights(m: Measurement) -> Iterator[Finding]:
     """F10: one finding for each run of zero weights, of which the first gets no gradient."""
     if not m.weight_gradients:
         return
@@ -15,10 +15,10 @@ def zero_weights(m: Measurement) -> Iterator[Finding]:
         if not _stays_zero(m, at, name) or _behind_zeros(m, at):
             continue
         series = _series(m, at)
-        if len(series) == 1 and m.closed_by(m.chains.units[at].node):
+        if len(series) == 1 and m.find_closing(m.chains.uses[at].node):
             continue  # a zero weight further on moves first, then this one
         if len(series) == 1:
-            yield _alone(m, at, name)
+            yield _report_alone(m, at, name)
         else:
             yield _in_series(m, series)
 
@@ -27,66 +27,66 @@ def _stays_zero(m: Measurement, at: int, name: str) -> bool:
     return m.is_zero(name) and not m.moves(name) and m.values[name].units is not None
 
 
-def _behind_zeros(m: Measurement, unit: int) -> bool:
+def _behind_zeros(m: Measurement, use: int) -> bool:
     """Whether all that feeds a weight are zero weights."""
-    before = m.runs.units[unit].parents
-    return bool(before) and all(m.is_zero(m.chains.units[unit].name) for unit in before)
+    before = m.runs.uses[use].parents
+    return bool(before) and all(m.is_zero(m.chains.uses[use].name) for use in before)
 
 
 def _series(m: Measurement, first: int) -> list[int]:
     """A zero weight and those behind it, one after another, that are zero too."""
-    units, found = m.runs.units, [first]
-    for at in range(first + 1, len(units)):
-        near = set(units[at].parents) & set(found)
-        if near and _behind_zeros(m, at) and m.is_zero(units[at].name):
+    uses, found = m.runs.uses, [first]
+    for at in range(first + 1, len(uses)):
+        near = set(uses[at].parents) & set(found)
+        if near and _behind_zeros(m, at) and m.is_zero(uses[at].name):
             found.append(at)
     return found
 
 
-def _names(m: Measurement, units: Sequence[int]) -> list[str]:
-    return [m.chains.units[unit].name for unit in units]
+def _names(m: Measurement, uses: Sequence[int]) -> list[str]:
+    return [m.chains.uses[use].name for use in uses]
 
 
 def _in_series(m: Measurement, series: Sequence[int]) -> Finding:
     *random, last = dict.fromkeys(_names(m, series))
     words = {name: behind(m, at) for name, at in zip(random, series, strict=False)}
     listed = "; ".join(
-        f"{word} for {_listed([name for name in random if words[name] == word])}"
+        f"{word} for {_list([name for name in random if words[name] == word])}"
         for word in dict.fromkeys(words.values())
     )
     return Finding(
         "F10",
         "error",
         m.module(series[0]),
-        f"{random[0]} is zero and so is its gradient",
-        "a gradient",
-        "two in series",
-        f"{_listed([*random[1:], last])} {'are' if random[1:] else 'is'} zero too, next to it in "
+        measured=f"{random[0]} is zero and so is its gradient",
+        expected="a gradient",
+        limit="two in series",
+        why=f"{_list([*random[1:], last])} {'are' if random[1:] else 'is'} zero too, next to it in "
         "the chain: neither can move the other's units apart.",
-        f"{listed}; {last} alone may start at zeros().",
-        0.0,
+        fix=f"{listed}; {last} alone may start at zeros().",
+        value=0.0,
     )
 
 
-def _alone(m: Measurement, at: int, name: str) -> Finding:
-    heads = {m.chains.units[unit].name for unit in m.chains.heads}
-    moving = any(m.moves(unit.name) for unit in m.chains.units if unit.name not in heads)
+def _report_alone(m: Measurement, at: int, name: str) -> Finding:
+    heads = {m.chains.uses[use].name for use in m.chains.heads}
+    moving = any(m.moves(use.name) for use in m.chains.uses if use.name not in heads)
     return Finding(
         "F10",
         "warning" if moving else "error",
         m.module(at),
-        f"{name} is zero and so is its gradient",
-        "a gradient",
-        "a zero weight without a gradient"
+        measured=f"{name} is zero and so is its gradient",
+        expected="a gradient",
+        limit="a zero weight without a gradient"
         if moving
         else "a zero weight without a gradient, and nothing but the readout moves",
-        "Nothing moves this weight from zero: what feeds it is zero, or what follows is.",
-        f"{behind(m, at)} for {name}; at most one weight in a row may start at zeros().",
-        0.0,
+        why="Nothing moves this weight from zero: what feeds it is zero, or what follows is.",
+        fix=f"{behind(m, at)} for {name}; at most one weight in a row may start at zeros().",
+        value=0.0,
     )
 
 
-def zero_scales(m: Measurement) -> Iterator[Finding]:
+def judge_zero_scales(m: Measurement) -> Iterator[Finding]:
     """F10: scales, those of normalizations say, that are zero and get no gradient."""
     if not m.weight_gradients:
         return
@@ -103,12 +103,12 @@ def zero_scales(m: Measurement) -> Iterator[Finding]:
         "F10",
         "warning" if inside else "error",
         first.module,
-        f"{_listed([*found])}: zero, and so are their gradients",
-        "a gradient",
-        "a zero scale without a gradient",
-        "What they multiply comes out as zero, on every input, and no gradient passes.",
-        f"ones() for {_listed([*found], len(found))}.",
-        0.0,
+        measured=f"{_list([*found])}: zero, and so are their gradients",
+        expected="a gradient",
+        limit="a zero scale without a gradient",
+        why="What they multiply comes out as zero, on every input, and no gradient passes.",
+        fix=f"ones() for {_list([*found], len(found))}.",
+        value=0.0,
     )
 
 
@@ -117,6 +117,6 @@ def _in_branch(m: Measurement, at: int) -> bool:
     return owner is not None and m.worst(owner) == "warning"
 
 
-def _listed(names: Sequence[str], most: int = 4) -> str:
+def _list(names: Sequence[str], most: int = 4) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

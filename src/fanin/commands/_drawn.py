@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fanin.commands._tensors import Tensor
 from fanin.errors import FaninError
 from fanin.frameworks._tiles import Box, tiles
 from fanin.initializers import Elementwise, Initializer
 from fanin.plans import Row
-
-Values = npt.NDArray[Any]
+from fanin.streams import Array
 
 
 def difference(tensor: Tensor, row: Row, stream: str, seed: int, pieces: Iterable[bytes]) -> str:
@@ -22,7 +20,7 @@ def difference(tensor: Tensor, row: Row, stream: str, seed: int, pieces: Iterabl
     if tensor.shape != row.shape:
         told = f"has shape {tensor.shape}, {row.shape} in the plan"
     elif row.initializer is None:
-        return _kept(tensor, row, pieces)
+        return _compare_kept(tensor, row, pieces)
     draw = None if told or row.initializer is None else _drawing(tensor, row, stream, seed)
     for box, piece in zip(tiles(tensor.shape), pieces, strict=True):
         if draw is None or told:
@@ -38,25 +36,25 @@ def _tolerance(row: Row, tensor: Tensor) -> float:
     return 0.0 if row.initializer is None else row.initializer.tolerance(tensor.dtype)
 
 
-def _kept(tensor: Tensor, row: Row, pieces: Iterable[bytes]) -> str:
+def _compare_kept(tensor: Tensor, row: Row, pieces: Iterable[bytes]) -> str:
     values = hashlib.sha256()
     for piece in pieces:
         values.update(piece)
-    if row.kept is None or row.kept == values.hexdigest():
+    if row.kept_sha256 is None or row.kept_sha256 == values.hexdigest():
         return ""
     if tensor.dtype != row.dtype:
         return f"is kept by the plan as {row.dtype} and stored as {tensor.dtype}: not comparable"
     return "is kept by the plan, and holds other values"
 
 
-def _drawing(tensor: Tensor, row: Row, stream: str, seed: int) -> Callable[[Box], Values]:
+def _drawing(tensor: Tensor, row: Row, stream: str, seed: int) -> Callable[[Box], Array]:
     """The values of a box; those that depend on each other are drawn whole, once."""
     initializer = row.initializer
     assert isinstance(initializer, Initializer)
     how: dict[str, Any] = {"seed": seed, "name": stream, "dtype": tensor.dtype, "axes": row.axes}
-    whole: list[Values] = []
+    whole: list[Array] = []
 
-    def draw(box: Box) -> Values:
+    def draw(box: Box) -> Array:
         if isinstance(initializer, Elementwise):
             values = initializer(row.shape, index=box, **how)
         else:
@@ -70,7 +68,7 @@ def _drawing(tensor: Tensor, row: Row, stream: str, seed: int) -> Callable[[Box]
     return draw
 
 
-def _unlike(drawn: Values, piece: bytes, tolerance: float, box: Box) -> str:
+def _unlike(drawn: Array, piece: bytes, tolerance: float, box: Box) -> str:
     if drawn.tobytes() == piece:
         return ""
     held = np.frombuffer(piece, drawn.dtype).reshape(drawn.shape)
@@ -87,7 +85,7 @@ def _unlike(drawn: Values, piece: bytes, tolerance: float, box: Box) -> str:
     return f"element {place} is {theirs[at]:.9g}, drawn {mine[at]:.9g}"
 
 
-def _numbers(values: Values) -> Values:
+def _numbers(values: Array) -> Array:
     """Numbers to compute with; of bfloat16 there may be the bits alone."""
     if values.dtype == np.uint16:
         return (values.astype(np.uint32) << 16).view(np.float32).astype(np.float64)

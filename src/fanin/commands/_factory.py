@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import fanin
-from fanin._imported import accepted, imported
+from fanin._imported import import_object, select_accepted
 from fanin.errors import FaninError, one_line
 
 
@@ -17,8 +17,8 @@ def factory(text: str, **offered: Any) -> Callable[[], Any]:
 
     What it raises, and what it needs, comes as a FaninError in one line.
     """
-    made = imported(text, "factory")
-    given = accepted(made, offered)
+    made = import_object(text, "factory")
+    given = select_accepted(made, offered)
     how = f"with {' and '.join(given)} alone" if given else "without arguments"
 
     def make() -> Any:

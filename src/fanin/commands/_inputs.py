@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from fanin._imported import imported
+from fanin._imported import import_object
 from fanin._samples import MOST, Form, Sample, draw
 from fanin.errors import FaninError, one_line
 
@@ -52,7 +52,7 @@ def are_called(words: Sequence[str]) -> bool:
 def of_words(words: Sequence[str], batch: int | None, seed: int) -> Any:
     """A Sample of an input for each word, or what the function of a single word makes."""
     if are_called(words):
-        return _called(words[0])
+        return _call(words[0])
     forms = [_read(word) for word in words]
     if batch is not None and batch < 1:
         raise FaninError(f"batch is {batch}. Use a whole number of 1 or more.")
@@ -83,8 +83,8 @@ def _read(word: str) -> Form:
     return Form(shape, tokens if found[2] else 0)
 
 
-def _called(text: str) -> Any:
-    function = imported(text, "input")
+def _call(text: str) -> Any:
+    function = import_object(text, "input")
     try:
         return function()
     except Exception as error:

@@ -25,10 +25,10 @@ CODES = {
 }
 
 NAMES = "fanin.names"  # in the metadata: what a plan calls tensors, where it calls them otherwise
-Entry = Any  # name, dtype, shape, size in bytes, pieces: what an adapter says of a tensor
+StoredTensor = Any  # name, dtype, shape, size in bytes, pieces: what an adapter says of a tensor
 
 
-def header(entries: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
+def header(entries: Sequence[StoredTensor], metadata: Mapping[str, str]) -> bytes:
     """Eight bytes of length, and the JSON that says where each tensor is behind it."""
     contents: dict[str, Any] = {"__metadata__": dict(metadata)}
     offset = 0
@@ -49,12 +49,12 @@ def header(entries: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def split(entries: Sequence[Entry], shards: int) -> list[list[Entry]]:
+def split(entries: Sequence[StoredTensor], shards: int) -> list[list[StoredTensor]]:
     """The entries in this order, in `shards` groups of about equal size, none of them empty."""
     if not 1 <= shards <= max(len(entries), 1):
         raise FaninError(f"shards is {shards}; the model has {len(entries)} tensors to share out.")
     total, done = sum(entry.size for entry in entries), 0
-    groups: list[list[Entry]] = [[] for _ in range(shards)]
+    groups: list[list[StoredTensor]] = [[] for _ in range(shards)]
     number = 0
     for position, entry in enumerate(entries):
         full = done >= total * (number + 1) / shards
@@ -68,7 +68,7 @@ def split(entries: Sequence[Entry], shards: int) -> list[list[Entry]]:
 
 def write(
     path: Path,
-    entries: Sequence[Entry],
+    entries: Sequence[StoredTensor],
     metadata: Mapping[str, str],
     shards: int,
     advance: Callable[[int], None],
@@ -109,21 +109,21 @@ def write(
 def _write_file(
     file: IO[bytes],
     head: bytes,
-    group: Sequence[Entry],
+    group: Sequence[StoredTensor],
     advance: Callable[[int], None],
     digest: Digest,
 ) -> None:
     file.write(head)
     for entry in group:
         code = CODES[entry.dtype]
-        for piece in digest.passing(entry.name, code, entry.shape, _checked(entry)):
+        for piece in digest.passing(entry.name, code, entry.shape, _check(entry)):
             file.write(piece)
             advance(len(piece))
     file.flush()
     os.fsync(file.fileno())
 
 
-def _checked(entry: Entry) -> Iterator[bytes]:
+def _check(entry: StoredTensor) -> Iterator[bytes]:
     done = 0
     for piece in entry.pieces():
         done += len(piece)
@@ -137,7 +137,7 @@ def item_size(dtype: str) -> int:
     return int(bits or 8) // 8
 
 
-def _index(names: Sequence[str], groups: Sequence[Sequence[Entry]]) -> str:
+def _index(names: Sequence[str], groups: Sequence[Sequence[StoredTensor]]) -> str:
     sizes = [entry.size for group in groups for entry in group]
     weight_map = {
         entry.name: name for name, group in zip(names, groups, strict=True) for entry in group

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from fanin._columns import aligned
+from fanin._columns import align
 from fanin.commands import _output
 
 
@@ -21,7 +21,7 @@ def show_table(
         from rich.table import Table
         from rich.text import Text
     except ModuleNotFoundError:
-        lines = aligned([headers, *rows], right)
+        lines = align([headers, *rows], right)
         _output.show("\n".join([*lines, *filter(None, [caption]), "", ""]))
         return
     grid = Table(box=box.SIMPLE_HEAD, caption=caption or None, caption_justify="left")

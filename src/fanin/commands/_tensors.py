@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fanin.commands._safetensors import CODES, NAMES, item_size
-from fanin.errors import FaninError, one_line, shown
+from fanin.errors import FaninError, one_line, quote
 from fanin.frameworks._tiles import tiles
 
 _TYPES = {code: dtype for dtype, code in CODES.items()}
@@ -48,11 +48,11 @@ def files_of(path: Path) -> list[Path]:
             raise FaninError(f"{str(path)!r} holds no .safetensors files.")
         return files
     if path.name.endswith(".index.json"):
-        return _indexed(path)
+        return _read_index(path)
     return [path]
 
 
-def _indexed(path: Path) -> list[Path]:
+def _read_index(path: Path) -> list[Path]:
     try:
         names = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
         return [path.with_name(Path(name).name) for name in sorted(names)]
@@ -82,7 +82,7 @@ def read(path: Path) -> list[Tensor]:
     except FaninError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FaninError(f"{str(path)!r} is no safetensors file: {shown(str(error))}.") from None
+        raise FaninError(f"{str(path)!r} is no safetensors file: {quote(str(error))}.") from None
 
 
 def _tensor(

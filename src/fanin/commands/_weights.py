@@ -12,8 +12,8 @@ from typing import Any
 import fanin
 from fanin._arguments import check_seed
 from fanin.commands import _model, _output, _safetensors
-from fanin.errors import FaninError, shown
-from fanin.plans._matching import rehearsed
+from fanin.errors import FaninError, quote
+from fanin.plans._matching import rehearse
 
 _ELSEWHERE = ("input", "batch", "recipe", "initializer", "unplaced", "override", "only", "keep")
 
@@ -53,14 +53,14 @@ def write_weights(arguments: argparse.Namespace) -> None:
     for place in (str(path), arguments.save_plan):
         if place is not None:
             _output.check_writable(place)
-    given = _given(arguments)
+    given = _read_plan(arguments)
     model = _model.build(arguments)
     plan = _model.plan(arguments, model) if given is None else given
     seed = plan.seed or 0
     opened = target(model, prefix=plan.prefix)
     if not opened.slots:
         raise _model.without_parameters(arguments)
-    rows = [row for _, row in rehearsed(plan.rows, plan.library, opened, seed)]
+    rows = [row for _, row in rehearse(plan.rows, plan.library, opened, seed)]
     choices = {row.name: (row.initializer, row.axes) for row in rows}
     entries, same = list_stored(model, opened.slots, choices, seed)
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
@@ -83,13 +83,13 @@ def _destination(out: str | None) -> Path:
         return path / "model.safetensors"
     if path.suffix != ".safetensors" or out.endswith(("/", os.sep)):
         raise FaninError(
-            f"--out is {shown(out)}, neither a folder that exists nor a name that ends in "
+            f"--out is {quote(out)}, neither a folder that exists nor a name that ends in "
             ".safetensors, the one format that is written. Name it model.safetensors, say."
         )
     return path
 
 
-def _given(arguments: argparse.Namespace) -> fanin.Plan | None:
+def _read_plan(arguments: argparse.Namespace) -> fanin.Plan | None:
     """The plan of a file, with the seed of the command line if there is one."""
     if arguments.plan is None:
         return None

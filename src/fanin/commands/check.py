@@ -6,14 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fanin._imported import imported
+from fanin._imported import import_object
 from fanin.checks import RULES, SEVERITIES
 from fanin.checks._baseline import Baseline
-from fanin.checks._rules import chosen
+from fanin.checks._rules import choose
 from fanin.commands import _inputs, _output
 from fanin.commands._checkup import checkup
 from fanin.commands._factory import users_code
-from fanin.commands.formats import FORMATS, Subject, renderer
+from fanin.commands.formats import FORMATS, ReportSubject, renderer
 from fanin.errors import FaninError
 
 
@@ -94,10 +94,10 @@ def _add_report(group: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.explain is not None:
-        explained = sorted(chosen(arguments.explain, None))
+        explained = sorted(choose(arguments.explain, None))
         _output.show("\n\n".join(RULES[rule].explanation for rule in explained) + "\n")
         return 0
-    wanted = _wanted(arguments)
+    wanted = _choose_rules(arguments)
     with users_code("checked"):
         subject = _subject(arguments, wanted)
     for path in (arguments.output, arguments.write_baseline):
@@ -114,7 +114,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "check", f"recorded {len(recorded.known)} findings in {arguments.write_baseline}"
         )
     if known is not None:
-        for rule, layer in known.gone(found):
+        for rule, layer in known.find_gone(found):
             if rule in subject.rules:
                 where = layer or "the model"
                 _output.tell(
@@ -130,7 +130,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return int(arguments.write_baseline is None and not found.ok(arguments.fail_level))
 
 
-def _wanted(arguments: argparse.Namespace) -> frozenset[str]:
+def _choose_rules(arguments: argparse.Namespace) -> frozenset[str]:
     """The rules to judge by, of a command line that has something to judge."""
     if not arguments.factory:
         raise FaninError("nothing to check: name a factory, package.module:factory.")
@@ -138,25 +138,25 @@ def _wanted(arguments: argparse.Namespace) -> frozenset[str]:
         raise FaninError(
             "nothing to run the model on: give --input 3,224,224, say, or --data digits."
         )
-    wanted = chosen(arguments.select, arguments.ignore)
+    wanted = choose(arguments.select, arguments.ignore)
     if not wanted:
         raise FaninError("nothing checked: --ignore leaves no rule of those selected.")
     return wanted
 
 
-def _subject(arguments: argparse.Namespace, wanted: frozenset[str]) -> Subject:
+def _subject(arguments: argparse.Namespace, wanted: frozenset[str]) -> ReportSubject:
     # Reports name the rules that were judged.
     labelled = arguments.data is not None or _inputs.are_called(arguments.input)
     rules = tuple(sorted(wanted if labelled else wanted - {"F11"}))
     if not rules:
         raise FaninError("nothing checked: F11 compares the loss with labels; give --data digits.")
-    file, line = _written(arguments.factory)
-    return Subject(arguments.factory, rules, arguments.fail_level, file, line)
+    file, line = _find_source(arguments.factory)
+    return ReportSubject(arguments.factory, rules, arguments.fail_level, file, line)
 
 
-def _written(text: str) -> tuple[str, int]:
+def _find_source(text: str) -> tuple[str, int]:
     """File and line of a factory, where it is written below the working folder."""
-    found: Any = inspect.unwrap(imported(text, "factory"))
+    found: Any = inspect.unwrap(import_object(text, "factory"))
     with suppress(TypeError, OSError, ValueError):
         path = Path(inspect.getsourcefile(found) or "").resolve()
         line = inspect.getsourcelines(found)[1]

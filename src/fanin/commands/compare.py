@@ -116,7 +116,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from fanin.lab.report.verdict import verdict
 
     options = {field.name: getattr(arguments, field.name) for field in fields(CompareSettings)}
-    options["initializers"] = _named(options["initializers"])
+    options["initializers"] = _read_names(options["initializers"])
     check_folder(arguments.out)
     console = Console()
     try:
@@ -144,7 +144,7 @@ def _cpus() -> int:
     return len(count(0)) if count else os.cpu_count() or 1
 
 
-def _named(words: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def _read_names(words: tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """The initializers' names, with those that @FILE has in its place."""
     names: list[str] = []
     for word in words:

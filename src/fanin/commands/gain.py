@@ -5,7 +5,7 @@ import math
 import sys
 from typing import Any
 
-from fanin._imported import imported
+from fanin._imported import import_object
 from fanin.commands import _output
 from fanin.commands._table import show_table
 from fanin.errors import FaninError, one_line
@@ -109,7 +109,7 @@ def _gains(
 
 def _function(text: str) -> ActivationLike:
     """What is imported; of a class, such as torch.nn:ReLU, one made without arguments."""
-    found = imported(text, "activation")
+    found = import_object(text, "activation")
     if not isinstance(found, type):
         return found
     try:

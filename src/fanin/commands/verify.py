@@ -7,7 +7,7 @@ from typing import Any
 
 import fanin
 from fanin._arguments import check_seed
-from fanin._columns import listed
+from fanin._columns import list_names
 from fanin.commands import _output
 from fanin.commands._digest import Digest
 from fanin.commands._drawn import difference
@@ -60,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
     held = {known[tensor.planned].name for tensor in tensors if tensor.planned in known}
     differences += [f"{name}: in none of the files" for name in plan if name not in held]
     if others:
-        _output.tell("verify", f"not in the plan, as buffers are not: {listed(others)}")
+        _output.tell("verify", f"not in the plan, as buffers are not: {list_names(others)}")
     drawn = f"{len(held)} parameters, seed {seed}"
     if not differences:
         _output.show(f"verified: {drawn}, all as the plan draws them\ndigest {digest}\n")

@@ -16,7 +16,7 @@ from fanin.frameworks._adapter import Written as Written
 from fanin.frameworks._detect import adapter_for as adapter_for
 from fanin.frameworks._detect import adapter_of_factories as adapter_of_factories
 from fanin.frameworks._detect import functional as functional
-from fanin.frameworks._detect import opened as opened
+from fanin.frameworks._detect import open_model as open_model
 from fanin.frameworks._detect import refuse_functional as refuse_functional
 from fanin.frameworks._foreign import foreign as foreign
 from fanin.frameworks._functional import Functional as Functional

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from fanin.axes import Axes
 from fanin.param import Kind
 
-Shape = tuple[int, ...]
+ArrayShape = tuple[int, ...]
 
 
 def bare_role(
     attribute: str,
-    shape: Shape,
+    shape: ArrayShape,
     made: float | None,
-    siblings: Mapping[str, Shape],
+    siblings: Mapping[str, ArrayShape],
     leaf: bool,
     layout: Axes | None,
 ) -> tuple[Kind, Axes]:
@@ -44,6 +44,6 @@ def bare_role(
     return ("other" if made is None else "shift"), none
 
 
-def long_axes(shape: Shape) -> int:
+def long_axes(shape: ArrayShape) -> int:
     """How many axes have more than one position."""
     return sum(size != 1 for size in shape)

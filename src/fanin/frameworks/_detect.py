@@ -118,7 +118,7 @@ def _road(road: str, verb: str = "fanin.initialize_params") -> str:
     return road.format(verb)
 
 
-def opened(model: Any, params: Any = None, inputs: Any = None) -> Any:
+def open_model(model: Any, params: Any = None, inputs: Any = None) -> Any:
     """What an adapter is given: the model, or one that is never written with its parameters."""
     found = framework_of(model)
     if params is None and (found is None or not found.road):

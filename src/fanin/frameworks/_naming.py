@@ -3,21 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.streams._address import stream_number
 
 Item = TypeVar("Item")
 ShapeOf = Callable[[Item], tuple[int, ...]]
 
 
-def checked_prefix(prefix: str) -> str:
+def check_prefix(prefix: str) -> str:
     """What stands before every name, without the dot between them: "" for nothing."""
     if not isinstance(prefix, str) or prefix:
         try:
             stream_number(prefix.removesuffix(".") if isinstance(prefix, str) else prefix)
         except FaninError:
             raise FaninError(
-                f"prefix is {shown(prefix)}; it is text that stands before every name, such as "
+                f"prefix is {quote(prefix)}; it is text that stands before every name, such as "
                 "'critic1'."
             ) from None
     return prefix.removesuffix(".")
@@ -33,7 +33,7 @@ def put(found: dict[str, Item], name: str, item: Item, shape_of: ShapeOf[Item], 
     found[name] = item
 
 
-def renamed(
+def rename_all(
     found: Mapping[str, Item],
     rename: Mapping[str, str] | None,
     others: Mapping[str, str],
@@ -42,11 +42,11 @@ def renamed(
     """The same under the names wanted; `others` are the canonical names by those of ties."""
     rename = {} if rename is None else rename
     if not isinstance(rename, Mapping):
-        raise FaninError(f"rename is {shown(rename)}; it maps names found to names wanted.")
+        raise FaninError(f"rename is {quote(rename)}; it maps names found to names wanted.")
     rename = {others.get(name, name): wanted for name, wanted in rename.items()}
     for name, wanted in rename.items():
         if name not in found:
-            raise FaninError(f"rename has {shown(name)}{suggestion(str(name), list(found))}")
+            raise FaninError(f"rename has {quote(name)}{suggestion(str(name), list(found))}")
         try:
             stream_number(wanted)
         except FaninError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fanin._expression import parse_expression
-from fanin.errors import FaninError, as_number, shown, suggestion
+from fanin.errors import FaninError, as_number, quote, suggestion
 from fanin.gains import _callables
 from fanin.gains._table import MIXING, REFUSED, ROWS
 from fanin.streams import Array
@@ -55,14 +55,14 @@ class Activation:
 def as_activation(f: ActivationLike) -> Activation:
     """The activation of a name, an expression, or a callable of NumPy, JAX or torch."""
     if isinstance(f, str):
-        return _named(f)
+        return _parse(f)
     if inspect.isclass(f):
         raise FaninError(
             f"activation is the class {f.__name__}; give an instance, such as {f.__name__}()."
         )
     if not callable(f):
         raise FaninError(
-            f"activation is {shown(f)}; give a name, such as {_EXAMPLE}, or a function."
+            f"activation is {quote(f)}; give a name, such as {_EXAMPLE}, or a function."
         )
     name = _name_of(f)
     _refuse(name, MIXING)
@@ -75,7 +75,7 @@ def names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _named(text: str) -> Activation:
+def _parse(text: str) -> Activation:
     name, positional, keywords = parse_expression(text, "activation", _EXAMPLE)
     _refuse(name, REFUSED)
     row = ROWS.get(name)
@@ -84,11 +84,11 @@ def _named(text: str) -> Activation:
     try:
         bound = inspect.signature(row.function).bind(None, *positional, **keywords)
     except (TypeError, ValueError) as error:
-        raise FaninError(f"activation {shown(text)} cannot be made: {error}.") from None
+        raise FaninError(f"activation {quote(text)} cannot be made: {error}.") from None
     given = list(bound.arguments.values())[1:]
     values = [as_number(value) for value in given]
     if not np.isfinite(values).all():
-        raise FaninError(f"activation {shown(text)} cannot be made: parameters are finite numbers.")
+        raise FaninError(f"activation {quote(text)} cannot be made: parameters are finite numbers.")
     parameters = dict(zip(list(bound.arguments)[1:], values, strict=True))
     return Activation(
         f"{row.name}({', '.join(map(repr, values))})" if values else row.name,

@@ -36,10 +36,10 @@ class Edges:
         std = math.sqrt(variance)
         # Off the centre: a kink at 0 that sits on the end of a panel would not be noticed.
         shifted = NormalInput(0.1234 * std, std)
-        found = [_narrow(panels, shifted) for panels in _settled(f, shifted)]
+        found = [_narrow(panels, shifted) for panels in _settle(f, shifted)]
         self.kinks = np.unique(np.concatenate([f.kinks, *found]))
         law = NormalInput(0.0, std)
-        ends = [_ends(panels) for panels in _settled(replace(f, kinks=tuple(self.kinks)), law)]
+        ends = [_ends(panels) for panels in _settle(replace(f, kinks=tuple(self.kinks)), law)]
         others = law.at(np.unique(np.concatenate(ends)))
         # Ends that crowd around a kink only closed in on it.
         apart = np.abs(others[:, None] - self.kinks).min(axis=1, initial=np.inf) > 0.05 * std
@@ -54,7 +54,7 @@ def _ends(panels: Panels) -> Array:
     return np.asarray(ends[np.abs(ends) < _REACH])
 
 
-def _settled(f: Activation, law: NormalInput) -> tuple[Panels, Panels]:
+def _settle(f: Activation, law: NormalInput) -> tuple[Panels, Panels]:
     """Panels that close in on jumps, and panels that close in on kinks."""
     return settle_values(f, law), settle_slopes(f, law)
 
@@ -70,20 +70,20 @@ def _narrow(panels: Panels, law: NormalInput) -> Array:
 
 def covariance(f: Activation, edges: Edges, variance: float, c: float) -> float:
     """E f(u) f(v) for zero-mean normal u, v of this variance and correlation c, |c| < 1."""
-    return _paired(f, edges, variance, c, slope=False)
+    return _integrate_pair(f, edges, variance, c, slope=False)
 
 
 def covariance_slope(f: Activation, edges: Edges, variance: float, c: float) -> float:
     """The derivative of `covariance` by c."""
-    return variance * _paired(f, edges, variance, c, slope=True)
+    return variance * _integrate_pair(f, edges, variance, c, slope=True)
 
 
-def _paired(f: Activation, edges: Edges, variance: float, c: float, slope: bool) -> float:
+def _integrate_pair(f: Activation, edges: Edges, variance: float, c: float, slope: bool) -> float:
     shared = math.sqrt(variance * abs(c))
     own = math.sqrt(variance * (1 - abs(c)))
     t, weights = _outer(edges, shared, own, mirrored=c < 0)
-    h = _smoothed(f, edges.all, shared * t, own, slope)
-    other = h if c >= 0 else _smoothed(f, edges.all, -shared * t, own, slope)
+    h = _smooth_in_parts(f, edges.all, shared * t, own, slope)
+    other = h if c >= 0 else _smooth_in_parts(f, edges.all, -shared * t, own, slope)
     return float(weights @ (h * other))
 
 
@@ -102,7 +102,9 @@ def _outer(edges: Edges, shared: float, own: float, mirrored: bool) -> tuple[Arr
     return nodes.ravel(), weights.ravel()
 
 
-def _smoothed(f: Activation, edges: Array, centres: Array, spread: float, slope: bool) -> Array:
+def _smooth_in_parts(
+    f: Activation, edges: Array, centres: Array, spread: float, slope: bool
+) -> Array:
     """E f(centre + spread y) for each centre, or its derivative by the centre."""
     parts = centres.size * (edges.size + _REACH) * 16 // _MOST_VALUES + 1
     return np.concatenate(

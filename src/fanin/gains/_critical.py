@@ -8,7 +8,7 @@ import numpy as np
 from fanin.errors import FaninError
 from fanin.gains._activation import Activation, ActivationLike, as_activation
 from fanin.gains._moments import second_moment, slope_moment
-from fanin.gains._network import WideNetwork, centred, check_variance
+from fanin.gains._network import WideNetwork, check_variance, normal_of
 from fanin.gains._root import root
 
 
@@ -28,7 +28,7 @@ def critical_weight_variance(f: ActivationLike, bias_variance: float = 0.0) -> f
     activation = as_activation(f)
     bias = check_variance(bias_variance, "bias_variance", zero_allowed=True)
     for q in _critical_variances(activation, bias):
-        network = WideNetwork(activation, 1 / slope_moment(activation, centred(q)), bias)
+        network = WideNetwork(activation, 1 / slope_moment(activation, normal_of(q)), bias)
         course, q_star = network.fixed_point()
         stable = course in ("settles", "is kept", "vanishes")
         if stable and abs(network.chi(q_star) - 1) < 1e-6:
@@ -43,10 +43,10 @@ def _critical_variances(f: Activation, bias: float) -> Iterator[float]:
     """Each q that is a fixed point of the variance map whose weight variance makes chi1 = 1."""
 
     def gap(q: float) -> float:
-        slopes = slope_moment(f, centred(q))
-        return q - bias - second_moment(f, centred(q)) / slopes if slopes else math.nan
+        slopes = slope_moment(f, normal_of(q))
+        return q - bias - second_moment(f, normal_of(q)) / slopes if slopes else math.nan
 
-    if bias == 0 and not f(np.zeros(1)).any() and slope_moment(f, centred(0.0)):
+    if bias == 0 and not f(np.zeros(1)).any() and slope_moment(f, normal_of(0.0)):
         yield 0.0
     low = at_low = math.nan
     # Below q = bias there is none.

@@ -13,7 +13,7 @@ with u, v normal of variance q* and correlation c. A gradient's squared norm gro
 import math
 from dataclasses import dataclass, field
 
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.gains._activation import ActivationLike, as_activation
 from fanin.gains._network import SAME, Variance, WideNetwork, check_variance
 
@@ -53,14 +53,14 @@ class DepthTheory:
         """V(q): the variance after a layer, from the variance q >= 0 before it."""
         number = as_number(q)
         if not (math.isfinite(number) and number >= 0):
-            raise FaninError(f"variance q is {shown(q)}; it must be a finite number >= 0.")
+            raise FaninError(f"variance q is {quote(q)}; it must be a finite number >= 0.")
         return self._network.variance(number)
 
     def correlation_map(self, c: float) -> float:
         """C(c): the correlation after a layer, from the correlation c, -1 to 1, before it."""
         number = as_number(c)
         if not -1 <= number <= 1:
-            raise FaninError(f"correlation is {shown(c)}; it must be a number from -1 to 1.")
+            raise FaninError(f"correlation is {quote(c)}; it must be a number from -1 to 1.")
         if not 0 < self.q_star < math.inf:
             raise FaninError(
                 f"the variance of {self.activation} {self.variance} at weight variance "

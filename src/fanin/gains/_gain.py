@@ -4,13 +4,13 @@ import math
 from functools import lru_cache
 from typing import Literal, get_args
 
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.gains._activation import Activation, ActivationLike, as_activation
 from fanin.gains._moments import NormalInput, second_moment, slope_moment
 from fanin.gains._torch_table import torch_gain
 
 Direction = Literal["forward", "backward"]
-Convention = Literal["fanin", "torch"]
+GainConvention = Literal["fanin", "torch"]
 
 
 def gain(
@@ -18,7 +18,7 @@ def gain(
     direction: Direction = "forward",
     variance: float = 1.0,
     mean: float = 0.0,
-    convention: Convention = "fanin",
+    convention: GainConvention = "fanin",
 ) -> float:
     """The factor g of an activation f for weights of standard deviation g / sqrt(fan).
 
@@ -52,10 +52,10 @@ def gain(
     """
     for what, value, allowed in (
         ("direction", direction, get_args(Direction)),
-        ("convention", convention, get_args(Convention)),
+        ("convention", convention, get_args(GainConvention)),
     ):
         if value not in allowed:
-            raise FaninError(f"{what} is {shown(value)}; allowed are {', '.join(allowed)}.")
+            raise FaninError(f"{what} is {quote(value)}; allowed are {', '.join(allowed)}.")
     law = _law(variance, mean)
     if convention == "torch":
         if law != NormalInput(0.0, 1.0):
@@ -84,7 +84,7 @@ def compute_gain(f: Activation, direction: Direction, law: NormalInput) -> float
 def _law(variance: float, mean: float) -> NormalInput:
     values = as_number(variance), as_number(mean)
     if not (math.isfinite(values[0]) and values[0] > 0):
-        raise FaninError(f"variance is {shown(variance)}; it must be a finite number > 0.")
+        raise FaninError(f"variance is {quote(variance)}; it must be a finite number > 0.")
     if not math.isfinite(values[1]):
-        raise FaninError(f"mean is {shown(mean)}; it must be a finite number.")
+        raise FaninError(f"mean is {quote(mean)}; it must be a finite number.")
     return NormalInput(values[1], math.sqrt(values[0]))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.gains._activation import Activation
 from fanin.gains._correlation import Edges, covariance, covariance_slope
 from fanin.gains._moments import NormalInput, second_moment, second_moment_growth, slope_moment
@@ -27,13 +27,13 @@ class WideNetwork:
     _edges: dict[float, Edges] = field(default_factory=dict)
 
     def variance(self, q: float) -> float:
-        return self.weight * second_moment(self.f, centred(q)) + self.bias
+        return self.weight * second_moment(self.f, normal_of(q)) + self.bias
 
     def variance_slope(self, q: float) -> float:
-        return self.weight * second_moment_growth(self.f, centred(q))
+        return self.weight * second_moment_growth(self.f, normal_of(q))
 
     def chi(self, q: float) -> float:
-        return self.weight * slope_moment(self.f, centred(q))
+        return self.weight * slope_moment(self.f, normal_of(q))
 
     def fixed_point(self) -> tuple[Variance, float]:
         """What becomes of a signal of variance 1, and the variance that it comes to."""
@@ -84,7 +84,7 @@ class WideNetwork:
         return self._edges[q]
 
 
-def centred(q: float) -> NormalInput:
+def normal_of(q: float) -> NormalInput:
     """The law of pre-activations of mean 0 and variance q."""
     return NormalInput(0.0, math.sqrt(q))
 
@@ -94,5 +94,5 @@ def check_variance(value: float, what: str, zero_allowed: bool) -> float:
     number = as_number(value)
     if not (math.isfinite(number) and (number > 0 or (zero_allowed and number == 0))):
         allowed = ">= 0" if zero_allowed else "> 0"
-        raise FaninError(f"{what} is {shown(value)}; it must be a finite number {allowed}.")
+        raise FaninError(f"{what} is {quote(value)}; it must be a finite number {allowed}.")
     return number

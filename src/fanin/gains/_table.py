@@ -8,7 +8,7 @@ import numpy as np
 
 from fanin.streams import Array
 
-Function = Callable[..., Any]
+ArrayFunction = Callable[..., Any]
 
 _erfc = np.vectorize(math.erfc, otypes=[float])
 
@@ -21,8 +21,8 @@ class ActivationRow(NamedTuple):
     """An activation: f and f' of (x, parameters) and where they are not smooth."""
 
     name: str
-    function: Function
-    derivative: Function
+    function: ArrayFunction
+    derivative: ArrayFunction
     kinks: tuple[float, ...] | Callable[..., tuple[float, ...]] = ()
     aliases: tuple[str, ...] = ()
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from fanin._expression import parse_expression
-from fanin.errors import FaninError, as_number, shown, suggestion
+from fanin.errors import FaninError, as_number, quote, suggestion
 
 _ONE = ("linear", "sigmoid", *(f"conv{n}d" for n in (1, 2, 3)))
 _ONE += tuple(f"conv_transpose{n}d" for n in (1, 2, 3))
@@ -19,7 +19,7 @@ _CONSTANTS = {
 def torch_gain(f: Any) -> float:
     """The constant of a name, such as "tanh" or "leaky_relu(0.2)"."""
     if not isinstance(f, str):
-        raise FaninError(f"torch's gains are for names; the activation is {shown(f)}.")
+        raise FaninError(f"torch's gains are for names; the activation is {quote(f)}.")
     name, positional, keywords = parse_expression(f, "activation", "'tanh' or 'leaky_relu(0.2)'")
     given = [*positional, *keywords.values()]
     if name == "leaky_relu" and len(given) <= 1 and set(keywords) <= {"negative_slope"}:
@@ -30,7 +30,7 @@ def torch_gain(f: Any) -> float:
         return _CONSTANTS[name]
     elif name not in _CONSTANTS:
         raise FaninError(f"torch has no gain of {name!r}{suggestion(name, torch_names())}")
-    raise FaninError(f"torch has no gain of {shown(f)}: its parameters are not those of {name}.")
+    raise FaninError(f"torch has no gain of {quote(f)}: its parameters are not those of {name}.")
 
 
 def torch_names() -> tuple[str, ...]:

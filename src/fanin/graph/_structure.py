@@ -264,39 +264,39 @@ class Structure:
         """A node and its ancestors, without another node and its ancestors."""
         return self.up_to(end) - self.up_to(start)
 
-    def own_nodes(self, residual: Residual) -> NodeSet:
+    def find_own_nodes(self, residual: Residual) -> NodeSet:
         """The nodes of a branch, without those of the stream that it reads."""
         return self.between(residual.read, residual.branch)
 
     def reads_normalized(self, residual: Residual) -> bool:
         """Whether a branch normalizes what it reads of the stream, before its first weight."""
-        inside = self.own_nodes(residual)
+        inside = self.find_own_nodes(residual)
         return any(
             norm in inside and not self.above[norm] & inside & self._weights for norm in self._norms
         )
 
     def ends(self, residual: Residual) -> list[int]:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
-        return self.ends_at(residual.branch, self.own_nodes(residual))
+        return self.ends_at(residual.branch, self.find_own_nodes(residual))
 
     def sums_behind_ends(self, residual: Residual) -> bool:
         """Whether a branch sums over positions behind what sets its size."""
-        inside, ends = self.own_nodes(residual), self.ends(residual)
+        inside, ends = self.find_own_nodes(residual), self.ends(residual)
         return any(
             item in inside and any(end in self.above[item] for end in ends) for item in self._sums
         )
 
     def terms(self, residual: Residual) -> list[list[int]]:
         """The ends of a branch, by the terms that are summed into it."""
-        inside = self.own_nodes(residual)
+        inside = self.find_own_nodes(residual)
 
-        def summed(position: int) -> list[int]:
+        def sum_terms(position: int) -> list[int]:
             node = self.graph.nodes[position]
             passed = node.op in having("carries", "function") | {"shift"} and not second_input(node)
             sources = node.inputs if node.op == "add" else node.inputs[:1] if passed else ()
             return [source for source in sources if source in inside]
 
-        terms = (item for item in reach([residual.branch], summed) if not summed(item))
+        terms = (item for item in reach([residual.branch], sum_terms) if not sum_terms(item))
         groups = (self.ends_at(term, inside) for term in terms)
         return [group for group in groups if group]
 

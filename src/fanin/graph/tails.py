@@ -36,7 +36,7 @@ def sites(signal: Signal) -> float:
     return _whole(signal) * signal.uneven.common
 
 
-def weighed(fed: Signal, made: Signal, terms: float, taps: float, groups: int) -> Signal:
+def weigh(fed: Signal, made: Signal, terms: float, taps: float, groups: int) -> Signal:
     """What a weight makes that sums `terms` products: of `taps` positions of several channels.
 
     What all sites share of the squares is the same q for all of them, which is the draw's. Every
@@ -52,10 +52,10 @@ def weighed(fed: Signal, made: Signal, terms: float, taps: float, groups: int) -
     fresh = power * (1 - both / alone) / max(terms, 1)
     if fed.uneven.level and is_gaussian(fed):
         own = fresh = 0.0
-    return _shaped(made, common + fresh / groups, own)
+    return _shape(made, common + fresh / groups, own)
 
 
-def summed(a: Signal, b: Signal, made: Signal) -> Signal:
+def add_tails(a: Signal, b: Signal, made: Signal) -> Signal:
     """The sum of two activations of nodes of their own, such as a stream and a branch of it."""
     if a.second + b.second <= 0 or (not a.uneven.tail and not b.uneven.tail):
         return made
@@ -66,12 +66,12 @@ def summed(a: Signal, b: Signal, made: Signal) -> Signal:
     own = mine * (wholes[0] - shared[0]) + other * (wholes[1] - shared[1])
     common = mine * shared[0] + other * shared[1] + both
     if _is_plain(a) and _is_plain(b):
-        return _shaped(made, common, own)
+        return _shape(made, common, own)
     tail = min(common + own, _MOST)
     return replace(made, uneven=Uneven(tail, common / tail)) if tail > 0 else made
 
 
-def gated(a: Signal, b: Signal, made: Signal) -> Signal:
+def gate(a: Signal, b: Signal, made: Signal) -> Signal:
     """The product of two activations of nodes of their own."""
     if not a.uneven.tail and not b.uneven.tail:
         return made
@@ -82,7 +82,7 @@ def gated(a: Signal, b: Signal, made: Signal) -> Signal:
     return replace(made, uneven=Uneven(tail, share, power))
 
 
-def levelled(fed: Signal, made: Signal) -> Signal:
+def level(fed: Signal, made: Signal) -> Signal:
     """Behind a norm over the features of every site; what it reads may have been uneven."""
     made = replace(made, uneven=LEVEL)
     if not fed.uneven.tail or not _is_plain(fed):
@@ -90,24 +90,24 @@ def levelled(fed: Signal, made: Signal) -> Signal:
     return replace(made, values=math.sqrt(made.second) * Z)
 
 
-def _shaped(made: Signal, common: float, own: float) -> Signal:
+def _shape(made: Signal, common: float, own: float) -> Signal:
     """A normal activation of mean zero with a tail."""
     if common + own <= 0:
         return made
     tail = min(common + own, _MOST)
-    values = _grid(_rounded(tail)) * math.sqrt(made.second)
+    values = _grid(_round_tail(tail)) * math.sqrt(made.second)
     return replace(made, values=values, uneven=Uneven(tail, common / (common + own)))
 
 
 def _is_plain(signal: Signal) -> bool:
     """Whether an activation is normal, but for its tail, and of mean zero."""
-    values = _grid(_rounded(signal.uneven.tail)) * math.sqrt(max(signal.second, 0.0))
+    values = _grid(_round_tail(signal.uneven.tail)) * math.sqrt(max(signal.second, 0.0))
     return bool(np.allclose(signal.values, values, rtol=1e-6, atol=1e-9))
 
 
 def _whole(signal: Signal) -> float:
     """The relative variance of the second moment from unit to unit and site to site."""
-    tail = _rounded(signal.uneven.tail)
+    tail = _round_tail(signal.uneven.tail)
     if tail <= 0 or signal.second <= 0:
         return 0.0
     points, mass = _points(tail), hermite(_POINTS)[1]
@@ -127,14 +127,14 @@ def _squares(signal: Signal) -> tuple[float, float]:
     nodes, weights = hermite(32)
     correlation = min(max(signal.correlation, 0.0), 1.0)
     other = correlation * Z[:, None] + math.sqrt(1 - correlation**2) * nodes
-    squares = np.interp(Z, _grid(_rounded(signal.uneven.tail)), signal.values) ** 2
+    squares = np.interp(Z, _grid(_round_tail(signal.uneven.tail)), signal.values) ** 2
     second = max(float(MASS @ squares), 1e-150) ** 2
     alone = float(MASS @ squares**2) / second
     both = float(MASS @ (squares * (np.interp(other, Z, squares) @ weights))) / second
     return max(alone, 1.0), min(max(both, 1.0), max(alone, 1.0))
 
 
-def _rounded(tail: float) -> float:
+def _round_tail(tail: float) -> float:
     return float(f"{tail:.3g}") if tail > 1e-6 else 0.0
 
 

@@ -11,7 +11,7 @@ from fanin.axes import Axes, parse_axes
 from fanin.errors import FaninError
 from fanin.initializers._parts import PartSlice, WeightPart, parts, pieces
 from fanin.streams import Array, Distribution, DTypeLike, Index, Stream
-from fanin.streams._address import Region, region, selected
+from fanin.streams._address import Region, region, select
 from fanin.streams._output import COMPLEX, REAL, check_out, dtype_name, is_complex, write
 
 Shape = SupportsIndex | Sequence[SupportsIndex]
@@ -32,7 +32,7 @@ class Request:
     threads: int | None
 
 
-class Draw(NamedTuple):
+class DrawnPart(NamedTuple):
     """Values of one distribution: where they go in the result, and their addresses."""
 
     distribution: Distribution
@@ -143,7 +143,7 @@ class Elementwise(Initializer):
         """What complex values are drawn from."""
         raise self._no_complex()
 
-    def _drawn(
+    def _choose_draws(
         self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
     ) -> list[tuple[WeightPart | None, Distribution]]:
         """The distributions and the parts of the weight that they are for; None means all."""
@@ -153,23 +153,23 @@ class Elementwise(Initializer):
             return [(None, distribution_of(shape, axes))]
         return [(part, distribution_of(part.shape, part.axes)) for part in split]
 
-    def draws(self, request: Request) -> list[Draw]:
+    def draws(self, request: Request) -> list[DrawnPart]:
         """What real values are drawn from, for a back end that draws by itself."""
-        drawn = self._drawn(request.shape, request.axes)
+        drawn = self._choose_draws(request.shape, request.axes)
         order = request.axes.order()
         if drawn[0][0] is None:
-            return [Draw(drawn[0][1], (...,), region(request.shape, request.index, order))]
+            return [DrawnPart(drawn[0][1], (...,), region(request.shape, request.index, order))]
         split = [part for part, _ in drawn if part is not None]
-        found = pieces(split, selected(request.shape, request.index))
+        found = pieces(split, select(request.shape, request.index))
         return [
-            Draw(distribution, (*piece.where, ...), _place(piece, order))
+            DrawnPart(distribution, (*piece.where, ...), _place(piece, order))
             for (_, distribution), piece in zip(drawn, found, strict=True)
             if piece is not None
         ]
 
     def _draw(self, request: Request) -> Array:
         in_complex = is_complex(request.dtype, request.out)
-        drawn = self._drawn(request.shape, request.axes, in_complex)
+        drawn = self._choose_draws(request.shape, request.axes, in_complex)
         stream = Stream(request.seed, request.name)
         if drawn[0][0] is None:
             return stream.draw(
@@ -182,7 +182,7 @@ class Elementwise(Initializer):
                 request.axes.order(),
             )
         split = [part for part, _ in drawn if part is not None]
-        chosen = selected(request.shape, request.index)
+        chosen = select(request.shape, request.index)
         shape = tuple(len(item) for item in chosen if isinstance(item, range))
         encoding = dtype_name(request.dtype, request.out, COMPLEX if in_complex else REAL)
         for part, (_, distribution) in zip(split, drawn, strict=True):  # what can fail, first
@@ -204,7 +204,7 @@ class Elementwise(Initializer):
         return result
 
     def _std(self, shape: tuple[int, ...], axes: Axes) -> float:
-        drawn = self._drawn(shape, axes)
+        drawn = self._choose_draws(shape, axes)
         if drawn[0][0] is None:
             return drawn[0][1].std_of_values()
         total = max(math.prod(shape), 1)
@@ -244,7 +244,7 @@ class Whole(Initializer):
         encoding = dtype_name(request.dtype, request.out)
         Stream(request.seed, request.name)  # checks both
         self._check(request.shape, request.axes)
-        chosen = selected(request.shape, request.index)
+        chosen = select(request.shape, request.index)
         shape = tuple(len(item) for item in chosen if isinstance(item, range))
         result = check_out(request.out, shape, encoding)
         if 0 in shape:

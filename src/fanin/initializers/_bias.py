@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Initializer
 from fanin.initializers._constant import constant
 from fanin.initializers._entry import Entry
@@ -26,7 +26,7 @@ def torch_bias(fan_in: int) -> Initializer:
     """
     number = as_number(fan_in)
     if not (math.isfinite(number) and number >= 1):
-        raise FaninError(f"fan_in of torch_bias is {shown(fan_in)}; it must be a number >= 1.")
+        raise FaninError(f"fan_in of torch_bias is {quote(fan_in)}; it must be a number >= 1.")
     return uniform(-1.0 / math.sqrt(number), 1.0 / math.sqrt(number))
 
 
@@ -45,7 +45,7 @@ def prior_probability(p: float = 0.01) -> Initializer:
     number = as_number(p)
     if not 0 < number < 1:
         raise FaninError(
-            f"p of prior_probability is {shown(p)}; a probability lies between 0 and 1."
+            f"p of prior_probability is {quote(p)}; a probability lies between 0 and 1."
         )
     return constant(log_of(number) - log_of(1.0 - number))
 
@@ -64,7 +64,7 @@ def class_priors(p: Sequence[float]) -> Initializer:
     """
     numbers = [as_number(prior) for prior in p] if isinstance(p, Sequence) else []
     if not numbers or not all(math.isfinite(number) and number > 0 for number in numbers):
-        raise FaninError(f"p of class_priors is {shown(p)}; give probabilities or counts, all > 0.")
+        raise FaninError(f"p of class_priors is {quote(p)}; give probabilities or counts, all > 0.")
     total = math.fsum(numbers)
     return constant([log_of(number / total) for number in numbers])
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fanin.axes import Axes
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.initializers import _parts
 from fanin.initializers._base import Elementwise, expression
 from fanin.initializers._constant import constant, zeros
@@ -26,7 +26,7 @@ class Blocks(Elementwise):
         for initializer in self.initializers:
             if not isinstance(initializer, Elementwise) or isinstance(initializer, Blocks):
                 raise FaninError(
-                    f"blocks has {shown(initializer)}; it takes initializers that draw each value "
+                    f"blocks has {quote(initializer)}; it takes initializers that draw each value "
                     "by itself, such as he_normal() and zeros()."
                 )
         if self.sizes is not None:
@@ -34,7 +34,7 @@ class Blocks(Elementwise):
             whole = all(type(size) is int and size >= 1 for size in sizes)
             if not whole or len(sizes) != len(self.initializers):
                 raise FaninError(
-                    f"sizes of blocks is {shown(self.sizes)}; give {len(self.initializers)} "
+                    f"sizes of blocks is {quote(self.sizes)}; give {len(self.initializers)} "
                     "integers >= 1, one for each initializer."
                 )
             object.__setattr__(self, "sizes", tuple(sizes))
@@ -47,7 +47,7 @@ class Blocks(Elementwise):
     def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
         raise FaninError(f"{self!r} has a distribution for each block; ask its initializers.")
 
-    def _drawn(
+    def _choose_draws(
         self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
     ) -> list[tuple[WeightPart | None, Distribution]]:
         if axes.groups > 1:
@@ -56,7 +56,7 @@ class Blocks(Elementwise):
                 f"{axes.groups} groups. Use one initializer for it."
             )
         axis = axes.axis("out") if "out" in axes.roles else 0
-        sizes = self._fitted(shape, axis)
+        sizes = self._fit(shape, axis)
         roles = tuple("out" if k == axis else role for k, role in enumerate(axes.roles))
         packed = _parts.blocks(shape, replace(axes, roles=roles, blocks=sizes))
         own = replace(axes, blocks=())
@@ -66,7 +66,7 @@ class Blocks(Elementwise):
             drawn.append((part, draw(part.shape, own)))
         return drawn
 
-    def _fitted(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    def _fit(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
         length, count = shape[axis] if shape else 0, len(self.initializers)
         if self.sizes is None and shape and length % count == 0:
             return (length // count,) * count

@@ -14,7 +14,7 @@ from fanin.errors import FaninError
 from fanin.initializers._base import Elementwise, Initializer, Request, expression
 from fanin.initializers._entry import Entry
 from fanin.streams import Array, Stream
-from fanin.streams._address import selected
+from fanin.streams._address import select
 from fanin.streams._output import COMPLEX, REAL, dtype_name, write
 
 _MOST_PRINTED = 32
@@ -71,7 +71,7 @@ class Given(Initializer):
         Stream(request.seed, request.name)  # checks both
         self._check(request.shape)
         encoding = dtype_name(request.dtype, request.out, REAL + COMPLEX)
-        selected(request.shape, request.index)  # checks the index
+        select(request.shape, request.index)  # checks the index
         index = ... if request.index is None else request.index
         return write(self.values.reshape(request.shape)[index], encoding, request.out)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from fanin.axes import Axes, parse_axes
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Request, Whole, expression
 from fanin.initializers._parts import blocks, cells, from_cells, to_cells
 from fanin.initializers._random import normal
@@ -91,12 +91,12 @@ class Maps(Whole):
         gain = as_number(self.gain)
         if not (math.isfinite(gain) and gain > 0):
             raise FaninError(
-                f"gain of {self.called} is {shown(self.gain)}; it must be a finite number > 0."
+                f"gain of {self.called} is {quote(self.gain)}; it must be a finite number > 0."
             )
         object.__setattr__(self, "gain", gain)
 
     @abstractmethod
-    def _made(self, request: Request, precision: str) -> Array:
+    def _make(self, request: Request, precision: str) -> Array:
         """What `_values` returns."""
 
     def tolerance(self, dtype: str) -> float:
@@ -109,7 +109,7 @@ class Maps(Whole):
     def _values(self, request: Request, precision: str) -> Array:
         if self.gain > float(np.finfo(precision).max):
             raise FaninError(f"{self!r} reaches {self.gain:.3g}, beyond the range of {precision}.")
-        return self._made(request, precision)
+        return self._make(request, precision)
 
     def _check(self, shape: tuple[int, ...], axes: Axes) -> None:
         check_maps(self.called, shape, axes)

@@ -24,7 +24,7 @@ class Orthogonal(Maps):
     called: ClassVar[str] = "orthogonal"
     differs: ClassVar[tuple[float, float]] = (1e-5, 1e-13)
 
-    def _made(self, request: Request, precision: str) -> Array:
+    def _make(self, request: Request, precision: str) -> Array:
         return change_maps(gaussian(request, precision), request.axes, self._orthonormal)
 
     def _orthonormal(self, drawn: Array) -> Array:
@@ -51,7 +51,7 @@ class DeltaOrthogonal(Orthogonal):
 
     called: ClassVar[str] = "delta_orthogonal"
 
-    def _made(self, request: Request, precision: str) -> Array:
+    def _make(self, request: Request, precision: str) -> Array:
         index, axes = centre(request.shape, request.axes)
         values = np.zeros(request.shape, precision)
         drawn = gaussian(request, precision, index)
@@ -87,10 +87,10 @@ class UnitRows(Maps):
     called: ClassVar[str] = "unit_rows"
     differs: ClassVar[tuple[float, float]] = (1e-6, 1e-15)
 
-    def _made(self, request: Request, precision: str) -> Array:
-        return change_maps(gaussian(request, precision), request.axes, self._normalized)
+    def _make(self, request: Request, precision: str) -> Array:
+        return change_maps(gaussian(request, precision), request.axes, self._normalize)
 
-    def _normalized(self, drawn: Array) -> Array:
+    def _normalize(self, drawn: Array) -> Array:
         squares = np.einsum("sgoik,sgoik->sgo", drawn, drawn, dtype=np.float64)
         scale = self.gain / np.sqrt(squares)
         scaled: Array = drawn * scale.astype(drawn.dtype)[..., None, None]

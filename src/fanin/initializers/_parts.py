@@ -42,7 +42,7 @@ def blocks(shape: tuple[int, ...], axes: Axes) -> list[WeightPart]:
     own = replace(axes, blocks=())
     edges = pairwise(accumulate(axes.blocks, initial=0))
     return [
-        WeightPart(_resized(shape, axis, high - low), own, axis, low, high, shape, low, 0)
+        WeightPart(_resize(shape, axis, high - low), own, axis, low, high, shape, low, 0)
         for low, high in edges
     ]
 
@@ -59,7 +59,7 @@ def parts(shape: tuple[int, ...], axes: Axes) -> list[WeightPart] | None:
         return None
     axis = axes.axis("in")
     size = shape[axis] // axes.groups
-    own, frame = replace(axes, groups=1), _resized(shape, axis, size)
+    own, frame = replace(axes, groups=1), _resize(shape, axis, size)
     return [
         WeightPart(frame, own, axis, g * size, (g + 1) * size, frame, 0, g * math.prod(frame))
         for g in range(axes.groups)
@@ -84,13 +84,13 @@ def pieces(
             yield None
             continue
         shift = part.offset - part.low
-        local = taken + shift if isinstance(taken, int) else _shifted(taken, shift)
+        local = taken + shift if isinstance(taken, int) else _shift(taken, shift)
         own = [*chosen[: part.axis], local, *chosen[part.axis + 1 :]]
         inside = tuple(_as_slice(item) if isinstance(item, range) else item for item in own)
         yield PartSlice(part.frame, inside, tuple(where), part.start)
 
 
-def _resized(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:
+def _resize(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:
     return (*shape[:axis], size, *shape[axis + 1 :])
 
 
@@ -106,7 +106,7 @@ def _positions(chosen: range, low: int, high: int) -> tuple[int, int]:
     return position(low), position(high)
 
 
-def _shifted(numbers: range, shift: int) -> range:
+def _shift(numbers: range, shift: int) -> range:
     return range(numbers.start + shift, numbers.stop + shift, numbers.step)
 
 

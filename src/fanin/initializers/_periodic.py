@@ -1,6 +1,6 @@
 """Initializers of networks of sines: SIREN, and random Fourier features."""
 
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Initializer
 from fanin.initializers._entry import Entry
 from fanin.initializers._random import normal
@@ -23,7 +23,7 @@ def siren(omega: float = 30.0) -> VarianceScaling:
     """
     number = as_number(omega)
     if not 1e-100 <= number <= 1e100:  # its square is a number, too
-        raise FaninError(f"omega of siren is {shown(omega)}; it must be from 1e-100 to 1e100.")
+        raise FaninError(f"omega of siren is {quote(omega)}; it must be from 1e-100 to 1e100.")
     return VarianceScaling(2.0 / number**2, "fan_in", "uniform")
 
 

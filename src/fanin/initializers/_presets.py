@@ -4,13 +4,13 @@ import math
 from typing import Any, NamedTuple
 
 from fanin import gains
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._entry import Entry
 from fanin.initializers._scaling import (
     NAMED,
     TWO_SIGMA,
-    Convention,
     Mode,
+    ScalingConvention,
     Shaped,
     VarianceScaling,
 )
@@ -29,7 +29,7 @@ class Preset(NamedTuple):
     mode: Mode
     distribution: Shaped
     source: str
-    convention: Convention = "fanin"
+    convention: ScalingConvention = "fanin"
     power: int = 1
     preserves: str = ""  # where it is not what the mode preserves
 
@@ -45,7 +45,7 @@ class Preset(NamedTuple):
         if gain is not None:
             if nonlinearity is not None or negative_slope is not None:
                 raise FaninError(f"{self.name} has both gain and nonlinearity; say one of them.")
-            scale = _squared(as_number(gain), gain)
+            scale = _square(as_number(gain), gain)
         elif nonlinearity is not None or negative_slope is not None:
             scale = _scale_for(nonlinearity, negative_slope, mode)
         return VarianceScaling(
@@ -72,9 +72,9 @@ class Preset(NamedTuple):
         )
 
 
-def _squared(gain: float, given: object) -> float:
+def _square(gain: float, given: object) -> float:
     if not (math.isfinite(gain) and gain > 0):
-        raise FaninError(f"gain is {shown(given)}; it must be a finite number > 0.")
+        raise FaninError(f"gain is {quote(given)}; it must be a finite number > 0.")
     return gain * gain
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fanin._expression import parse_expression
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.initializers import (
     _bias,
     _blocks,
@@ -44,7 +44,7 @@ _SPELLED = re.compile(r"\s*((?:\w+\.)*)([A-Za-z][\w -]*?)\s*(\(.*\))?\s*", re.DO
 _TRUNCATES = ("keras", "tf", "tensorflow", "jax", "flax")  # in whose words normal is truncated
 
 
-def _squeezed(name: str) -> str:
+def _squeeze(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -62,8 +62,8 @@ def names() -> tuple[str, ...]:
 def _entry(name: str, module: str = "") -> Entry:
     """The entry of a name in any spelling; `module` is what stood before its last dot."""
     name = _SYNONYMS.get(name, name)
-    known = {_squeezed(name): name for name in names()}
-    found = known.get(_squeezed(name))
+    known = {_squeeze(name): name for name in names()}
+    found = known.get(_squeeze(name))
     if found is None:
         raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}")
     alias, _, rest = found.partition("_")
@@ -91,7 +91,7 @@ def get(spec: str | Initializer) -> Initializer:
         return spec
     if not isinstance(spec, str):
         raise FaninError(
-            f"initializer is {shown(spec)}; give a name, an expression such as "
+            f"initializer is {quote(spec)}; give a name, an expression such as "
             "'normal(std=0.02)', or an Initializer."
         )
     entry, positional, keywords = _read(spec)
@@ -116,7 +116,7 @@ def _make(entry: Entry, positional: list[Any], keywords: dict[str, Any], spec: A
     except FaninError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
-        raise FaninError(f"initializer {shown(spec)} cannot be made: {error}.") from None
+        raise FaninError(f"initializer {quote(spec)} cannot be made: {error}.") from None
 
 
 def about(initializer: str | Initializer) -> Entry:
@@ -137,7 +137,7 @@ def to_dict(initializer: Initializer) -> dict[str, Any]:
     {'name': 'normal', 'arguments': {'mean': 0.0, 'std': 0.02}}
     """
     if not isinstance(initializer, Initializer):
-        raise FaninError(f"initializer is {shown(initializer)}; to_dict takes an Initializer.")
+        raise FaninError(f"initializer is {quote(initializer)}; to_dict takes an Initializer.")
     entry, positional, keywords = _read(initializer._expression())
     bound = inspect.signature(entry.make).bind(*positional, **keywords)
     arguments = {name: _plain(value) for name, value in bound.arguments.items()}
@@ -151,11 +151,11 @@ def from_dict(data: Mapping[str, Any]) -> Initializer:
     normal(0.0, 0.02)
     """
     if not isinstance(data, Mapping) or set(data) != {"name", "arguments"}:
-        raise FaninError(f"initializer is {shown(data)}; from_dict takes a name and its arguments.")
+        raise FaninError(f"initializer is {quote(data)}; from_dict takes a name and its arguments.")
     entry, given = _entry(str(data["name"])), data["arguments"]
     if not isinstance(given, Mapping):
         raise FaninError(
-            f"arguments is {shown(given)}; from_dict takes them by keyword, as a mapping."
+            f"arguments is {quote(given)}; from_dict takes them by keyword, as a mapping."
         )
     positional: list[Any] = []
     keywords = {str(name): _read_plain(value) for name, value in given.items()}

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from fanin import streams
 from fanin._fans import Fans, fans
 from fanin.axes import Axes
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Elementwise, expression
 from fanin.initializers._entry import Entry
 from fanin.initializers._parts import WeightPart, parts
@@ -18,7 +18,7 @@ from fanin.streams import Distribution
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo"]
 Shaped = Literal["normal", "uniform", "truncated_normal"]
-Convention = Literal["fanin", "torch", "jax", "keras"]
+ScalingConvention = Literal["fanin", "torch", "jax", "keras"]
 Bounds = tuple[float, float]
 
 TWO_SIGMA: Bounds = (-2.0, 2.0)
@@ -32,33 +32,33 @@ class VarianceScaling(Elementwise):
     mode: Mode
     shaped: Shaped
     bounds: Bounds = TWO_SIGMA
-    convention: Convention = "fanin"
+    convention: ScalingConvention = "fanin"
     power: int = 1
 
     def __post_init__(self) -> None:
         scale = as_number(self.scale)
         if not (math.isfinite(scale) and scale > 0):
             raise FaninError(
-                f"scale of variance_scaling is {shown(self.scale)}; it must be a finite number > 0."
+                f"scale of variance_scaling is {quote(self.scale)}; it must be a finite number > 0."
             )
         object.__setattr__(self, "scale", scale)
         for what, value, allowed in (
             ("mode", self.mode, get_args(Mode)),
             ("distribution", self.shaped, get_args(Shaped)),
-            ("convention", self.convention, get_args(Convention)),
+            ("convention", self.convention, get_args(ScalingConvention)),
             ("power", self.power, (1, 2)),
         ):
             if value not in allowed:
                 raise FaninError(
-                    f"{what} of variance_scaling is {shown(value)}; allowed are "
+                    f"{what} of variance_scaling is {quote(value)}; allowed are "
                     f"{', '.join(map(str, allowed))}."
                 )
-        object.__setattr__(self, "bounds", self._checked_bounds())
+        object.__setattr__(self, "bounds", self._check_bounds())
 
-    def _checked_bounds(self) -> Bounds:
+    def _check_bounds(self) -> Bounds:
         if not isinstance(self.bounds, tuple | list) or len(self.bounds) != 2:
             raise FaninError(
-                f"bounds of variance_scaling is {shown(self.bounds)}; give (lower, upper) in units "
+                f"bounds of variance_scaling is {quote(self.bounds)}; give (lower, upper) in units "
                 "of the std before truncation."
             )
         cut = streams.TruncatedNormal(0.0, 1.0, *self.bounds)
@@ -99,12 +99,12 @@ class VarianceScaling(Elementwise):
         cut = streams.ComplexTruncatedNormal(1.0, upper)
         return streams.ComplexTruncatedNormal(std / cut.std_of_values(), upper)
 
-    def _drawn(
+    def _choose_draws(
         self, shape: tuple[int, ...], axes: Axes, in_complex: bool = False
     ) -> list[tuple[WeightPart | None, Distribution]]:
         split = parts(shape, axes)
         if self.convention == "fanin" or split is None:
-            return super(VarianceScaling, self)._drawn(shape, axes, in_complex)
+            return super(VarianceScaling, self)._choose_draws(shape, axes, in_complex)
         # Another library knows no parts: one distribution, from the shape of the whole.
         whole = (self._complex if in_complex else self._distribution)(shape, axes)
         return [(part, whole) for part in split]
@@ -143,7 +143,7 @@ def variance_scaling(
     mode: Mode = "fan_in",
     distribution: Shaped = "truncated_normal",
     bounds: Bounds = TWO_SIGMA,
-    convention: Convention = "fanin",
+    convention: ScalingConvention = "fanin",
     power: int = 1,
 ) -> VarianceScaling:
     """Zero-mean values of variance `scale / fan`: every rule of the kind k / n.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fanin.axes import Axes
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Request, Whole, expression
 from fanin.initializers._entry import Entry
 from fanin.initializers._maps import change_maps, check_maps, gaussian, mean_over_maps
@@ -27,12 +27,12 @@ class Sparse(Whole):
         sparsity, std = as_number(self.sparsity), as_number(self.std_of_others)
         if not 0 <= sparsity <= 1:
             raise FaninError(
-                f"sparsity of sparse is {shown(self.sparsity)}; it is the fraction of zeros in a "
+                f"sparsity of sparse is {quote(self.sparsity)}; it is the fraction of zeros in a "
                 "column, in [0, 1]."
             )
         if not (math.isfinite(std) and std > 0):
             raise FaninError(
-                f"std of sparse is {shown(self.std_of_others)}; it must be a finite number > 0."
+                f"std of sparse is {quote(self.std_of_others)}; it must be a finite number > 0."
             )
         object.__setattr__(self, "sparsity", sparsity)
         object.__setattr__(self, "std_of_others", std)
@@ -64,10 +64,10 @@ class Sparse(Whole):
     def _std(self, shape: tuple[int, ...], axes: Axes) -> float:
         self._check(shape, axes)
 
-        def kept(outputs: int, inputs: int, kernel: int) -> float:
+        def count_kept(outputs: int, inputs: int, kernel: int) -> float:
             return 1 - self._zeros(outputs) / max(outputs, 1)
 
-        return self.std_of_others * math.sqrt(mean_over_maps(shape, axes, kept))
+        return self.std_of_others * math.sqrt(mean_over_maps(shape, axes, count_kept))
 
     def __repr__(self) -> str:
         return expression("sparse", self.sparsity, self.std_of_others)

@@ -32,7 +32,7 @@ class Structured(Maps):
     def _sums(self, outputs: int, inputs: int) -> tuple[float, float]:
         """The sum of the elements of that matrix, and of their squares."""
 
-    def _made(self, request: Request, precision: str) -> Array:
+    def _make(self, request: Request, precision: str) -> Array:
         index, axes = centre(request.shape, request.axes)
         values = np.zeros(request.shape, precision)
 

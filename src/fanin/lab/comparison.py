@@ -27,7 +27,7 @@ from fanin.lab.training import checkpoint, lookup
 from fanin.lab.training.cluster import run_on
 from fanin.lab.training.group import Advance, schedule
 from fanin.lab.training.losses import guess
-from fanin.lab.training.runner import Run, run_on_cores, run_trials
+from fanin.lab.training.runner import GroupRunner, run_on_cores, run_trials
 from fanin.lab.training.store import NAME, Store
 from fanin.lab.training.trial import Trial
 
@@ -129,7 +129,9 @@ def compare(
 class _Work:
     """The stages of one comparison over one store."""
 
-    def __init__(self, settings: CompareSettings, path: Path | None, fresh: bool, run: Run) -> None:
+    def __init__(
+        self, settings: CompareSettings, path: Path | None, fresh: bool, run: GroupRunner
+    ) -> None:
         self.settings, self.path, self.fresh = settings, path, fresh
         self.run_batches = run
         self.start = time.perf_counter()
@@ -163,17 +165,17 @@ class _Work:
                 self._train(self._specs(chosen), advance)
             except Interrupted as stop:
                 self.found |= stop.found.finished
-                stored = self._stored(len(planned))
+                stored = self._tell_stored(len(planned))
                 self.found |= stop.found.cut_short
-                comparison = replace(self._summarized(chosen), done=self.steps / total)
+                comparison = replace(self._summarize(chosen), done=self.steps / total)
                 told = f"interrupted at {share(comparison.done)}: {stored}"
                 raise Interrupted(comparison, told) from None
             finally:
                 if self.store is not None:
                     self.store.close()
-        return self._summarized(chosen)
+        return self._summarize(chosen)
 
-    def _stored(self, planned: int) -> str:
+    def _tell_stored(self, planned: int) -> str:
         """What is on disk of an interrupted run."""
         states = 0 if self.path is None else checkpoint.count(self.path.parent)
         if self.path is None or not (self.found or states):
@@ -210,7 +212,7 @@ class _Work:
         self.reused += reused
         return done
 
-    def _summarized(self, chosen: Mapping[str, Rate]) -> Comparison:
+    def _summarize(self, chosen: Mapping[str, Rate]) -> Comparison:
         return summarize(
             self.settings,
             self.data,

@@ -19,12 +19,12 @@ class DepthRow:
         """The largest depth at which, as at all lower ones, half of the seeds learned or more."""
         reached = None
         for depth, trials in self.trials.items():
-            if not trials or 2 * self.learned(depth) < len(trials):
+            if not trials or 2 * self.count_learned(depth) < len(trials):
                 break
             reached = depth
         return reached
 
-    def learned(self, depth: int) -> int:
+    def count_learned(self, depth: int) -> int:
         """How many of a depth's trials did not fail."""
         return sum(not trial.failed for trial in self.trials[depth])
 

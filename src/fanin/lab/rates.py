@@ -51,7 +51,7 @@ def choose(settings: CompareSettings, tuned: Mapping[TrialSpec, Trial]) -> dict[
     rates = {}
     for name in settings.initializers:
         given = settings.given_rates.get(name, settings.lr)
-        tried = tuple(_tried(settings, name, lr, tuned) for lr in settings.lr_grid)
+        tried = tuple(_try(settings, name, lr, tuned) for lr in settings.lr_grid)
         if not settings.lr_grid or name in settings.given_rates:
             rates[name] = Rate(given)
         else:
@@ -59,7 +59,7 @@ def choose(settings: CompareSettings, tuned: Mapping[TrialSpec, Trial]) -> dict[
     return rates
 
 
-def _tried(
+def _try(
     settings: CompareSettings, name: str, lr: float, tuned: Mapping[TrialSpec, Trial]
 ) -> Tried:
     specs = [TrialSpec(settings.setup, name, seed, lr) for seed in settings.tuning_seeds]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fanin._columns import aligned
+from fanin._columns import align
 from fanin.frameworks import Slot
 from fanin.initializers import Elementwise
 from fanin.plans._row import Row
@@ -48,10 +48,10 @@ class Audit:
         return tuple(account for account in self.accounts if not account.ok)
 
     def __str__(self) -> str:
-        return "\n".join(aligned([_HEADER, *map(_cells, self.accounts)]))
+        return "\n".join(align([_HEADER, *map(_cells, self.accounts)]))
 
 
-def audited(pairs: Iterable[tuple[Slot, Row]], buffers: Iterable[str]) -> Audit:
+def audit_slots(pairs: Iterable[tuple[Slot, Row]], buffers: Iterable[str]) -> Audit:
     """The audit of slots with their rows, and of the buffers of these names."""
     accounts: list[Account] = []
     for slot, row in pairs:
@@ -64,7 +64,7 @@ def _account(slot: Slot, row: Row) -> Account:
     measured = slot.moments()
     if row.initializer is None:
         return Account(row.name, f"kept: {row.why}", None, measured)
-    mean, std = _planned(slot, row)
+    mean, std = _foresee(slot, row)
     count = math.prod(row.shape)
     rounding = _ROUNDING.get(row.dtype, 2.0**-22)
     # The variance of a sample deviation is (kurtosis - 1) std**2 / 4n: 1.25 for Laplace's 6.
@@ -75,7 +75,7 @@ def _account(slot: Slot, row: Row) -> Account:
     return Account(row.name, str(row.initializer), (mean, std), measured, close or not count)
 
 
-def _planned(slot: Slot, row: Row) -> tuple[float | None, float]:
+def _foresee(slot: Slot, row: Row) -> tuple[float | None, float]:
     """Mean and standard deviation of what is written: of real parts, a padding row of zeros in."""
     mean, std = row.mean, row.std or 0.0
     if row.dtype.startswith("complex") and isinstance(row.initializer, Elementwise):

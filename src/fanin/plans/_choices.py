@@ -26,16 +26,16 @@ class Settled(NamedTuple):
 FROZEN = "frozen, so kept as it is"
 
 
-def known(target: Target, name: str, *, stays: bool) -> Param:
+def find_param(target: Target, name: str, *, stays: bool) -> Param:
     """The parameter, with the size of its values where it stays as it is beside others."""
     slot = target.slots[name]
     param = slot.param
-    if param.trainable and param.made is None and not slot.is_empty and not stays:
+    if param.trainable and param.constant is None and not slot.is_empty and not stays:
         param = replace(param, read=partial(_typical, target, name))
     if not stays or not slot.has_value:
         return param
     mean, std = slot.moments()
-    return replace(param, kept=math.hypot(mean, std))
+    return replace(param, kept_rms=math.hypot(mean, std))
 
 
 def _typical(target: Target, name: str) -> Array | None:
@@ -44,7 +44,7 @@ def _typical(target: Target, name: str) -> Array | None:
     return target.slots[name].read()
 
 
-def settled(
+def settle(
     target: Target,
     name: str,
     choices: Mapping[str, Choice],
@@ -62,21 +62,21 @@ def settled(
     if param.name in given:
         axes = choice.axes if choice else None
         role = choice.role if choice else param.kind
-        lr = choice.lr if choice else 1.0  # of the parametrization, whatever the values
-        return Settled(Choice(given[param.name], role, "as the override says", axes, lr=lr))
+        lr = choice.lr_factor if choice else 1.0  # of the parametrization, whatever the values
+        return Settled(Choice(given[param.name], role, "as the override says", axes, lr_factor=lr))
     if name in stays:
         role = choice.role if choice else param.kind
         if slot.has_value:
             if stays[name] == FROZEN:
                 return Settled(Choice(None, role, FROZEN))
             return Settled(Choice(None, role, stays[name]), "asked", hashed=False)
-        if param.made is None:
+        if param.constant is None:
             raise FaninError(
                 f"{param.name} of shape {param.shape} is {stays[name]}, and the model was built "
                 "without the values that its constructor draws for it. Give it an initializer in "
                 "overrides=, or build the model with its memory."
             )
-        return Settled(Choice(same(param.made), role, f"{stays[name]}: made so"))
+        return Settled(Choice(same(param.constant), role, f"{stays[name]}: made so"))
     if choice is not None and not (choice.guessed and unplaced == "keep" and slot.has_value):
         return _with_source(target, name, choice)
     if unplaced == "keep" and slot.has_value:
@@ -92,7 +92,11 @@ def settled(
 def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     """The choice, which says where a kept value may have been drawn by the constructor."""
     slot = target.slots[name]
-    if choice.initializer is not None or slot.param.made is not None or slot.param.kind == "norms":
+    if (
+        choice.initializer is not None
+        or slot.param.constant is not None
+        or slot.param.kind == "norms"
+    ):
         return Settled(choice)
     if not slot.is_empty:
         target.find_origin(name)
@@ -121,8 +125,8 @@ def row_of(slot: Slot, settled: Settled) -> Row:
         why=choice.why,
         aliases=param.aliases,
         output=choice.output,
-        kept=kept,
-        lr=choice.lr,
+        kept_sha256=kept,
+        lr_factor=choice.lr_factor,
         averaged=choice.averaged,
         zero_row=slot.padding_row,
         keeps=settled.keeps,

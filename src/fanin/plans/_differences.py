@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fanin.errors import FaninError
 from fanin.frameworks import Target
-from fanin.plans._laid import laid
+from fanin.plans._laid import lay_out
 from fanin.plans._matching import alike
 from fanin.plans._row import Row
 
@@ -18,7 +18,7 @@ def differences_from(rows: Sequence[Row], library: str, target: Target) -> Itera
     for name, param in params.items():
         try:
             if name in mine:
-                laid(mine[name], param, alike(library, target))
+                lay_out(mine[name], param, alike(library, target))
         except FaninError:
             yield f"! {name}: shape {mine[name].shape} in the plan, {param.shape} in the model"
 
@@ -29,14 +29,15 @@ def differences(mine: Iterable[Row], theirs: Iterable[Row]) -> tuple[str, ...]:
     lines += [f"+ {row}" for name, row in others.items() if name not in ours]
     for name, row in ours.items():
         if name in others and not row.draws_as(others[name]):
-            lines += [f"- {_told(row, others[name])}", f"+ {_told(others[name], row)}"]
+            lines += [f"- {_tell(row, others[name])}", f"+ {_tell(others[name], row)}"]
     return tuple(lines)
 
 
-def _told(row: Row, other: Row) -> str:
+def _tell(row: Row, other: Row) -> str:
     """A row, with what tells it from another one of the same text."""
     if str(row) != str(other):
         return str(row)
-    if row.kept != other.kept:
-        return f"{row}, {'unknown values' if row.kept is None else f'sha256 {row.kept[:12]}'}"
+    if row.kept_sha256 != other.kept_sha256:
+        known = row.kept_sha256
+        return f"{row}, {'unknown values' if known is None else f'sha256 {known[:12]}'}"
     return f"{row}, axes {row.axes}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
 from fanin._arguments import check_seed
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.plans._row import Keeps
 from fanin.streams._address import stream_number
 
@@ -16,7 +16,7 @@ _KEY = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*=")
 _NOTHING = object()
 
 
-class Kind(NamedTuple):
+class FieldKind(NamedTuple):
     """What a value may be, in words, and what it is read as; None where it is something else."""
 
     allowed: str
@@ -73,22 +73,24 @@ def _stride(value: Any) -> Any:
     return _many(_whole(1))(value) if type(value) is list else _whole(1)(value)
 
 
-TEXT = Kind("text", _of(str))
-TEXTS = Kind("a list of texts", _many(_of(str)))
-NAME = Kind("the name of a parameter, as text", _name)
-NAMES = Kind("a list of names", _many(_name))
-DTYPE = Kind("a type such as 'float32'", _matching(r"[a-z]\w*"))
-HASH = Kind("a SHA-256 in 64 hexadecimal digits", _matching(r"[0-9a-f]{64}"))
-FLAG = Kind("true or false", _of(bool))
-KEEPS = Kind(f"one of {', '.join(get_args(Keeps))}", lambda value: _among(get_args(Keeps), value))
-NUMBER = Kind("a finite number >= 0", _number)
-COUNT = Kind("an integer >= 1", _whole(1))
-INDEX = Kind("an integer >= 0", _whole(0))
-SIZES = Kind("a list of integers >= 0", _many(_whole(0)))
-COUNTS = Kind("a list of integers >= 1", _many(_whole(1)))
-STRIDE = Kind("an integer >= 1, or a list of them", _stride)
-SEED = Kind("an integer in [0, 2**64), as text", _seed)
-TABLES = Kind("a list of tables", _many(_of(dict)))
+TEXT = FieldKind("text", _of(str))
+TEXTS = FieldKind("a list of texts", _many(_of(str)))
+NAME = FieldKind("the name of a parameter, as text", _name)
+NAMES = FieldKind("a list of names", _many(_name))
+DTYPE = FieldKind("a type such as 'float32'", _matching(r"[a-z]\w*"))
+HASH = FieldKind("a SHA-256 in 64 hexadecimal digits", _matching(r"[0-9a-f]{64}"))
+FLAG = FieldKind("true or false", _of(bool))
+KEEPS = FieldKind(
+    f"one of {', '.join(get_args(Keeps))}", lambda value: _among(get_args(Keeps), value)
+)
+NUMBER = FieldKind("a finite number >= 0", _number)
+COUNT = FieldKind("an integer >= 1", _whole(1))
+INDEX = FieldKind("an integer >= 0", _whole(0))
+SIZES = FieldKind("a list of integers >= 0", _many(_whole(0)))
+COUNTS = FieldKind("a list of integers >= 1", _many(_whole(1)))
+STRIDE = FieldKind("an integer >= 1, or a list of them", _stride)
+SEED = FieldKind("an integer in [0, 2**64), as text", _seed)
+TABLES = FieldKind("a list of tables", _many(_of(dict)))
 
 
 @dataclass
@@ -99,7 +101,7 @@ class Fields:
     what: str
     lines: Mapping[str, int]
 
-    def take(self, key: str, kind: Kind, default: Any = _NOTHING) -> Any:
+    def take(self, key: str, kind: FieldKind, default: Any = _NOTHING) -> Any:
         """The value of a key; FaninError where it is missing or something else."""
         if key not in self.values:
             if default is _NOTHING:
@@ -108,13 +110,13 @@ class Fields:
         value = self.values.pop(key)
         read = kind.read(value)
         if read is None:
-            raise self.error(key, f"{key} is {shown(value)}; it must be {kind.allowed}.")
+            raise self.error(key, f"{key} is {quote(value)}; it must be {kind.allowed}.")
         return read
 
     def finish(self) -> None:
         """Raise for keys that nobody took."""
         for key in self.values:
-            raise self.error(key, f"unknown key {shown(key)}{suggestion(key, KEYS)}")
+            raise self.error(key, f"unknown key {quote(key)}{suggestion(key, KEYS)}")
 
     def error(self, key: str, message: str) -> FaninError:
         """An error about a key, with its line."""

@@ -11,7 +11,7 @@ from typing import Any
 from fanin._arguments import check_shape
 from fanin._replacing import replacing
 from fanin.axes import Axes, parse_axes
-from fanin.errors import FaninError, one_line, shown
+from fanin.errors import FaninError, one_line, quote
 from fanin.initializers import Initializer, get
 from fanin.plans import _fields as kinds
 from fanin.plans._fields import Fields, lines_of
@@ -33,7 +33,7 @@ def write(
     path: str | os.PathLike[str],
 ) -> Path:
     """Write by a temporary name in the same folder, then rename."""
-    path = _checked(path)
+    path = _check(path)
     head: dict[str, Any] = {"format": _FORMAT, "stream": _STREAM, "recipe": recipe}
     head["notes"] = list(notes)
     if seed is not None:
@@ -51,15 +51,15 @@ def write(
     return path
 
 
-def _checked(path: str | os.PathLike[str]) -> Path:
+def _check(path: str | os.PathLike[str]) -> Path:
     try:
         found = Path(path)
     except TypeError:
         raise FaninError(
-            f"path is {shown(path)}; give the name of a file, as text or a Path."
+            f"path is {quote(path)}; give the name of a file, as text or a Path."
         ) from None
     if "\0" in str(found):
-        raise FaninError(f"path is {shown(path)}; the name of a file holds no NUL.")
+        raise FaninError(f"path is {quote(path)}; the name of a file holds no NUL.")
     return found
 
 
@@ -94,8 +94,8 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "blocks": (row.axes.blocks, ()),
         "aliases": (row.aliases, ()),
         "output": (row.output, None),
-        "kept": (row.kept, None),
-        "lr": (row.lr, 1.0),
+        "kept": (row.kept_sha256, None),
+        "lr": (row.lr_factor, 1.0),
         "averaged": (row.averaged, False),
         "zero_row": (row.zero_row, None),
         "keeps": (row.keeps, None),
@@ -106,7 +106,7 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
 
 def read(path: str | os.PathLike[str]) -> Contents:
     """The contents of a file that `write` wrote."""
-    path = _checked(path)
+    path = _check(path)
     try:
         text = path.read_text("utf-8")
         data = tomllib.loads(text)
@@ -117,7 +117,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
     for key, known in (("format", _FORMAT), ("stream", _STREAM)):
         if type(data.get(key)) is not int or data[key] != known:
             raise FaninError(
-                f"{str(path)!r} has {key} {shown(data.get(key))}; this fanin reads {key} {known}."
+                f"{str(path)!r} has {key} {quote(data.get(key))}; this fanin reads {key} {known}."
             )
     try:
         return _contents(data, lines_of(text))
@@ -135,7 +135,7 @@ def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
     head.finish()
     known = lines[1:] if len(lines) == len(tables) + 1 else [{} for _ in tables]
     rows = tuple(
-        _row_from(Fields(values, f"parameter {_called(values, number)}", places))
+        _row_from(Fields(values, f"parameter {_call(values, number)}", places))
         for number, (values, places) in enumerate(zip(tables, known, strict=True), 1)
     )
     for name, count in Counter(row.name for row in rows).items():
@@ -144,7 +144,7 @@ def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
     return recipe, rows, notes, seed, prefix, library
 
 
-def _called(values: dict[str, Any], number: int) -> str:
+def _call(values: dict[str, Any], number: int) -> str:
     name = values.get("name")
     return name[:100] if type(name) is str else f"number {number}"
 
@@ -161,8 +161,8 @@ def _row_from(fields: Fields) -> Row:
         why=take("why", kinds.TEXT),
         aliases=take("aliases", kinds.NAMES, ()),
         output=take("output", kinds.NUMBER, None),
-        kept=take("kept", kinds.HASH, None),
-        lr=take("lr", kinds.NUMBER, 1.0),
+        kept_sha256=take("kept", kinds.HASH, None),
+        lr_factor=take("lr", kinds.NUMBER, 1.0),
         averaged=take("averaged", kinds.FLAG, False),
         zero_row=take("zero_row", kinds.INDEX, None),
         keeps=take("keeps", kinds.KEEPS, None),

@@ -13,7 +13,7 @@ from fanin.param import Param
 from fanin.plans._row import Row
 
 
-def laid(row: Row, param: Param, alike: bool | None) -> Row:
+def lay_out(row: Row, param: Param, alike: bool | None) -> Row:
     """The row for a parameter as it is stored: its shape, and the roles in its order.
 
     `alike`: the plan was made for layers that store as these do; None where that is not known.
@@ -28,8 +28,8 @@ def laid(row: Row, param: Param, alike: bool | None) -> Row:
         )
     axes = _axes_of(row, param)
     same_order = axes.order() is None and row.axes.order() is None
-    kept = row.kept if same_order else None  # of a hash over another order
-    return replace(row, shape=param.shape, axes=axes, kept=kept)
+    kept = row.kept_sha256 if same_order else None  # of a hash over another order
+    return replace(row, shape=param.shape, axes=axes, kept_sha256=kept)
 
 
 def _axes_of(row: Row, param: Param) -> Axes:

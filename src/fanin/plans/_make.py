@@ -5,10 +5,10 @@ from typing import Any
 
 from fanin._arguments import check_seed
 from fanin.errors import FaninError, warn
-from fanin.frameworks import adapter_for, functional, opened, refuse_functional
+from fanin.frameworks import adapter_for, functional, open_model, refuse_functional
 from fanin.initializers import Initializer
 from fanin.plans._plan import Plan
-from fanin.plans._planned import Overrides, Wishes, planned
+from fanin.plans._planned import Overrides, Wishes, make_plan
 from fanin.plans._selection import Selection
 from fanin.recipes import Recipe
 
@@ -64,9 +64,9 @@ def plan(
     >>> made["2.weight"].why
     'input through relu has second moment 0.5; the head'
     """
-    model = opened(model, params, inputs)
+    model = open_model(model, params, inputs)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
-    return planned(
+    return make_plan(
         target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep), seed=0
     )
 
@@ -135,7 +135,7 @@ def initialize(
     target = adapter_for(model).target(
         model, rename=rename, shards=shards, device=device, prefix=prefix
     )
-    made = planned(
+    made = make_plan(
         target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep), seed
     )
     if not made.rows:
@@ -206,7 +206,7 @@ def initialize_params(
     _check_seed(seed)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
     wishes = Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep)
-    made = planned(target, wishes, seed)
+    made = make_plan(target, wishes, seed)
     return made._write(target, seed)
 
 

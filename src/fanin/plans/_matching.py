@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from fanin._columns import listed
+from fanin._columns import list_names
 from fanin.errors import FaninError
 from fanin.frameworks import Slot, Target
-from fanin.plans._laid import laid
+from fanin.plans._laid import lay_out
 from fanin.plans._row import Row
 
 Pairs = list[tuple[Slot, Row]]
@@ -17,22 +17,22 @@ def alike(library: str, target: Target) -> bool | None:
     return library == target.library if library else None
 
 
-def matched(rows: Sequence[Row], library: str, target: Target) -> Pairs:
+def match_rows(rows: Sequence[Row], library: str, target: Target) -> Pairs:
     """Every slot with its row, laid out as the slot; FaninError where another model was planned."""
     known = {row.name: row for row in rows}
     unknown = [name for name in target.slots if name not in known]
     if unknown:
         raise FaninError(
-            f"the plan has no {listed(unknown)}. Make a plan of this model, or map the names "
+            f"the plan has no {list_names(unknown)}. Make a plan of this model, or map the names "
             "with rename=."
         )
     same = alike(library, target)
-    return [(slot, laid(known[name], slot.param, same)) for name, slot in target.slots.items()]
+    return [(slot, lay_out(known[name], slot.param, same)) for name, slot in target.slots.items()]
 
 
-def rehearsed(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pairs:
+def rehearse(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pairs:
     """`matched`, after all that can fail when the plan is drawn into the slots."""
-    pairs = matched(rows, library, target)
+    pairs = match_rows(rows, library, target)
     for slot, row in pairs:
         if row.keeps == "redrawn" and not slot.is_redrawn:
             target.find_origin(row.name)
@@ -48,15 +48,17 @@ def rehearsed(rows: Sequence[Row], library: str, target: Target, seed: int) -> P
 
 def as_kept(slot: Slot, row: Row) -> bool:
     """Whether a kept parameter has the planned values; of a shard this process cannot tell."""
-    unknown = row.kept is None or slot.is_sharded or slot.is_redrawn
-    return unknown or slot.digest() == row.kept
+    unknown = row.kept_sha256 is None or slot.is_sharded or slot.is_redrawn
+    return unknown or slot.digest() == row.kept_sha256
 
 
-def hashed(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:
+def hash_rows(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:
     """The rows, with the hashes of what was drawn as the constructor draws it."""
     found = {
         row.name: slot.digest()
         for slot, row in pairs
         if row.initializer is None and slot.is_redrawn and not slot.is_sharded
     }
-    return tuple(replace(row, kept=found[row.name]) if row.name in found else row for row in rows)
+    return tuple(
+        replace(row, kept_sha256=found[row.name]) if row.name in found else row for row in rows
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fanin._columns import listed
+from fanin._columns import list_names
 from fanin.errors import warn
 from fanin.frameworks import Slot, Target
 from fanin.graph import Graph
@@ -13,7 +13,7 @@ from fanin.recipes import dropout_factor, same
 _DROPOUT = 3.0  # between training and eval mode: more is told
 
 
-def told_of(
+def list_notes(
     target: Target,
     graph: Graph | None,
     rows: Mapping[str, Row],
@@ -23,10 +23,10 @@ def told_of(
     notes = [] if rows else ["the model has no parameters, so there is nothing to draw."]
     notes += _of_dropout(graph)
     notes += _of_values(target, graph, rows)
-    notes += _overruled(target, rows, given)
+    notes += _find_overruled(target, rows, given)
     guessed = [name for name, row in rows.items() if row.guessed]
     if guessed:
-        notes.append(f"guessed, for no run showed their use: {listed(guessed)}")
+        notes.append(f"guessed, for no run showed their use: {list_names(guessed)}")
     return notes
 
 
@@ -40,10 +40,10 @@ def _of_dropout(graph: Graph | None) -> list[str]:
     ]
 
 
-def _changed(slot: Slot, row: Row) -> bool:
+def _has_changed(slot: Slot, row: Row) -> bool:
     """Whether a kept parameter has other values than when fanin first kept it."""
     before = slot.first_digest if row.initializer is None else None
-    return before is not None and row.kept != before
+    return before is not None and row.kept_sha256 != before
 
 
 def _of_values(target: Target, graph: Graph | None, rows: Mapping[str, Row]) -> list[str]:
@@ -52,26 +52,26 @@ def _of_values(target: Target, graph: Graph | None, rows: Mapping[str, Row]) -> 
     unseeded = [name for name, row in rows.items() if row.keeps == "unseeded"]
     if unseeded:
         notes.append(
-            f"whatever the seed, the constructor's values stay in {listed(unseeded)}. If it drew "
-            "them by chance, pass overrides=, or build the model under fanin.empty_weights(), "
+            f"whatever the seed, the constructor's values stay in {list_names(unseeded)}. If it "
+            "drew them by chance, pass overrides=, or build the model under fanin.empty_weights(), "
             "which sees how it draws."
         )
     chance = [] if graph is None else target.chance_buffers()
     if chance:
         notes.append(
-            f"the plan reads {listed(chance)}, whose values look drawn: with others it may differ. "
-            "Build the model under fanin.empty_weights(), which sees how they are drawn."
+            f"the plan reads {list_names(chance)}, whose values look drawn: with others it may "
+            "differ. Build the model under fanin.empty_weights(), which sees how they are drawn."
         )
-    trained = [name for name, row in rows.items() if _changed(target.slots[name], row)]
+    trained = [name for name, row in rows.items() if _has_changed(target.slots[name], row)]
     if trained:
         notes.append(
-            f"{listed(trained)} stay as they are, which is not as the constructor made them: they "
-            "were trained or loaded, and are too large for fanin to have remembered."
+            f"{list_names(trained)} stay as they are, which is not as the constructor made them: "
+            "they were trained or loaded, and are too large for fanin to have remembered."
         )
     return notes
 
 
-def _overruled(
+def _find_overruled(
     target: Target, rows: Mapping[str, Row], given: Mapping[str, Initializer]
 ) -> list[str]:
     """Notes of what the constructor made constant, and the plan sets to something else.
@@ -82,12 +82,12 @@ def _overruled(
     for name, row in rows.items():
         param = target.slots[name].param
         usual = 1 if param.kind == "scale" else 0 if param.kind in ("bias", "shift") else None
-        if param.made in (None, usual) or row.initializer is None or param.name in given:
+        if param.constant in (None, usual) or row.initializer is None or param.name in given:
             continue
-        if param.kind != "magnitude" and row.initializer != same(param.made):
-            found.setdefault((param.made, str(row.initializer)), []).append(row.name)
+        if param.kind != "magnitude" and row.initializer != same(param.constant):
+            found.setdefault((param.constant, str(row.initializer)), []).append(row.name)
     return [
-        f"the constructor made {made:g} of {listed(names)}; the plan says {said}. Pass "
+        f"the constructor made {made:g} of {list_names(names)}; the plan says {said}. Pass "
         "overrides= to have it otherwise."
         for (made, said), names in found.items()
     ]
@@ -102,7 +102,7 @@ def warn_of_unseeded(pairs: Iterable[tuple[Slot, Row]]) -> None:
     ]
     if names:
         warn(
-            f"{listed(names)}: the values are the constructor's, whatever the seed. If it "
+            f"{list_names(names)}: the values are the constructor's, whatever the seed. If it "
             "drew them by chance, pass overrides= or build the model under "
             "fanin.empty_weights(), which sees how it draws."
         )
@@ -111,7 +111,7 @@ def warn_of_unseeded(pairs: Iterable[tuple[Slot, Row]]) -> None:
 def warn_of_twins(names: Sequence[str], seed: int) -> None:
     """Warn of parameters that got the same numbers as others of this process."""
     warn(
-        f"{listed(names)} {'gets' if len(names) == 1 else 'get'} the same numbers as another "
+        f"{list_names(names)} {'gets' if len(names) == 1 else 'get'} the same numbers as another "
         f"parameter of this process: the same seed {seed}, name and shape. Networks that are to "
         "differ, such as twin critics, an ensemble or layers that are initialized one by one, need "
         "a prefix='critic1' each, or a seed each; or initialize the module that holds them all. To "

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from fanin._arguments import check_seed
-from fanin._columns import listed
-from fanin.errors import FaninError, shown, suggestion
-from fanin.frameworks import Draw, Target, adapter_for, functional, opened, refuse_functional
+from fanin._columns import list_names
+from fanin.errors import FaninError, quote, suggestion
+from fanin.frameworks import Draw, Target, adapter_for, functional, open_model, refuse_functional
 from fanin.plans import _file
-from fanin.plans._audit import Audit, audited
+from fanin.plans._audit import Audit, audit_slots
 from fanin.plans._differences import differences, differences_from
-from fanin.plans._matching import as_kept, hashed, matched, rehearsed
+from fanin.plans._matching import as_kept, hash_rows, match_rows, rehearse
 from fanin.plans._notes import warn_of_twins, warn_of_unseeded
 from fanin.plans._row import Row
-from fanin.plans._selection import Selection, held_by, hold
+from fanin.plans._selection import Selection, find_held, hold
 from fanin.plans._table import table
 
 
@@ -62,7 +62,7 @@ class Plan(Mapping[str, Row]):
         if row is not None:
             return row
         hint = suggestion(str(name), [*self]) if self.rows else "; it has none."
-        raise UnknownName(f"the plan has no parameter {shown(name)}{hint}")
+        raise UnknownName(f"the plan has no parameter {quote(name)}{hint}")
 
     def __contains__(self, name: object) -> bool:
         return self._row(name) is not None
@@ -169,16 +169,16 @@ class Plan(Mapping[str, Row]):
         self, target: Target, seed: int, buffers: Mapping[str, Any] | None = None
     ) -> "tuple[Any, Plan]":
         """`apply` to a target that is opened already; what is made where nothing is in place."""
-        pairs = rehearsed(self.rows, self.library, target, seed)
+        pairs = rehearse(self.rows, self.library, target, seed)
         draws = {
             row.name: Draw(row.initializer, row.axes, row.keeps == "asked") for _, row in pairs
         }
         written = target.write(draws, seed, buffers)
         notes = self.notes
         if written.restarted:
-            names = listed(written.restarted)
+            names = list_names(written.restarted)
             notes += (f"running statistics start anew, like the weights, in {names}.",)
-        rows = hashed(self.rows, pairs)
+        rows = hash_rows(self.rows, pairs)
         warn_of_unseeded(pairs)
         if written.twins:
             warn_of_twins(written.twins, seed)
@@ -199,7 +199,7 @@ class Plan(Mapping[str, Row]):
         >>> import fanin, torch
         >>> model = torch.nn.Linear(4, 2)
         >>> plan = fanin.plan(model, torch.zeros(1, 4), keep="bias").seal(model)
-        >>> len(plan["bias"].kept)
+        >>> len(plan["bias"].kept_sha256)
         64
         >>> _ = model.bias.data.add_(1)
         >>> plan.apply(model)
@@ -208,9 +208,9 @@ class Plan(Mapping[str, Row]):
         fanin.errors.FaninError: bias of shape (2,) is kept by the plan, and its values are not ...
         """
         target = adapter_for(model).target(model, rename=rename)
-        pairs = matched(self.rows, self.library, target)
+        pairs = match_rows(self.rows, self.library, target)
         kept = {row.name: slot.digest() for slot, row in pairs if row.initializer is None}
-        rows = [replace(row, kept=kept.get(row.name, row.kept)) for row in self.rows]
+        rows = [replace(row, kept_sha256=kept.get(row.name, row.kept_sha256)) for row in self.rows]
         return replace(self, rows=tuple(rows))
 
     def audit(
@@ -245,9 +245,9 @@ class Plan(Mapping[str, Row]):
         >>> [account.name for account in plan.audit(model).findings]
         ['weight']
         """
-        model = opened(model, params, inputs)
+        model = open_model(model, params, inputs)
         target = adapter_for(model).target(model, rename=rename, shards=shards)
-        return audited(matched(self.rows, self.library, target), target.buffer_names())
+        return audit_slots(match_rows(self.rows, self.library, target), target.buffer_names())
 
     def verify(
         self,
@@ -288,11 +288,11 @@ class Plan(Mapping[str, Row]):
         unsaid = seed is None and self.seed is None
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
-        model = opened(model, params, inputs)
+        model = open_model(model, params, inputs)
         target = adapter_for(model).target(model, rename=rename, shards=shards, prefix=before)
         changed = [
             row.name
-            for slot, row in matched(self.rows, self.library, target)
+            for slot, row in match_rows(self.rows, self.library, target)
             if not (
                 slot.holds(row.initializer, seed, row.axes)
                 if row.initializer is not None
@@ -302,8 +302,8 @@ class Plan(Mapping[str, Row]):
         if changed:
             hint = " This plan was never applied: say which seed." if unsaid else ""
             raise FaninError(
-                f"{listed(changed)} {'holds' if len(changed) == 1 else 'hold'} other values than "
-                f"seed {seed} of this plan draws: trained, loaded or drawn otherwise.{hint}"
+                f"{list_names(changed)} {'holds' if len(changed) == 1 else 'hold'} other values "
+                f"than seed {seed} of this plan draws: trained, loaded or drawn otherwise.{hint}"
             )
 
     def diff(self, other: "Plan | Any", params: Any = None) -> tuple[str, ...]:
@@ -328,7 +328,7 @@ class Plan(Mapping[str, Row]):
         """
         if isinstance(other, Plan):
             return differences(self.rows, other.rows)
-        model = opened(other, params)
+        model = open_model(other, params)
         return tuple(differences_from(self.rows, self.library, adapter_for(model).target(model)))
 
     def save(self, path: str | PathLike[str]) -> Path:
@@ -370,7 +370,7 @@ class Plan(Mapping[str, Row]):
         return cls(*_file.read(path))
 
     def _keeping(self, target: Target, only: Selection | None, keep: Selection | None) -> "Plan":
-        return replace(self, rows=hold(self.rows, held_by(target, only, keep)))
+        return replace(self, rows=hold(self.rows, find_held(target, only, keep)))
 
     def _seed(self, given: int | None) -> int:
         """The seed to draw with: the one given, else the plan's own, else 0."""

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.frameworks import Target
 from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer
-from fanin.plans._choices import FROZEN, known, row_of, settled
-from fanin.plans._notes import told_of
+from fanin.plans._choices import FROZEN, find_param, row_of, settle
+from fanin.plans._notes import list_notes
 from fanin.plans._plan import Plan
-from fanin.plans._selection import Selection, held_by
+from fanin.plans._selection import Selection, find_held
 from fanin.recipes import Recipe, find, match_overrides, single
 
 _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
@@ -35,36 +35,36 @@ class Wishes:
 
     def __post_init__(self) -> None:
         if self.unplaced not in ("error", "keep"):
-            raise FaninError(f"unplaced is {shown(self.unplaced)}; allowed are 'error' and 'keep'.")
+            raise FaninError(f"unplaced is {quote(self.unplaced)}; allowed are 'error' and 'keep'.")
         if self.initializer is not None and self.recipe != "auto":
             raise FaninError("recipe and initializer are both given; give one of them.")
 
 
-def planned(target: Target, wishes: Wishes, seed: int) -> Plan:
+def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     """The plan of a target."""
     recipe = _recipe(target, wishes, seed)
-    held = held_by(target, wishes.only, wishes.keep)
+    held = find_held(target, wishes.only, wishes.keep)
     stays = held if wishes.only is not None else _frozen(target) | held
-    params = {name: known(target, name, stays=name in stays) for name in target.slots}
+    params = {name: find_param(target, name, stays=name in stays) for name in target.slots}
     aliases = {alias: name for name, param in params.items() for alias in param.aliases}
     given = match_overrides(params, wishes.overrides, aliases)
     given = _of_drawn(given, held, wishes.overrides)
 
-    graph, notes = _traced(target, wishes.inputs, required=recipe.needs_graph)
+    graph, notes = _trace(target, wishes.inputs, required=recipe.needs_graph)
     if held and graph is not None:
-        graph, told = _measured(target, wishes.inputs, graph)
+        graph, told = _measure(target, wishes.inputs, graph)
         notes += told
     if graph is None and recipe.needs_graph:
         raise FaninError(f"recipe {recipe.name} needs a run of the model: {_PASS_INPUTS}.")
     choices = recipe.choose(params, graph, given)
     rows = {
-        name: row_of(slot, settled(target, name, choices, given, wishes.unplaced, stays))
+        name: row_of(slot, settle(target, name, choices, given, wishes.unplaced, stays))
         for name, slot in target.slots.items()
     }
 
     if rows and wishes.inputs is None and wishes.initializer is None:
         notes.append(f"made without inputs: {_TREE}")
-    notes += [*target.notes, *told_of(target, graph, rows, given)]
+    notes += [*target.notes, *list_notes(target, graph, rows, given)]
     made = tuple(rows.values())
     return Plan(recipe.name, made, tuple(notes), prefix=target.prefix, library=target.library)
 
@@ -85,7 +85,7 @@ def _of_drawn(
     return {name: initializer for name, initializer in given.items() if name not in held}
 
 
-def _measured(target: Target, inputs: object, graph: Graph) -> tuple[Graph, list[str]]:
+def _measure(target: Target, inputs: object, graph: Graph) -> tuple[Graph, list[str]]:
     """The graph with what real weights and inputs make of its nodes, if there are values."""
     try:
         sizes = target.measure(inputs, graph)
@@ -107,7 +107,7 @@ def _recipe(target: Target, wishes: Wishes, seed: int) -> Recipe:
     return recipe.measuring(target.probe(wishes.inputs, seed))
 
 
-def _traced(target: Target, inputs: object, *, required: bool) -> tuple[Graph | None, list[str]]:
+def _trace(target: Target, inputs: object, *, required: bool) -> tuple[Graph | None, list[str]]:
     """The graph of a run, if there can be one, and what to say of it."""
     if inputs is None:
         return None, []

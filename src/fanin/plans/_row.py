@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from fanin._arguments import keep_names
 from fanin._fans import Fans, fans
 from fanin.axes import Axes
 from fanin.errors import FaninError
@@ -14,14 +15,15 @@ from fanin.initializers import Elementwise, Initializer
 Keeps = Literal["asked", "redrawn", "unseeded"]
 
 
+@keep_names(kept="kept_sha256", lr="lr_factor")
 @dataclass(frozen=True, slots=True)
 class Row:
     """One parameter: how it is drawn, and why.
 
-    `initializer` None means kept as it is; `kept` is then the SHA-256 of its values, where they
+    `initializer` None means kept as it is; `kept_sha256` is then that of its values, where they
     were there to look at. `axes` are the roles that the operation gives to its axes. `output` is
     the second moment that the recipe gives to the operation's output, None where it says none.
-    `lr` is the factor of the learning rate that the recipe asks for. `averaged`: the input is
+    `lr_factor` is what the recipe multiplies the learning rate by. `averaged`: the input is
     an average over T positions, and the output's RMS 1/sqrt(T) to 1 of the given one. `zero_row`
     is the row of a table that stays zero, as it stands for no word. `keeps` says of a kept
     parameter whose values they are, where that is known. `guessed`: nothing supports the rule.
@@ -36,8 +38,8 @@ class Row:
     why: str
     aliases: tuple[str, ...] = ()
     output: float | None = None
-    kept: str | None = None
-    lr: float = 1.0
+    kept_sha256: str | None = None
+    lr_factor: float = 1.0
     averaged: bool = False
     zero_row: int | None = None
     keeps: Keeps | None = None
@@ -70,7 +72,15 @@ class Row:
     def draws_as(self, other: "Row") -> bool:
         """Whether both draw the same values."""
         mine, theirs = (
-            (row.name, row.shape, row.dtype, row.initializer, row.axes, row.kept, row.zero_row)
+            (
+                row.name,
+                row.shape,
+                row.dtype,
+                row.initializer,
+                row.axes,
+                row.kept_sha256,
+                row.zero_row,
+            )
             for row in (self, other)
         )
         return mine == theirs

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.frameworks import Target
 from fanin.plans._row import Row
 
@@ -12,7 +12,7 @@ from fanin.plans._row import Row
 Selection = str | Iterable[str] | Callable[[str], bool]
 
 
-def held_by(target: Target, only: Selection | None, keep: Selection | None) -> dict[str, str]:
+def find_held(target: Target, only: Selection | None, keep: Selection | None) -> dict[str, str]:
     """The parameters that stay as they are, all but `only` or those of `keep`, and why."""
     if only is not None and keep is not None:
         raise FaninError("only and keep are both given; give one of them.")
@@ -28,7 +28,7 @@ def held_by(target: Target, only: Selection | None, keep: Selection | None) -> d
 def hold(rows: Sequence[Row], held: Mapping[str, str]) -> tuple[Row, ...]:
     """The rows of a plan; those held keep whatever their parameters have."""
     return tuple(
-        replace(row, initializer=None, why=held[row.name], kept=None, keeps="asked")
+        replace(row, initializer=None, why=held[row.name], kept_sha256=None, keeps="asked")
         if row.name in held
         else row
         for row in rows
@@ -60,13 +60,13 @@ def select(target: Target, selection: Selection, called: str) -> frozenset[str]:
 def _words(selection: Iterable[str], called: str) -> list[str]:
     if not isinstance(selection, Iterable) or isinstance(selection, Mapping):
         raise FaninError(
-            f"{called} is {shown(selection)}; give a name, a pattern such as 'head.*', a list of "
+            f"{called} is {quote(selection)}; give a name, a pattern such as 'head.*', a list of "
             "them, or a function of a name."
         )
     words = list(selection)
     for word in words:
         if not isinstance(word, str):
-            raise FaninError(f"{called} has {shown(word)}; names and patterns are text.")
+            raise FaninError(f"{called} has {quote(word)}; names and patterns are text.")
     return words
 
 

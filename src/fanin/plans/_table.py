@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from fanin._columns import aligned
+from fanin._columns import align
 from fanin.plans._row import Row
 
 _HEADER = ("parameter", "shape", "role", "initializer", "std", "fan_in", "fan_out", "why")
@@ -17,10 +17,10 @@ def table(
     under = f", names drawn under {prefix!r}" if prefix else ""
     title = f"plan: recipe {recipe}, {len(rows)} parameters{applied}{under}"
     lines = [title, *(f"note: {note}" for note in notes), ""]
-    return "\n".join([*lines, *aligned([_HEADER, *map(_cells, _grouped(rows))])])
+    return "\n".join([*lines, *align([_HEADER, *map(_cells, _group(rows))])])
 
 
-def _grouped(rows: Iterable[Row]) -> list[list[Row]]:
+def _group(rows: Iterable[Row]) -> list[list[Row]]:
     """Rows that say the same of the same parameter in several layers, by first appearance."""
     groups: dict[object, list[Row]] = {}
     for row in rows:

@@ -26,7 +26,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class OutputRows:
     """Of a weight as it acts, over its outputs: mean sum of squares, squared sum, and sum."""
 
     squares: float
@@ -46,7 +46,7 @@ class Rows:
         return ((fed.shared - level) * self.squares + level * self.sums) / second
 
 
-def rows(use: Use, shapes: Shapes, std: float, terms: float) -> Rows | None:
+def rows(use: Use, shapes: Shapes, std: float, terms: float) -> OutputRows | None:
     """Of a weight that is drawn from N(0, std**2) and goes through a function."""
     function = use.function
     if function is None:
@@ -80,24 +80,24 @@ def size_of(use: Use, shapes: Shapes, std: float) -> float | None:
     return math.sqrt(second) if math.isfinite(second) else None
 
 
-def _of_equal(values: Values, terms: float) -> Rows:
+def _of_equal(values: Values, terms: float) -> OutputRows:
     """Elements that are alike and independent."""
     mean = float(MASS @ values)
     if abs(mean) < 1e-9 * float(MASS @ np.abs(values)):
         mean = 0.0
     spread = float(MASS @ (values - mean) ** 2)
     squares = terms * (spread + mean**2)
-    return Rows(squares, terms * spread + (terms * mean) ** 2, terms * mean)
+    return OutputRows(squares, terms * spread + (terms * mean) ** 2, terms * mean)
 
 
-def _of_matrix(matrix: Values) -> Rows:
+def _of_matrix(matrix: Values) -> OutputRows:
     squares = float((matrix**2).sum(1).mean())
     totals = matrix.sum(1)
     sums = float((totals**2).mean())
     noise = 6 * math.sqrt(2 / len(matrix))  # of a mean of squares of independent normal sums
     if 1e-6 * squares < sums < (1 + noise) * squares:
-        return Rows(squares, squares, 0.0)
-    return Rows(squares, sums, float(totals.mean()))
+        return OutputRows(squares, squares, 0.0)
+    return OutputRows(squares, sums, float(totals.mean()))
 
 
 def _draw(function: Function, shapes: Shapes, std: float) -> dict[str, Values]:

@@ -29,11 +29,11 @@ from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, WeightScale
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._reasons import before, of_weight, on_stream, role_of
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._sines import sines
 from fanin.recipes._sizes import HEAD, TABLE, Sizes
-from fanin.recipes._targets import known_targets
-from fanin.recipes._uses import constants, measured_apart
+from fanin.recipes._targets import find_known_targets
+from fanin.recipes._uses import constants, measure_apart
 
 # What all branches of a stream together add to its second moment, of what it has: branches that
 # normalize what they read, and those that read the stream as it is.
@@ -42,7 +42,7 @@ RAW_BRANCH = 0.75
 _FITS = 3  # runs at most, after which sizes that depend on each other have settled
 
 
-def _choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def _choose(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     return {} if graph is None else _Auto(params, graph, given).choices()
 
 
@@ -54,10 +54,10 @@ AUTO: Recipe = Recipe(
 
 
 class _Auto:
-    def __init__(self, params: Params, graph: Graph, given: Given) -> None:
+    def __init__(self, params: Params, graph: Graph, given: GivenInitializers) -> None:
         counts = heard(params, graph)
         self.params, self.graph, self.given = counts.params, graph, given
-        kept = {name for name, param in params.items() if param.kept is not None}
+        kept = {name for name, param in params.items() if param.kept_rms is not None}
         self.stay = counts.stay - kept - given.keys()
         self.fixed = kept | self.stay | given.keys()
         self.shapes = {name: param.shape for name, param in params.items()}
@@ -76,7 +76,7 @@ class _Auto:
         self.reasons: dict[int, str] = {}
 
     def choices(self) -> dict[str, Choice]:
-        self._known_targets()
+        self._set_known_targets()
         self._products()
         self._sines()
         self._branches()
@@ -114,15 +114,15 @@ class _Auto:
             values = None if said or param.read is None else param.read()
             if values is not None and values.size and np.isfinite(values).all():
                 found[name] = values
-            elif param.made is not None:
-                found[name] = np.asarray(param.made)
+            elif param.constant is not None:
+                found[name] = np.asarray(param.constant)
         return found
 
     def _run(self) -> Propagation:
         """The run in eval mode; where batches are normalized, beside one in train mode."""
-        variances, measured = self._variances(), measured_apart(self.graph, self.fixed)
+        variances, measured = self._variances(), measure_apart(self.graph, self.fixed)
 
-        def opened(*, train: bool) -> Propagation:
+        def start_run(*, train: bool) -> Propagation:
             return Propagation(
                 *(self.graph, self.shapes, self.targets, self.shares, dict(self.sizes)),
                 *(variances, self.values),
@@ -130,9 +130,9 @@ class _Auto:
                 measured=measured,
             )
 
-        run = opened(train=False)
+        run = start_run(train=False)
         if any(node.op == "normalize" and node.over == "batch" for node in self.graph.nodes):
-            run.training = opened(train=True).run().signals
+            run.training = start_run(train=True).run().signals
         return run.run()
 
     def _fit_tied(self, run: Propagation) -> bool:
@@ -148,7 +148,7 @@ class _Auto:
             if fed is None or fed.second <= 0 or self.params[name].kind == "shift":
                 continue
             width = self.params[name].shape[-1]
-            size, before = _tied_rms(width, fed.second), self.sizes.get(name)
+            size, before = _rms_of_tied(width, fed.second), self.sizes.get(name)
             if before is None:  # as large as a rule says
                 continue
             for other, value in self.sizes.items():  # and what is added to its rows
@@ -174,9 +174,9 @@ class _Auto:
                 changed |= not math.isclose(ratio, 1.0, rel_tol=1e-3)
         return changed
 
-    def _known_targets(self) -> None:
+    def _set_known_targets(self) -> None:
         """What the structure alone says of the outputs of weights."""
-        for end, target, reason in known_targets(self.structure):
+        for end, target, reason in find_known_targets(self.structure):
             self.targets[end], self.reasons[end] = target, reason
 
     def _products(self) -> None:
@@ -221,7 +221,7 @@ class _Auto:
         """What a scale multiplies by, where it is kept and the same for all."""
         if node.param is None:
             return None
-        values = self.values.get(node.param.name, self.params[node.param.name].made)
+        values = self.values.get(node.param.name, self.params[node.param.name].constant)
         if values is None:
             return None
         acting = acts_as(node.param, self.shapes, values)
@@ -288,7 +288,7 @@ class _Auto:
             for name, positions in self.uses.items()
         }
         tied = {
-            self.params[name].shape[-1]: _tied_rms(self.params[name].shape[-1], 1.0)
+            self.params[name].shape[-1]: _rms_of_tied(self.params[name].shape[-1], 1.0)
             for name, found in ops.items()
             if {"lookup", "linear"} <= found and not self.parameters.is_codebook(name)
         }
@@ -316,9 +316,9 @@ class _Auto:
         return fixed
 
     def _rms(self, name: str) -> float:
-        kept = self.params[name].kept
+        kept = self.params[name].kept_rms
         if name in self.stay:
-            return abs(self.params[name].made or 0.0)
+            return abs(self.params[name].constant or 0.0)
         if name not in self.given and kept is not None:
             return kept if math.isfinite(kept) else 1.0  # values that are not finite say nothing
         shape = self.params[name].shape
@@ -393,6 +393,6 @@ class _Auto:
         return Choice(drawn, role, why, use.axes, output, averaged=weight.averaged)
 
 
-def _tied_rms(width: int, second: float) -> float:
+def _rms_of_tied(width: int, second: float) -> float:
     """The RMS of a table that is also a head, with outputs of second moment HEAD."""
     return math.sqrt(HEAD / (max(width, 1) * second))

@@ -6,23 +6,23 @@ from dataclasses import replace
 from fanin.graph import CARRIERS, Graph, Node
 from fanin.graph.signal import Signal, gaussian
 
-Inputs = Sequence[Signal | None]
+InputSignals = Sequence[Signal | None]
 
 
-def attention(run: object, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def attention(run: object, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     value = inputs[2]
     if value is None:
         return None
     return gaussian(value.second, position, value.share, averaged=True)
 
 
-def softmax(run: object, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def softmax(run: object, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     if inputs[0] is None or "logarithm" in node.flags:
         return inputs[0]
     return Signal(inputs[0].values, position, averaging=True)
 
 
-def quotient(graph: Graph, signals: Inputs, position: int) -> Signal | None:
+def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
     """Weights over their sum, and linear attention q (k v) over its q (k 1); None for others."""
     node = graph.nodes[position]
     if len(node.inputs) != 2:

@@ -8,12 +8,12 @@ from fanin.initializers import he_normal, variance_scaling, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 
 HE = 2.0  # the scale of He's initializer, which the rule shrinks
 
 
-def fixup(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def fixup(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """The head and the last weight of each residual branch zero, the branch's others shrunk.
 
     With L residual branches in the model and m weights along the longest way through a branch,

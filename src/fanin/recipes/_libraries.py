@@ -25,11 +25,11 @@ from fanin.initializers import (
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._tree import is_lstm_bias
 
 
-def torch(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def torch(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """Every parameter as torch's reset_parameters does, whatever follows the layer.
 
     Linear layers and convolutions: U(+-1/sqrt(f)), f = shape[1] * kernel as stored, which is
@@ -133,7 +133,7 @@ def _module(param: Param) -> str:
     return head.rpartition(".")[0] if last in ("original0", "original1") else head
 
 
-def keras(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def keras(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """Keras's defaults: Glorot uniform, recurrent orthogonal, zeros, an open forget gate.
 
     Embeddings are U(+-0.05). Glorot's fan_out of a grouped convolution counts all outputs, as
@@ -172,7 +172,7 @@ def _by_role(axes: Axes, order: tuple[str, ...]) -> list[int]:
     return [at for role in order for at, item in enumerate(axes.roles) if item == role]
 
 
-def flax(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def flax(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """Flax's defaults: LeCun normal, cut at two of its standard deviations; biases zero.
 
     Embeddings: normal of variance 1 / features. Recurrent kernels orthogonal, every gate.
@@ -197,12 +197,12 @@ def _flax(param: Param) -> Choice | None:
             return Choice(orthogonal(), "recurrent", "Flax's default")
         case "bias":
             return Choice(zeros(), "bias", "Flax's default")
-        case "scale" if param.made is None:
+        case "scale" if param.constant is None:
             return Choice(ones(), "scale", "Flax's default")
     return None
 
 
-def equinox(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def equinox(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """Equinox's defaults: weights and biases U(+-1/sqrt(fan_in)), embeddings N(0, 1).
 
     fan_in is that of one group, times the kernel, whatever the stride. Recurrent cells: all
@@ -236,7 +236,7 @@ def _map_fan(weight: Param) -> int:
     return int(fans(weight.shape, replace(weight.axes, stride=1, blocks=())).fan_in)
 
 
-def haiku(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def haiku(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """Haiku's defaults: normal of std 1/sqrt(fan_in), cut at two of them; biases zero.
 
     What is left after the cut is 0.88 of that std, which Haiku does not make up for. Embeddings:

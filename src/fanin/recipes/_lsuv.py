@@ -11,14 +11,14 @@ from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Probe, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Probe, Recipe
 
 TOLERANCE = 0.01  # of a variance around 1
 TRIES = 10  # measurements of one weight
 _UNSCALED = "it makes queries or keys, or no module returns its output alone"
 
 
-class Unit(NamedTuple):
+class MeasuredWeight(NamedTuple):
     """A weight, and the module whose output is that weight's."""
 
     name: str
@@ -55,22 +55,24 @@ def lsuv(probe: Probe) -> Recipe:
     1.0
     """
 
-    def choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    def choose(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
         assert graph is not None
         choices = place(params, graph, _start)
         for name, choice in choices.items():
             start = given.get(name, choice.initializer)
-            if start is not None and params[name].kept is None:
+            if start is not None and params[name].kept_rms is None:
                 probe.write(name, start, choice.axes)
         for unit in units(graph, choices):
-            if unit.name not in given and params[unit.name].kept is None:
+            if unit.name not in given and params[unit.name].kept_rms is None:
                 choices[unit.name] = _scale(probe, unit, choices[unit.name])
         return choices
 
     return replace(LSUV, choose=choose, needs="graph", measuring=None)
 
 
-def _choose_unmeasured(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def _choose_unmeasured(
+    params: Params, graph: Graph | None, given: GivenInitializers
+) -> dict[str, Choice]:
     raise FaninError(f"recipe lsuv needs {BATCH}.")
 
 
@@ -89,7 +91,7 @@ def _start(param: Param) -> Choice | None:
     return Choice(initializer(), param.kind, f"orthogonal; not scaled: {_UNSCALED}")
 
 
-def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[Unit]:
+def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[MeasuredWeight]:
     """The weights that are scaled, in the order of the run."""
     found = logits_of(Structure(graph))
     projections = {end for logits in found for end in (logits.query, logits.key)}
@@ -101,7 +103,7 @@ def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[Unit]:
         seen.add(name)
         kind = choices[name].role if name in choices else ""
         if kind == "weight" and position not in projections and _returns_alone(graph, position):
-            yield Unit(name, node.module)
+            yield MeasuredWeight(name, node.module)
 
 
 def _returns_alone(graph: Graph, position: int) -> bool:
@@ -119,7 +121,7 @@ def _returns_alone(graph: Graph, position: int) -> bool:
     return True
 
 
-def _scale(probe: Probe, unit: Unit, choice: Choice) -> Choice:
+def _scale(probe: Probe, unit: MeasuredWeight, choice: Choice) -> Choice:
     """The choice with the gain that gives its output variance one."""
     gain, first = 1.0, None
     for _ in range(TRIES):

@@ -45,20 +45,20 @@ def heard(params: Mapping[str, Param], graph: Graph | None) -> Made:
     gradients reach them and nothing that reads them is silent; parameters that reach no weight,
     such as a log-deviation that is returned.
     """
-    stay, refused = _by_tree(params) if graph is None else _Run(params, graph).verdict()
-    left = {name: replace(params[name], made=None) for name in refused}
+    stay, refused = _by_tree(params) if graph is None else _ConstantsRun(params, graph).verdict()
+    left = {name: replace(params[name], constant=None) for name in refused}
     return Made(dict(params) | left, frozenset(stay))
 
 
-Verdict = tuple[set[str], set[str]]  # the names that stay, and those that nobody heeds
+Constants = tuple[set[str], set[str]]  # the names that stay, and those that nobody heeds
 
 
-def _by_tree(params: Mapping[str, Param]) -> Verdict:
+def _by_tree(params: Mapping[str, Param]) -> Constants:
     """Without a run: zeros in few layers of torch, biases, and what is no layer's weight."""
-    made = {name: param for name, param in params.items() if param.made is not None}
+    made = {name: param for name, param in params.items() if param.constant is not None}
     drawn = {name for name, param in made.items() if param.owner in _DRAWN}
     weights = {name for name, param in made.items() if param.kind in _WEIGHTS}
-    zero = _few({name for name in weights & drawn if made[name].made == 0}, params)
+    zero = _few({name for name in weights & drawn if made[name].constant == 0}, params)
     rows = {name for name in weights - drawn if _is_row(made[name])}
     return zero | {name for name, param in made.items() if _is_bias(param)}, weights - zero - rows
 
@@ -70,7 +70,7 @@ def _is_row(param: Param) -> bool:
 
 def _is_bias(param: Param) -> bool:
     """Whether a constant is a bias that says something: zero is what all have."""
-    return param.kind in ("bias", "shift") and bool(param.made)
+    return param.kind in ("bias", "shift") and bool(param.constant)
 
 
 def _few(zero: set[str], params: Mapping[str, Param]) -> set[str]:
@@ -80,7 +80,7 @@ def _few(zero: set[str], params: Mapping[str, Param]) -> set[str]:
     return zero if 2 * own <= count else {n for n in zero if params[n].kind not in _WEIGHTS}
 
 
-class _Run:
+class _ConstantsRun:
     """What one run shows of the constants; those that act through a function go by their rules."""
 
     def __init__(self, params: Mapping[str, Param], graph: Graph) -> None:
@@ -97,11 +97,11 @@ class _Run:
                 for user in self.users[position]
             )
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Constants:
         stay: set[str] = set()
         refused: set[str] = set()
         for name, param in self.params.items():
-            said = None if param.made is None else self._stays(name, param.made)
+            said = None if param.constant is None else self._stays(name, param.constant)
             if said is not None:
                 (stay if said else refused).add(name)
         zero = self._zeros(stay)
@@ -179,7 +179,7 @@ class _Run:
         for name in self.at:
             param = self.params[name]
             multiplies = self._ops(name) & {"linear", "lookup", "scale"} and param.kind != "shift"
-            if param.made == 0 and multiplies and not self._through(name):
+            if param.constant == 0 and multiplies and not self._through(name):
                 yield name
 
     def _zeros(self, stay: set[str]) -> set[str]:

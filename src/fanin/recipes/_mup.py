@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.graph import Graph
 from fanin.initializers import variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._tree import activation_scale, after_activation, by_kind
 
 SOURCE = "Yang et al. 2021 (Tensor Programs V), table 3"
@@ -31,7 +31,7 @@ def mup(base: Mapping[str, Any]) -> Recipe:
     g is the gain of the activation before the weight. At the base width this is the
     initialization and the learning rate that one has without it.
 
-    The factors of the learning rate are Choice.lr; they are Adam's (for SGD the table has
+    The factors of the learning rate are Choice.lr_factor; they are Adam's (for SGD the table has
     others). Attention logits must be divided by d, not sqrt(d), in the model: weights cannot
     do that. A table that is also the head needs a multiplier in the model, too: an error.
 
@@ -46,17 +46,17 @@ def mup(base: Mapping[str, Any]) -> Recipe:
     ...     return torch.nn.Sequential(*layers)
     >>> recipe = mup(base=dict(mlp(32).named_parameters()))
     >>> plan = fanin.plan(mlp(128), recipe=recipe)
-    >>> plan["2.weight"].role, plan["2.weight"].lr
+    >>> plan["2.weight"].role, plan["2.weight"].lr_factor
     ('hidden weight', 0.25)
     """
     if not isinstance(base, Mapping):
-        raise FaninError(f"base of mup is {shown(base)}; it maps parameter names to shapes.")
+        raise FaninError(f"base of mup is {quote(base)}; it maps parameter names to shapes.")
     shapes = {
         name: tuple(tensor.shape if hasattr(tensor, "shape") else tensor)
         for name, tensor in base.items()
     }
 
-    def choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    def choose(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
         growths = {name: _growth(param, shapes) for name, param in params.items()}
         return place(params, graph, lambda param: _rule(param, growths[param.name]))
 
@@ -89,7 +89,7 @@ def _rule(param: Param, growth: tuple[float, ...]) -> Choice | None:
     wide_in = _product(growth, param, "in")
     if param.kind == "recurrent" and (choice := by_kind(param)):
         why = f"{choice.why}; fan_in is {wide_in:g} times the base's"
-        return Choice(choice.initializer, choice.role, why, lr=1 / wide_in)
+        return Choice(choice.initializer, choice.role, why, lr_factor=1 / wide_in)
     if param.kind not in ("weight", "direction"):
         return None
     if _product(growth, param, "kernel") != 1:
@@ -103,7 +103,7 @@ def _rule(param: Param, growth: tuple[float, ...]) -> Choice | None:
             scale, role = scale / wide_in, "output weight"
     chosen = variance_scaling(float(f"{scale:.9g}"), "fan_in", "normal")
     why = f"{after_activation(param)}; fan_in is {wide_in:g} times the base's"
-    return Choice(chosen, role, why, lr=rate)
+    return Choice(chosen, role, why, lr_factor=rate)
 
 
 def _product(growth: tuple[float, ...], param: Param, role: str) -> float:

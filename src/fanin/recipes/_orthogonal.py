@@ -5,11 +5,11 @@ from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._tree import activation_gain, after_activation
 
 
-def orthogonal(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def orthogonal(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """Every weight orthogonal, times the gain 1 / sqrt(E f(z)**2) of the activation before it.
 
     The gates of recurrent layers are orthogonal one by one. Tables, biases, scales and shifts

@@ -9,9 +9,9 @@ import numpy as np
 
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, spread
-from fanin.graph.tails import weighed
+from fanin.graph.tails import weigh
 from fanin.recipes._acting import fit_std, invert_line, rows
-from fanin.recipes._averages import Inputs as Inputs
+from fanin.recipes._averages import InputSignals as InputSignals
 from fanin.recipes._borders import Borders
 
 APART = 100.0  # times what the first use of a weight asks for: what is farther counts as this
@@ -82,12 +82,12 @@ class Run(Protocol):
         """A parameter on its own."""
 
 
-def table(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def table(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     assert node.param is not None
     return run.draw(node.param, position)
 
 
-def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def linear(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     use = node.param
     assert use is not None
     fed = inputs[0] or gaussian(1.0, position)
@@ -118,7 +118,7 @@ def linear(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None
         target = 0.0
     made = gaussian(target, position, fed.share, averaged=fed.averaged)
     taps = math.prod(node.window.kernel) if node.window is not None else 1
-    return weighed(fed, made, fan_in, taps, max(use.axes.groups, 1))
+    return weigh(fed, made, fan_in, taps, max(use.axes.groups, 1))
 
 
 def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signal | None:
@@ -163,7 +163,7 @@ def _spectral(run: Run, position: int, use: Use, fed: Signal) -> Signal:
     return gaussian(second, position, fed.share)
 
 
-def apply_scale(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def apply_scale(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     signal, use = inputs[0], node.param
     assert use is not None
     source = run.graph.nodes[node.inputs[0]]
@@ -182,7 +182,7 @@ def apply_scale(run: Run, position: int, node: Node, inputs: Inputs) -> Signal |
     return apply_pointwise(np.multiply, (signal, spread(values, -position - 1)), position)
 
 
-def apply_shift(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def apply_shift(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     signal, use = inputs[0], node.param
     assert use is not None
     if signal is None or not (use.name in run.sizes or use.name in run.values):
@@ -195,7 +195,7 @@ def apply_shift(run: Run, position: int, node: Node, inputs: Inputs) -> Signal |
     return add(signal, other, position)
 
 
-def recurrent(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def recurrent(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     """What reads the input of the first layer gives its gates second moment one.
 
     Layers above pass the small state on as it is: compensated, stacks of three trained more

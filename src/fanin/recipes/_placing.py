@@ -13,10 +13,10 @@ from fanin.recipes._uses import constants, positions, refine
 
 _SMALL = 0.02  # RMS of a table that may be added to anything
 
-Rule = Callable[[Param], Choice | None]
+KindRule = Callable[[Param], Choice | None]
 
 
-def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[str, Choice]:
+def place(params: Mapping[str, Param], graph: Graph | None, rule: KindRule) -> dict[str, Choice]:
     """The rule's choice for every parameter, and that of its kind where the rule has none.
 
     The rule sees parameters with what the graph adds to them; those that act through a function
@@ -31,13 +31,15 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: Rule) -> dict[
     for name, param in shown.items():
         if name in kept:
             why = f"acts through {', '.join(kept[name])}; kept as made"
-            value = None if param.made is None else same(param.made)
+            value = None if param.constant is None else same(param.constant)
             made[name] = Choice(value, "constant of the layer", why)
             continue
         choice = rule(param) or _choose_unseen(param, name in used, graph is not None)
-        if param.made is not None and name in counts.stay:
+        if param.constant is not None and name in counts.stay:
             role = choice.role if choice else param.kind
-            choice = Choice(same(param.made), role, AS_MADE, axes=choice.axes if choice else None)
+            choice = Choice(
+                same(param.constant), role, AS_MADE, axes=choice.axes if choice else None
+            )
         if choice is not None:
             made[name] = choice
     if graph is None:

@@ -11,7 +11,7 @@ from fanin.param import Param
 from fanin.recipes._choice import Choice
 
 Params = Mapping[str, Param]
-Given = Mapping[str, Initializer]
+GivenInitializers = Mapping[str, Initializer]
 
 
 class Probe(Protocol):
@@ -35,7 +35,7 @@ class Recipe:
     """
 
     name: str
-    choose: Callable[[Params, Graph | None, Given], dict[str, Choice]]
+    choose: Callable[[Params, Graph | None, GivenInitializers], dict[str, Choice]]
     source: str
     needs: Literal["shapes", "graph", "values"] = "shapes"
     measuring: "Callable[[Probe], Recipe] | None" = None

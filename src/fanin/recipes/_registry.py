@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.graph import Graph
 from fanin.param import Param
 from fanin.recipes._auto import AUTO
@@ -12,11 +12,11 @@ from fanin.recipes._libraries import LIBRARIES
 from fanin.recipes._lsuv import BATCH, LSUV
 from fanin.recipes._orthogonal import ORTHOGONAL
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._transformers import TRANSFORMERS
 
 
-def _auto(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def _auto(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """What the run showed decides; the rules by kind take the rest."""
     chosen = AUTO.choose(params, graph, given)
 
@@ -58,9 +58,9 @@ def find(recipe: str | Recipe) -> Recipe:
         told = f"needs {needs}" if needs else "is to be called: pass what it returns"
         raise FaninError(f"recipe is the function {name} itself, which {told}.")
     if not isinstance(recipe, str):
-        raise FaninError(f"recipe is {shown(recipe)}; give a name or a Recipe.")
+        raise FaninError(f"recipe is {quote(recipe)}; give a name or a Recipe.")
     if recipe in _MADE:
-        raise FaninError(f"recipe {shown(recipe)} needs {_MADE[recipe]}.")
+        raise FaninError(f"recipe {quote(recipe)} needs {_MADE[recipe]}.")
     if recipe not in RECIPES:
-        raise FaninError(f"unknown recipe {shown(recipe)}{suggestion(recipe, names())}")
+        raise FaninError(f"unknown recipe {quote(recipe)}{suggestion(recipe, names())}")
     return RECIPES[recipe]

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.graph import Graph
 from fanin.initializers import Initializer, constant, get, ones, zeros
 from fanin.recipes._choice import Choice
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._tree import NORMS
 
 
@@ -27,12 +27,12 @@ def match_overrides(
         return {}
     if not isinstance(overrides, Mapping):
         raise FaninError(
-            f"overrides is {shown(overrides)}; it maps names or patterns to initializers."
+            f"overrides is {quote(overrides)}; it maps names or patterns to initializers."
         )
     for key in overrides:
         if not isinstance(key, str):
             raise FaninError(
-                f"overrides has the key {shown(key)}; keys are names of parameters or patterns, as "
+                f"overrides has the key {quote(key)}; keys are names of parameters or patterns, as "
                 "text, such as '0.weight' or '*.bias'."
             )
     known, others = list(names), aliases or {}
@@ -68,7 +68,7 @@ def single(initializer: str | Initializer) -> Recipe:
     """The recipe that gives every weight this initializer, and the identity to all the rest."""
     weights = get(initializer)
 
-    def choose(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+    def choose(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
         choices: dict[str, Choice] = {}
         for name, param in params.items():
             match param.kind:
@@ -79,8 +79,8 @@ def single(initializer: str | Initializer) -> Recipe:
                 case "norms":
                     choices[name] = Choice(None, "magnitude", NORMS)
                 case "scale":
-                    same = param.made in (None, 1.0)
-                    start = ones() if same else constant(param.made or 0.0)
+                    same = param.constant in (None, 1.0)
+                    start = ones() if same else constant(param.constant or 0.0)
                     choices[name] = Choice(start, param.kind, "as it was made")
         return choices
 

@@ -8,11 +8,11 @@ from fanin.graph.signal import MASS, Z
 
 _FUNCTIONS = having("carries", "function")
 
-Scale = Callable[[Node], float | None]
+SineScale = Callable[[Node], float | None]
 Users = Sequence[Sequence[int]]
 
 
-def sines(graph: Graph, users: Users, scale: Scale) -> Iterator[tuple[int, float]]:
+def sines(graph: Graph, users: Users, scale: SineScale) -> Iterator[tuple[int, float]]:
     """Weights of which every output z is read as functions, a sine of k z among them, and k.
 
     `users` are those of the graph; `scale` is what a parameter multiplies by, where it is known.
@@ -24,7 +24,9 @@ def sines(graph: Graph, users: Users, scale: Scale) -> Iterator[tuple[int, float
                 yield position, max(factors, key=abs)
 
 
-def _factors(graph: Graph, users: Users, scale: Scale, position: int, before: float) -> list[float]:
+def _factors(
+    graph: Graph, users: Users, scale: SineScale, position: int, before: float
+) -> list[float]:
     """The factors of an activation in sines; none where it is read by anything else.
 
     Layers that modulate add to it, and multiply it by what is mostly a number.

@@ -32,7 +32,7 @@ class Sizes:
         if "linear" in ops and "lookup" not in ops:
             return None
         if param.kind == "scale" and set(ops) == {"parameter"}:  # the slope of an activation
-            return param.made or 0.0
+            return param.constant or 0.0
         if "lookup" in ops or table:
             if self.structure.feeds_softmax(position):
                 return 0.0
@@ -40,8 +40,8 @@ class Sizes:
         if "scale" in ops and self.is_filter(name):
             return self.std(name, 1.0)
         if "scale" in ops:
-            drawn = param.made is None or self.is_faint(name)
-            return self.identity(name) if drawn else param.made
+            drawn = param.constant is None or self.is_faint(name)
+            return self.identity(name) if drawn else param.constant
         return None
 
     def use(self, name: str) -> Use:
@@ -66,16 +66,16 @@ class Sizes:
         """Whether a factor of more than one axis was not made constant: drawn, as weights are."""
         sources = self.graph.nodes[self.uses[name][0]].inputs
         normed = any(self.graph.nodes[source].op == "normalize" for source in sources)
-        return self.params[name].made is None and self.is_table(name) and not normed
+        return self.params[name].constant is None and self.is_table(name) and not normed
 
     def is_faint(self, name: str) -> bool:
         """Whether a scale was made nearly zero, as layers' scales are, where no stream goes by."""
-        made, positions = self.params[name].made or 0.0, self.uses[name]
+        made, positions = self.params[name].constant or 0.0, self.uses[name]
         if self.use(name).through or not 0 < abs(made) < FAINT:
             return False
         if any(map(self.structure.joins_a_stream, positions)):
             return False  # of a branch without weights: a pool
-        branches = map(self.structure.own_nodes, self.structure.residuals.values())
+        branches = map(self.structure.find_own_nodes, self.structure.residuals.values())
         return not any(position in branch for branch in branches for position in positions)
 
     def why_scale(self, name: str, size: float) -> str:
@@ -83,7 +83,7 @@ class Sizes:
         if size != self.identity(name):
             return "the constant that the model was made with"
         if self.is_faint(name):
-            made = self.params[name].made
+            made = self.params[name].constant
             return f"the identity, not {made:g} as made: no residual stream passes beside it"
         return "the identity"
 

@@ -27,10 +27,10 @@ from fanin.graph.signal import (
     scale,
     sum_positions,
 )
-from fanin.graph.tails import gated, levelled, summed
+from fanin.graph.tails import add_tails, gate, level
 from fanin.recipes._averages import attention, quotient, softmax
 from fanin.recipes._parameters import (
-    Inputs,
+    InputSignals,
     Run,
     apply_scale,
     apply_shift,
@@ -43,14 +43,14 @@ _NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's m
 _UNMOVED = having("carries", "function", "norm", "affine")
 _DECAYS = ("exp", "exp2", "expm1")
 
-Step = Callable[[Run, int, Node, Inputs], Signal | None]
+Step = Callable[[Run, int, Node, InputSignals], Signal | None]
 
 
-def carry(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def carry(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     return inputs[0] if inputs else None
 
 
-def _view(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _view(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     """The same values; a part of the elements is independent of the other parts."""
     shown = run.graph.see_through(position)
     if shown is None:
@@ -63,22 +63,22 @@ def _view(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     return replace(signal, base=position)
 
 
-def _input(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _input(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     return None if "integers" in node.flags else replace(gaussian(1.0, position), uneven=LEVEL)
 
 
-def _buffer(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _buffer(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     if node.square is None or not np.isfinite(node.square):
         return None
     return gaussian(node.square, position, mean=node.mean)
 
 
-def _dropout(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _dropout(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     """As in training: what is kept is divided by the share that is kept."""
     return None if inputs[0] is None else drop(inputs[0], node.rate or 0.0, position)
 
 
-def _matmul(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _matmul(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     a, b = inputs
     if a is None or b is None:
         return a or b
@@ -90,7 +90,7 @@ def _matmul(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | Non
     return gaussian((node.count or 1.0) * a.second * b.second, position, a.share * b.share)
 
 
-def _apply_pointwise(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _apply_pointwise(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     known = [signal for signal in inputs if signal is not None]
     if known and node.sampled is not None:
         return apply_sampled(node.sampled, known[0], position)
@@ -102,7 +102,7 @@ def _apply_pointwise(run: Run, position: int, node: Node, inputs: Inputs) -> Sig
     return averages or apply_pointwise(node.fn, known, position)
 
 
-def _add(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _add(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     shown = run.graph.see_through(position)
     if shown is not None:
         return run.signals[shown]
@@ -124,7 +124,7 @@ def _add(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     b = scale(b, -1.0) if "difference" in node.flags else b
     join = add_apart if _at_other_positions(run, node, a, b) else add
     made = join(a, b, position)
-    return made if a.base == b.base else summed(a, b, made)
+    return made if a.base == b.base else add_tails(a, b, made)
 
 
 def _mix(run: Run, position: int) -> Signal | None:
@@ -177,7 +177,7 @@ def _through_views(graph: Graph, position: int) -> int:
     return position
 
 
-def _mul(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _mul(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     a, b = inputs
     if a is None or b is None:
         return a or b
@@ -187,26 +187,26 @@ def _mul(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     root = root_of(b if constant[0] else a) if any(constant) else None
     join = multiply_apart if _at_other_positions(run, node, a, b) else multiply
     made = replace(join(a, b, position), root=root)
-    return made if a.base == b.base else gated(a, b, made)
+    return made if a.base == b.base else gate(a, b, made)
 
 
-def _normalize(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _normalize(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     signal = inputs[0]
     if signal is None:
         return None
     if node.over == "features":
         by_deviation = "by deviation" in node.flags
         centre = "uncentred" not in node.flags and not by_deviation
-        return levelled(signal, normalize(signal, centred=centre, by_deviation=by_deviation))
+        return level(signal, normalize(signal, centred=centre, by_deviation=by_deviation))
     # In train mode batch normalization takes away what positions share; at first it is none in
     # eval mode. Behind a weight, whose output has size one, a plan for the one holds in the other.
     if not run.train:
         return signal
     made = replace(normalize(signal, centred=True), correlation=0.0)
-    return levelled(signal, made) if signal.uneven.tail else made
+    return level(signal, made) if signal.uneven.tail else made
 
 
-def _mean(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _mean(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     """Over all positions: what they share; where that is nothing, at most the identity."""
     signal = inputs[0]
     if signal is None:
@@ -218,17 +218,17 @@ def _mean(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     return replace(pool(signal, np.inf, position), averaged=own)
 
 
-def _pool(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _pool(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     if inputs[0] is None:
         return None
     return scale(pool(inputs[0], node.count or 1.0, position), node.factor or 1.0)
 
 
-def _max(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _max(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     return None if inputs[0] is None else largest(inputs[0], node.count or 1.0, position)
 
 
-def _sum(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _sum(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     signal, count = inputs[0], node.count or 1.0
     if signal is None or signal.averaging:
         return signal
@@ -237,7 +237,7 @@ def _sum(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
     return sum_positions(signal, count, position)
 
 
-def _concat(run: Run, position: int, node: Node, inputs: Inputs) -> Signal | None:
+def _concat(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     pairs = [
         (signal, int(np.prod(run.graph.nodes[source].shape, dtype=object)))
         for signal, source in zip(inputs, node.inputs, strict=True)

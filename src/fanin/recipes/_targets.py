@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from fanin.graph import Structure, find_conditions, logits_of
 from fanin.recipes._sizes import HEAD
 
-Target = tuple[int, float, str]  # a node, the second moment of its output, and why
+KnownTarget = tuple[int, float, str]  # a node, the second moment of its output, and why
 
 
-def known_targets(structure: Structure) -> Iterator[Target]:
+def find_known_targets(structure: Structure) -> Iterator[KnownTarget]:
     """Of heads, of queries and keys, and of layers that add one embedding; the last one counts."""
     for position in structure.heads:
         yield position, HEAD, "the head"
@@ -17,7 +17,7 @@ def known_targets(structure: Structure) -> Iterator[Target]:
     yield from _of_conditions(structure)
 
 
-def _of_logits(structure: Structure) -> Iterator[Target]:
+def _of_logits(structure: Structure) -> Iterator[KnownTarget]:
     """Queries and keys such that attention logits have variance one."""
     nodes = structure.graph.nodes
     for logits in logits_of(structure):
@@ -29,7 +29,7 @@ def _of_logits(structure: Structure) -> Iterator[Target]:
                     yield end, size, "attention logits get variance 1"
 
 
-def _of_conditions(structure: Structure) -> Iterator[Target]:
+def _of_conditions(structure: Structure) -> Iterator[KnownTarget]:
     """Layers that add one embedding add one together, for it gets the gradients of them all."""
     for group in find_conditions(structure.graph):
         for end in group:

@@ -1,22 +1,22 @@
 """Recipes of three transformers: GPT-2, LLaMA and the Vision Transformer."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fanin.graph import CARRIERS, Graph, Structure
 from fanin.initializers import glorot_uniform, lecun_truncated_normal, normal, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
-from fanin.recipes._recipe import Given, Params, Recipe
+from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 
 STD = 0.02  # of all weights and tables of GPT-2 and LLaMA
 _BIAS = 1e-6  # std of the biases in the Vision Transformer's MLPs
 
-Users = tuple[tuple[int, ...], ...]
+Users = Sequence[Sequence[int]]
 
 
-def gpt2(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def gpt2(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """N(0, 0.02); weights that end a residual branch N(0, 0.02 / sqrt(number of branches)).
 
     The branches are counted along the stream that a weight adds to: twice the layers in GPT-2.
@@ -40,7 +40,7 @@ def gpt2(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]
     return place(params, graph, rule)
 
 
-def llama(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def llama(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """N(0, 0.02) for all weights and tables; biases zero, normalizations the identity.
 
     Source: transformers' modeling_llama.py, initializer_range = 0.02; Touvron et al. 2023 do
@@ -69,7 +69,7 @@ def _branches(graph: Graph) -> dict[str, int]:
     return counts
 
 
-def vit(params: Params, graph: Graph | None, given: Given) -> dict[str, Choice]:
+def vit(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
     """Xavier uniform; the head, the class token and attention's biases zero; positions 0.02.
 
     Biases of weights before an activation or behind one, those of the MLPs, are N(0, 1e-6).

@@ -38,11 +38,11 @@ def by_kind(param: Param) -> Choice | None:
         case "weight" | "direction":
             chosen = variance_scaling(activation_scale(param), "fan_in", "normal")
             return Choice(chosen, param.kind, after_activation(param))
-        case "table" | "bias" | "shift" if param.made:
-            return Choice(same(param.made), param.kind, AS_MADE)
-        case "table" | "other" if param.made is not None:
+        case "table" | "bias" | "shift" if param.constant:
+            return Choice(same(param.constant), param.kind, AS_MADE)
+        case "table" | "other" if param.constant is not None:
             role = "table" if param.kind == "table" else "constant of the layer"
-            return Choice(same(param.made), role, AS_MADE)
+            return Choice(same(param.constant), role, AS_MADE)
         case "table":
             return Choice(normal(std=TABLE), "table", f"RMS {TABLE:g}")
         case "recurrent":
@@ -56,7 +56,7 @@ def by_kind(param: Param) -> Choice | None:
         case "norms":
             return Choice(None, "magnitude", NORMS)
         case "scale":
-            value = 1.0 if param.made is None else param.made
+            value = 1.0 if param.constant is None else param.constant
             return Choice(same(value), "scale", "the identity" if value == 1 else AS_MADE)
     return None
 

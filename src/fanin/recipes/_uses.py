@@ -52,7 +52,7 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
         param = params.get(use.name)
         if param is None or param.kind == "magnitude" or only_sizes(use, shapes):
             continue
-        if param.made is not None or param.kind != "table":
+        if param.constant is not None or param.kind != "table":
             found[use.name] = use.through
     return found
 
@@ -147,7 +147,7 @@ class Shown:
         return self.fn(x)
 
 
-def measured_apart(graph: Graph, fixed: Collection[str]) -> dict[int, float]:
+def measure_apart(graph: Graph, fixed: Collection[str]) -> dict[int, float]:
     """What a run showed of the nodes in which only these parameters have a part."""
     if not graph.measured:
         return {}

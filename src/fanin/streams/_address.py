@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import EllipsisType
 from typing import NamedTuple
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 
 try:  # hashlib's own, without loading OpenSSL beside it
     from _blake2 import blake2b
@@ -31,7 +31,7 @@ def stream_number(name: str, label: str = "") -> int:
             digest = blake2b(data, digest_size=8, person=_PERSON).digest()
             return int.from_bytes(digest, "little")
     raise FaninError(
-        f"name is {shown(name)}; a name is a non-empty string without NUL or lone surrogates."
+        f"name is {quote(name)}; a name is a non-empty string without NUL or lone surrogates."
     )
 
 
@@ -59,7 +59,7 @@ def region(
     if index is None and order is None:
         return Region(0, shape, None)
     if order is not None and sorted(order) != list(range(len(shape))):
-        raise FaninError(f"order is {shown(order)}; it lists every axis of shape {shape} once.")
+        raise FaninError(f"order is {quote(order)}; it lists every axis of shape {shape} once.")
     strides = [0] * len(shape)
     stride = 1
     for axis in reversed(range(len(shape)) if order is None else order):
@@ -80,7 +80,7 @@ def region(
     return Region(base if 0 not in counts else 0, tuple(counts), tuple(steps))
 
 
-def selected(shape: tuple[int, ...], index: Index | None) -> list[int | range]:
+def select(shape: tuple[int, ...], index: Index | None) -> list[int | range]:
     """What `index` selects of each axis: one position (the axis is dropped), or a range."""
     items = [slice(None)] * len(shape) if index is None else _expand(index, shape)
     return [
@@ -96,7 +96,7 @@ def _expand(index: Index, shape: tuple[int, ...]) -> list[int | slice]:
     named = len(items) - len(dots)
     if len(dots) > 1 or named > len(shape):
         raise FaninError(
-            f"index {shown(index)} does not fit shape {shape}: give at most {len(shape)} integers "
+            f"index {quote(index)} does not fit shape {shape}: give at most {len(shape)} integers "
             "or slices and one '...'."
         )
     gap = dots[0] if dots else len(items)
@@ -110,14 +110,14 @@ def _check_item(item: object, axis: int, shape: tuple[int, ...]) -> int | slice:
             item.indices(shape[axis])
         except (TypeError, ValueError) as error:
             raise FaninError(
-                f"index {shown(item)} of axis {axis} is not a slice: {error}."
+                f"index {quote(item)} of axis {axis} is not a slice: {error}."
             ) from None
         return item
     try:
         position = operator.index(item if type(item) is not bool else None)  # type: ignore[arg-type]
     except TypeError:
         raise FaninError(
-            f"index {shown(item)} of axis {axis} is not an integer or a slice; masks and arrays of "
+            f"index {quote(item)} of axis {axis} is not an integer or a slice; masks and arrays of "
             "positions are not addresses."
         ) from None
     if -shape[axis] <= position < shape[axis]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from fanin.errors import FaninError, as_number, shown
+from fanin.errors import FaninError, as_number, quote
 from fanin.streams._phi import interval, mean_of_cut
 
 # The nearer bound may lie this far out: beyond, a tail coordinate would leave the float32 range.
@@ -52,7 +52,7 @@ def to_floats(distribution: Any) -> None:
         bound = name in ("lower", "upper", "bound")
         if math.isnan(number) or (math.isinf(number) and not bound):
             kind = distribution.kind
-            raise FaninError(f"{name} of {kind} is {shown(value)}; it must be a finite number.")
+            raise FaninError(f"{name} of {kind} is {quote(value)}; it must be a finite number.")
         object.__setattr__(distribution, name, number)
 
 

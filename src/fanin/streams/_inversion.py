@@ -38,22 +38,22 @@ class Draws(NamedTuple):
 
     def u(self) -> Float64:
         """u in (0, 1]; in 64 bits it is rounded to a double."""
-        return self._scaled(self.high, self.low)
+        return self._scale(self.high, self.low)
 
     def tail(self) -> Float64:
         """min(u, 1 - u), of full precision however small."""
-        return self._mirrored(self.high, self.below())
+        return self._mirror(self.high, self.below())
 
     def centre(self) -> Float64:
         """|u - 1/2|, of full precision however small."""
-        return self._mirrored(self.high ^ _HALF, ~self.below())
+        return self._mirror(self.high ^ _HALF, ~self.below())
 
-    def _mirrored(self, high: Words, kept: npt.NDArray[np.bool_]) -> Float64:
+    def _mirror(self, high: Words, kept: npt.NDArray[np.bool_]) -> Float64:
         low = self.low if self.low is None else np.where(kept, self.low, self.low ^ _FLIP)
-        return self._scaled(np.where(kept, high, high ^ _FLIP), low)
+        return self._scale(np.where(kept, high, high ^ _FLIP), low)
 
     @staticmethod
-    def _scaled(high: Words, low: Words | None) -> Float64:
+    def _scale(high: Words, low: Words | None) -> Float64:
         wide = high.astype(np.float64)
         if low is None:
             return (wide + 0.5) * 2.0**-32

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fanin.errors import FaninError, an, shown
+from fanin.errors import FaninError, an, quote
 from fanin.streams._arithmetic import bfloat16_bits
 
 Array = npt.NDArray[Any]
@@ -30,7 +30,7 @@ def dtype_name(dtype: DTypeLike, out: Array | None, allowed: tuple[str, ...] = R
     if name in allowed:
         return str(name)
     hint = " (say which 16-bit float the uint16 buffer holds)" if name == "uint16" else ""
-    raise FaninError(f"dtype is {shown(dtype)}; allowed are {', '.join(allowed)}{hint}.")
+    raise FaninError(f"dtype is {quote(dtype)}; allowed are {', '.join(allowed)}{hint}.")
 
 
 def is_complex(dtype: DTypeLike, out: Array | None) -> bool:

@@ -8,7 +8,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from fanin._arguments import check_seed, check_shape
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.streams._address import Index, region, stream_number
 from fanin.streams._backends import check_threads, current_fill
 from fanin.streams._distributions import Constant, Distribution, Normal, TruncatedNormal, Uniform
@@ -63,7 +63,7 @@ class Stream:
         object.__setattr__(self, "seed", check_seed(self.seed))
         if type(self.version) is not int or self.version != 1:
             raise FaninError(
-                f"stream version is {shown(self.version)}; this fanin knows version 1."
+                f"stream version is {quote(self.version)}; this fanin knows version 1."
             )
         object.__setattr__(self, "_number", stream_number(self.name))
 
@@ -89,7 +89,7 @@ class Stream:
             start = operator.index(start)
         except TypeError:
             raise FaninError(
-                f"start is {shown(start)}; it must be an integer in [0, 2**64)."
+                f"start is {quote(start)}; it must be an integer in [0, 2**64)."
             ) from None
         if not 0 <= start <= 2**64 - count:
             raise FaninError(f"start is {start} for {count} words; addresses are in [0, 2**64).")

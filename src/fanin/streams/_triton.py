@@ -60,7 +60,7 @@ def draw_many(
             torch.autograd.graph.increment_version(job.tensor)
 
 
-def interpreted() -> bool:
+def is_interpreted() -> bool:
     """Whether Triton runs kernels on the CPU, by TRITON_INTERPRET=1."""
     return os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "on", "yes", "y")
 
@@ -90,7 +90,7 @@ def kernels_draw(device: torch.device) -> bool:
     """Whether tensors there are drawn by Triton's kernels; else the CPU draws and copies."""
     if device.type == "cuda" and torch.version.hip is None:
         return _has_triton("cuda")
-    return device.type == "cpu" and interpreted() and _has_triton("cpu")
+    return device.type == "cpu" and is_interpreted() and _has_triton("cpu")
 
 
 class _Launches:

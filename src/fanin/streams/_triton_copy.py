@@ -101,13 +101,13 @@ class _Buffers:
         event = self._copied[self._turn]
         if event is not None:
             event.synchronize()
-        return _shaped(self._memory[self._turn], tensor)
+        return _shape(self._memory[self._turn], tensor)
 
     def copy(self, values: torch.Tensor, tensor: torch.Tensor) -> None:
         """Copy what was drawn into the memory that `next` gave."""
         if self._there is not None and not tensor.is_contiguous():
             # Else torch would allocate there, when some values have been written.
-            values = _shaped(self._there, tensor).copy_(values, non_blocking=self._cuda)
+            values = _shape(self._there, tensor).copy_(values, non_blocking=self._cuda)
         tensor.copy_(values, non_blocking=self._cuda)
         if self._cuda:
             event = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -121,6 +121,6 @@ class _Buffers:
                 event.synchronize()
 
 
-def _shaped(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+def _shape(memory: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
     """The beginning of a buffer, with a tensor's dtype and shape."""
     return memory[: tensor.nbytes].view(tensor.dtype).view(tensor.shape)

@@ -233,13 +233,13 @@ def make_row(job: DrawJob) -> JobRow:
     numbers[tables.ENCODING] = tables.ENCODINGS[job.encoding]
     numbers[tables.RUN : tables.RUN_STRIDE + 1] = length, stride
     groups = math.prod(axis[0] for axis in axes)
-    if plan.run and _aligned(plan, out, size):
+    if plan.run and _is_aligned(plan, out, size):
         numbers[tables.WHOLE] = groups if plan.across else length // 4
     numbers[tables.GROUPS : tables.RANK + 1] = groups, len(axes)
     bits = _constant_bits(job)
     numbers[tables.CONSTANTS : tables.CONSTANTS + len(bits)] = bits
     numbers[tables.AXES :] = [number for axis in axes for number in axis]
-    return JobRow(job, [_signed(number) for number in numbers], groups, 4 if plan.run else 1)
+    return JobRow(job, [_sign(number) for number in numbers], groups, 4 if plan.run else 1)
 
 
 def _blocks(plan: MemoryLayout, length: int) -> int:
@@ -249,7 +249,7 @@ def _blocks(plan: MemoryLayout, length: int) -> int:
     return (3 + length + 3) // 4
 
 
-def _aligned(plan: MemoryLayout, out: int, size: int) -> bool:
+def _is_aligned(plan: MemoryLayout, out: int, size: int) -> bool:
     """Whether every block's four elements lie side by side where a vector store may write."""
     assert plan.run is not None
     side_by_side = plan.run.stride == 1 and plan.base % 4 == 0 and out % (4 * size) == 0
@@ -272,6 +272,6 @@ def _constant_bits(job: DrawJob) -> list[int]:
     return [int(bits) for bits in single.view(np.int32)]
 
 
-def _signed(number: int) -> int:
+def _sign(number: int) -> int:
     """The number modulo 2**64, as a signed one."""
     return (number + 2**63) % 2**64 - 2**63

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fanin.streams._quantile import LOWEST_EXPONENT, _table
 
-Table = npt.NDArray[np.generic]
+JobTable = npt.NDArray[np.generic]
 
 # A job is a row of a table of 64-bit integers in device memory.
 (
@@ -48,7 +48,7 @@ DOUBLE_OFFSET = DOUBLE_SHIFT - 2 * (1023 + LOWEST_EXPONENT)
 
 
 @cache
-def coefficients(precision: str) -> Table:
+def coefficients(precision: str) -> JobTable:
     """The table of the normal quantile, as the kernels read it: (terms * columns,)."""
     single = precision == "float32"
     rows = _table(f"normal_{precision}").astype(precision)

@@ -12,15 +12,15 @@ import fanin
 from fanin.lab import compare
 from fanin.lab.networks.networks import SmallConvNet
 
-Convention = Literal["torch", "article"]
-Shaped = Literal["normal", "uniform"]
+CnnConvention = Literal["torch", "article"]
+CnnShape = Literal["normal", "uniform"]
 
 BASE = "uniform(-0.5, 0.5)"
 ADVICE, EXCHANGED = "Glorot, then He", "He, then Glorot"
 RULES = {"Glorot": (1.0, "average"), "He": (2.0, "in"), "LeCun": (1.0, "in")}  # scale, fan
-SHAPES: tuple[Shaped, ...] = ("normal", "uniform")
+SHAPES: tuple[CnnShape, ...] = ("normal", "uniform")
 MAPS = {"conv1.weight": (21, 21), "conv2.weight": (9, 9)}  # output maps on 28 x 28
-Rows = Mapping[str, Mapping[str, tuple[str, Shaped]]]
+CnnRows = Mapping[str, Mapping[str, tuple[str, CnnShape]]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Training:
     epochs: int
 
 
-def rows() -> Rows:
+def rows() -> CnnRows:
     """By row, the rule and the distribution of every weight."""
     weights = [name for name, value in SmallConvNet().named_parameters() if value.ndim > 1]
     plain = {
@@ -47,7 +47,7 @@ def rows() -> Rows:
     return plain | mixed
 
 
-def deviation(weight: str, shape: tuple[int, ...], rule: str, convention: Convention) -> float:
+def deviation(weight: str, shape: tuple[int, ...], rule: str, convention: CnnConvention) -> float:
     """The standard deviation that a rule gives a weight of the network."""
     maps = MAPS.get(weight) if convention == "article" else None
     fan_in, fan_out = fanin.fans(shape, convention=convention, spatial_out=maps)
@@ -55,7 +55,7 @@ def deviation(weight: str, shape: tuple[int, ...], rule: str, convention: Conven
     return math.sqrt(scale / (fan_in if fan == "in" else (fan_in + fan_out) / 2))
 
 
-def plan(row: Mapping[str, tuple[str, Shaped]], convention: Convention) -> fanin.Plan:
+def plan(row: Mapping[str, tuple[str, CnnShape]], convention: CnnConvention) -> fanin.Plan:
     """What every parameter gets; biases are zero."""
     model = SmallConvNet()
     overrides = {}
@@ -72,7 +72,7 @@ def plan(row: Mapping[str, tuple[str, Shaped]], convention: Convention) -> fanin
 
 
 @contextmanager
-def _files(convention: Convention) -> Iterator[dict[str, str]]:
+def _files(convention: CnnConvention) -> Iterator[dict[str, str]]:
     """The plans of all rows as files, by row, as long as the comparison needs them."""
     with tempfile.TemporaryDirectory(prefix="fanin-study-") as folder:
         made = {}
@@ -82,8 +82,8 @@ def _files(convention: Convention) -> Iterator[dict[str, str]]:
         yield made
 
 
-def trained(
-    data: str, convention: Convention, training: Training, first_seed: int, seeds: int
+def train(
+    data: str, convention: CnnConvention, training: Training, first_seed: int, seeds: int
 ) -> dict[str, Any]:
     """By row, for every seed: test accuracy, steps to the target loss (None: never), failed or not.
 

@@ -87,7 +87,7 @@ CLAIMS: Sequence[tuple[str, tuple[str, ...], Callable[[Difference], bool | None]
 )
 
 
-def _said(contrast: Difference) -> str:
+def _say(contrast: Difference) -> str:
     """`LeCun - He: +0.31 points (-0.20 to 0.80), p 0.41`."""
     mean, low, high = (
         f"{100 * value:+.2f}"
@@ -104,7 +104,7 @@ def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
             Claim(
                 f"{where}: {statement}",
                 ARTICLE,
-                f"{'; '.join(map(_said, chosen))}.",
+                f"{'; '.join(map(_say, chosen))}.",
                 _all([judge(contrast) for contrast in chosen]),
                 rule,
                 {contrast.first: contrast.interval.mean for contrast in chosen},
@@ -116,7 +116,7 @@ def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
         Claim(
             f"{where}: all are far better than {BASE}",
             ARTICLE,
-            f"The least of {len(against)}: {_said(lowest)}.",
+            f"The least of {len(against)}: {_say(lowest)}.",
             _all([_far(contrast) for contrast in against]),
             f"Holds where every row is found better, its interval beyond {100 * FAR:g} points; "
             "refuted where one's interval ends below that.",

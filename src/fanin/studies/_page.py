@@ -29,7 +29,7 @@ def json_text(result: StudyResult) -> str:
     """
     study, findings = result.study, result.findings
 
-    def taken(timed_ones: bool) -> dict[str, Any]:
+    def find_time(timed_ones: bool) -> dict[str, Any]:
         return {
             "claims": [
                 dataclasses.asdict(claim) | {"verdict": claim.verdict}
@@ -55,8 +55,8 @@ def json_text(result: StudyResult) -> str:
         "command": result.command,
         "conditions": list(findings.conditions),
         "versions": result.versions,
-        **taken(False),
-        "run": {**result.run, **taken(True)},
+        **find_time(False),
+        "run": {**result.run, **find_time(True)},
     }
     return as_json(content, indent=1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fanin._progress import progress
-from fanin.lab.training.initialization import paired
+from fanin.lab.training.initialization import pair
 from fanin.lab.training.lookup import versions
 from fanin.lab.training.stack import one_thread
 from fanin.studies._parts import Finished, Parts
@@ -42,13 +42,13 @@ def run(
     done: dict[str, Finished] = {}
     resumed = 0
     # Small products lose time by more threads, and wait where other programs hold the cores.
-    with bar as advance, one_thread(), threadpool_limits(1), paired():
+    with bar as advance, one_thread(), threadpool_limits(1), pair():
         for part in parts:
             kept = store.load(part)
             resumed += kept is not None
             if kept is not None:
                 advance(part.steps)
-            done[part.name] = kept or _measured(part, store, advance)
+            done[part.name] = kept or _measure(part, store, advance)
     measured = {name: part.measured for name, part in done.items()}
     return StudyResult(
         study=study,
@@ -69,7 +69,7 @@ def run(
     )
 
 
-def _measured(part: StudyPart, store: Parts, advance: Advance) -> Finished:
+def _measure(part: StudyPart, store: Parts, advance: Advance) -> Finished:
     told = 0
 
     def tell(steps: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Scale = Literal["quick", "full"]  # seconds, or minutes
-Verdict = Literal["holds", "refuted", "undecided"]
+ClaimVerdict = Literal["holds", "refuted", "undecided"]
 Advance = Callable[[int], object]
 
 
@@ -51,7 +51,7 @@ class Claim:
             raise ValueError(f"the claim {self.statement!r} is undecided and does not say why")
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ClaimVerdict:
         """The verdict as a word."""
         if self.holds is None:
             return "undecided"

@@ -16,7 +16,7 @@ from fanin.lab.data import sources
 from fanin.lab.report.drawing import INK
 from fanin.lab.statistics import statistics
 from fanin.lab.statistics.statistics import Difference, Interval, mean_interval
-from fanin.studies._cnn import BASE, Convention, Training, trained
+from fanin.studies._cnn import BASE, CnnConvention, Training, train
 from fanin.studies._contrasts import Scores, claims, contrasts
 from fanin.studies._drawing import PALETTE, panels
 from fanin.studies._study import Advance, Claim, Figure, Findings, Scale, Study, StudyPart, Table
@@ -28,17 +28,17 @@ TRAININGS: Mapping[Scale, Training] = {
 BLOCKS: Mapping[Scale, Sequence[int]] = {"quick": [2], "full": [7, 7]}  # seeds trained together
 DATA: Mapping[Scale, Sequence[str]] = {"quick": ["digits"], "full": ["mnist", "fashion"]}
 TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "digits": "scikit-learn's digits"}
-FANS: Mapping[Convention, str] = {"torch": "torch's fans", "article": "the article's fans"}
+FANS: Mapping[CnnConvention, str] = {"torch": "torch's fans", "article": "the article's fans"}
 
 
-def _installed(data: str) -> bool:
+def _find_versions(data: str) -> bool:
     return data != "fashion" or sources.FASHION_FOLDER.is_dir()
 
 
 def _parts(scale: Scale) -> list[StudyPart]:
     training = TRAININGS[scale]
     parts = []
-    for data in filter(_installed, DATA[scale]):
+    for data in filter(_find_versions, DATA[scale]):
         for convention in FANS:
             first = 0
             for seeds in BLOCKS[scale]:
@@ -60,16 +60,14 @@ def _parts(scale: Scale) -> list[StudyPart]:
 
 
 def _measure(training: Training, settings: Mapping[str, Any], advance: Advance) -> dict[str, Any]:
-    return trained(training=training, **settings)
+    return train(training=training, **settings)
 
 
 def _name(data: str, convention: str, first_seed: int) -> str:
     return f"{data}, {convention}, from seed {first_seed}"
 
 
-def _joined(
-    found: Mapping[str, Any], data: str, convention: str
-) -> dict[str, dict[str, list[Any]]]:
+def _join(found: Mapping[str, Any], data: str, convention: str) -> dict[str, dict[str, list[Any]]]:
     """All seeds of one data set under one convention, by row; the base is the one of torch's."""
     joined: dict[str, dict[str, list[Any]]] = {}
     for part, measured in found.items():
@@ -150,7 +148,7 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     for data in data_sets:
         for convention, fans in FANS.items():
             where = f"{TITLES[data]}, {fans}"
-            joined = _joined(found, data, convention)
+            joined = _join(found, data, convention)
             every[where] = {row: seeds["accuracy"] for row, seeds in joined.items()}
             differences = contrasts(every[where])
             told += claims(where, differences)

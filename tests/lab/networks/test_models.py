@@ -58,7 +58,7 @@ def data() -> Dataset:
     return pack("blocks", "", (np.zeros((6, 28, 28)), np.arange(6) % 2))
 
 
-def found(name: str, **changes: Any) -> models.Model:
+def found(name: str, **changes: Any) -> models.NetworkOfUser:
     return models.find(replace(CompareSettings(model=name).setup, **changes), data())
 
 

@@ -59,7 +59,7 @@ def test_lsuv_measures_on_the_images() -> None:
 def test_rows_of_one_seed_are_no_twins_by_mistake() -> None:
     setup = CompareSettings(data="digits", train=40, test=20).setup
     names = ("lsuv", "glorot_then_he", "glorot_normal", "torch", "auto")
-    built = lookup.initialized([TrialSpec(setup, name, 3, 0.1) for name in names])  # no warning
+    built = lookup.initialize([TrialSpec(setup, name, 3, 0.1) for name in names])  # no warning
     assert len(built) == len(names)
 
 

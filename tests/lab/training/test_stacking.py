@@ -79,7 +79,7 @@ def test_models_that_cannot(make: Callable[[], nn.Module], expected: str) -> Non
 
 
 def test_a_long_reason_is_cut_between_words() -> None:
-    told = stacking._told(RuntimeError("never cut within a word " * 20))
+    told = stacking._tell(RuntimeError("never cut within a word " * 20))
     assert told.startswith("torch.vmap cannot take it (never cut within a word never")
     assert told.endswith(" cut ...)")
     assert len(told) < 200

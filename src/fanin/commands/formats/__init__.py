@@ -8,13 +8,13 @@ from collections.abc import Callable
 from importlib import import_module
 
 from fanin.checks import Checkup
-from fanin.commands.formats._subject import Subject as Subject
+from fanin.commands.formats._subject import ReportSubject as ReportSubject
 
 FORMATS = ("text", "json", "sarif", "junit", "github", "markdown", "html")
 
 
-def renderer(form: str) -> Callable[[Checkup, Subject], str]:
+def renderer(form: str) -> Callable[[Checkup, ReportSubject], str]:
     """The `render` of one of FORMATS; its text ends with a line break."""
-    render: Callable[[Checkup, Subject], str]
+    render: Callable[[Checkup, ReportSubject], str]
     render = import_module(f"fanin.commands.formats._{form}").render
     return render

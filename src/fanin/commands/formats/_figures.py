@@ -50,11 +50,13 @@ def _plot(checkup: Checkup, title: str, measured: str, expected: str | None) -> 
     with drawing(title, SIZE) as made:
         axes = made.axes
         axes.set_yscale("log")
-        _limit(axes, [value for value in map(_drawn, (*values, *theory)) if value == value])
+        _limit(axes, [value for value in map(_on_axis, (*values, *theory)) if value == value])
         for run in _chains(layers):
-            axes.plot([i + 1 for i in run], [_drawn(values[i]) for i in run], color=ACCENT, lw=1.4)
+            axes.plot(
+                [i + 1 for i in run], [_on_axis(values[i]) for i in run], color=ACCENT, lw=1.4
+            )
             if theory:
-                expectation = [_drawn(theory[i]) for i in run]
+                expectation = [_on_axis(theory[i]) for i in run]
                 axes.plot([i + 1 for i in run], expectation, color=INK, lw=0.9, ls=":")
         _dots(axes, layers, values, worst(checkup))
         axes.set_xlim(0.5, max(len(layers), 2) + 0.5)
@@ -72,7 +74,7 @@ def _chains(layers: Sequence[Layer]) -> list[list[int]]:
     return list(runs.values())
 
 
-def _drawn(value: float | None) -> float:
+def _on_axis(value: float | None) -> float:
     """NaN for what a logarithmic axis has no place for."""
     return value if value is not None and 0 < value < math.inf else math.nan
 
@@ -100,7 +102,7 @@ def _dots(
     dots: dict[tuple[Severity | None, str], list[tuple[int, float]]] = {}
     for number, (layer, value) in enumerate(zip(layers, values, strict=True), 1):
         if value is not None:
-            edge = "" if _drawn(value) == value else "zero" if value == 0 else "not finite"
+            edge = "" if _on_axis(value) == value else "zero" if value == 0 else "not finite"
             dots.setdefault((found.get(layer.name), edge), []).append((number, value))
     for (severity, edge), points in dots.items():
         at, height = zip(*points, strict=True)

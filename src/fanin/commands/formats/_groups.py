@@ -7,7 +7,7 @@ from fanin.checks import Finding
 
 
 @dataclass(frozen=True)
-class Group:
+class FindingGroup:
     """Findings of one rule with one severity, reason and remedy."""
 
     findings: tuple[Finding, ...]
@@ -18,10 +18,10 @@ class Group:
         return self.findings[0]
 
 
-def groups(findings: Iterable[Finding]) -> list[Group]:
+def groups(findings: Iterable[Finding]) -> list[FindingGroup]:
     """The findings by what they say, in the order of their first appearance."""
     found: dict[object, list[Finding]] = {}
     for finding in findings:
         said = (finding.id, finding.severity, finding.why, finding.fix)
         found.setdefault(said, []).append(finding)
-    return [Group(tuple(ones)) for ones in found.values()]
+    return [FindingGroup(tuple(ones)) for ones in found.values()]

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from fanin.checks import RULES, Checkup, Layer
 from fanin.commands.formats import _figures
 from fanin.commands.formats._groups import groups
-from fanin.commands.formats._subject import Subject
+from fanin.commands.formats._subject import ReportSubject
 
 # The columns of the printed table.
 HEADERS = (
@@ -18,7 +18,7 @@ OPEN = 40  # layers, up to which the table is unfolded
 FEW = 6  # notes, and places of one finding, likewise
 
 
-def render(checkup: Checkup, subject: Subject) -> str:
+def render(checkup: Checkup, subject: ReportSubject) -> str:
     """The page. Everything that users wrote is escaped; the plots alone are trusted markup."""
     environment = Environment(
         loader=ChoiceLoader(

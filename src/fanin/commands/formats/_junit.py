@@ -4,13 +4,13 @@ import re
 from xml.etree import ElementTree
 
 from fanin.checks import RULES, SEVERITIES, Checkup, Finding
-from fanin.commands.formats._subject import Subject, place
+from fanin.commands.formats._subject import ReportSubject, place
 
 # What XML 1.0 cannot hold, not even escaped (its section 2.2).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(checkup: Checkup, subject: Subject) -> str:
+def render(checkup: Checkup, subject: ReportSubject) -> str:
     """A test case fails by the findings at or above the subject's level; the others are told."""
     cases = [_case(id, checkup, subject) for id in subject.rules]
     counts = {
@@ -31,7 +31,7 @@ def render(checkup: Checkup, subject: Subject) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def _case(id: str, checkup: Checkup, subject: Subject) -> ElementTree.Element:
+def _case(id: str, checkup: Checkup, subject: ReportSubject) -> ElementTree.Element:
     name = f"{id} {RULES[id].name}"
     case = ElementTree.Element("testcase", {"classname": _clean(subject.name), "name": name})
     found = [finding for finding in checkup.findings if finding.id == id]
@@ -41,13 +41,13 @@ def _case(id: str, checkup: Checkup, subject: Subject) -> ElementTree.Element:
     if failing:
         message = "; ".join(f"{place(finding)}: {finding.measured}" for finding in failing)
         kind = {"message": _clean(message), "type": failing[0].severity}
-        ElementTree.SubElement(case, "failure", kind).text = _told(failing)
+        ElementTree.SubElement(case, "failure", kind).text = _tell(failing)
     if told:
-        ElementTree.SubElement(case, "system-out").text = _told(told)
+        ElementTree.SubElement(case, "system-out").text = _tell(told)
     return case
 
 
-def _told(findings: list[Finding]) -> str:
+def _tell(findings: list[Finding]) -> str:
     return _clean("\n\n".join(map(str, findings)))
 
 

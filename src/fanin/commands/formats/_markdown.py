@@ -3,8 +3,8 @@
 import re
 
 from fanin.checks import Checkup, Finding
-from fanin.commands.formats._groups import Group, groups
-from fanin.commands.formats._subject import Subject, place, title
+from fanin.commands.formats._groups import FindingGroup, groups
+from fanin.commands.formats._subject import ReportSubject, place, title
 
 LONGEST = 60_000  # characters; GitHub refuses comments of more than 65,536
 # What markdown reads as its own; an underscore within a word is none of it.
@@ -12,7 +12,7 @@ _MARKUP = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)")
 _PLACES = 5  # layers that a row names
 
 
-def render(checkup: Checkup, subject: Subject) -> str:
+def render(checkup: Checkup, subject: ReportSubject) -> str:
     """Verdict, a table of the findings, their remedies; the layers folded, where they fit."""
     found = groups(checkup.findings)
     parts = [f"### fanin check {_code(subject.name)}", _text(checkup.verdict)]
@@ -21,14 +21,14 @@ def render(checkup: Checkup, subject: Subject) -> str:
     if checkup.notes:
         parts.append("\n".join(f"- {_text(note)}" for note in checkup.notes))
     text = "\n\n".join(parts)
-    whole = f"{text}\n\n{_folded('Layers', checkup.table)}\n"
+    whole = f"{text}\n\n{_fold('Layers', checkup.table)}\n"
     if len(whole) <= LONGEST:
         return whole
     kept = text if len(text) <= LONGEST else text[:LONGEST].rpartition("\n")[0]
     return f"{kept}\n\nThe whole is too long for a comment; --format html has it.\n"
 
 
-def _table(found: list[Group]) -> str:
+def _table(found: list[FindingGroup]) -> str:
     lines = ["| | rule | where | measured | expected | limit |", f"|{' --- |' * 6}"]
     for group in found:
         first = group.first
@@ -38,7 +38,7 @@ def _table(found: list[Group]) -> str:
     return "\n".join(lines)
 
 
-def _where(group: Group) -> str:
+def _where(group: FindingGroup) -> str:
     """The first layers, of which the numbers beside them speak for the first one."""
     names = [
         _code(finding.layer) if finding.layer else place(finding) for finding in group.findings
@@ -47,12 +47,12 @@ def _where(group: Group) -> str:
     return ", ".join(names[:_PLACES]) + more
 
 
-def _remedy(group: Group) -> str:
+def _remedy(group: FindingGroup) -> str:
     first: Finding = group.first
     return f"- **{first.id}** {_text(first.why)} **Fix:** {_text(first.fix)}"
 
 
-def _folded(summary: str, text: str) -> str:
+def _fold(summary: str, text: str) -> str:
     fence = "`" * max(3, _longest_run(text) + 1)  # so that no name ends the block
     block = f"{fence}text\n{text.rstrip()}\n{fence}"
     return f"<details><summary>{summary}</summary>\n\n{block}\n\n</details>"

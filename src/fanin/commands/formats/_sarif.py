@@ -11,21 +11,21 @@ from urllib.parse import quote
 import fanin
 from fanin._json import json_text
 from fanin.checks import RULES, Checkup, Finding, Rule
-from fanin.commands.formats._subject import Subject, place
+from fanin.commands.formats._subject import ReportSubject, place
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 
 
-def render(checkup: Checkup, subject: Subject) -> str:
+def render(checkup: Checkup, subject: ReportSubject) -> str:
     """One run with one result for every finding."""
     rules = [RULES[id] for id in subject.rules]
     driver = {"name": "fanin", "version": fanin.__version__, "rules": list(map(_rule, rules))}
     run = {
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": True}],
-        "results": [_result(finding, subject) for finding in checkup.findings],
+        "results": [_make_result(finding, subject) for finding in checkup.findings],
         "properties": {"verdict": checkup.verdict, "notes": list(checkup.notes)},
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -42,7 +42,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, subject: Subject) -> dict[str, Any]:
+def _make_result(finding: Finding, subject: ReportSubject) -> dict[str, Any]:
     name = f"{subject.name}.{finding.layer}" if finding.layer else subject.name
     logical = {"name": place(finding), "fullyQualifiedName": name, "kind": "member"}
     location: dict[str, Any] = {"logicalLocations": [logical]}

@@ -6,7 +6,7 @@ from fanin.checks import RULES, Finding, Severity
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReportSubject:
     """`rules` are the ids that were judged; findings of `level` and above fail the run.
 
     `file` is where the factory is written, relative to the working folder with forward slashes,

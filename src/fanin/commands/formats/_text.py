@@ -1,10 +1,10 @@
 """A checkup as text: what `print` shows, under the factory's name."""
 
 from fanin.checks import Checkup
-from fanin.commands.formats._subject import Subject
+from fanin.commands.formats._subject import ReportSubject
 
 
-def render(checkup: Checkup, subject: Subject) -> str:
+def render(checkup: Checkup, subject: ReportSubject) -> str:
     """The printed checkup."""
     text = f"{subject.name}\n{str(checkup).rstrip()}\n"
     # Names are the user's: what would steer a terminal is shown, and does nothing.

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.frameworks._adapter import Subject
 from fanin.frameworks._functional import Functional
-from fanin.frameworks._naming import checked_prefix
+from fanin.frameworks._naming import check_prefix
 from fanin.frameworks.jax._target import Target
 from fanin.frameworks.jax.doors._door import Door
 
@@ -26,9 +26,9 @@ def target(
         ("device", device, "give abstract arrays a .sharding, or call under jax.default_device"),
     ):
         if given is not None:
-            raise FaninError(f"{name} is {shown(given)}; of JAX models leave it out: {advice}.")
+            raise FaninError(f"{name} is {quote(given)}; of JAX models leave it out: {advice}.")
     inputs = model.inputs if isinstance(model, Functional) else None
-    return Target(_door(model), rename, checked_prefix(prefix), inputs)
+    return Target(_door(model), rename, check_prefix(prefix), inputs)
 
 
 def _door(model: Any) -> Door:
@@ -43,9 +43,9 @@ def _door(model: Any) -> Door:
 
         return Linen(_functional(model))
     if isinstance(model, Functional):
-        from fanin.frameworks.jax.doors._function import Function
+        from fanin.frameworks.jax.doors._function import FunctionDoor
 
-        return Function(model)
+        return FunctionDoor(model)
     from fanin.frameworks.jax.doors._nnx import Nnx
 
     return Nnx(model)

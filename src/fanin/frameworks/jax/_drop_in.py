@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin import initializers
 from fanin._arguments import check_seed, check_shape
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.frameworks._layout import Roles, parse_kernel_axes
 from fanin.initializers import Initializer
 from fanin.streams import Array, Stream
@@ -84,7 +84,7 @@ def _words(key: Any) -> jax.Array:
     try:
         words = jax.random.key_data(key)
     except TypeError:
-        raise FaninError(f"key is {shown(key)}; give a jax.random.key, or a seed.") from None
+        raise FaninError(f"key is {quote(key)}; give a jax.random.key, or a seed.") from None
     if words.ndim != 1:
         raise FaninError(f"key has shape {words.shape[:-1]}; give one key, or use jax.vmap.")
     return words

@@ -28,13 +28,13 @@ class Target:
         self._traced: tuple[object, Graph] | None = None
         refuse_traced(door.held)
         self._names = names_of(door.held, rename)
-        params = self._shown(params_of(door.held, self._names), inputs)
+        params = self._see_roles(params_of(door.held, self._names), inputs)
         self._at = {param.name: at for at, param in params.items()}
         self.slots: dict[str, Slot] = {
             param.name: self._slot(door.held[at], param) for at, param in params.items()
         }
 
-    def _shown(self, params: dict[int, Param], inputs: object) -> dict[int, Param]:
+    def _see_roles(self, params: dict[int, Param], inputs: object) -> dict[int, Param]:
         """The parameters, arrays of the user's own with the roles that a run shows."""
         if inputs is None or not any(map(_is_unknown, params.values())):
             return params
@@ -43,7 +43,8 @@ class Target:
         except NoGraphError:
             return params
         return {
-            at: _used(param, graph) if _is_unknown(param) else param for at, param in params.items()
+            at: _use_first(param, graph) if _is_unknown(param) else param
+            for at, param in params.items()
         }
 
     def _slot(self, held: Held, param: Param) -> Slot:
@@ -100,7 +101,7 @@ class Target:
                 "into the model or its variables."
             )
         values = {
-            self._at[name]: self.slots[name].drawn(draw.initializer, seed, draw.axes)
+            self._at[name]: self.slots[name].draw_array(draw.initializer, seed, draw.axes)
             for name, draw in draws.items()
             if draw.initializer is not None
         }
@@ -111,7 +112,7 @@ def _is_unknown(param: Param) -> bool:
     return param.kind == "other" and long_axes(param.shape) > 1
 
 
-def _used(param: Param, graph: Graph) -> Param:
+def _use_first(param: Param, graph: Graph) -> Param:
     """A parameter as the first product or lookup uses it; unchanged where there is none."""
     kinds: dict[str, Kind] = {"linear": "weight", "lookup": "table"}
     for node in graph.nodes:

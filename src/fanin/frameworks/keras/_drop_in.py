@@ -7,19 +7,19 @@ from keras.src.backend.common.name_scope import current_path
 
 from fanin import initializers
 from fanin._arguments import check_shape
-from fanin.errors import FaninError, shown, warn
+from fanin.errors import FaninError, quote, warn
 from fanin.frameworks._layout import parse_kernel_axes
 from fanin.initializers import Initializer
 from fanin.streams import Stream
 
 __all__ = ["KernelInitializer", "initializer"]
 
-Use = tuple[str, tuple[int, ...]]  # the path of a layer and the shape of a kernel
+KernelUse = tuple[str, tuple[int, ...]]  # the path of a layer and the shape of a kernel
 
 # Keras has no public way to ask which layer is being built (`current_path`).
 # The layers inside one layer that a stream was used in, by stream and outer layer: layers such as
 # MultiHeadAttention make copies of an initializer.
-_inside: dict[tuple[int, str, str], set[Use]] = {}
+_inside: dict[tuple[int, str, str], set[KernelUse]] = {}
 
 
 @keras.saving.register_keras_serializable(package="fanin", name="Initializer")
@@ -35,12 +35,12 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
         groups: int = 1,
     ) -> None:
         if axes is not None and not isinstance(axes, str):
-            raise FaninError(f"axes is {shown(axes)}; give roles as text, such as 'kh kw in out'.")
+            raise FaninError(f"axes is {quote(axes)}; give roles as text, such as 'kh kw in out'.")
         self.init = initializers.get(init)
         self.stream = Stream(seed, name)
         self.axes = axes
         self.groups = groups
-        self._uses: set[Use] = set()
+        self._uses: set[KernelUse] = set()
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """The values of a kernel of this shape; None is keras.config.floatx()."""

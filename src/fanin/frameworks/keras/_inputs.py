@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fanin.errors import FaninError, an, shown
+from fanin.errors import FaninError, an, quote
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 Leaf = Callable[[Any], Any]
@@ -34,20 +34,20 @@ def call_arguments(model: Any, inputs: Any, symbolic: Leaf) -> Arguments:
 
     def leaf(item: Any) -> Any:
         if isinstance(item, keras.KerasTensor):
-            return symbolic(_sized(item))
+            return symbolic(_set_sizes(item))
         return keras.ops.convert_to_tensor(item) if _is_array(item) else item
 
     # Dicts are walked here, and not by keras.tree, which sorts their keys.
-    return tuple(_mapped(leaf, item) for item in args), {
-        name: _mapped(leaf, item) for name, item in kwargs.items()
+    return tuple(_map(leaf, item) for item in args), {
+        name: _map(leaf, item) for name, item in kwargs.items()
     }
 
 
-def _mapped(leaf: Leaf, item: Any) -> Any:
+def _map(leaf: Leaf, item: Any) -> Any:
     if isinstance(item, Mapping):
-        return {name: _mapped(leaf, inner) for name, inner in item.items()}
+        return {name: _map(leaf, inner) for name, inner in item.items()}
     if isinstance(item, list | tuple):
-        return type(item)(_mapped(leaf, inner) for inner in item)
+        return type(item)(_map(leaf, inner) for inner in item)
     return leaf(item)
 
 
@@ -59,12 +59,12 @@ def _is_array(item: Any) -> bool:
     return isinstance(item, keras.KerasTensor | np.ndarray) or keras.ops.is_tensor(item)
 
 
-def _sized(tensor: Any) -> Any:
+def _set_sizes(tensor: Any) -> Any:
     """The tensor with a batch of one where its size is open; FaninError for other open sizes."""
     shape = tuple(tensor.shape)
     if None in shape[1:]:
         raise FaninError(
-            f"inputs hold a keras.KerasTensor of shape {shown(shape)}; give all its sizes but the "
+            f"inputs hold a keras.KerasTensor of shape {quote(shape)}; give all its sizes but the "
             "first, which is the batch's."
         )
     sizes = tuple(1 if size is None else size for size in shape)

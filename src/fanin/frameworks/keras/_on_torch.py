@@ -33,7 +33,7 @@ def symbolic(tensor: keras.KerasTensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=like.dtype, device="meta")
 
 
-class _Layer(nn.Module):
+class _LayerAsModule(nn.Module):
     """A layer of Keras in the tree of a shell: it runs when the layer is called."""
 
     call: Call
@@ -75,7 +75,7 @@ class Shell(nn.Module):
         if path not in self._tree:
             head, _, own = path.rpartition(".")
             kind = kind_of(self._layers.get(path))
-            made: nn.Module = _Layer() if kind is None else Recurrent()
+            made: nn.Module = _LayerAsModule() if kind is None else Recurrent()
             if isinstance(made, Recurrent):
                 made.kind = str(kind)
             self._module(head)._modules[own] = self._tree[path] = made

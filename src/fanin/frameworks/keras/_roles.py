@@ -45,10 +45,10 @@ class Role(NamedTuple):
 
 def role_of(layer: Any, leaf: str, shape: tuple[int, ...], made: float | None) -> Role:
     """The role of what a layer keeps as `leaf`; "other" where its shape leaves that open."""
-    return known_role(layer, leaf, shape) or _bare(layer, leaf, shape, made)
+    return find_role(layer, leaf, shape) or _bare(layer, leaf, shape, made)
 
 
-def known_role(layer: Any, leaf: str, shape: tuple[int, ...]) -> Role | None:
+def find_role(layer: Any, leaf: str, shape: tuple[int, ...]) -> Role | None:
     """The role of a variable in a layer of Keras's own; None in any other."""
     if isinstance(layer, (_layers.LSTMCell, _layers.GRUCell, _layers.SimpleRNNCell)):
         return _recurrent(layer, leaf, shape)
@@ -162,7 +162,7 @@ def _no_roles(shape: tuple[int, ...]) -> Axes:
     return Axes(("stack",) * len(shape))
 
 
-def made_of(layer: Any, leaf: str, variable: Any) -> float | None:
+def find_constant(layer: Any, leaf: str, variable: Any) -> float | None:
     """The one number that the layer makes all elements of a variable of; None where it draws.
 
     From the layer's initializer, which a trained model has too, else from the values.

@@ -62,7 +62,7 @@ class Slot:
         """What gives a box of the values, gates in Keras's order."""
 
         def draw(index: Any) -> Array:
-            return arranged(self._draw(initializer, seed, axes, index), self.gates)
+            return arrange(self._draw(initializer, seed, axes, index), self.gates)
 
         return by_parts(initializer, draw, whole=bool(self.gates))
 
@@ -94,7 +94,7 @@ class Slot:
                 f"{self.param.name} of shape {self.param.shape} is spread over processes, and a "
                 "hash needs all of it. Plan in one process."
             )
-        values = arranged(self._values(), tuple(map(int, np.argsort(self.gates))))
+        values = arrange(self._values(), tuple(map(int, np.argsort(self.gates))))
         return hashlib.sha256(values.transpose(self.param.axes.order()).tobytes()).hexdigest()
 
     def read(self) -> Array | None:
@@ -118,7 +118,7 @@ class Slot:
         return values
 
 
-def arranged(values: Array, gates: tuple[int, ...]) -> Array:
+def arrange(values: Array, gates: tuple[int, ...]) -> Array:
     """The blocks of the last axis in another order."""
     if not gates:
         return values

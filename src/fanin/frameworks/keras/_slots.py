@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from fanin.frameworks._naming import put, renamed
+from fanin.frameworks._naming import put, rename_all
 from fanin.frameworks.keras._activations import activations
-from fanin.frameworks.keras._roles import known_role, made_of, role_of
+from fanin.frameworks.keras._roles import find_constant, find_role, role_of
 from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._walk import Place, layers_of, parameters, refuse_unbuilt
 from fanin.param import Param
@@ -32,11 +32,11 @@ def places_of(model: Any, rename: Mapping[str, str] | None = None) -> dict[str, 
         placed = (uses[0].variable, uses)
         put(places, uses[0].name, placed, _shape_of, "keep one in another attribute")
     others = {place.name: name for name, (_, uses) in places.items() for place in uses[1:]}
-    return renamed(places, rename, others, _shape_of)
+    return rename_all(places, rename, others, _shape_of)
 
 
 def _rank(place: Place) -> int:
-    role = known_role(place.layer, place.leaf, tuple(place.variable.shape))
+    role = find_role(place.layer, place.leaf, tuple(place.variable.shape))
     return 2 if role is None else int(role.kind != "table")
 
 
@@ -56,7 +56,7 @@ def _slot(
 ) -> Slot:
     place = uses[0]
     shape = tuple(map(int, variable.shape))
-    made = made_of(place.layer, place.leaf, variable)
+    made = find_constant(place.layer, place.leaf, variable)
     role = role_of(place.layer, place.leaf, shape, made)
     param = Param(
         name=name,
@@ -66,7 +66,7 @@ def _slot(
         owner=type(place.layer).__name__,
         axes=role.axes,
         aliases=tuple(dict.fromkeys(use.name for use in uses[1:])),
-        made=made,
+        constant=made,
         trainable=bool(variable.trainable),
         activation=before.get(id(place.layer)) if role.kind == "weight" else None,
         head=role.kind == "table" and _is_head(uses),

@@ -8,7 +8,7 @@ import keras
 
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Draw, Written
-from fanin.frameworks._naming import checked_prefix
+from fanin.frameworks._naming import check_prefix
 from fanin.frameworks.keras._inputs import call_arguments
 from fanin.frameworks.keras._restart import restart
 from fanin.frameworks.keras._slot import Slot
@@ -29,7 +29,7 @@ class Target:
     """What `fanin.frameworks._adapter.Target` says, of a keras.Layer."""
 
     def __init__(self, model: Any, rename: Mapping[str, str] | None, prefix: str) -> None:
-        self._model, self._rename, self.prefix = model, rename, checked_prefix(prefix)
+        self._model, self._rename, self.prefix = model, rename, check_prefix(prefix)
         self.slots: dict[str, Slot] = {
             slot.param.name: slot for slot in slots(model, rename, self.prefix)
         }

@@ -11,7 +11,9 @@ from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._values import pieces
 from fanin.initializers import Initializer
 
-Key = tuple[int, str, tuple[int, ...]]  # seed, name of the stream, shape: all that decides a draw
+DrawKey = tuple[
+    int, str, tuple[int, ...]
+]  # seed, name of the stream, shape: all that decides a draw
 Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
 
 
@@ -20,14 +22,14 @@ class _Drawn(NamedTuple):
     unwritten: Callable[[Any], bool]  # whether the variable holds what was written
     group: list["_Drawn"]  # all that one call drew
 
-    def untouched(self) -> bool:
+    def is_untouched(self) -> bool:
         """Whether nothing of the call that still lives was written since: training would have."""
         living = ((item.variable(), item.unwritten) for item in self.group)
         return all(variable is None or unwritten(variable) for variable, unwritten in living)
 
 
 # The latest variable of each draw, for as long as it lives.
-_latest: dict[Key, _Drawn] = {}
+_latest: dict[DrawKey, _Drawn] = {}
 
 
 def twins(items: Items, seed: int) -> list[str]:
@@ -35,32 +37,34 @@ def twins(items: Items, seed: int) -> list[str]:
 
     Less those that hold it already, as a copy does that is drawn again.
     """
-    found = [pair for pair in _keyed(items, seed) if _has_twin(*pair)]
+    found = [pair for pair in _key(items, seed) if _has_twin(*pair)]
     if not found:
         return []
     gc.collect()  # a model that is gone may still be in a cycle
     return [
-        slot.param.name for key, slot in found if _has_twin(key, slot) and _latest[key].untouched()
+        slot.param.name
+        for key, slot in found
+        if _has_twin(key, slot) and _latest[key].is_untouched()
     ]
 
 
 def remember(items: Items, seed: int) -> None:
     """Note what was drawn into which variable."""
     group: list[_Drawn] = []
-    for key, slot in _keyed(items, seed):
+    for key, slot in _key(items, seed):
         known = ref(slot.variable, partial(_forget, key))
-        group.append(_Drawn(known, _unwritten(slot.variable), group))
+        group.append(_Drawn(known, _watch_writes(slot.variable), group))
         _latest[key] = group[-1]
 
 
-def _keyed(items: Items, seed: int) -> Iterator[tuple[Key, Slot]]:
+def _key(items: Items, seed: int) -> Iterator[tuple[DrawKey, Slot]]:
     """What is drawn whole, and so that the seed decides it."""
     for slot, initializer, _ in items:
         if initializer is not None and initializer.seeded and not slot.is_sharded:
             yield (seed, slot.stream, slot.param.shape), slot
 
 
-def _has_twin(key: Key, slot: Slot) -> bool:
+def _has_twin(key: DrawKey, slot: Slot) -> bool:
     known = _latest.get(key)
     other = None if known is None else known.variable()
     if other is None or other is slot.variable or not slot.param.shape:
@@ -69,7 +73,7 @@ def _has_twin(key: Key, slot: Slot) -> bool:
     return any(a.tobytes() != b.tobytes() for (_, a), (_, b) in zip(mine, theirs, strict=False))
 
 
-def _unwritten(variable: Any) -> Callable[[Any], bool]:
+def _watch_writes(variable: Any) -> Callable[[Any], bool]:
     """What tells later whether a variable was written: torch counts, JAX makes another array."""
     value = variable._value
     version = getattr(value, "_version", None)
@@ -79,7 +83,7 @@ def _unwritten(variable: Any) -> Callable[[Any], bool]:
     return lambda later: known() is later._value
 
 
-def _forget(key: Key, gone: "ref[Any]") -> None:
+def _forget(key: DrawKey, gone: "ref[Any]") -> None:
     known = _latest.get(key)
     if known is not None and known.variable is gone:
         del _latest[key]

@@ -44,9 +44,9 @@ def put(variable: Any, source: Source) -> None:
     if keras.config.backend() != "jax":
         variable.assign(source((...,)))
         return
-    from fanin.frameworks.jax.write._shards import made
+    from fanin.frameworks.jax.write._shards import make_array
 
-    variable.assign(made(variable.value, source))
+    variable.assign(make_array(variable.value, source))
 
 
 def constant_value(variable: Any) -> float | None:

@@ -13,7 +13,7 @@ from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.saving.saving_lib import _walk_saveable
 from keras.src.utils.naming import to_snake_case
 
-from fanin._columns import listed
+from fanin._columns import list_names
 from fanin.errors import FaninError
 
 # What a compiled model holds beside its layers.
@@ -71,14 +71,14 @@ def _walk_container(
     counts: dict[str, int] = {}
     for item in [*container.values()] if isinstance(container, dict) else container:
         if isinstance(item, KerasSaveable):
-            name = _counted(to_snake_case(type(item).__name__), counts)
+            name = _count(to_snake_case(type(item).__name__), counts)
             _walk(item, (*path, name), found, seen)
         elif isinstance(item, list | dict | tuple):
-            inner = (*path, _counted("container", counts))
+            inner = (*path, _count("container", counts))
             _walk_container(item, inner, found, seen, above)
 
 
-def _counted(name: str, counts: dict[str, int]) -> str:
+def _count(name: str, counts: dict[str, int]) -> str:
     """The name with how many of it came before in the same container."""
     counts[name] = counts.get(name, -1) + 1
     return f"{name}_{counts[name]}" if counts[name] else name
@@ -130,8 +130,8 @@ def refuse_unbuilt(model: Any, layers: dict[str, Any]) -> None:
     unbuilt = [path or type(model).__name__ for path, layer in layers.items() if _waits(layer)]
     if unbuilt:
         raise FaninError(
-            f"{listed(unbuilt)} {'has' if len(unbuilt) == 1 else 'have'} no variables yet: call "
-            "model.build(input_shape), or the model once on an input, model(x), and this again."
+            f"{list_names(unbuilt)} {'has' if len(unbuilt) == 1 else 'have'} no variables yet: "
+            "call model.build(input_shape), or the model once on an input, model(x), and again."
         )
 
 

@@ -10,12 +10,12 @@ from fanin.graph import Function, Values
 
 _MOST = 1 << 24  # elements of a parameter that a formula is computed for
 
-Kind = Literal["pointwise", "view", "other"]
+FormulaKind = Literal["pointwise", "view", "other"]
 Tensor = Any  # of the framework that runs the operations
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Formula:
+class ParameterFormula:
     """One operation; its arguments hold formulas, known tensors and what is no tensor.
 
     Without an operation it is the parameter `name`. Operations here are those of NumPy; an
@@ -27,12 +27,12 @@ class Formula:
     run: Callable[..., Any] | None = None
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    kind: Kind = "other"
+    kind: FormulaKind = "other"
     pick: int | None = None  # which of its results
 
     known: ClassVar[type] = np.ndarray  # what known tensors are
 
-    def leaves(self) -> Iterator["Formula"]:
+    def leaves(self) -> Iterator["ParameterFormula"]:
         """The parameters that it reads."""
         seen: set[int] = set()
         front = [self]
@@ -40,7 +40,7 @@ class Formula:
             formula = front.pop()
             if id(formula) not in seen:
                 seen.add(id(formula))
-                front += _inside((formula.args, formula.kwargs), Formula)
+                front += _inside((formula.args, formula.kwargs), ParameterFormula)
                 if formula.name:
                     yield formula
 
@@ -48,7 +48,7 @@ class Formula:
         """Whether an element of the result follows from one element of the parameter."""
         if self.name:
             return True
-        inside = _inside((self.args, self.kwargs), Formula)
+        inside = _inside((self.args, self.kwargs), ParameterFormula)
         known = _inside((self.args, self.kwargs), self.known)
         alike = all(
             len(flat := tensor.reshape(-1)) and bool((flat == flat[0]).all()) for tensor in known
@@ -69,14 +69,14 @@ class Formula:
         others = dict.fromkeys(leaf.name for leaf in self.leaves() if leaf.name != own)
 
         def whole(given: Mapping[str, Values]) -> Values:
-            return self.computed(given, inputs)
+            return self.compute(given, inputs)
 
         def each(values: Values) -> Values:
-            return self.computed({own: values}, None, flat=True).reshape(-1)
+            return self.compute({own: values}, None, flat=True).reshape(-1)
 
         return Function((own, *others), whole, each if not others and self.is_plain() else None)
 
-    def computed(
+    def compute(
         self, given: Mapping[str, Values], inputs: list[int] | None, flat: bool = False
     ) -> Values:
         """The value for these arrays; a matrix (outputs, inputs) where `inputs` says so."""
@@ -103,7 +103,7 @@ class Formula:
         if id(self) not in known:
 
             def fill(tensor: Any) -> Any:
-                if isinstance(tensor, Formula):
+                if isinstance(tensor, ParameterFormula):
                     return tensor._value(given, flat, known)
                 if isinstance(tensor, self.known):
                     wide = self.wide(tensor)
@@ -113,7 +113,7 @@ class Formula:
                 )
 
             if flat and self.kind == "view":
-                made = fill(_inside((self.args, self.kwargs), Formula)[0])
+                made = fill(_inside((self.args, self.kwargs), ParameterFormula)[0])
             else:
                 made = self.run(*fill(self.args), **{k: fill(v) for k, v in self.kwargs.items()})
             known[id(self)] = made if self.pick is None else made[self.pick]

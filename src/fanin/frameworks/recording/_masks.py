@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fanin.frameworks.recording._record import Activation, Formula, Recorder
+from fanin.frameworks.recording._record import ActivationFormula, ActivationTensor, Recorder
 from fanin.graph import Values
 
 # Beyond this a number that is added or filled in is a mask: it removes what was there.
@@ -14,7 +14,7 @@ _MOST = 3  # sources of one function; beyond it masks are nodes like any other
 _PROBES = np.random.default_rng(0).normal(size=(_MOST, 64))
 
 
-def remember(recorder: Recorder, node: int, formula: Formula) -> None:
+def remember(recorder: Recorder, node: int, formula: ActivationFormula) -> None:
     """Notes that a node is a mask."""
     recorder.masks[node] = formula
     with np.errstate(all="ignore"):
@@ -25,31 +25,32 @@ def remember(recorder: Recorder, node: int, formula: Formula) -> None:
 
 def remember_view(recorder: Recorder, node: int) -> None:
     """Notes that a node shows elements of masks, or counts them."""
-    recorder.masks[node] = Formula((node,), _itself)
+    recorder.masks[node] = ActivationFormula((node,), _itself)
     if any(source in recorder.removing for source in recorder.nodes[node].inputs):
         recorder.removing.add(node)
 
 
 def inline(
-    recorder: Recorder, sources: Sequence[Activation], fn: Callable[..., Values]
-) -> tuple[list[Activation], Callable[..., Values]]:
+    recorder: Recorder, sources: Sequence[ActivationTensor], fn: Callable[..., Values]
+) -> tuple[list[ActivationTensor], Callable[..., Values]]:
     """A function of activations and masks as one of what the masks compare."""
     formulas = [
-        recorder.masks.get(source.node, Formula((source.node,), _itself)) for source in sources
+        recorder.masks.get(source.node, ActivationFormula((source.node,), _itself))
+        for source in sources
     ]
     nodes = list(dict.fromkeys(node for formula in formulas for node in formula.sources))
     if all(formula.fn is _itself for formula in formulas) or len(nodes) > _MOST:
         return list(sources), fn
     places = [[nodes.index(node) for node in formula.sources] for formula in formulas]
 
-    def composed(*arrays: Values) -> Values:
+    def compose(*arrays: Values) -> Values:
         inner = [
             node.fn(*(arrays[place] for place in own))
             for node, own in zip(formulas, places, strict=True)
         ]
         return fn(*inner)
 
-    return [Activation(node) for node in nodes], composed
+    return [ActivationTensor(node) for node in nodes], compose
 
 
 def _itself(value: Values) -> Values:

@@ -10,7 +10,7 @@ import numpy as np
 from fanin.frameworks.recording import _formula
 from fanin.frameworks.recording._flags import flags_of
 from fanin.frameworks.recording._views import Atom, Dims, dims_of
-from fanin.frameworks.recording._weights import Part, Weight, plain_use, use
+from fanin.frameworks.recording._weights import ParameterTensor, Part, plain_use, use
 from fanin.graph import Node, Op, Use, Values, Window
 
 
@@ -39,7 +39,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantTensor:
     """A tensor that depends on neither inputs nor parameters; its values where they are known."""
 
     value: Any = None
@@ -48,14 +48,14 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
+class ActivationTensor:
     """A tensor that a node made; `value` of integers and masks that follow from given ones."""
 
     node: int
     value: Any = field(default=None, compare=False)  # tensors compare by elements
 
 
-Entry = Constant | Weight | Activation
+TensorEntry = ConstantTensor | ParameterTensor | ActivationTensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Formula:
+class ActivationFormula:
     """A tensor as a function of the nodes `sources`, element by element."""
 
     sources: tuple[int, ...]
@@ -106,7 +106,7 @@ class Joint:
     """What made a tensor of the node `leaf` and of known constants, element by element."""
 
     leaf: int
-    formula: _formula.Formula
+    formula: _formula.ParameterFormula
     shape: tuple[int, ...]  # of the leaf
     varies: bool = False  # whether a constant in it differs from element to element
     curved: bool = False  # whether it is more than a line in the leaf
@@ -136,22 +136,28 @@ class Recorder:
         self.centred: dict[int, int] = {}  # node of x - mean(x) -> node of x
         self.multiples: dict[int, tuple[int, float]] = {}  # node of k x -> node of x, k
         self.integers: set[int] = set()  # nodes made of integers and masks alone
-        self.masks: dict[int, Formula] = {}  # nodes made of comparisons of activations alone
+        self.masks: dict[
+            int, ActivationFormula
+        ] = {}  # nodes made of comparisons of activations alone
         self.removing: set[int] = set()  # masks that hold numbers far below zero
         self.joints: dict[int, Joint] = {}  # nodes made of one activation and of known constants
-        self.factors: dict[int, tuple[Activation, Weight]] = {}  # node of x * w -> x and w
+        self.factors: dict[
+            int, tuple[ActivationTensor, ParameterTensor]
+        ] = {}  # node of x * w -> x and w
         self.parametric: set[int] = set()  # nodes that depend on no input
-        self.made: dict[Hashable, list[Entry]] = {}  # what an operation made of its arguments
+        self.made: dict[Hashable, list[TensorEntry]] = {}  # what an operation made of its arguments
         self.twins: dict[int, int] = {}  # node -> the first node that has the same values
         self.matrices: dict[int, tuple[Term, ...]] = {}  # node of a sum of products of parameters
-        self.stacks: dict[int, tuple[int, list[Activation]]] = {}  # node -> new dimension, parts
+        self.stacks: dict[
+            int, tuple[int, list[ActivationTensor]]
+        ] = {}  # node -> new dimension, parts
         self.layouts: dict[int, Layout] = {}
         self.pieces: dict[int, list[Piece]] = {}
 
     def emit(
         self,
         op: Op,
-        inputs: Sequence[Activation],
+        inputs: Sequence[ActivationTensor],
         shape: Sequence[int],
         *,
         param: Use | None = None,
@@ -165,7 +171,7 @@ class Recorder:
         uses: tuple[Use, ...] = (),
         mean: float = 0.0,
         window: Window | None = None,
-    ) -> Activation:
+    ) -> ActivationTensor:
         """A new node."""
         self.touched.update(item.name for item in (*uses, *([param] if param else [])))
         node = Node(
@@ -191,14 +197,14 @@ class Recorder:
         position = len(self.nodes) - 1
         if op not in ("input", "lookup") and self.parametric.issuperset(node.inputs):
             self.parametric.add(position)
-        return Activation(position)
+        return ActivationTensor(position)
 
-    def buffer(self, constant: Constant, shape: Sequence[int]) -> Activation:
+    def buffer(self, constant: ConstantTensor, shape: Sequence[int]) -> ActivationTensor:
         """A constant as a node of its own."""
         mean, square = self.moments(constant)
         return self.emit("buffer", (), shape, label=constant.name, square=square, mean=mean)
 
-    def moments(self, constant: Constant) -> tuple[float, float | None]:
+    def moments(self, constant: ConstantTensor) -> tuple[float, float | None]:
         """The mean of a constant's values, 0 if unknown, and their mean square, None if unknown.
 
         Of noise what is expected.
@@ -217,7 +223,7 @@ class Recorder:
         mean = 0.0 if np.iscomplexobj(wide) else float(wide.mean())
         return mean, float((np.abs(wide) ** 2).mean())
 
-    def parameter(self, weight: Weight, shape: Sequence[int]) -> Activation:
+    def parameter(self, weight: ParameterTensor, shape: Sequence[int]) -> ActivationTensor:
         """A tensor made of parameters as a node of its own."""
         made = [
             self.scale(self.emit("parameter", (), shape, param=plain_use(part)), part)
@@ -225,7 +231,7 @@ class Recorder:
         ]
         return made[0] if len(made) == 1 else self.emit("concat", made, shape, label="cat")
 
-    def scale(self, value: Activation, part: Part) -> Activation:
+    def scale(self, value: ActivationTensor, part: Part) -> ActivationTensor:
         """An activation after the parameters that were multiplied into a weight."""
         for scale in part.scales:
             shape = self.nodes[value.node].shape
@@ -233,8 +239,8 @@ class Recorder:
         return value
 
     def times(
-        self, value: Activation, factor: float, shape: Sequence[int] | None = None
-    ) -> Activation:
+        self, value: ActivationTensor, factor: float, shape: Sequence[int] | None = None
+    ) -> ActivationTensor:
         """An activation times a number; of another shape where one is given."""
         return self.emit(
             "pointwise",
@@ -245,8 +251,13 @@ class Recorder:
         )
 
     def add_elementwise(
-        self, op: Op, value: Activation, weight: Weight, shape: Sequence[int], label: str = ""
-    ) -> Activation:
+        self,
+        op: Op,
+        value: ActivationTensor,
+        weight: ParameterTensor,
+        shape: Sequence[int],
+        label: str = "",
+    ) -> ActivationTensor:
         """A scale or a shift by a weight's parameters, one node for each."""
         if op == "shift" and not label and self._covers_units(value, weight, len(shape)):
             label = "units"
@@ -255,7 +266,7 @@ class Recorder:
             value = self.scale(self.follow(value, made), part)
         return value
 
-    def _covers_units(self, value: Activation, weight: Weight, rank: int) -> bool:
+    def _covers_units(self, value: ActivationTensor, weight: ParameterTensor, rank: int) -> bool:
         """Whether a parameter has one element for every feature that a linear node made."""
         layout, dims = self.layouts.get(value.node), weight.parts[0].dims
         if layout is None or dims is None or len(layout.dims) != rank or len(dims) > rank:
@@ -270,8 +281,8 @@ class Recorder:
 
     def linear(
         self,
-        value: Activation,
-        weight: Weight,
+        value: ActivationTensor,
+        weight: ParameterTensor,
         roles: Sequence[str],
         shape: Sequence[int],
         *,
@@ -281,7 +292,7 @@ class Recorder:
         label: str = "",
         window: Window | None = None,
         **how: Any,
-    ) -> Activation:
+    ) -> ActivationTensor:
         """An activation times a weight; concatenated weights make concatenated nodes.
 
         The features are in `spread` dimensions of the result, from `features` on.
@@ -308,22 +319,32 @@ class Recorder:
         """The first node with the same values, of which a statistic is the same."""
         return self.twin(node)
 
-    def note_twins(self, key: Hashable, made: list["Entry"]) -> None:
+    def note_twins(self, key: Hashable, made: list["TensorEntry"]) -> None:
         """Notes what an operation made of its arguments, and that it made it before."""
         if key is None:
             return
         for new, old in zip(made, self.made.setdefault(key, made), strict=True):
-            if isinstance(new, Activation) and isinstance(old, Activation) and new != old:
+            if (
+                isinstance(new, ActivationTensor)
+                and isinstance(old, ActivationTensor)
+                and new != old
+            ):
                 self.twins[new.node] = self.twin(old.node)
 
-    def follow(self, before: Activation, after: Activation) -> Activation:
+    def follow(self, before: ActivationTensor, after: ActivationTensor) -> ActivationTensor:
         """`after` has its features where `before` has them."""
         if before.node in self.layouts:
             self.layouts[after.node] = self.layouts[before.node]
         return after
 
     def cut(
-        self, source: Activation, made: Activation, dim: int, start: int, size: int, step: int = 1
+        self,
+        source: ActivationTensor,
+        made: ActivationTensor,
+        dim: int,
+        start: int,
+        size: int,
+        step: int = 1,
     ) -> None:
         """Notes that `made` is a part of one dimension of `source`."""
         layout = self.layouts.get(source.node)

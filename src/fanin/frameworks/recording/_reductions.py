@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fanin.frameworks.recording._record import Activation, Recorder
+from fanin.frameworks.recording._record import ActivationTensor, Recorder
 from fanin.graph import Op
 
 
 def of_stack(
-    recorder: Recorder, op: Op, parts: Sequence[Activation], shape: Sequence[int]
-) -> Activation:
+    recorder: Recorder, op: Op, parts: Sequence[ActivationTensor], shape: Sequence[int]
+) -> ActivationTensor:
     """A reduction over the very dimension along which its parts were stacked."""
     made = parts[0]
     for part in parts[1:]:
@@ -24,8 +24,8 @@ def of_stack(
 
 
 def share_out(
-    recorder: Recorder, value: Activation, count: float, shape: Sequence[int]
-) -> Activation:
+    recorder: Recorder, value: ActivationTensor, count: float, shape: Sequence[int]
+) -> ActivationTensor:
     """An activation over a number."""
     return recorder.emit(
         "pointwise", [value], shape, fn=lambda x: x / count, label=f"div {count:.6g}"
@@ -34,11 +34,11 @@ def share_out(
 
 def inner_product(
     recorder: Recorder,
-    source: Activation,
+    source: ActivationTensor,
     dims: Sequence[int],
     product: Sequence[int],
     shape: Sequence[int],
-) -> Activation | None:
+) -> ActivationTensor | None:
     """(x * w).sum over axes that w has: a linear map, as the attention vectors of graphs are.
 
     `product` and `shape` are those of what is summed, and of the sums; None for another sum.

@@ -4,37 +4,47 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fanin.frameworks.recording._record import Activation, Recorder
+from fanin.frameworks.recording._record import ActivationTensor, Recorder
 
 _LITTLE = 0.1  # what is added to a variance and changes nothing
 
 
-def note_power(recorder: Recorder, source: Activation, made: Activation, power: float) -> None:
+def note_power(
+    recorder: Recorder, source: ActivationTensor, made: ActivationTensor, power: float
+) -> None:
     """Notes that a node is a power of another one."""
     if power == 2:
         recorder.squares[made.node] = source.node
     _change(recorder, source, made, power=power)
 
 
-def note_factor(recorder: Recorder, source: Activation, made: Activation, factor: float) -> None:
+def note_factor(
+    recorder: Recorder, source: ActivationTensor, made: ActivationTensor, factor: float
+) -> None:
     """Notes that a node is another one times a number."""
     recorder.multiples[made.node] = source.node, factor
     _change(recorder, source, made, factor=factor)
 
 
-def note_term(recorder: Recorder, source: Activation, made: Activation, number: float) -> None:
+def note_term(
+    recorder: Recorder, source: ActivationTensor, made: ActivationTensor, number: float
+) -> None:
     """Notes that a node is another one plus a number."""
     if abs(number) < _LITTLE:
         _change(recorder, source, made)
 
 
-def note_bound(recorder: Recorder, source: Activation, made: Activation) -> None:
+def note_bound(recorder: Recorder, source: ActivationTensor, made: ActivationTensor) -> None:
     """Notes that a node is another one, where that is not too small."""
     _change(recorder, source, made)
 
 
 def _change(
-    recorder: Recorder, source: Activation, made: Activation, power: float = 1, factor: float = 1
+    recorder: Recorder,
+    source: ActivationTensor,
+    made: ActivationTensor,
+    power: float = 1,
+    factor: float = 1,
 ) -> None:
     statistic = recorder.statistics.get(source.node)
     if statistic is not None:
@@ -46,8 +56,8 @@ def _change(
 
 
 def find_difference(
-    recorder: Recorder, x: Activation, mean: Activation, shape: Sequence[int]
-) -> Activation | None:
+    recorder: Recorder, x: ActivationTensor, mean: ActivationTensor, shape: Sequence[int]
+) -> ActivationTensor | None:
     """x - mean(x), or the mean of squares less the square of the mean; None for another one."""
     statistic, other = recorder.statistics.get(mean.node), recorder.statistics.get(x.node)
     if statistic is None or statistic.what != "mean":
@@ -69,8 +79,12 @@ def find_difference(
 
 
 def normalize(
-    recorder: Recorder, x: Activation, root: Activation, shape: Sequence[int], divides: bool
-) -> Activation | None:
+    recorder: Recorder,
+    x: ActivationTensor,
+    root: ActivationTensor,
+    shape: Sequence[int],
+    divides: bool,
+) -> ActivationTensor | None:
     """x over the root of its mean square, or of its variance; None where the root is another's.
 
     `divides` says that the root is what x is divided by, else it is its inverse.
@@ -90,7 +104,7 @@ def normalize(
     label = (statistic.norm or "layer_norm") if centre is not None else "rms_norm"
     if centre is None and statistic.what == "variance":
         label = "over_std"
-    source = Activation(node if centre is None else centre)
+    source = ActivationTensor(node if centre is None else centre)
     batch = label == "batch_norm"
     made = recorder.emit("normalize", [source], shape, label=label, over_batch=batch)
     if math.isclose(factor, 1.0, rel_tol=1e-3):

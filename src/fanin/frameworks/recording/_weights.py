@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fanin.axes import Axes
-from fanin.frameworks.recording._formula import Formula
+from fanin.frameworks.recording._formula import ParameterFormula
 from fanin.frameworks.recording._views import Dims, dims_of
 from fanin.graph import Function, Use
 
@@ -21,22 +21,22 @@ class Part:
     picked: frozenset[int] = frozenset()  # axes of which one position was selected
     scales: tuple["Part", ...] = ()  # other parameters multiplied in
     row: int | None = None  # which position was selected, where that is known
-    formula: Formula | None = None  # the tensor, these others left out; None: not known
+    formula: ParameterFormula | None = None  # the tensor, these others left out; None: not known
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
+class ParameterTensor:
     """A tensor made of parameters alone: of one, or of several concatenated."""
 
     parts: tuple[Part, ...]
 
-    def follow(self, view: Callable[[Dims], Dims | None]) -> "Weight":
+    def follow(self, view: Callable[[Dims], Dims | None]) -> "ParameterTensor":
         """The same after a view."""
-        return Weight(
+        return ParameterTensor(
             tuple(replace(part, dims=part.dims and view(part.dims)) for part in self.parts)
         )
 
-    def pick(self, dim: int, row: int | None = None) -> "Weight":
+    def pick(self, dim: int, row: int | None = None) -> "ParameterTensor":
         """The same after one position of a dimension was selected: of stacked weights, `row`."""
 
         def pick(part: Part) -> Part:
@@ -46,16 +46,18 @@ class Weight:
             rest = part.dims[:dim] + part.dims[dim + 1 :]
             return replace(part, dims=rest, picked=part.picked | axes, row=row)
 
-        return Weight(tuple(map(pick, self.parts)))
+        return ParameterTensor(tuple(map(pick, self.parts)))
 
-    def scale_by(self, others: Sequence["Weight"]) -> "Weight":
+    def scale_by(self, others: Sequence["ParameterTensor"]) -> "ParameterTensor":
         """The same times other parameters."""
         scales = tuple(part for other in others for part in other.parts)
-        return Weight(tuple(replace(part, scales=part.scales + scales) for part in self.parts))
+        return ParameterTensor(
+            tuple(replace(part, scales=part.scales + scales) for part in self.parts)
+        )
 
-    def through(self, function: str, keeps_axes: bool = True) -> "Weight":
+    def through(self, function: str, keeps_axes: bool = True) -> "ParameterTensor":
         """The same after a function."""
-        return Weight(
+        return ParameterTensor(
             tuple(
                 replace(
                     part,
@@ -67,10 +69,14 @@ class Weight:
         )
 
 
-def whole(name: str, shape: Sequence[int], kind: type[Formula] = Formula) -> Weight:
+def whole(
+    name: str, shape: Sequence[int], kind: type[ParameterFormula] = ParameterFormula
+) -> ParameterTensor:
     """A parameter as it is stored; `kind` is whose operations its formulas have."""
     sizes = tuple(shape)
-    return Weight((Part(name, sizes, dims_of(sizes), formula=kind.parameter(name, sizes)),))
+    return ParameterTensor(
+        (Part(name, sizes, dims_of(sizes), formula=kind.parameter(name, sizes)),)
+    )
 
 
 def plain_use(part: Part) -> Use:

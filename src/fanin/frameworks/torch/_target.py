@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.frameworks._adapter import Draw, Written
-from fanin.frameworks._naming import checked_prefix
+from fanin.frameworks._naming import check_prefix
 from fanin.frameworks.torch.observe._measure import TorchProbe
 from fanin.frameworks.torch.observe._seen import measure
 from fanin.frameworks.torch.trace._trace import trace
@@ -35,7 +35,7 @@ class Target:
         prefix: str,
     ) -> None:
         self._model, self._rename, self._device = model, rename, device
-        self.prefix = checked_prefix(prefix)
+        self.prefix = check_prefix(prefix)
         found = slots(model, rename, shards, device, prefix)
         self.slots: dict[str, Slot] = {slot.param.name: slot for slot in found}
 

@@ -25,7 +25,7 @@ from fanin import initializers
 from fanin._arguments import check_seed
 from fanin._fans import fans
 from fanin.axes import parse_axes
-from fanin.errors import FaninError, shown, warn
+from fanin.errors import FaninError, quote, warn
 from fanin.frameworks.torch.write._shards import shard_of
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._twins import remember, twins
@@ -61,7 +61,7 @@ def _fill(
     """Draw the initializer that `make` gives into the tensor."""
     try:
         if seed is not None and generator is not None:
-            raise FaninError(f"seed is {shown(seed)} and a generator is given; give one of them.")
+            raise FaninError(f"seed is {quote(seed)} and a generator is given; give one of them.")
         initializer = make(*arguments)
         if tensor.is_meta:
             return tensor
@@ -296,7 +296,7 @@ def _uniform(low: float, high: float) -> Initializer:
 def _cut(mean: float, std: float, a: float, b: float) -> Initializer:
     """A truncated normal with bounds that are values."""
     if not std > 0:
-        raise FaninError(f"std of trunc_normal_ is {shown(std)}; it must be > 0.")
+        raise FaninError(f"std of trunc_normal_ is {quote(std)}; it must be > 0.")
     if a == b:
         return initializers.constant(a)
     lower, upper = _in_units(a, mean, std, 1), _in_units(b, mean, std, -1)
@@ -322,7 +322,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
         return None
     if mode.lower() not in ("fan_in", "fan_out"):
-        raise InitError(f"mode is {shown(mode)}; allowed are fan_in, fan_out.")
+        raise InitError(f"mode is {quote(mode)}; allowed are fan_in, fan_out.")
     both = fans(tuple(tensor.shape), convention="torch")
     fan = both.fan_in if mode.lower() == "fan_in" else both.fan_out
     gain = calculate_gain(nonlinearity, a)  # type: ignore[arg-type]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from fanin.errors import FaninError
 from fanin.lab.data import inputs as reading
 from fanin.lab.data.form import DataForm
-from fanin.lab.data.inputs import Kind
-from fanin.lab.data.labels import as_classes, as_numbers, standardized
+from fanin.lab.data.inputs import InputKind
+from fanin.lab.data.labels import as_classes, as_numbers, standardize
 from fanin.streams import Stream
 
-UNITS: dict[Kind, str] = {"images": "images", "table": "rows", "tokens": "sequences"}
+UNITS: dict[InputKind, str] = {"images": "images", "table": "rows", "tokens": "sequences"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Dataset:
     labels: NDArray[Any]
     classes: int
     own_test: int = 0
-    kind: Kind = "images"
+    kind: InputKind = "images"
     tokens: int = 0
 
     @property
@@ -78,14 +78,14 @@ def split(data: Dataset, train: int, test: int, epochs: int, seed: int) -> Split
         trainable = count - data.own_test
         _check_enough(data, "train", train, trainable)
         _check_enough(data, "test", test, data.own_test)
-        chosen = _shuffled(trainable, seed, "lab/train")[:train]
-        held_out = trainable + _shuffled(data.own_test, seed, "lab/test")[:test]
+        chosen = _shuffle(trainable, seed, "lab/train")[:train]
+        held_out = trainable + _shuffle(data.own_test, seed, "lab/test")[:test]
     else:
         _check_enough(data, "train + test", train + test, count)
-        pool = _shuffled(count, seed, "lab/pool")
+        pool = _shuffle(count, seed, "lab/pool")
         # From both ends: another number of training inputs leaves the test inputs as they are.
         chosen, held_out = pool[:train], pool[count - test :]
-    order = [chosen[_shuffled(train, seed, f"lab/epoch/{epoch}")] for epoch in range(epochs)]
+    order = [chosen[_shuffle(train, seed, f"lab/epoch/{epoch}")] for epoch in range(epochs)]
     return Split(seed, np.stack(order), held_out)
 
 
@@ -112,7 +112,7 @@ def pack(
     note = "; ".join(filter(None, [note, found.note]))
     own_test = len(labels[1]) if len(labels) == 2 else 0
     if task == "regression":
-        targets, classes = standardized(name, labels), 0
+        targets, classes = standardize(name, labels), 0
         note += "; labels to mean 0, variance 1"
     else:
         known, places = np.unique(np.concatenate(labels), return_inverse=True)
@@ -130,7 +130,7 @@ def _check_enough(data: Dataset, what: str, wanted: int, held: int) -> None:
         )
 
 
-def _shuffled(count: int, seed: int, name: str) -> NDArray[np.int64]:
+def _shuffle(count: int, seed: int, name: str) -> NDArray[np.int64]:
     """A permutation of 0 .. count - 1 from fanin's own stream, so the same with every NumPy."""
     order: NDArray[np.int64] = np.argsort(Stream(seed, name).words(count), kind="stable")
     return order

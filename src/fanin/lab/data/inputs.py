@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 from fanin.errors import FaninError
 
-Kind = Literal["images", "table", "tokens"]
+InputKind = Literal["images", "table", "tokens"]
 NUMBERS = "buif"  # the kinds of NumPy type that inputs and labels may have
 MOST_TOKENS = 2**20  # rows of an embedding
 
 
-class Inputs(NamedTuple):
+class InputData(NamedTuple):
     """All inputs in one array, what they are, what was done to them, and how many tokens there are.
 
     Images are float32 (n, channels, height, width), a table float32 (n, features), token ids int64
     (n, length), from 0 to `tokens` - 1.
     """
 
-    kind: Kind
+    kind: InputKind
     values: NDArray[Any]
     note: str
     tokens: int = 0
 
 
-def read(name: str, parts: Sequence[NDArray[Any]], flat_images: bool = False) -> Inputs:
+def read(name: str, parts: Sequence[NDArray[Any]], flat_images: bool = False) -> InputData:
     """Read parts of one data set, the training part first, by their shapes and types.
 
     With `flat_images` rows of h * h numbers are square images. Raises FaninError for arrays that
@@ -75,11 +75,11 @@ def _channels_first(array: NDArray[Any]) -> NDArray[Any]:
     return np.moveaxis(array, 3, 1) if is_last else array
 
 
-def _images(name: str, arrays: Sequence[NDArray[Any]]) -> Inputs:
-    images, scaling = _scaled(name, _finite(name, np.concatenate(arrays)))
+def _images(name: str, arrays: Sequence[NDArray[Any]]) -> InputData:
+    images, scaling = _scale(name, _finite(name, np.concatenate(arrays)))
     channels, height, width = images.shape[1:]
     size = "" if (channels, height, width) == (1, 28, 28) else f"{channels} x {height} x {width}"
-    return Inputs("images", images, "; ".join(filter(None, [size, scaling])))
+    return InputData("images", images, "; ".join(filter(None, [size, scaling])))
 
 
 def _finite(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
@@ -94,7 +94,7 @@ def _finite(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
     return values
 
 
-def _scaled(name: str, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
+def _scale(name: str, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
     """Pixels to [0, 1]: by their values, not by their type, so that a float copy reads alike."""
     low, high = images.min(), images.max()
     if low >= 0 and high <= 1:
@@ -111,17 +111,17 @@ def _scaled(name: str, images: NDArray[np.float32]) -> tuple[NDArray[np.float32]
     return images, f"values from {low:.3g} to {high:.3g} used as stored"
 
 
-def _table(name: str, arrays: Sequence[NDArray[Any]]) -> Inputs:
+def _table(name: str, arrays: Sequence[NDArray[Any]]) -> InputData:
     """Columns to mean 0 and variance 1 over the training part; constant ones to 0."""
     train = _finite(name, arrays[0]).astype(np.float64)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     rows = _finite(name, np.concatenate(arrays)) - mean
     values = np.divide(rows, deviation, out=np.zeros_like(rows), where=deviation > 1e-7 * abs(mean))
     features = f"{values.shape[1]} feature{'s'[: values.shape[1] > 1]} to mean 0, variance 1"
-    return Inputs("table", _finite(name, values), features)
+    return InputData("table", _finite(name, values), features)
 
 
-def _tokens(name: str, ids: NDArray[Any]) -> Inputs:
+def _tokens(name: str, ids: NDArray[Any]) -> InputData:
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= MOST_TOKENS:
         raise FaninError(
@@ -129,4 +129,4 @@ def _tokens(name: str, ids: NDArray[Any]) -> Inputs:
             f"{MOST_TOKENS - 1}; store floats if this is a table of numbers."
         )
     note = f"sequences of {ids.shape[1]} token ids below {high + 1}"
-    return Inputs("tokens", ids.astype(np.int64), note, high + 1)
+    return InputData("tokens", ids.astype(np.int64), note, high + 1)

@@ -37,7 +37,7 @@ def as_numbers(name: str, array: NDArray[Any]) -> NDArray[np.float64]:
     return numbers.reshape(len(numbers), -1)
 
 
-def standardized(name: str, labels: list[NDArray[np.float64]]) -> NDArray[np.float32]:
+def standardize(name: str, labels: list[NDArray[np.float64]]) -> NDArray[np.float32]:
     """All labels, columns of which have mean 0 and variance 1 over the first part."""
     if len({part.shape[1] for part in labels}) > 1:
         raise FaninError(f"{name}: training and test labels differ in width. Store one width.")

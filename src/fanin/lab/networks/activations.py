@@ -9,11 +9,11 @@ from torch import nn
 from fanin._expression import parse_expression
 from fanin.errors import FaninError, one_line, suggestion
 
-Activation = Callable[[], nn.Module]
+ActivationModule = Callable[[], nn.Module]
 _OTHERS = ("MultiheadAttention", "GLU")  # no functions of one signal that keep its shape
 
 
-def find(text: str) -> Activation:
+def find(text: str) -> ActivationModule:
     """A maker of modules: `relu`, `leaky_relu(0.2)`, `GELU(approximate='tanh')`.
 
     Names are those of torch.nn, in snake_case or as they are. Raises FaninError for other names,
@@ -41,7 +41,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def _check(text: str, make: Activation) -> None:
+def _check(text: str, make: ActivationModule) -> None:
     signal = torch.linspace(-2, 2, 8, device="cpu").reshape(1, 2, 2, 2)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):

@@ -10,20 +10,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fanin._imported import accepted, imported
+from fanin._imported import import_object, select_accepted
 from fanin.errors import FaninError, one_line, suggestion
 from fanin.lab.data.dataset import Dataset
-from fanin.lab.data.inputs import Kind
+from fanin.lab.data.inputs import InputKind
 from fanin.lab.networks import activations
 from fanin.lab.networks.networks import NETWORKS
 from fanin.lab.settings import CompareSettings
 from fanin.lab.setup import TrialSetup
 
-KINDS: dict[Kind, str] = {"images": "images", "table": "a table", "tokens": "token ids"}
+KINDS: dict[InputKind, str] = {"images": "images", "table": "a table", "tokens": "token ids"}
 
 
 @dataclass(frozen=True)
-class Model:
+class NetworkOfUser:
     """`make()` builds the model; `digest` is a hash of the factory's source file, '' for ours."""
 
     name: str
@@ -50,7 +50,7 @@ class Model:
         return model
 
 
-def find(setup: TrialSetup, data: Dataset) -> Model:
+def find(setup: TrialSetup, data: Dataset) -> NetworkOfUser:
     """The model that a setup names, for the outputs that the data needs."""
     name, depth = setup.model, setup.depth
     if ":" in name:
@@ -67,7 +67,7 @@ def find(setup: TrialSetup, data: Dataset) -> Model:
         raise FaninError(f"model {name!r} has one depth. Leave depth out, or use deep_cnn.")
     activation = activations.find(setup.activation)
     layers = depth or network.depth or 0
-    return Model(name, lambda: network.make(data.form, activation, layers))
+    return NetworkOfUser(name, lambda: network.make(data.form, activation, layers))
 
 
 def reads_images_alone(name: str) -> bool:
@@ -75,7 +75,7 @@ def reads_images_alone(name: str) -> bool:
     return name in NETWORKS and NETWORKS[name].kinds == ("images",)
 
 
-def _other_kind(name: str, kinds: Sequence[Kind], data: Dataset) -> str:
+def _other_kind(name: str, kinds: Sequence[InputKind], data: Dataset) -> str:
     shape = ", ".join(map(str, ("n", *data.inputs.shape[1:])))
     held = f"{KINDS[data.kind]} ({shape}) of type {data.inputs.dtype}"
     others = [other for other, network in NETWORKS.items() if data.kind in network.kinds]
@@ -108,9 +108,9 @@ def check_output(name: str, model: nn.Module, inputs: Tensor, data: Dataset) -> 
         )
 
 
-def _factory(setup: TrialSetup, data: Dataset) -> Model:
+def _factory(setup: TrialSetup, data: Dataset) -> NetworkOfUser:
     name = setup.model
-    made = imported(name, "model")
+    made = import_object(name, "model")
     offered = {
         "outputs": data.outputs,
         "classes": data.outputs,
@@ -118,7 +118,9 @@ def _factory(setup: TrialSetup, data: Dataset) -> Model:
         "shape": tuple(data.inputs.shape[1:]),
         "tokens": data.tokens or None,
     }
-    given = accepted(made, {key: value for key, value in offered.items() if value is not None})
+    given = select_accepted(
+        made, {key: value for key, value in offered.items() if value is not None}
+    )
     file = None
     with suppress(TypeError, ValueError):  # of what is not written in Python
         file = inspect.getsourcefile(made)
@@ -130,4 +132,4 @@ def _factory(setup: TrialSetup, data: Dataset) -> Model:
             "activation out."
         )
     source = Path(file).read_bytes() if file else b""
-    return Model(name, lambda: made(**given), hashlib.sha256(source).hexdigest())
+    return NetworkOfUser(name, lambda: made(**given), hashlib.sha256(source).hexdigest())

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fanin.lab.data.form import MNIST, DataForm
-from fanin.lab.data.inputs import Kind
-from fanin.lab.networks.activations import Activation
+from fanin.lab.data.inputs import InputKind
+from fanin.lab.networks.activations import ActivationModule
 
 PATCHES = 4  # on a side of an image, for the transformer
 
@@ -20,7 +20,7 @@ class SmallConvNet(nn.Module):
     Kernels of 8 and of 4 with stride 2, as on 28 x 28; smaller where the image would not hold them.
     """
 
-    def __init__(self, form: DataForm = MNIST, activation: Activation = nn.ReLU) -> None:
+    def __init__(self, form: DataForm = MNIST, activation: ActivationModule = nn.ReLU) -> None:
         super().__init__()
         channels, *sides = form.shape
         first = [min(8, (side + 1) // 2) for side in sides]
@@ -48,7 +48,7 @@ class MeanEmbedding(nn.Embedding):
         return super().forward(ids).mean(dim=1)
 
 
-def _mlp(form: DataForm, activation: Activation, depth: int, width: int) -> nn.Module:
+def _mlp(form: DataForm, activation: ActivationModule, depth: int, width: int) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten()]
     before = math.prod(form.shape)
     if form.kind == "tokens":
@@ -59,15 +59,15 @@ def _mlp(form: DataForm, activation: Activation, depth: int, width: int) -> nn.M
     return nn.Sequential(*layers, nn.Linear(before, form.outputs))
 
 
-def _shallow_mlp(form: DataForm, activation: Activation, depth: int) -> nn.Module:
+def _shallow_mlp(form: DataForm, activation: ActivationModule, depth: int) -> nn.Module:
     return _mlp(form, activation, depth, width=128)
 
 
-def _deep_mlp(form: DataForm, activation: Activation, depth: int) -> nn.Module:
+def _deep_mlp(form: DataForm, activation: ActivationModule, depth: int) -> nn.Module:
     return _mlp(form, activation, depth, width=64)
 
 
-def _deep_cnn(form: DataForm, activation: Activation, depth: int) -> nn.Module:
+def _deep_cnn(form: DataForm, activation: ActivationModule, depth: int) -> nn.Module:
     """Convolutions of 3 x 3 alone, the first two with stride 2: 28 x 28 -> 7 x 7."""
     layers: list[nn.Module] = []
     before = form.shape[0]
@@ -81,7 +81,7 @@ def _deep_cnn(form: DataForm, activation: Activation, depth: int) -> nn.Module:
 class ResidualBlock(nn.Module):
     """Two convolutions beside an identity, with no normalization."""
 
-    def __init__(self, channels: int, activation: Activation) -> None:
+    def __init__(self, channels: int, activation: ActivationModule) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
@@ -94,7 +94,7 @@ class ResidualBlock(nn.Module):
         return after
 
 
-def _resnet(form: DataForm, activation: Activation, depth: int) -> nn.Module:
+def _resnet(form: DataForm, activation: ActivationModule, depth: int) -> nn.Module:
     stem = [nn.Conv2d(form.shape[0], 16, 5, stride=4, padding=2), activation()]
     blocks = [ResidualBlock(16, activation) for _ in range(depth)]
     return nn.Sequential(
@@ -105,7 +105,7 @@ def _resnet(form: DataForm, activation: Activation, depth: int) -> nn.Module:
 class TransformerBlock(nn.Module):
     """Attention and an MLP, each behind a LayerNorm and beside an identity."""
 
-    def __init__(self, width: int, heads: int, activation: Activation) -> None:
+    def __init__(self, width: int, heads: int, activation: ActivationModule) -> None:
         super().__init__()
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -135,7 +135,9 @@ class SmallTransformer(nn.Module):
     The mean of all tokens goes to the head.
     """
 
-    def __init__(self, form: DataForm, activation: Activation, depth: int, width: int = 32) -> None:
+    def __init__(
+        self, form: DataForm, activation: ActivationModule, depth: int, width: int = 32
+    ) -> None:
         super().__init__()
         self.embed: nn.Module
         if form.kind == "tokens":
@@ -162,8 +164,8 @@ class SmallTransformer(nn.Module):
 class Network(NamedTuple):
     """How to make a network, what it reads, and its usual depth; None where it has one alone."""
 
-    make: Callable[[DataForm, Activation, int], nn.Module]
-    kinds: tuple[Kind, ...]
+    make: Callable[[DataForm, ActivationModule, int], nn.Module]
+    kinds: tuple[InputKind, ...]
     depth: int | None
 
 

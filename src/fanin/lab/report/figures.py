@@ -100,7 +100,7 @@ def _loss_axis(axes: Axes, ends: Sequence[float], comparison: Result) -> None:
 def _curve(made: Drawing, comparison: Result, index: int) -> float:
     """Draw a row's curve; returns its last value, NaN where every run met NaN."""
     row, (colour, style) = comparison.rows[index], _style(index)
-    steps, losses = _smoothed(comparison, row)
+    steps, losses = _smooth(comparison, row)
     if not len(losses):
         made.axes.plot([], [], color=colour, ls=style, label=row.name)
         return float("nan")
@@ -118,7 +118,7 @@ def _style(index: int) -> tuple[str, str]:
     return SERIES[index % len(SERIES)], ("-", "--", ":")[index // len(SERIES) % 3]
 
 
-def _smoothed(comparison: Result, row: ResultRow) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _smooth(comparison: Result, row: ResultRow) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Steps, and losses (trials, steps); those that met NaN have no place on a loss axis."""
     finite = [trial.losses for trial in row.trials if trial.verdict != "nan"]
     length = min(map(len, finite), default=0)  # of what Ctrl-C cut short
@@ -166,7 +166,7 @@ def _depth_panel(rows: Sequence[DepthRow], index: int) -> str:
         for row in (*rows[:index], *rows[index + 1 :], rows[index]):
             own = row is rows[index]
             depths = [depth for depth, trials in row.trials.items() if trials]
-            shares = [100 * row.learned(d) / len(row.trials[d]) for d in depths]
+            shares = [100 * row.count_learned(d) / len(row.trials[d]) for d in depths]
             style = (
                 {"color": ACCENT, "lw": 1.8, "marker": "o", "ms": 4}
                 if own

@@ -45,11 +45,11 @@ def failures(row: ResultRow) -> str:
     return f"{counts} ({kinds})" if kinds else counts
 
 
-def listed(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
     """Names as a sentence has them: `a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def counted(names: Sequence[str], count: int) -> str:
+def count_names(names: Sequence[str], count: int) -> str:
     """A few of `count` rows by name, more of them by number."""
-    return f"{len(names)} of the {count} rows" if len(names) > 4 else listed(names)
+    return f"{len(names)} of the {count} rows" if len(names) > 4 else list_names(names)

@@ -179,7 +179,7 @@ def _depth(row: DepthRow) -> dict[str, Any]:
     by_depth = [
         {
             "depth": depth,
-            "learned": row.learned(depth),
+            "learned": row.count_learned(depth),
             "of": len(trials),
             "score": row.score(depth),
         }

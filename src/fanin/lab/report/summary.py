@@ -62,7 +62,7 @@ def notes(comparison: Result) -> list[str]:
         _training(comparison),
         _marks(comparison),
         _target(comparison),
-        _failed(comparison),
+        _tell_failed(comparison),
         *_extras(comparison),
     ]
 
@@ -117,7 +117,7 @@ def _marks(comparison: Result) -> str:
     )
 
 
-def _failed(comparison: Result) -> str:
+def _tell_failed(comparison: Result) -> str:
     loss, least = comparison.settings.setup.loss, comparison.guess
     margin = STUCK_MARGIN[loss]
     limit = least - margin if loss == "cross_entropy" else least * (1 - margin)

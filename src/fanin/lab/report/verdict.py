@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from fanin.lab.depth import deepest
-from fanin.lab.report.formatting import counted, gap, listed, score, share
+from fanin.lab.report.formatting import count_names, gap, list_names, score, share
 from fanin.lab.result import Result
 from fanin.lab.statistics import statistics
 from fanin.lab.statistics.family import ComparisonFamily
@@ -32,7 +32,7 @@ def _on_score(comparison: Result) -> str:
     if family.baseline is not None:
         return _against(family, family.baseline)
     if not any(difference.found for difference in family.differences):
-        seen = detected(family, lambda size: gap(comparison, size))
+        seen = tell_detectable(family, lambda size: gap(comparison, size))
         return f"No difference found: {everything}; {seen}."
     top = f"{_span(comparison, [best.name])} mean {family.measure}"
     if not family.alike:
@@ -45,9 +45,9 @@ def _on_score(comparison: Result) -> str:
         )
     lie = "lies" if len(family.worse) == 1 else "lie"
     return (
-        f"Not told apart: {counted(family.leaders, len(comparison.rows))}, with "
+        f"Not told apart: {count_names(family.leaders, len(comparison.rows))}, with "
         f"{_span(comparison, family.leaders)} mean {family.measure}. "
-        f"{counted(family.worse, len(comparison.rows))} {lie} below, at "
+        f"{count_names(family.worse, len(comparison.rows))} {lie} below, at "
         f"{_span(comparison, family.worse)}."
     )
 
@@ -69,7 +69,7 @@ def _pairs(family: ComparisonFamily) -> str:
         if difference.found
     ]
     more = len(found) - 3
-    return listed([*found[:3], f"{more} more"] if more > 0 else found)
+    return list_names([*found[:3], f"{more} more"] if more > 0 else found)
 
 
 def _on_steps(comparison: Result) -> str:
@@ -91,8 +91,8 @@ def _on_steps(comparison: Result) -> str:
     more = "needs" if len(family.worse) == 1 else "need"
     count = len(comparison.rows)
     return (
-        f"{goal}, {counted(family.leaders, count)} are not told apart; "
-        f"{counted(family.worse, count)} {more} more steps."
+        f"{goal}, {count_names(family.leaders, count)} are not told apart; "
+        f"{count_names(family.worse, count)} {more} more steps."
     )
 
 
@@ -115,13 +115,13 @@ def _on_depth(comparison: Result) -> str:
     best = deepest(comparison.depths)
     if not best:
         return "Training starts at none of the depths."
-    names = counted([row.name for row in best], len(comparison.depths))
+    names = count_names([row.name for row in best], len(comparison.depths))
     if len(best) == len(comparison.depths) > 1:
         names = "all initializers"
     return f"Training still starts at depth {best[0].starts_to} from {names}."
 
 
-def detected(family: ComparisonFamily, shown: Callable[[float], str]) -> str:
+def tell_detectable(family: ComparisonFamily, shown: Callable[[float], str]) -> str:
     """What the comparisons would have found, in standard deviations and in the measure's unit."""
     effect = statistics.detectable(family.pairs, len(family.differences))
     if math.isinf(effect):

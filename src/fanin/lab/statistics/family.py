@@ -59,17 +59,17 @@ class ComparisonFamily:
     @cached_property
     def alike(self) -> list[str]:
         """The rows that are not told apart from the center."""
-        return [name for name in self.values if name != self.center and not self._found(name)]
+        return [name for name in self.values if name != self.center and not self._finds(name)]
 
     @cached_property
     def better(self) -> list[str]:
         """The rows found better than the center: none, where that is the best."""
-        return [name for name in self.values if self._found(name) and self._is_better(name)]
+        return [name for name in self.values if self._finds(name) and self._is_better(name)]
 
     @cached_property
     def worse(self) -> list[str]:
         """The rows found worse than the center."""
-        return [name for name in self.values if self._found(name) and not self._is_better(name)]
+        return [name for name in self.values if self._finds(name) and not self._is_better(name)]
 
     @cached_property
     def leaders(self) -> list[str]:
@@ -93,7 +93,7 @@ class ComparisonFamily:
         """The median over the comparisons of what would be found four times in five."""
         return median(d.detectable for d in self.differences) if self.differences else 0.0
 
-    def _found(self, name: str) -> bool:
+    def _finds(self, name: str) -> bool:
         difference = self.between(name, self.center)
         return difference is not None and difference.found
 

@@ -10,12 +10,12 @@ from typing import Any
 from fanin.errors import FaninError, one_line
 from fanin.lab.training.group import Advance
 from fanin.lab.training.lookup import forget
-from fanin.lab.training.runner import GroupJob, Run
+from fanin.lab.training.runner import GroupJob, GroupRunner
 from fanin.lab.training.stack import one_thread
 from fanin.lab.training.trial import Trial
 
 
-def run_on(address: str) -> Run:
+def run_on(address: str) -> GroupRunner:
     """How to run trial groups on the cluster at an address; "local" starts one on this machine.
 
     A trial group is one task on one CPU, and on a GPU where it asks for one. Workers need fanin,
@@ -36,7 +36,7 @@ def run_on(address: str) -> Run:
             while waiting:
                 (ready, *_), _ = ray.wait(list(waiting))
                 job = waiting.pop(ready)
-                trials = _result(ray, ready)
+                trials = _get(ray, ready)
                 advance(job.group.steps)
                 yield job, trials
         finally:
@@ -88,7 +88,7 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _result(ray: Any, ready: Any) -> list[Trial]:
+def _get(ray: Any, ready: Any) -> list[Trial]:
     try:
         trials: list[Trial] = ray.get(ready)
     except ray.exceptions.RayTaskError as error:

@@ -61,7 +61,7 @@ def schedule(specs: Sequence[TrialSpec]) -> Schedule:
         mine = sorted((spec for spec in specs if spec.setup == setup), key=lambda spec: spec.lr)
         size, reason = _capacity(setup, mine[0].seed)
         # Every initialization once, so that one which this model refuses is found before training.
-        lookup.initialized(list({spec.initialization: spec for spec in mine}.values()))
+        lookup.initialize(list({spec.initialization: spec for spec in mine}.values()))
         count = _count(len(mine), size)
         ends = [len(mine) * n // count for n in range(count + 1)]
         parts = [tuple(mine[a:b]) for a, b in itertools.pairwise(ends)]
@@ -85,7 +85,7 @@ def train_group(
     """
     setup = group.setup
     splits = [lookup.split_of(setup, spec.seed) for spec in group.specs]
-    built = lookup.initialized(group.specs)
+    built = lookup.initialize(group.specs)
     optimization = Optimization.of(setup)
     signals = [
         measure(model, optimization, *lookup.inputs_and_targets(setup, part.order[0][:EXAMPLES]))

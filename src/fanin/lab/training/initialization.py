@@ -17,7 +17,7 @@ PREFIX = "recipe:"  # tells a recipe from an initializer of the same name
 
 
 @contextmanager
-def paired() -> Iterator[None]:
+def pair() -> Iterator[None]:
     """Models of one seed start from the same numbers here, so that they can be compared."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* the same numbers as another", fanin.FaninWarning)
@@ -39,7 +39,7 @@ class Initialization:
 
     def initialize(self, model: nn.Module, seed: int, inputs: Tensor) -> fanin.Plan:
         """Fill the model's parameters in place; returns the applied plan."""
-        with paired():
+        with pair():
             return self.plan(model, seed, inputs).apply(model, seed)
 
 

@@ -13,7 +13,7 @@ import fanin
 from fanin.lab.data.dataset import Dataset, Split, split
 from fanin.lab.data.sources import load
 from fanin.lab.networks import models
-from fanin.lab.networks.models import Model
+from fanin.lab.networks.models import NetworkOfUser
 from fanin.lab.setup import TrialSetup, TrialSpec
 from fanin.lab.training import initialization, losses
 from fanin.lab.training.signals import EXAMPLES
@@ -59,7 +59,7 @@ def data_of(setup: TrialSetup) -> Dataset:
     return _data(setup.data, setup.task, models.reads_images_alone(setup.model))
 
 
-def model_of(setup: TrialSetup) -> Model:
+def model_of(setup: TrialSetup) -> NetworkOfUser:
     """The model that a setup names."""
     return models.find(setup, data_of(setup))
 
@@ -81,8 +81,8 @@ def inputs_and_targets(setup: TrialSetup, chosen: NDArray[np.int64]) -> tuple[Te
     return torch.from_numpy(data.inputs)[places], losses.targets(setup.loss, data)[places]
 
 
-@initialization.paired()
-def initialized(specs: Sequence[TrialSpec]) -> list[nn.Module]:
+@initialization.pair()
+def initialize(specs: Sequence[TrialSpec]) -> list[nn.Module]:
     """A model for every spec. A plan that reads names and shapes alone is made once."""
     plans: dict[str, fanin.Plan] = {}
     built = []

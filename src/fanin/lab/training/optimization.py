@@ -60,10 +60,10 @@ class Optimization:
         return made
 
 
-Named = Iterable[tuple[str, Tensor]]
+NamedTensors = Iterable[tuple[str, Tensor]]
 
 
-def training_state(tensors: Named, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def training_state(tensors: NamedTensors, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """All that the next steps depend on, by names that `restore_training` reads."""
     models = {f"model/{name}": value for name, value in tensors}
     return models | {
@@ -75,7 +75,7 @@ def training_state(tensors: Named, optimizer: torch.optim.Optimizer) -> dict[str
 
 
 def restore_training(
-    tensors: Named, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
+    tensors: NamedTensors, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
 ) -> None:
     """Take over the state of another training of the same models."""
     with torch.no_grad():

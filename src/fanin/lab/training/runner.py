@@ -40,14 +40,14 @@ class GroupJob:
 
 
 # How jobs are run: it yields each with its trials, in any order, as they finish.
-Run = Callable[[Sequence[GroupJob], Advance], Iterator[tuple[GroupJob, list[Trial]]]]
+GroupRunner = Callable[[Sequence[GroupJob], Advance], Iterator[tuple[GroupJob, list[Trial]]]]
 WORTH_A_PROCESS = 20_000  # training steps: some seconds of work, as long as a start takes
 
 
 def run_trials(
     plan: Schedule,
     store: Store,
-    run: Run | None = None,
+    run: GroupRunner | None = None,
     advance: Advance = lambda steps: None,
 ) -> tuple[dict[TrialSpec, Trial], int]:
     """Train what the store does not have, and store every trial group when it is finished.
@@ -103,7 +103,7 @@ class SoFar(NamedTuple):
     cut_short: dict[TrialSpec, Trial]
 
 
-def run_on_cores(workers: int) -> Run:
+def run_on_cores(workers: int) -> GroupRunner:
     """How to run trial groups in so many processes of this machine, where it is worth that."""
 
     def run(jobs: Sequence[GroupJob], advance: Advance) -> Iterator[tuple[GroupJob, list[Trial]]]:
@@ -117,7 +117,7 @@ def run_on_cores(workers: int) -> Run:
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch=count)
         with _steps_of_others(jobs, advance) as counters:
             for index, trials in pool(
-                delayed(_numbered)(index, job, counter, os.getpid())
+                delayed(_run_numbered)(index, job, counter, os.getpid())
                 for index, (job, counter) in enumerate(zip(jobs, counters, strict=True))
             ):
                 yield jobs[index], trials
@@ -165,7 +165,7 @@ def _counter(path: Path) -> NDArray[np.int64]:
         raise unwritable(path.parent, error) from error
 
 
-def _numbered(index: int, job: GroupJob, counter: Path, parent: int) -> tuple[int, list[Trial]]:
+def _run_numbered(index: int, job: GroupJob, counter: Path, parent: int) -> tuple[int, list[Trial]]:
     _watch(parent)
     forget()  # the process may have lived through a change of the data
     count = np.memmap(counter, np.int64, "r+", shape=(1,))

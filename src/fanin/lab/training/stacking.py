@@ -42,7 +42,7 @@ def why_not_stacked(
             stack = Stack(copy.deepcopy(list(models)), rates, optimization, "cpu")
             together = [stack.gradients(inputs, targets), _after(stack, inputs, targets)]
         except Exception as error:  # whatever torch raises at what vmap does not know
-            return _told(error)
+            return _tell(error)
     for index, model in enumerate(models):
         part = slice(index, index + 1)
         single = Single([copy.deepcopy(model)], rates[part], optimization, "cpu")
@@ -56,7 +56,7 @@ def why_not_stacked(
     return None
 
 
-def _told(error: Exception) -> str:
+def _tell(error: Exception) -> str:
     """Why a stack cannot be, in the model's words where the reason is one of the usual."""
     text = str(error)
     if "randomness" in text:

@@ -30,7 +30,7 @@ CREATE TABLE trials (
     losses BLOB NOT NULL  -- float32, little endian, zlib
 )
 """
-Result = TypeVar("Result")
+Returned = TypeVar("Returned")
 
 
 class Store:
@@ -40,15 +40,15 @@ class Store:
         self.path = path
         self._base: sqlite3.Connection | None = None
         if path is None or path.exists():
-            self._guarded(self._open)
+            self._guard(self._open)
 
     def load(self, keys: Iterable[str]) -> dict[str, Trial]:
         """Those of the trials that are there."""
-        return self._guarded(lambda: self._load(keys)) if self._base else {}
+        return self._guard(lambda: self._load(keys)) if self._base else {}
 
     def save(self, trials: Sequence[tuple[TrialSpec, str, Trial]]) -> None:
         """Add trials with their specifications and keys, all or none; on disk when it returns."""
-        self._guarded(lambda: self._save(trials))
+        self._guard(lambda: self._save(trials))
 
     @staticmethod
     def remove(path: Path) -> None:
@@ -119,7 +119,7 @@ class Store:
             marks = ", ".join("?" * 12)
             self._base.executemany(f"INSERT OR REPLACE INTO trials VALUES ({marks})", rows)
 
-    def _guarded(self, work: Callable[[], Result]) -> Result:
+    def _guard(self, work: Callable[[], Returned]) -> Returned:
         try:
             return work()
         except sqlite3.OperationalError as error:  # a full disk, a lock, a folder without rights

@@ -24,7 +24,7 @@ from fanin.lab.training.stack import Stack
 AT_ONCE = 200  # inputs that are tested
 DIVERGED = 2.0  # times the loss of guessing
 
-Verdict = Literal["learned", "stuck", "diverged", "nan"]
+TrialVerdict = Literal["learned", "stuck", "diverged", "nan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Trial:
     seed: int
     losses: NDArray[np.float32]
     scores: tuple[float, ...]
-    verdict: Verdict
+    verdict: TrialVerdict
     window: int
     signals: Signals = NOT_MEASURED
 
@@ -105,7 +105,7 @@ def train(
     scores: list[list[float]] = []
     state = None if checkpoint is None else checkpoint.load()
     if state is not None and _fits(trainer, state):
-        losses, scores = _restored(trainer, state, device)
+        losses, scores = _restore(trainer, state, device)
         advance(len(models) * len(losses))
     try:
         for batch in _batches(orders, setup.batch_size, first=len(losses)):
@@ -118,8 +118,8 @@ def train(
     except KeyboardInterrupt:
         if len(losses) < setup.window:
             raise
-        raise Interrupted(_judged(losses, [*scores, test()], splits, data, setup)) from None
-    return _judged(losses, scores, splits, data, setup)
+        raise Interrupted(_judge(losses, [*scores, test()], splits, data, setup)) from None
+    return _judge(losses, scores, splits, data, setup)
 
 
 def _batches(orders: Tensor, size: int, first: int) -> Iterator[Tensor]:
@@ -146,7 +146,7 @@ def _fits(trainer: Stack | Single, state: Mapping[str, Tensor]) -> bool:
     return all(held.get(name) == kind for name, kind in own.items())
 
 
-def _restored(
+def _restore(
     trainer: Stack | Single, state: Mapping[str, Tensor], device: str
 ) -> tuple[list[Tensor], list[list[float]]]:
     """Give a trainer its state back; returns the losses and the scores so far."""
@@ -162,7 +162,7 @@ def _outputs(trainer: Stack | Single, index: int, inputs: Tensor) -> Tensor:
     return torch.cat([trainer.evaluate(index, part) for part in parts])
 
 
-def _judged(
+def _judge(
     losses: list[Tensor],
     scores: list[list[float]],
     splits: Sequence[Split],
@@ -176,7 +176,7 @@ def _judged(
     ]
 
 
-def _verdict(losses: NDArray[np.float32], data: Dataset, setup: TrialSetup) -> Verdict:
+def _verdict(losses: NDArray[np.float32], data: Dataset, setup: TrialSetup) -> TrialVerdict:
     if not np.isfinite(losses).all():
         return "nan"
     final = float(running_mean(losses[-setup.window :], setup.window)[-1])

@@ -8,7 +8,7 @@ from typing import Any
 import fanin
 from fanin.studies._study import Advance, StudyPart
 from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
-from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, trained
+from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, train_networks
 
 RULES = {"He": "he_normal", "Xavier": "xavier_fan_in"}
 CONVERGE, STALL = 22, 30  # He et al.'s depths
@@ -28,7 +28,7 @@ def measure(
             for name, rate in cases
             for seed in range(FIRST_SEED, FIRST_SEED + seeds)
         ]
-        trials = trained(shared, jobs, advance)
+        trials = train_networks(shared, jobs, advance)
         found[str(depth)] = {name: {} for name in RULES}
         for number, (name, rate) in enumerate(cases):
             mine = trials[number * seeds : (number + 1) * seeds]
@@ -74,7 +74,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     measured = found["border"]
     told = []
     for depth, cases in measured.items():
-        told.append(f"{depth} weights: " + ", ".join(f"{n} {_said(c)}" for n, c in cases.items()))
+        told.append(f"{depth} weights: " + ", ".join(f"{n} {_say(c)}" for n, c in cases.items()))
     early, late = measured[str(CONVERGE)], measured[str(STALL)]
     both = all(share(early[name]) > 0.5 for name in RULES)
     sooner = soonest(early["He"]) < soonest(early["Xavier"])
@@ -97,7 +97,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     ]
 
 
-def _said(case: Mapping[str, Any]) -> str:
+def _say(case: Mapping[str, Any]) -> str:
     steps = soonest(case)
     reached = f"{steps:.0f}" if math.isfinite(steps) else "never"
     return f"{100 * share(case):.0f} % ({reached})"

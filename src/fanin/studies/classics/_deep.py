@@ -12,7 +12,7 @@ import fanin
 from fanin.lab.training.trial import Trial
 from fanin.studies._study import Advance, StudyPart
 from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
-from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, trained
+from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, train_networks
 
 TARGET = 0.06  # of the quadratic loss, which is 0.09 for the best constant output
 SAME, SLOWER = 1.5, 3.0  # times the steps of the shallowest: still the same, and grown
@@ -28,7 +28,7 @@ def measure_time(
         shared = setup("linear", depth, steps, 32, "sgd", "quadratic")
         for name, rule in TIME_RULES.items():
             jobs = [NetworkTrial(_by(rule), seed, rate) for rate in rates for seed in _seeds(seeds)]
-            trials = trained(shared, jobs, advance)
+            trials = train_networks(shared, jobs, advance)
             groups = [trials[k : k + seeds] for k in range(0, len(trials), seeds)]
             best = min(map(_time, groups))
             found[name][str(depth)] = best if math.isfinite(best) else None
@@ -61,7 +61,7 @@ def measure_fixup(
         shared = setup("residual", count, steps, 32, "momentum", "cross_entropy")
         for name, start in (("Fixup", _fixup), ("He", _by("he_normal"))):
             jobs = [NetworkTrial(start, seed, rate) for rate in rates for seed in _seeds(seeds)]
-            trials = trained(shared, jobs, advance)
+            trials = train_networks(shared, jobs, advance)
             groups = [trials[k : k + seeds] for k in range(0, len(trials), seeds)]
             found[name][str(count)] = {
                 "share": max(sum(not t.failed for t in group) / seeds for group in groups),
@@ -102,7 +102,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
 def _times(times: Mapping[str, Mapping[str, float | None]]) -> ClassicRow:
     growth = {name: _growth(list(by_depth.values())) for name, by_depth in times.items()}
     told = [
-        f"{name}: " + ", ".join(f"{depth}: {_said(steps)}" for depth, steps in by_depth.items())
+        f"{name}: " + ", ".join(f"{depth}: {_say(steps)}" for depth, steps in by_depth.items())
         for name, by_depth in times.items()
     ]
     flat, grown = growth["orthogonal"], growth["Gaussian"]
@@ -125,7 +125,7 @@ def _growth(steps: Sequence[float | None]) -> float:
     return math.inf if first is None or last is None else last / first
 
 
-def _said(steps: float | None) -> str:
+def _say(steps: float | None) -> str:
     return "never" if steps is None else f"{steps:.0f}"
 
 

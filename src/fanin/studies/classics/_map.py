@@ -16,7 +16,13 @@ from fanin.studies._drawing import panels
 from fanin.studies._study import Advance, Figure, StudyPart
 from fanin.studies.classics._meanfield import BIAS, WEIGHT
 from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
-from fanin.studies.classics._training import FIRST_SEED, Initialize, NetworkTrial, setup, trained
+from fanin.studies.classics._training import (
+    FIRST_SEED,
+    Initialize,
+    NetworkTrial,
+    setup,
+    train_networks,
+)
 
 CRITICAL = round(WEIGHT, 2)
 VARIANCES = (1.0, 1.3, 1.5, CRITICAL, 2.0, 2.5, 3.0, 4.0)
@@ -33,7 +39,7 @@ def measure(advance: Advance, depths: Sequence[int], steps: int, seed: int) -> d
         shared = setup("tanh", depth, steps, 32, "sgd", "cross_entropy")
         cases = [(variance, rate) for rate in RATES for variance in VARIANCES]
         jobs = [NetworkTrial(_start(variance), seed, rate) for variance, rate in cases]
-        trials = trained(shared, jobs, advance)
+        trials = train_networks(shared, jobs, advance)
         found[str(depth)] = [
             max(t.score for t, case in zip(trials, cases, strict=True) if case[0] == variance)
             for variance in VARIANCES

@@ -74,7 +74,7 @@ class ClassicRow:
         return Claim(
             f"{number}. {self.statement}",
             self.source,
-            " ".join(filter(None, [self.measured or _told(self.checks), self.how])),
+            " ".join(filter(None, [self.measured or _tell(self.checks), self.how])),
             holds,
             why,
             {check.figure: check.measured.mean for check in self.checks},
@@ -107,7 +107,7 @@ def text(interval: Interval) -> str:
     return f"{interval.mean:.4g} ({interval.low:.4g} to {interval.high:.4g})"
 
 
-def _told(checks: Sequence[Check]) -> str:
+def _tell(checks: Sequence[Check]) -> str:
     shown = [check for check in checks if not check.agrees] or list(checks)
     count = len(shown) if len(shown) <= MOST_TOLD else 2
     told = [

@@ -41,7 +41,9 @@ def setup(
     ).setup
 
 
-def trained(shared: TrialSetup, jobs: Sequence[NetworkTrial], advance: Advance) -> list[Trial]:
+def train_networks(
+    shared: TrialSetup, jobs: Sequence[NetworkTrial], advance: Advance
+) -> list[Trial]:
     """Train all jobs, stacked, in their order; `advance` hears of the steps of each network."""
     found: list[Trial] = []
     many = max(1, stacking.INPUTS_IN_A_STEP // shared.batch_size)

@@ -11,15 +11,15 @@ from fanin.studies.depth._claims import (
     KEPT,
     clipping_deepens,
     clipping_saves,
+    count_kept,
     he_deeper,
-    kept,
     orthogonal,
     overflow,
     sigmoid,
     theory,
     vanish,
 )
-from fanin.studies.depth._setup import ACTIVATIONS, CLIPPED, RULES, SIZES, DepthSize, spelled
+from fanin.studies.depth._setup import ACTIVATIONS, CLIPPED, RULES, SIZES, DepthSize, spell
 from fanin.studies.depth._tables import conditions, draw, table
 
 
@@ -35,7 +35,7 @@ def _parts(scale: Scale) -> list[StudyPart]:
         for activation in ACTIVATIONS
     ]
     for activation in size.trained:
-        rules = [spelled(rule, activation) for rule in RULES]
+        rules = [spell(rule, activation) for rule in RULES]
         for clip in (False, True):
             name = f"training {activation}{CLIPPED if clip else ''}"
             made.append(_borders.part(name, activation, rules, clip, size.sweep))
@@ -46,7 +46,7 @@ def _signals(size: DepthSize, activation: str, advance: Advance) -> dict[str, An
     """For each rule, what is measured and what theory says, in layers that both reach."""
     found = {}
     for rule in RULES:
-        spelling = spelled(rule, activation)
+        spelling = spell(rule, activation)
         signals: dict[str, Any] = _propagation.measure(
             spelling, ACTIVATIONS[activation], size.width, size.depth, size.seeds
         )
@@ -63,7 +63,7 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     claims = [
         overflow(found, size),
         vanish(found, size),
-        *(kept(found, *row) for row in KEPT),
+        *(count_kept(found, *row) for row in KEPT),
         sigmoid(found),
         theory(found),
         he_deeper(found, size),

@@ -61,12 +61,12 @@ def _counts(trials: Sequence[Trial]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
 
 
-def ended(found: Mapping[str, Any], verdict: str) -> int:
+def find_end(found: Mapping[str, Any], verdict: str) -> int:
     """How many runs of a part ended with this verdict."""
     return sum(counts.get(verdict, 0) for row in found.values() for counts in row["verdicts"])
 
 
-def described(sweep: Sweep) -> str:
+def describe(sweep: Sweep) -> str:
     """The conditions in a sentence."""
     rates = ", ".join(f"{rate:g} ({name})" for name, rate in sweep.rates.items())
     return (

@@ -18,9 +18,9 @@ from fanin.studies.depth._setup import (
     XAVIER,
     DepthSize,
     factor,
-    predicted,
+    predict,
     start_of,
-    told_depth,
+    tell_depth,
 )
 
 CLOSE = 0.05  # two factors a layer that differ by less are the same
@@ -65,7 +65,7 @@ def vanish(found: Mapping[str, Any], size: DepthSize) -> Claim:
     )
 
 
-def kept(
+def count_kept(
     found: Mapping[str, Any],
     activation: str,
     rule: str,
@@ -113,7 +113,7 @@ def theory(found: Mapping[str, Any]) -> Claim:
         for rule in RULES:
             for which in ("forward", "backward"):
                 measured = factor(found, activation, rule, which)
-                expected = predicted(found, activation, rule, which)
+                expected = predict(found, activation, rule, which)
                 off = (
                     max(measured / expected, expected / measured) if measured and expected else 1.0
                 )
@@ -136,7 +136,7 @@ def he_deeper(found: Mapping[str, Any], size: DepthSize) -> Claim:
     return Claim(
         "He's rule trains deeper ReLU networks than Xavier 1/n",
         "He et al. 2015, figure 3",
-        f"Training starts to depth {told_depth(starts[HE])} and {told_depth(starts[XAVIER])}.",
+        f"Training starts to depth {tell_depth(starts[HE])} and {tell_depth(starts[XAVIER])}.",
         None if he == xavier else he > xavier,
         f"They are level; the deepest tried is {size.sweep.depths[-1]}." if he == xavier else "",
         {"he": starts[HE], "xavier": starts[XAVIER]},
@@ -151,8 +151,8 @@ def orthogonal(found: Mapping[str, Any]) -> Claim:
     return Claim(
         "Orthogonal weights train the deepest tanh networks",
         "Saxe et al. 2013",
-        f"Training starts to depth {told_depth(starts[ORTHOGONAL])}; the best of the others is "
-        f"{RULES[best]} with {told_depth(others[best])}.",
+        f"Training starts to depth {tell_depth(starts[ORTHOGONAL])}; the best of the others is "
+        f"{RULES[best]} with {tell_depth(others[best])}.",
         None if starts[ORTHOGONAL] == others[best] else starts[ORTHOGONAL] > others[best],
         "They are level." if starts[ORTHOGONAL] == others[best] else "",
         starts,
@@ -163,7 +163,7 @@ def clipping_saves(found: Mapping[str, Any], size: DepthSize) -> Claim:
     """Clipping keeps runs finite."""
     counts = {
         f"{verdict}{clip}": sum(
-            _borders.ended(found[f"training {name}{clip}"], verdict) for name in size.trained
+            _borders.find_end(found[f"training {name}{clip}"], verdict) for name in size.trained
         )
         for verdict in ("nan", "diverged")
         for clip in ("", CLIPPED)
@@ -188,7 +188,7 @@ def clipping_deepens(found: Mapping[str, Any], size: DepthSize) -> Claim:
     for activation in size.trained:
         for rule in RULES:
             free, clipped = (start_of(found, activation, rule, clip) or 0 for clip in (False, True))
-            name = f"{RULES[rule]} with {activation} ({told_depth(free)} to {told_depth(clipped)})"
+            name = f"{RULES[rule]} with {activation} ({tell_depth(free)} to {tell_depth(clipped)})"
             if clipped != free:
                 (deeper if clipped > free else less).append(name)
     told = [f"{len(some)}{': ' + '; '.join(some) if some else ''}" for some in (deeper, less)]

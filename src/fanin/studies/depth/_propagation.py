@@ -20,11 +20,11 @@ INPUTS = 64  # the batch
 SMALLEST, LARGEST = (
     float(getattr(np.finfo(np.float32), name)) for name in ("smallest_normal", "max")
 )
-Activation = Callable[[Tensor], Tensor]
+TensorFunction = Callable[[Tensor], Tensor]
 
 
 def measure(
-    rule: str, activation: Activation, width: int, depth: int, seeds: int
+    rule: str, activation: TensorFunction, width: int, depth: int, seeds: int
 ) -> dict[str, list[Any]]:
     """Medians over seeds, layer 1 to `depth`; None where half of the seeds are not finite.
 
@@ -45,7 +45,7 @@ def measure(
 
 
 def _one(
-    rule: str, activation: Activation, width: int, depth: int, seed: int
+    rule: str, activation: TensorFunction, width: int, depth: int, seed: int
 ) -> tuple[list[float], list[float]]:
     made = initializers.get(rule)
     signal = torch.from_numpy(Stream(seed, "inputs").normal((INPUTS, width))).requires_grad_()

@@ -12,7 +12,7 @@ from fanin.studies._study import Scale
 from fanin.studies.depth import _propagation
 from fanin.studies.depth._borders import Sweep
 
-ACTIVATIONS: Mapping[str, _propagation.Activation] = {
+ACTIVATIONS: Mapping[str, _propagation.TensorFunction] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -52,7 +52,7 @@ SIZES: Mapping[Scale, DepthSize] = {
 }
 
 
-def spelled(rule: str, activation: str) -> str:
+def spell(rule: str, activation: str) -> str:
     """The initializer of a rule: orthogonal has the gain of the rectifiers, 1 for the others."""
     if rule == ORTHOGONAL and "relu" in activation:
         return f"orthogonal({gain(activation):.6f})"
@@ -66,7 +66,7 @@ def factor(found: Mapping[str, Any], activation: str, rule: str, which: str) -> 
     return 1 / value if value and which == "backward" else value
 
 
-def predicted(found: Mapping[str, Any], activation: str, rule: str, which: str) -> float | None:
+def predict(found: Mapping[str, Any], activation: str, rule: str, which: str) -> float | None:
     """Theory's factor over the layers at which the measured signal is there."""
     signals = found[f"signals {activation}"][rule]
     pairs = zip(signals[which], signals["theory"][which], strict=False)
@@ -81,10 +81,10 @@ def start_of(
 ) -> int | None:
     """The depth to which training starts."""
     rows = found[f"training {activation}{CLIPPED if clip else ''}"]
-    starts_to: int | None = rows[spelled(rule, activation)]["starts_to"]
+    starts_to: int | None = rows[spell(rule, activation)]["starts_to"]
     return starts_to
 
 
-def told_depth(depth: int | None) -> str:
+def tell_depth(depth: int | None) -> str:
     """A depth in words; 0 is none, too."""
     return str(depth) if depth else "none"

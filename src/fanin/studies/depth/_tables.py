@@ -15,9 +15,9 @@ from fanin.studies.depth._setup import (
     RULES,
     DepthSize,
     factor,
-    predicted,
+    predict,
     start_of,
-    told_depth,
+    tell_depth,
 )
 
 
@@ -29,14 +29,14 @@ def table(found: Mapping[str, Any], activation: str) -> Table:
         cells = [name]
         for which in ("forward", "backward"):
             measured = factor(found, activation, rule, which)
-            theory = predicted(found, activation, rule, which)
+            theory = predict(found, activation, rule, which)
             beside = f" ({theory:.3g})" if theory else ""
             known = measured and not (which == "backward" and any(signals["overflow"]))
             cells.append(f"{measured:.3g}{beside}" if known else "-")
         cells.append(_lost(signals["overflow"], signals["underflow"]))
         cells.append(_lost(signals["gradient_overflow"], signals["gradient_underflow"]))
         if f"training {activation}" in found:
-            cells += [told_depth(start_of(found, activation, rule, clip)) for clip in (False, True)]
+            cells += [tell_depth(start_of(found, activation, rule, clip)) for clip in (False, True)]
         else:
             cells += ["-", "-"]
         rows.append(tuple(cells))
@@ -84,5 +84,5 @@ def conditions(size: DepthSize) -> list[str]:
         "Orthogonal weights have gain 1 with sigmoid and tanh, the activation's with rectifiers. "
         "In layers of one width LeCun's, Xavier 1/n and Glorot's rules are one and the same; "
         "'of the series' has the standard deviation 1/n.",
-        f"Training: {_borders.described(size.sweep)}",
+        f"Training: {_borders.describe(size.sweep)}",
     ]

@@ -9,7 +9,7 @@ import torch
 from fanin.studies._study import Findings, Scale, Study, StudyPart
 from fanin.studies.rng import _network
 from fanin.studies.rng._claims import cheaper, ends, exact, loop, normal_law, training
-from fanin.studies.rng._interleaved import interleaved
+from fanin.studies.rng._interleaved import interleave
 from fanin.studies.rng._measure import matrix, transform_times, transforms
 from fanin.studies.rng._setup import SIZES, WIDTHS
 from fanin.studies.rng._tables import conditions, matrix_table, time_tables, transform_table
@@ -37,7 +37,7 @@ def _parts(scale: Scale) -> list[StudyPart]:
         StudyPart(
             "network",
             rounds | {"widths": widths},
-            lambda advance: interleaved(_network.contenders(widths), size.rounds, advance),
+            lambda advance: interleave(_network.contenders(widths), size.rounds, advance),
             steps=size.rounds + 1,
             timed=True,
         ),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def interleaved(
+def interleave(
     contenders: Mapping[str, Callable[[], object]], rounds: int, advance: Callable[[int], object]
 ) -> dict[str, float]:
     """Median milliseconds of a call of every contender, after one round that is not counted."""

@@ -12,7 +12,7 @@ from scipy import stats
 from fanin.streams import Stream
 from fanin.studies._study import Advance
 from fanin.studies.rng import _transforms
-from fanin.studies.rng._interleaved import interleaved
+from fanin.studies.rng._interleaved import interleave
 from fanin.studies.rng._setup import BOX_MULLER, INVERSION, REPEATS, SEED, SIDE, TAILS
 
 
@@ -75,7 +75,7 @@ def matrix(rounds: int, advance: Advance) -> dict[str, dict[str, float]]:
     found = {}
     for kind, draws in kinds.items():
         repeated = {name: partial(_repeat, draw) for name, draw in draws.items()}
-        times = interleaved(repeated, rounds, advance)
+        times = interleave(repeated, rounds, advance)
         found[kind] = {name: time / REPEATS for name, time in times.items()}
     return found
 
@@ -93,7 +93,7 @@ def transform_times(rounds: int, count: int, advance: Advance) -> dict[str, floa
     def box_muller(words: _transforms.Words, dtype: Any) -> object:
         return _transforms.box_muller(_transforms.uniforms(words, dtype))
 
-    return interleaved(
+    return interleave(
         {
             "Box-Muller, float32": lambda: box_muller(words, np.float32),
             BOX_MULLER: lambda: box_muller(words, np.float64),

@@ -48,8 +48,8 @@ def train(widths: Sequence[int], inputs: int, epochs: int, device: str) -> dict[
     tanh, then sigmoids; weights by scratch_normal and normal biases, as the series has them. A
     small network goes first, so that nothing is loaded while the clock runs.
     """
-    _timed([100, 50, 10], 10, 1, device)
-    begin, ready, end, last = _timed(widths, inputs, epochs, device)
+    _time([100, 50, 10], 10, 1, device)
+    begin, ready, end, last = _time(widths, inputs, epochs, device)
     if not math.isfinite(last):
         raise ArithmeticError(f"the loss is {last} after {epochs} epochs")
     return {
@@ -62,7 +62,7 @@ def train(widths: Sequence[int], inputs: int, epochs: int, device: str) -> dict[
     }
 
 
-def _timed(
+def _time(
     widths: Sequence[int], inputs: int, epochs: int, device: str
 ) -> tuple[float, float, float, float]:
     """The clock before the weights are drawn, then after, and after training; the last loss."""

@@ -34,7 +34,7 @@ SIZES: Mapping[Scale, RngSize] = {
 }
 
 
-def expected(size: RngSize) -> list[float]:
+def expect(size: RngSize) -> list[float]:
     """How many of the values a normal law puts beyond each bound."""
     return [size.words * math.erfc(tail / math.sqrt(2)) for tail in TAILS]
 

@@ -14,7 +14,7 @@ from fanin.studies.rng._setup import (
     SIDE,
     TAILS,
     RngSize,
-    expected,
+    expect,
     loop_ms,
     values_of,
 )
@@ -29,7 +29,7 @@ def transform_table(found: Mapping[str, Any], size: RngSize) -> Table:
         relative = f"{measured['relative_error']:.1e}" if name == "inversion" else "-"
         cells = f"{measured['largest']:.4f}", f"{measured['error']:.1e}", relative
         rows.append((name, *cells, f"{measured['ks']:.2g}", *map(str, measured["beyond"])))
-    by_law = [f"{count:.1f}" for count in expected(size)]
+    by_law = [f"{count:.1f}" for count in expect(size)]
     return Table(
         f"Two transforms of the same {size.words} words, in float32",
         (

@@ -6,7 +6,7 @@ from typing import Any
 
 from fanin.studies._drawing import panels
 from fanin.studies._study import Figure, Findings, Scale, Study, StudyPart
-from fanin.studies.saturation._claims import large, one_run, paired, small, trains
+from fanin.studies.saturation._claims import compare_paired, large, one_run, small, trains
 from fanin.studies.saturation._network import (
     EPOCHS,
     NORMAL,
@@ -39,7 +39,7 @@ def _parts(scale: Scale) -> list[StudyPart]:
 def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     claims = [small(found), large(found), *(trains(found, start) for start in RANDOM)]
     for pair in ((XAVIER, NORMAL), (XAVIER_ZERO, XAVIER)):
-        claims += [paired(found, *pair, rule) for rule in RULES]
+        claims += [compare_paired(found, *pair, rule) for rule in RULES]
     return Findings(
         [*claims, one_run(found)],
         [table(found, rule) for rule in RULES],

@@ -64,7 +64,7 @@ def trains(found: Mapping[str, Any], start: Start) -> Claim:
     )
 
 
-def paired(found: Mapping[str, Any], better: Start, worse: Start, rule: str) -> Claim:
+def compare_paired(found: Mapping[str, Any], better: Start, worse: Start, rule: str) -> Claim:
     """A start is better than another, seed by seed."""
     first, second = (
         (start.name, list(map(float, found[start.name][rule]["reached"])))

@@ -56,7 +56,7 @@ RANDOM = (UNIFORM, NORMAL, XAVIER, XAVIER_ZERO)
 STARTS = (SMALL_START, LARGE_START, *RANDOM)
 
 
-def _drawn(start: Start, runs: int) -> dict[str, Tensor]:
+def _draw(start: Start, runs: int) -> dict[str, Tensor]:
     """The parameters of all runs, (runs, *shape), biases as columns; a run's seed is its number."""
     stacked = {}
     for name, shape in SHAPES.items():
@@ -95,7 +95,7 @@ def train(at: dict[str, Tensor], epochs: int, bias_sign: float) -> dict[str, Ten
 
 def measure(start: Start, runs: int, advance: Advance) -> dict[str, Any]:
     """Outputs before and after training by both rules; errors as quantiles over the runs."""
-    before = _drawn(start, runs)
+    before = _draw(start, runs)
     hidden, outputs = _run(before)
     edge = (outputs - 0.5).abs() > SATURATED - 0.5
     found: dict[str, Any] = {

@@ -73,7 +73,7 @@ def part(name: str, kind: str, sample: BiasSample) -> StudyPart:
     )
 
 
-def described(sample: BiasSample) -> str:
+def describe(sample: BiasSample) -> str:
     """The conditions in a sentence."""
     return (
         f"the lab's mlp (784-128-128-10, ReLU, He's weights) on {sample.data}, {sample.images} "

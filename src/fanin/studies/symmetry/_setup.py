@@ -9,7 +9,7 @@ import torch
 from fanin.studies._study import Scale
 from fanin.studies.symmetry import _biases, _tied
 
-ACTIVATIONS: Mapping[str, _tied.Activation] = {
+ACTIVATIONS: Mapping[str, _tied.TensorFunction] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,

@@ -99,5 +99,5 @@ def conditions(size: SymmetrySize) -> list[str]:
         "The mapping: behind a layer of k units the one unit's weight is k times theirs. A step of "
         "rate r on the network is, on the one-unit model, a step of r / k on the first weight and "
         "the hidden biases, r on the second weight and the last bias, k r on the last weight.",
-        f"Biases: {_biases.described(size.sample)}",
+        f"Biases: {_biases.describe(size.sample)}",
     ]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-Activation = Callable[[Tensor], Tensor]
+TensorFunction = Callable[[Tensor], Tensor]
 Parameters = list[Tensor]  # weight, bias, weight, bias, ... ; weights (out, in)
 
 TINY = 1e-9  # singular values below this share of the largest count as zero
@@ -46,7 +46,7 @@ def one_unit_rates(rate: float, width: int) -> list[float]:
     return [small, small, rate, small, rate * width, rate]
 
 
-def run(at: Parameters, inputs: Tensor, activation: Activation) -> tuple[list[Tensor], Tensor]:
+def run(at: Parameters, inputs: Tensor, activation: TensorFunction) -> tuple[list[Tensor], Tensor]:
     """Activations of the hidden layers, each (n, units), and the outputs."""
     hidden: list[Tensor] = []
     signal = inputs
@@ -61,7 +61,7 @@ def descend(
     rates: Sequence[float],
     inputs: Tensor,
     labels: Tensor,
-    activation: Activation,
+    activation: TensorFunction,
     steps: int,
 ) -> Iterator[Parameters]:
     """The parameters before the first step and after each, of cross-entropy on all inputs."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from fanin.frameworks.jax.record._values import LARGEST, Unknown, compute, run, runs
+from fanin.frameworks.jax.record._values import LARGEST, UnknownValue, compute, run, runs
 
 X = np.linspace(-0.9, 0.9, 24, dtype=np.float32).reshape(4, 6)
 ABOVE = X + 1.5
@@ -107,7 +107,7 @@ def _evaluate(jaxpr: Any, consts: Any, given: Any) -> Any:
 
 
 def test_what_is_not_known_is_none() -> None:
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownValue):
         run("cholesky", {}, X)
     assert compute("cholesky", {}, [X], (4, 6)) is None
     assert compute("neg", {}, [X], (LARGEST + 1,)) is None

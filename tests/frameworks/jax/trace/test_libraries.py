@@ -12,7 +12,7 @@ import torch
 from flax import linen, nnx
 from torch import nn
 
-from fanin.frameworks._detect import adapter_for, opened
+from fanin.frameworks._detect import adapter_for, open_model
 from fanin.frameworks.torch.trace._trace import trace
 from fanin.graph import Graph
 
@@ -20,7 +20,7 @@ KEY = jax.random.key(0)
 _NAMED = ("pointwise", "normalize", "softmax", "recurrent")
 
 
-def shown(graph: Graph) -> list[str]:
+def quote(graph: Graph) -> list[str]:
     """What every node does, views left out, with the name of a function, and with its axes."""
     found = []
     for node in graph.nodes:
@@ -31,7 +31,7 @@ def shown(graph: Graph) -> list[str]:
 
 
 def graph_of(model: Any, inputs: Any, params: Any = None) -> Graph:
-    model = opened(model) if params is None else opened(model, params)
+    model = open_model(model) if params is None else open_model(model, params)
     return adapter_for(model).target(model).trace(inputs)
 
 
@@ -160,4 +160,4 @@ PAIRS = [
 )
 def test_operations_are_those_of_torch(network: Any, library: str) -> None:
     own: Callable[[], Graph] = getattr(network, library)
-    assert shown(own()) == shown(network.torch())
+    assert quote(own()) == quote(network.torch())

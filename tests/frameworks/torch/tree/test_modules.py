@@ -92,7 +92,7 @@ def test_tables_and_slopes() -> None:
     assert params(nn.EmbeddingBag(5, 4))["weight"].axes == Axes(("stack", "out"))
     slope = nn.PReLU(3, init=0.3)
     nn.init.uniform_(slope.weight)
-    assert (params(slope)["weight"].kind, params(slope)["weight"].made) == ("scale", 0.3)
+    assert (params(slope)["weight"].kind, params(slope)["weight"].constant) == ("scale", 0.3)
 
 
 @pytest.mark.parametrize(
@@ -317,8 +317,8 @@ def test_models_on_the_meta_device() -> None:
     with torch.device("meta"):
         model = nn.Sequential(nn.Linear(3, 4), nn.PReLU(), nn.LSTM(4, 4))
     found = params(model)
-    assert found["0.weight"].made is None
-    assert found["1.weight"].made == 0.25
+    assert found["0.weight"].constant is None
+    assert found["1.weight"].constant == 0.25
     assert found["2.weight_hh_l0"].kind == "recurrent"
 
 

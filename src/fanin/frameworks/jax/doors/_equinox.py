@@ -11,7 +11,7 @@ from fanin.errors import FaninError, one_line
 from fanin.frameworks._functional import Functional
 from fanin.frameworks.jax._program import Program
 from fanin.frameworks.jax.doors._door import program_of
-from fanin.frameworks.jax.doors._inputs import called_with, split
+from fanin.frameworks.jax.doors._inputs import read_call, split
 from fanin.frameworks.jax.tree._equinox import held_in
 from fanin.frameworks.jax.tree._held import Held, is_array
 
@@ -47,7 +47,7 @@ class Equinox:
             arguments, keywords = filled(given)
             return list(_outputs(self._with(values)(*arguments, **keywords)))
 
-        def mapped(values: Sequence[Any], given: tuple[Any, ...]) -> Any:
+        def map_axis(values: Sequence[Any], given: tuple[Any, ...]) -> Any:
             over: Callable[..., Any] = jax.vmap(
                 lambda *example: call(values, example),
                 _batch_axes(inputs),
@@ -56,7 +56,7 @@ class Equinox:
             return over(*given)
 
         failures: list[Exception] = []
-        for forward in (call, mapped):
+        for forward in (call, map_axis):
             try:
                 jax.eval_shape(forward, [item.value for item in self.held], arrays)
             except _UNREADABLE:  # a call that fits: the trace tells what it asks for
@@ -91,7 +91,7 @@ def _batch_axes(inputs: object) -> tuple[int | None, ...]:
     """The axis of each array that counts the batch: none of states, keys and single numbers."""
     axes: list[int | None] = []
     size: int | None = None
-    for node in jax.tree_util.tree_leaves(called_with(inputs), is_leaf=_is_state):
+    for node in jax.tree_util.tree_leaves(read_call(inputs), is_leaf=_is_state):
         if _is_state(node):
             axes += [None] * len(jax.tree_util.tree_leaves(node))
         elif is_array(node):

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.frameworks._functional import Functional
 from fanin.frameworks.jax._program import Program
 from fanin.frameworks.jax.doors._door import program_of
@@ -13,7 +13,7 @@ from fanin.frameworks.jax.doors._inputs import arrays_in, split
 from fanin.frameworks.jax.tree._held import Held, is_array, is_real, part_of
 
 
-class Function:
+class FunctionDoor:
     """A function and its parameters, which say nothing of how it uses them."""
 
     library = "jax"
@@ -25,7 +25,7 @@ class Function:
         self.held = [_held(path, leaf) for path, leaf in paths]
         if not self.held:
             raise FaninError(
-                f"params is {shown(functional.params)}, a tree without arrays; give the parameters "
+                f"params is {quote(functional.params)}, a tree without arrays; give the parameters "
                 "that the function takes first."
             )
 
@@ -50,7 +50,7 @@ def _held(path: tuple[Any, ...], leaf: Any) -> Held:
     parts = tuple(map(part_of, path))
     if not is_array(leaf):
         raise FaninError(
-            f"params has {shown(leaf)} at {'.'.join(parts) or 'its root'}; its leaves are arrays, "
+            f"params has {quote(leaf)} at {'.'.join(parts) or 'its root'}; its leaves are arrays, "
             "abstract (jax.ShapeDtypeStruct) or not."
         )
     return Held(parts, leaf, is_real(leaf), "function")

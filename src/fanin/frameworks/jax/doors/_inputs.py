@@ -7,28 +7,28 @@ import jax
 
 from fanin.frameworks.jax.tree._held import is_array
 
-Call = tuple[tuple[Any, ...], dict[str, Any]]
+CallArguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def called_with(inputs: object) -> Call:
+def read_call(inputs: object) -> CallArguments:
     """Positional and keyword arguments: an array, a tuple (positional) or a dict (keywords)."""
     if isinstance(inputs, Mapping):
         return (), dict(inputs)
     return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
 
 
-def split(inputs: object) -> tuple[tuple[Any, ...], Callable[[Sequence[Any]], Call]]:
+def split(inputs: object) -> tuple[tuple[Any, ...], Callable[[Sequence[Any]], CallArguments]]:
     """The arrays of a call, and what puts others in their places; flags and such stay."""
-    leaves, structure = jax.tree_util.tree_flatten(called_with(inputs))
+    leaves, structure = jax.tree_util.tree_flatten(read_call(inputs))
     vary = [is_array(leaf) for leaf in leaves]
 
-    def filled(arrays: Sequence[Any]) -> Call:
+    def fill(arrays: Sequence[Any]) -> CallArguments:
         given = iter(arrays)
         items = [next(given) if each else leaf for each, leaf in zip(vary, leaves, strict=True)]
-        call: Call = jax.tree_util.tree_unflatten(structure, items)
+        call: CallArguments = jax.tree_util.tree_unflatten(structure, items)
         return call
 
-    return tuple(leaf for leaf, each in zip(leaves, vary, strict=True) if each), filled
+    return tuple(leaf for leaf, each in zip(leaves, vary, strict=True) if each), fill
 
 
 def arrays_in(outputs: Any) -> list[Any]:

@@ -8,15 +8,15 @@ from flax import linen as nn
 from flax.core import meta
 from flax.linen.spmd import logical_to_mesh
 
-from fanin._columns import listed
-from fanin.errors import FaninError, shown
+from fanin._columns import list_names
+from fanin.errors import FaninError, quote
 from fanin.frameworks._functional import Functional
 from fanin.frameworks.jax._program import Program
 from fanin.frameworks.jax.doors._door import program_of
-from fanin.frameworks.jax.doors._inputs import Call, arrays_in, split
-from fanin.frameworks.jax.tree._computed import computed
+from fanin.frameworks.jax.doors._inputs import CallArguments, arrays_in, split
+from fanin.frameworks.jax.tree._computed import find_computed
 from fanin.frameworks.jax.tree._held import Held, abstract, is_abstract, is_array, is_real, part_of
-from fanin.frameworks.jax.tree._linen import by_convention, constant_in, placed_in, seen_in
+from fanin.frameworks.jax.tree._linen import by_convention, constant_in, find_place_in, list_modules
 from fanin.frameworks.jax.write._shards import sharding_of
 
 Path = tuple[str, ...]
@@ -50,7 +50,7 @@ class Linen:
         if whole:
             self.notes.append(
                 f"annotated to be spread over devices, and drawn whole, as no mesh is set: "
-                f"{listed(whole)}. To spread them, call under jax.set_mesh(mesh)."
+                f"{list_names(whole)}. To spread them, call under jax.set_mesh(mesh)."
             )
 
     def _abstract(self) -> Any:
@@ -63,7 +63,7 @@ class Linen:
         arrays, filled = split(self._inputs)
         return jax.eval_shape(lambda *given: self._init(filled(given), jax.random.key(0)), *arrays)
 
-    def _init(self, call: Call, key: Any) -> Any:
+    def _init(self, call: CallArguments, key: Any) -> Any:
         """What `init` returns; every kind of random numbers gets the key."""
         arguments, keywords = call
         own = {name: item for name, item in keywords.items() if name not in ("rngs", "mutable")}
@@ -76,7 +76,9 @@ class Linen:
         if self._inputs is not None:
             arrays, filled = split(self._inputs)
             values = [abstract(item.shape, item.value.dtype) for item in self.held]
-            seen = seen_in(lambda held, given: self._apply(held, filled(given)), values, arrays)
+            seen = list_modules(
+                lambda held, given: self._apply(held, filled(given)), values, arrays
+            )
         siblings: dict[Path, set[str]] = {}
         for item in self.held:
             siblings.setdefault(item.path[:-1], set()).add(item.path[-1])
@@ -84,7 +86,7 @@ class Linen:
             path, known = item.path, seen.get(item.path[:-1])
             item.owner = type(self._module if known is None else known.module).__name__
             item.made = constant_in(seen, path)
-            item.placed = placed_in(seen, path, item.shape)
+            item.placed = find_place_in(seen, path, item.shape)
             if known is None:
                 item.placed = by_convention(path, item.shape, siblings[path[:-1]])
 
@@ -99,17 +101,17 @@ class Linen:
         paths = [path for path, each in zip(self._paths, own, strict=True) if each]
         items = [item for item, each in zip(self.held, own, strict=True) if each]
 
-        def made(key: Any, *given: Any) -> list[Any]:
+        def make(key: Any, *given: Any) -> list[Any]:
             found = meta.unbox(self._init(filled(given), key))
             return [_at(found, path) for path in paths]
 
-        found = computed(made, jax.random.key(0), *arrays)
+        found = find_computed(make, jax.random.key(0), *arrays)
         zeros = [jax.numpy.zeros(item.shape, item.dtype) for item in arrays]
-        values = jax.jit(lambda: [made(jax.random.key(0), *zeros)[at] for at in found])()
+        values = jax.jit(lambda: [make(jax.random.key(0), *zeros)[at] for at in found])()
         for at, value in zip(found, values, strict=True):
             items[at].noted = value
 
-    def _apply(self, values: Sequence[Any], call: Call) -> list[Any]:
+    def _apply(self, values: Sequence[Any], call: CallArguments) -> list[Any]:
         """The outputs; what the run changes in other collections is dropped."""
         arguments, keywords = call
         variables: dict[str, Any] = {}
@@ -137,11 +139,11 @@ class Linen:
         lost = [at for at, item in enumerate(self.held) if is_abstract(item.value)]
         lost = [at for at in lost if not self.held[at].trained]
         started = {at: item.noted for at, item in enumerate(self.held) if item.noted is not None}
-        started |= zip(lost, self._started(lost, seed), strict=True) if lost else {}
+        started |= zip(lost, self._start(lost, seed), strict=True) if lost else {}
         leaves = [values.get(at, started.get(at, item.value)) for at, item in enumerate(self.held)]
         return jax.tree_util.tree_unflatten(self._structure, leaves)
 
-    def _started(self, lost: Sequence[int], seed: int) -> list[Any]:
+    def _start(self, lost: Sequence[int], seed: int) -> list[Any]:
         """What `init` gives to these variables, which alone are computed."""
         paths = [self._paths[at] for at in lost]
         if self._inputs is None:
@@ -151,12 +153,12 @@ class Linen:
             )
         arrays, filled = split(self._inputs)
 
-        def made(key: Any) -> list[Any]:
+        def make(key: Any) -> list[Any]:
             zeros = [jax.numpy.zeros(item.shape, item.dtype) for item in arrays]
             found = meta.unbox(self._init(filled(zeros), key))
             return [_at(found, path) for path in paths]
 
-        values = jax.jit(made)(jax.random.key(seed))
+        values = jax.jit(make)(jax.random.key(seed))
         places = [sharding_of(self.held[at].value) for at in lost]
         return [
             value if place is None else jax.device_put(value, place)
@@ -168,7 +170,7 @@ def _has_collections(tree: Any) -> bool:
     """Whether a tree is that of all variables, with the parameters under "params"."""
     if not isinstance(tree, Mapping):
         raise FaninError(
-            f"variables is {shown(tree)}; give what model.init returns, or "
+            f"variables is {quote(tree)}; give what model.init returns, or "
             "jax.eval_shape(model.init, key, x), or its params alone."
         )
     return isinstance(tree.get("params"), Mapping)
@@ -194,7 +196,7 @@ def _held(path: Path, leaf: Any, box: Any) -> Held:
     collection, *parts = path
     if not is_array(leaf):
         raise FaninError(
-            f"variables has {shown(leaf)} at {'.'.join(path)}; its leaves are arrays, abstract "
+            f"variables has {quote(leaf)} at {'.'.join(path)}; its leaves are arrays, abstract "
             "(jax.ShapeDtypeStruct) or not."
         )
     trained = collection == "params" and is_real(leaf)

@@ -9,17 +9,17 @@ import jax
 import numpy as np
 from flax import nnx
 
-from fanin._columns import listed
+from fanin._columns import list_names
 from fanin.errors import FaninError
 from fanin.frameworks.jax._program import Program
 from fanin.frameworks.jax.doors._door import program_of
 from fanin.frameworks.jax.doors._inputs import arrays_in, split
 from fanin.frameworks.jax.tree._held import Held, is_abstract
-from fanin.frameworks.jax.tree._nnx import constant_in, placed_in
-from fanin.frameworks.jax.write._shards import made
+from fanin.frameworks.jax.tree._nnx import constant_in, find_place_in
+from fanin.frameworks.jax.write._shards import make_array
 from fanin.streams import Stream
 
-Path = tuple[Any, ...]
+NnxPath = tuple[Any, ...]
 
 
 class Nnx:
@@ -58,7 +58,7 @@ class Nnx:
             return []
         return [
             f"without a value, being no parameters, {'stays' if len(lost) == 1 else 'stay'} "
-            f"{listed(lost)}: set one by variable.set_value(...) before a run."
+            f"{list_names(lost)}: set one by variable.set_value(...) before a run."
         ]
 
     def program(self, inputs: object, names: Sequence[str]) -> Program:
@@ -106,10 +106,10 @@ def starting_value(variable: Any, start: float | None, name: str, seed: int) -> 
     if start is None:
         return None
     filled = partial(np.full, tuple(value.shape), start, value.dtype)
-    return made(value, lambda index: filled()[index])
+    return make_array(value, lambda index: filled()[index])
 
 
-def _held(variable: Any, paths: Sequence[Path], nodes: Mapping[Path, Any]) -> Held:
+def _held(variable: Any, paths: Sequence[NnxPath], nodes: Mapping[NnxPath, Any]) -> Held:
     """A variable with all its paths: one in a table names it, else the first."""
     path, *others = sorted(paths, key=lambda item: not isinstance(nodes[item[:-1]], nnx.Embed))
     *above, attribute = parts = _parts(path)
@@ -121,22 +121,22 @@ def _held(variable: Any, paths: Sequence[Path], nodes: Mapping[Path, Any]) -> He
         held.start = 1.0 if attribute == "var" else 0.0
     if trained:
         called = above[-1] if above else ""
-        held.placed = placed_in(module, attribute, held.shape, nodes.get(path[:-2]), called)
+        held.placed = find_place_in(module, attribute, held.shape, nodes.get(path[:-2]), called)
         held.made = constant_in(module, attribute)
         _refuse_unmeshed(held, variable)
     return held
 
 
-def _parts(path: Path) -> tuple[str, ...]:
+def _parts(path: NnxPath) -> tuple[str, ...]:
     return tuple(map(str, path))
 
 
-def _paths(model: Any) -> dict[Path, list[Path]]:
+def _paths(model: Any) -> dict[NnxPath, list[NnxPath]]:
     """Every path of each node that has several, by its first one."""
     return {paths[0]: list(paths) for paths in nnx.find_duplicates(model)}
 
 
-def _all_paths(path: Path, shared: Mapping[Path, list[Path]]) -> list[Path]:
+def _all_paths(path: NnxPath, shared: Mapping[NnxPath, list[NnxPath]]) -> list[NnxPath]:
     """The paths of a node, which may be in a module that has several, or be shared itself."""
     found = [path]
     for first, paths in shared.items():

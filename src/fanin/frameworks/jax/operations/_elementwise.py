@@ -11,10 +11,10 @@ from fanin.frameworks.jax.operations._masks import (
 )
 from fanin.frameworks.jax.operations._sums import add
 from fanin.frameworks.jax.record._call import Call
-from fanin.frameworks.recording._record import Entry
+from fanin.frameworks.recording._record import TensorEntry
 
 
-def extreme(call: Call) -> Entry:
+def extreme(call: Call) -> TensorEntry:
     """The larger or smaller of two; with infinity it is the other."""
     for at, other in ((0, 1), (1, 0)):
         number = call.number(at)
@@ -24,7 +24,7 @@ def extreme(call: Call) -> Entry:
     return apply_pointwise(call)
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(("add", "sub", "add_any", "add_jaxvals"), add),
     **dict.fromkeys(("mul", "div"), multiply),
     **dict.fromkeys(("max", "min"), extreme),

@@ -15,12 +15,12 @@ from fanin.frameworks.jax.operations._softmax import (
     find_softmax,
 )
 from fanin.frameworks.jax.record._call import Call
-from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
 from fanin.frameworks.recording._statistics import note_power
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._weights import ParameterTensor
 
 
-def multiply(call: Call) -> Entry:
+def multiply(call: Call) -> TensorEntry:
     """Products and quotients."""
     divides = call.name == "div"
     of_norm = _norms.divide(call) if divides else _norms.multiply(call)
@@ -28,9 +28,9 @@ def multiply(call: Call) -> Entry:
         return of_norm
     first, second = put_in_order(call)
     value = call.entries[first]
-    if isinstance(value, Weight):
+    if isinstance(value, ParameterTensor):
         return combine_weights(call, first, second)
-    if not isinstance(value, Activation) or (divides and first != 0):
+    if not isinstance(value, ActivationTensor) or (divides and first != 0):
         return apply_pointwise(call)
     number = call.number(second)
     if number == 1 and call.ins[first].shape == call.shape:
@@ -43,9 +43,9 @@ def multiply(call: Call) -> Entry:
     return _divide_by(call, value, second) if divides else _multiply_by(call, value, first, second)
 
 
-def _multiply_by(call: Call, value: Activation, first: int, second: int) -> Entry:
+def _multiply_by(call: Call, value: ActivationTensor, first: int, second: int) -> TensorEntry:
     recorder, entry = call.recorder, call.entries[second]
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         made = recorder.add_elementwise("scale", value, entry, call.shape)
         if recorder.nodes[value.node].op != "normalize":  # whose scale it were
             recorder.factors[made.node] = (value, entry)
@@ -70,9 +70,9 @@ def _multiply_by(call: Call, value: Activation, first: int, second: int) -> Entr
     return recorder.follow(value, join(call, "mul", value, second))
 
 
-def _divide_by(call: Call, value: Activation, second: int) -> Entry:
+def _divide_by(call: Call, value: ActivationTensor, second: int) -> TensorEntry:
     recorder, entry = call.recorder, call.entries[second]
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return recorder.add_elementwise("scale", value, entry.through("reciprocal"), call.shape)
     of_softmax = find_softmax(call, value, second)
     if of_softmax is not None:
@@ -82,13 +82,13 @@ def _divide_by(call: Call, value: Activation, second: int) -> Entry:
         return fuse(call) or apply_pointwise(call)
     known = constant.value
     with np.errstate(all="ignore"):
-        inverse = Constant(None if known is None else 1 / np.asarray(known, np.float64))
+        inverse = ConstantTensor(None if known is None else 1 / np.asarray(known, np.float64))
     factor = recorder.buffer(inverse, call.ins[second].shape)
     made = recorder.emit("mul", [value, factor], call.shape)
     return recorder.follow(value, made)
 
 
-def _is_mask(constant: Constant) -> bool:
+def _is_mask(constant: ConstantTensor) -> bool:
     known = constant.value
     if known is None:
         return constant.name == "mask"

@@ -9,9 +9,9 @@ import numpy as np
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import SAME
 from fanin.frameworks.jax.record._values import VIEWS, is_pointwise, run, runs
-from fanin.frameworks.recording._formula import Formula, Kind
-from fanin.frameworks.recording._record import Constant, Entry, Noise
-from fanin.frameworks.recording._weights import Part, Weight
+from fanin.frameworks.recording._formula import FormulaKind, ParameterFormula
+from fanin.frameworks.recording._record import ConstantTensor, Noise, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor, Part
 
 _JOINS = (*VIEWS, "concatenate")
 
@@ -20,9 +20,9 @@ class _Unknown(Exception):  # noqa: N818 - ends a search, and never leaves this 
     pass
 
 
-def follow(call: Call, entry: Entry, index: int) -> Entry:
+def follow(call: Call, entry: TensorEntry, index: int) -> TensorEntry:
     """An entry that a primitive made, with the formula of what it is where it is a weight."""
-    if not isinstance(entry, Weight) or call.name in SAME:
+    if not isinstance(entry, ParameterTensor) or call.name in SAME:
         return entry
     if len(entry.parts) != 1:
         keeps = call.name in _JOINS
@@ -40,16 +40,18 @@ def _keep(part: Part, keeps: bool) -> Part:
     return part if known else replace(part, formula=None)
 
 
-def _formula(call: Call, part: Part) -> Formula | None:
+def _formula(call: Call, part: Part) -> ParameterFormula | None:
     if not runs(call.name):
         return None
     try:
         if not _splits(call, part):
             args = tuple(_source(call, at) for at in range(len(call.entries)))
-            return Formula(run=partial(run, call.name, call.params), args=args, kind=_kind(call))
+            return ParameterFormula(
+                run=partial(run, call.name, call.params), args=args, kind=_kind(call)
+            )
         own = next(at for at in range(len(call.entries)) if _part(call, at, part.name))
         args = _source(call, own), call.shape
-        return Formula(run=np.broadcast_to, args=args, kind="view")
+        return ParameterFormula(run=np.broadcast_to, args=args, kind="view")
     except _Unknown:
         return None
 
@@ -63,23 +65,27 @@ def _splits(call: Call, part: Part) -> bool:
 def _part(call: Call, at: int, name: str) -> Part | None:
     """The only part of an argument, if it is of this parameter."""
     entry = call.entries[at]
-    if isinstance(entry, Weight) and len(entry.parts) == 1 and entry.parts[0].name == name:
+    if isinstance(entry, ParameterTensor) and len(entry.parts) == 1 and entry.parts[0].name == name:
         return entry.parts[0]
     return None
 
 
 def _source(call: Call, at: int) -> Any:
     entry = call.entries[at]
-    if isinstance(entry, Constant) and entry.noise is not None:
-        return Formula(run=partial(_draw, entry.noise, call.ins[at].shape))
-    if isinstance(entry, Constant) and entry.value is not None:
+    if isinstance(entry, ConstantTensor) and entry.noise is not None:
+        return ParameterFormula(run=partial(_draw, entry.noise, call.ins[at].shape))
+    if isinstance(entry, ConstantTensor) and entry.value is not None:
         return np.asarray(entry.value)
-    if isinstance(entry, Weight) and len(entry.parts) == 1 and entry.parts[0].formula is not None:
+    if (
+        isinstance(entry, ParameterTensor)
+        and len(entry.parts) == 1
+        and entry.parts[0].formula is not None
+    ):
         return entry.parts[0].formula
     raise _Unknown
 
 
-def _kind(call: Call) -> Kind:
+def _kind(call: Call) -> FormulaKind:
     if call.name in VIEWS:
         return "view"
     return "pointwise" if is_pointwise(call.name) else "other"

@@ -15,20 +15,20 @@ from fanin.frameworks.jax.operations._softmax import (
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.recording._masks import inline
 from fanin.frameworks.recording._masks import remember as remember_mask
-from fanin.frameworks.recording._record import Activation, Entry, Formula
+from fanin.frameworks.recording._record import ActivationFormula, ActivationTensor, TensorEntry
 from fanin.frameworks.recording._statistics import note_bound, note_factor, note_power, note_term
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._weights import ParameterTensor
 
 _POWERS = {"rsqrt": -0.5, "sqrt": 0.5, "square": 2.0}
 
 
-def apply_pointwise(call: Call) -> Entry:
+def apply_pointwise(call: Call) -> TensorEntry:
     """A function of its activations; of parameters alone, a function that they go through."""
     recorder = call.recorder
     real = real_of(call)
-    if not any(isinstance(call.entries[at], Activation) for at in real):
+    if not any(isinstance(call.entries[at], ActivationTensor) for at in real):
         weight = call.entries[max(real, key=lambda at: call.ins[at].size)]
-        assert isinstance(weight, Weight)
+        assert isinstance(weight, ParameterTensor)
         return weight.through(label_of(call))
     active = [at for at in range(len(call.entries)) if at in real or call.number(at) is None]
     given = [call.activation(at) for at in active]
@@ -39,7 +39,9 @@ def apply_pointwise(call: Call) -> Entry:
         label = find_by_values(fn) or label
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=label)
     if compares(call) or follows(call):
-        remember_mask(recorder, made.node, Formula(tuple(item.node for item in sources), fn))
+        remember_mask(
+            recorder, made.node, ActivationFormula(tuple(item.node for item in sources), fn)
+        )
     if len(sources) == 1:
         _remember(call, sources[0], made)
         if sources[0].node in recorder.integers:
@@ -47,7 +49,7 @@ def apply_pointwise(call: Call) -> Entry:
     return note_function(call, made, sources, fn)
 
 
-def _remember(call: Call, source: Activation, made: Activation) -> None:
+def _remember(call: Call, source: ActivationTensor, made: ActivationTensor) -> None:
     """Squares and multiples of a node, and functions of its statistics."""
     recorder = call.recorder
     numbers = [call.number(at) for at in range(len(call.entries))]
@@ -72,7 +74,7 @@ def _remember(call: Call, source: Activation, made: Activation) -> None:
         note_exponential(call, source, made)
 
 
-def fuse(call: Call) -> Activation | None:
+def fuse(call: Call) -> ActivationTensor | None:
     """A sum or product of functions of one activation, as one function of it."""
     sources = [call.activation(at) for at in (0, 1)]
     apart = call.recorder.functions
@@ -86,15 +88,15 @@ def fuse(call: Call) -> Activation | None:
     return note_function(call, made, joint, fn)
 
 
-def combine_weights(call: Call, first: int, second: int) -> Entry:
+def combine_weights(call: Call, first: int, second: int) -> TensorEntry:
     """A parameter with a number, a constant or another parameter: still a weight."""
     entry, other = call.entries[first], call.entries[second]
-    assert isinstance(entry, Weight)
-    if isinstance(other, Weight):
+    assert isinstance(entry, ParameterTensor)
+    if isinstance(other, ParameterTensor):
         if call.ins[second].size > call.ins[first].size:
             entry, other = other, entry
         names = {part.name for part in entry.parts}
-        strangers = Weight(tuple(part for part in other.parts if part.name not in names))
+        strangers = ParameterTensor(tuple(part for part in other.parts if part.name not in names))
         if strangers.parts and call.name == "mul":
             return entry.scale_by([strangers])
         if strangers.parts:

@@ -20,8 +20,8 @@ from fanin.frameworks.jax.record import _values
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import SAME
 from fanin.frameworks.recording._masks import remember_view
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Noise, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import NoGraphError
 
 _TABLE = {
@@ -44,9 +44,9 @@ _OPAQUE = frozenset(
 _SHOWN = frozenset((*_moves.VIEWS, "slice", "split", "dynamic_slice"))
 
 
-def translate(call: Call) -> list[Entry]:
+def translate(call: Call) -> list[TensorEntry]:
     """What every variable that a primitive returned is, in order."""
-    if not any(isinstance(entry, (Activation, Weight)) for entry in call.entries):
+    if not any(isinstance(entry, (ActivationTensor, ParameterTensor)) for entry in call.entries):
         return _fold(call)
     if call.name in _OPAQUE:
         refuse_weights(call.entries, call.name)
@@ -65,9 +65,11 @@ def translate(call: Call) -> list[Entry]:
     return made
 
 
-def refuse_weights(entries: list[Entry], name: str) -> None:
+def refuse_weights(entries: list[TensorEntry], name: str) -> None:
     """Raises NoGraphError where weights are inside of what cannot be looked into."""
-    names = [part.name for entry in entries if isinstance(entry, Weight) for part in entry.parts]
+    names = [
+        part.name for entry in entries if isinstance(entry, ParameterTensor) for part in entry.parts
+    ]
     if names:
         raise NoGraphError(
             f"{names[0]} is used inside a {name}, which shows nothing of what it does with it. "
@@ -76,7 +78,7 @@ def refuse_weights(entries: list[Entry], name: str) -> None:
         )
 
 
-def _fold(call: Call) -> list[Entry]:
+def _fold(call: Call) -> list[TensorEntry]:
     """Constants of constants: their values, where they are known."""
     values = [call.value(at) for at in range(len(call.entries))]
     noise = _follow_noise(call)
@@ -88,14 +90,16 @@ def _fold(call: Call) -> list[Entry]:
     if made is not None:
         return [made]
     several = known if isinstance(known, list) else [known] * len(call.outs)
-    names = [entry.name for entry in call.entries if isinstance(entry, Constant)]
+    names = [entry.name for entry in call.entries if isinstance(entry, ConstantTensor)]
     name = "mask" if "mask" in names else "constant"
-    return [Constant(value, noise=noise, name=name) for value in several]
+    return [ConstantTensor(value, noise=noise, name=name) for value in several]
 
 
 def _follow_noise(call: Call) -> Noise | None:
     """Of arithmetic with numbers on random values."""
-    noises = [entry.noise for entry in call.entries if isinstance(entry, Constant) and entry.noise]
+    noises = [
+        entry.noise for entry in call.entries if isinstance(entry, ConstantTensor) and entry.noise
+    ]
     if len(noises) != 1:
         return None
     noise, numbers = noises[0], [call.number(at) for at in range(len(call.entries))]
@@ -116,22 +120,22 @@ def _follow_noise(call: Call) -> Noise | None:
     return Noise("bernoulli", 1 - scalar if below else scalar)
 
 
-def _translate_first(call: Call) -> Entry | list[Entry]:
-    active = any(isinstance(entry, Activation) for entry in call.entries)
+def _translate_first(call: Call) -> TensorEntry | list[TensorEntry]:
+    active = any(isinstance(entry, ActivationTensor) for entry in call.entries)
     counts = _masks.compares(call) or (_masks.follows(call) and _is_known(call.name))
     if not call.outs[0].is_real and not counts and call.name not in ("split",):
         label = "one_hot" if _picks.is_one_hot(call) else "integers"
-        return call.view(label) if active else Constant()
+        return call.view(label) if active else ConstantTensor()
     handler = _TABLE.get(call.name)
     if handler is not None:
         return handler(call)
     if _values.is_pointwise(call.name):
         return apply_pointwise(call)
-    weights = [entry for entry in call.entries if isinstance(entry, Weight)]
+    weights = [entry for entry in call.entries if isinstance(entry, ParameterTensor)]
     if not active:
         return weights[0].through(call.name, keeps_axes=False)
     for at, entry in enumerate(call.entries):
-        if isinstance(entry, Weight):
+        if isinstance(entry, ParameterTensor):
             call.activation(at)  # it is used, whatever for
     return call.view(f"unknown: {call.name}")
 
@@ -140,17 +144,17 @@ def _is_known(name: str) -> bool:
     return name in _TABLE or _values.is_pointwise(name)
 
 
-def _fill_in(call: Call, at: int, first: Entry) -> Entry:
+def _fill_in(call: Call, at: int, first: TensorEntry) -> TensorEntry:
     """Results beside the first: indices, the same values once more."""
     out = call.outs[at]
-    if isinstance(first, Activation) and out.shape == call.shape:
+    if isinstance(first, ActivationTensor) and out.shape == call.shape:
         return first if out.is_real else call.view("integers")
-    return Constant()
+    return ConstantTensor()
 
 
-def _evaluate(call: Call, entry: Entry, at: int) -> Entry:
+def _evaluate(call: Call, entry: TensorEntry, at: int) -> TensorEntry:
     """An activation whose values are known: integers and masks that follow from given ones."""
-    if not isinstance(entry, Activation) or call.recorder.nodes[entry.node].op == "input":
+    if not isinstance(entry, ActivationTensor) or call.recorder.nodes[entry.node].op == "input":
         return entry
     values = [call.value(at) for at in range(len(call.entries))]
     if any(value is None for value in values):
@@ -158,32 +162,32 @@ def _evaluate(call: Call, entry: Entry, at: int) -> Entry:
     known = _values.compute(call.name, call.params, values, call.outs[at].shape)
     if known is None:
         return entry
-    return Activation(entry.node, known[at] if isinstance(known, list) else np.asarray(known))
+    return ActivationTensor(entry.node, known[at] if isinstance(known, list) else np.asarray(known))
 
 
-def _note_masks(call: Call, made: list[Entry]) -> None:
+def _note_masks(call: Call, made: list[TensorEntry]) -> None:
     """What shows elements of masks, or counts them, is one."""
     if not _masks.follows(call):
         return
     moved = call.name in _moves.TABLE or call.name in SAME
     masks = call.recorder.masks
     for out, entry in zip(call.outs, made, strict=False):
-        if not isinstance(entry, Activation) or entry.node in masks:
+        if not isinstance(entry, ActivationTensor) or entry.node in masks:
             continue
         if moved or not out.is_real:
             remember_view(call.recorder, entry.node)
 
 
-def _note_integers(call: Call, made: list[Entry]) -> None:
+def _note_integers(call: Call, made: list[TensorEntry]) -> None:
     """What follows from integers and masks alone scales nothing."""
     nodes = call.recorder.integers
-    active = [entry for entry in call.entries if isinstance(entry, Activation)]
-    if any(isinstance(entry, Weight) for entry in call.entries):
+    active = [entry for entry in call.entries if isinstance(entry, ActivationTensor)]
+    if any(isinstance(entry, ParameterTensor) for entry in call.entries):
         return
     integral = bool(active) and all(item.node in nodes for item in active)
     for out, entry in zip(call.outs, made, strict=False):
         if (
-            isinstance(entry, Activation)
+            isinstance(entry, ActivationTensor)
             and entry.node not in call.recorder.masks
             and (integral or not out.is_real)
         ):

@@ -10,10 +10,16 @@ from fanin.frameworks.jax.operations._labels import find_by_values
 from fanin.frameworks.jax.operations._slopes import pick_sloped
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import COMPARISONS
-from fanin.frameworks.jax.record._record import Function
+from fanin.frameworks.jax.record._record import ValuesFunction
 from fanin.frameworks.recording._masks import REMOVES, inline, remember
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Formula, Noise
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import (
+    ActivationFormula,
+    ActivationTensor,
+    ConstantTensor,
+    Noise,
+    TensorEntry,
+)
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Values
 
 
@@ -21,37 +27,39 @@ def compares(call: Call) -> bool:
     """Whether a primitive compares activations with each other, or with known numbers."""
     if call.name not in (*COMPARISONS, "is_finite", "sign"):
         return False
-    active = [entry for entry in call.entries if isinstance(entry, Activation)]
-    unknown = any(isinstance(entry, Constant) and entry.value is None for entry in call.entries)
+    active = [entry for entry in call.entries if isinstance(entry, ActivationTensor)]
+    unknown = any(
+        isinstance(entry, ConstantTensor) and entry.value is None for entry in call.entries
+    )
     integers = any(item.node in call.recorder.integers for item in active)
     return bool(active) and not unknown and not integers and call.name != "sign"
 
 
 def follows(call: Call) -> bool:
     """Whether a primitive reads masks, and no other activation."""
-    active = [entry for entry in call.entries if isinstance(entry, Activation)]
+    active = [entry for entry in call.entries if isinstance(entry, ActivationTensor)]
     return bool(active) and all(item.node in call.recorder.masks for item in active)
 
 
 def is_mask(call: Call, at: int) -> bool:
     """Whether an argument follows from comparisons of activations."""
     entry = call.entries[at]
-    return isinstance(entry, Activation) and entry.node in call.recorder.masks
+    return isinstance(entry, ActivationTensor) and entry.node in call.recorder.masks
 
 
 def removes(call: Call, at: int) -> bool:
     """Whether a mask holds numbers so far below zero that adding it removes."""
     entry = call.entries[at]
-    return isinstance(entry, Activation) and entry.node in call.recorder.removing
+    return isinstance(entry, ActivationTensor) and entry.node in call.recorder.removing
 
 
-def either(call: Call) -> Entry:
+def either(call: Call) -> TensorEntry:
     """select_n: the first argument says which of the others; a mask picks one of two."""
     known, cases = call.value(0), [*range(1, len(call.entries))]
-    if not any(isinstance(entry, Activation) for entry in call.entries):
-        weights = [at for at in cases if isinstance(call.entries[at], Weight)]
+    if not any(isinstance(entry, ActivationTensor) for entry in call.entries):
+        weights = [at for at in cases if isinstance(call.entries[at], ParameterTensor)]
         weight = call.entries[max(weights, key=lambda at: call.ins[at].size)]
-        assert isinstance(weight, Weight)
+        assert isinstance(weight, ParameterTensor)
         return weight.through("where")
     if known is not None and np.size(known):
         flat = np.asarray(known).reshape(-1)
@@ -63,30 +71,30 @@ def either(call: Call) -> Entry:
     far = any(_fills_far_below(call, at) for at in cases)
     if is_mask(call, 0) and not far and len(cases) == 2:
         return _pick(call)
-    real = [at for at in cases if not isinstance(call.entries[at], Constant)]
+    real = [at for at in cases if not isinstance(call.entries[at], ConstantTensor)]
     if len(real) > 1:
         sources = [call.activation(at) for at in real[::-1]]
-        return _emitted(call, "concat", sources, "where")
+        return _emit(call, "concat", sources, "where")
     if not real:
         return call.view("mask")
     return _mask(call, real[0])
 
 
-def _mask(call: Call, at: int) -> Activation:
+def _mask(call: Call, at: int) -> ActivationTensor:
     value = call.activation(at)
-    return call.recorder.follow(value, _emitted(call, "view", [value], "mask"))
+    return call.recorder.follow(value, _emit(call, "view", [value], "mask"))
 
 
-def _emitted(call: Call, op: Any, sources: Sequence[Activation], label: str) -> Activation:
+def _emit(call: Call, op: Any, sources: Sequence[ActivationTensor], label: str) -> ActivationTensor:
     made = call.recorder.emit(op, sources, call.shape, label=label)
     return made
 
 
-def _show(call: Call, at: int) -> Entry:
+def _show(call: Call, at: int) -> TensorEntry:
     """An argument, in the shape of the result."""
     entry = call.entries[at]
-    if isinstance(entry, Activation) and call.ins[at].shape != call.shape:
-        return _emitted(call, "view", [entry], "expand")
+    if isinstance(entry, ActivationTensor) and call.ins[at].shape != call.shape:
+        return _emit(call, "view", [entry], "expand")
     return entry
 
 
@@ -95,36 +103,36 @@ def _fills_far_below(call: Call, at: int) -> bool:
     return number is not None and not REMOVES < number < math.inf
 
 
-def _noise(entry: Entry) -> Noise | None:
-    found = entry.noise if isinstance(entry, Constant) else None
+def _noise(entry: TensorEntry) -> Noise | None:
+    found = entry.noise if isinstance(entry, ConstantTensor) else None
     return found if found is not None and found.kind == "bernoulli" else None
 
 
-def _drop_by(call: Call, noise: Noise) -> Entry:
+def _drop_by(call: Call, noise: Noise) -> TensorEntry:
     """Dropout: zeros by chance beside an activation, divided by what is kept, or not."""
     zeros = [call.number(at) == 0 for at in (1, 2)]
     if not any(zeros) or all(zeros):
-        real = [at for at in (1, 2) if not isinstance(call.entries[at], Constant)]
+        real = [at for at in (1, 2) if not isinstance(call.entries[at], ConstantTensor)]
         if not real:
-            return Constant()
+            return ConstantTensor()
         sources = [call.activation(at) for at in real]
         if len(sources) == 1:
-            return _emitted(call, "view", sources, "mask")
-        return _emitted(call, "concat", sources, "where")
+            return _emit(call, "view", sources, "mask")
+        return _emit(call, "concat", sources, "where")
     at = 2 if zeros[0] else 1
     kept = 1 - noise.rate if at == 2 else noise.rate
     return drop(call, at, 1 - kept)
 
 
-def drop(call: Call, at: int, rate: float) -> Entry:
+def drop(call: Call, at: int, rate: float) -> TensorEntry:
     """An activation of which a share is kept; where it was divided by that, this is dropout."""
-    if isinstance(call.entries[at], Constant):
-        return Constant()
+    if isinstance(call.entries[at], ConstantTensor):
+        return ConstantTensor()
     recorder, value = call.recorder, call.activation(at)
     kept = 1 - rate
     source, factor = recorder.multiples.get(value.node, (value.node, 1.0))
     divided = math.isclose(factor * kept, 1.0, rel_tol=1e-3)
-    value = Activation(source) if divided else value
+    value = ActivationTensor(source) if divided else value
     made = recorder.emit("dropout", [value], call.shape, rate=rate, label="dropout")
     recorder.follow(value, made)
     if divided or not rate:
@@ -132,7 +140,7 @@ def drop(call: Call, at: int, rate: float) -> Entry:
     return recorder.follow(made, recorder.times(made, kept))
 
 
-def _pick(call: Call) -> Activation:
+def _pick(call: Call) -> ActivationTensor:
     """Where a mask of activations picks one of two, number or variable."""
     sloped = pick_sloped(call)
     if sloped is not None:
@@ -152,13 +160,13 @@ def _pick(call: Call) -> Activation:
     label = (find_by_values(fn) if len(sources) == 1 else "") or "where"
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=label)
     if follows(call):
-        remember(recorder, made.node, Formula(tuple(item.node for item in sources), fn))
+        remember(recorder, made.node, ActivationFormula(tuple(item.node for item in sources), fn))
     return note_function(call, made, sources, fn)
 
 
 def join_functions(
-    call: Call, sources: Sequence[Activation], fn: Any
-) -> tuple[list[Activation], Any]:
+    call: Call, sources: Sequence[ActivationTensor], fn: Any
+) -> tuple[list[ActivationTensor], Any]:
     """A function of several functions of one activation as one of it; else as it is."""
     nodes = [source.node for source in sources]
     if len(set(nodes)) < 2:
@@ -168,23 +176,23 @@ def join_functions(
     if common is None:
         return list(sources), fn
     inner = [each[common] for each in known]
-    return [Activation(common)], lambda x: fn(*(each(x) for each in inner))
+    return [ActivationTensor(common)], lambda x: fn(*(each(x) for each in inner))
 
 
 def note_function(
-    call: Call, made: Activation, sources: Sequence[Activation], fn: Any
-) -> Activation:
+    call: Call, made: ActivationTensor, sources: Sequence[ActivationTensor], fn: Any
+) -> ActivationTensor:
     """Notes of which activations a node is a function; features stay where they are."""
     nodes, recorder = {source.node for source in sources}, call.recorder
     if len(nodes) != 1:
         return made
     (node,) = nodes
     count = len(sources)
-    found: dict[int, Function] = {made.node: _itself}
+    found: dict[int, ValuesFunction] = {made.node: _itself}
     if recorder.nodes[node].shape == recorder.nodes[made.node].shape:
         before = recorder.functions.get(node, {node: _itself})
         for at, inner in [*before.items()][:_LONGEST]:
-            found[at] = _composed(fn, inner, count)
+            found[at] = _compose(fn, inner, count)
     recorder.functions[made.node] = found
     return recorder.follow(sources[0], made)
 
@@ -192,7 +200,7 @@ def note_function(
 _LONGEST = 12  # functions, one behind the other, that are looked through
 
 
-def _composed(fn: Any, inner: Any, count: int) -> Any:
+def _compose(fn: Any, inner: Any, count: int) -> Any:
     return lambda x: fn(*[inner(x)] * count)
 
 
@@ -202,4 +210,8 @@ def _itself(value: Values) -> Values:
 
 def real_of(call: Call) -> list[int]:
     """The arguments that are no constants."""
-    return [at for at, entry in enumerate(call.entries) if isinstance(entry, (Activation, Weight))]
+    return [
+        at
+        for at, entry in enumerate(call.entries)
+        if isinstance(entry, (ActivationTensor, ParameterTensor))
+    ]

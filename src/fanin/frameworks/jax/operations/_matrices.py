@@ -11,8 +11,8 @@ from fanin.frameworks.recording._matrices import (
     terms_of,
     turn,
 )
-from fanin.frameworks.recording._record import Activation, Entry, Term
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry, Term
+from fanin.frameworks.recording._weights import ParameterTensor
 
 
 def _of(call: Call, at: int) -> tuple[Term, ...]:
@@ -20,12 +20,12 @@ def _of(call: Call, at: int) -> tuple[Term, ...]:
     return terms_of(call.recorder, call.entries[at], len(call.ins[at].shape))
 
 
-def follow(call: Call, made: Sequence[Entry]) -> None:
+def follow(call: Call, made: Sequence[TensorEntry]) -> None:
     """Notes what turning a matrix, adding another one or multiplying by a number makes of it."""
     recorder, found = call.recorder, made[0]
-    if not isinstance(found, Activation) or found.node in recorder.matrices:
+    if not isinstance(found, ActivationTensor) or found.node in recorder.matrices:
         return
-    active = [entry for entry in call.entries if isinstance(entry, Activation)]
+    active = [entry for entry in call.entries if isinstance(entry, ActivationTensor)]
     if not any(entry.node in recorder.matrices for entry in active):
         return
     given = [_of(call, at) for at in range(len(call.entries))]
@@ -43,14 +43,14 @@ def follow(call: Call, made: Sequence[Entry]) -> None:
             note_terms(recorder, found, terms)
 
 
-def multiply(call: Call, made: Activation) -> None:
+def multiply(call: Call, made: ActivationTensor) -> None:
     """Notes the product of two matrices."""
     if len(call.shape) == 2 and not call.params["dimension_numbers"][1][0]:
-        left, right = _oriented(call)
+        left, right = _orient(call)
         note_product(call.recorder, left, right, made)
 
 
-def _oriented(call: Call) -> tuple[list[Term], list[Term]]:
+def _orient(call: Call) -> tuple[list[Term], list[Term]]:
     """The terms of both sides, turned so that the summed axis is between them."""
     (summed_a,), (summed_b,) = call.params["dimension_numbers"][0]
     left, right = _of(call, 0), _of(call, 1)
@@ -60,12 +60,12 @@ def _oriented(call: Call) -> tuple[list[Term], list[Term]]:
     )
 
 
-def apply(call: Call, value: int) -> Activation | None:
+def apply(call: Call, value: int) -> ActivationTensor | None:
     """An activation times a matrix that is made of parameters; None for another product."""
     matrix = 1 - value
     entry = call.entries[matrix]
     (summed, batch) = (numbers[matrix] for numbers in call.params["dimension_numbers"])
-    if isinstance(entry, Weight) or len(summed) != 1 or batch or value == 1:
+    if isinstance(entry, ParameterTensor) or len(summed) != 1 or batch or value == 1:
         return None
     if call.params["dimension_numbers"][0][0] != (len(call.ins[0].shape) - 1,):
         return None

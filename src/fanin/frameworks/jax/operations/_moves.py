@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from fanin.frameworks.jax.record._call import Call
-from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
 from fanin.frameworks.recording._views import (
     Atom,
     Dims,
@@ -14,7 +14,7 @@ from fanin.frameworks.recording._views import (
     reshape,
     slice_neighbours,
 )
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Window
 
 Change = Callable[[Dims], Dims | None]
@@ -52,33 +52,33 @@ VIEWS: dict[str, Callable[[Call], Change]] = {
 _LABELS = {"rev": "flip", "broadcast_in_dim": "expand", "transpose": "permute"}
 
 
-def keep(call: Call) -> Entry | list[Entry]:
+def keep(call: Call) -> TensorEntry | list[TensorEntry]:
     """A cast or a copy."""
     if len(call.outs) > 1:
         return list(call.entries)
     entry = call.entries[0]
     gains_reals = call.outs[0].is_real and not call.ins[0].is_real
-    masks = isinstance(entry, Activation) and entry.node in call.recorder.masks
-    if isinstance(entry, Activation) and gains_reals and not masks:
+    masks = isinstance(entry, ActivationTensor) and entry.node in call.recorder.masks
+    if isinstance(entry, ActivationTensor) and gains_reals and not masks:
         return call.view("cast")
     return entry
 
 
-def view(call: Call) -> Entry:
+def view(call: Call) -> TensorEntry:
     """A view of all elements."""
     entry = call.entries[0]
     change = VIEWS[call.name](call)
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return replace(entry, parts=entry.follow(change).parts)
     if call.shape == call.ins[0].shape and call.name in ("reshape", "broadcast_in_dim"):
         return entry
     made = call.view(_LABELS.get(call.name, call.name))
-    if isinstance(entry, Activation):
+    if isinstance(entry, ActivationTensor):
         carry(call, entry, made, change)
     return made
 
 
-def carry(call: Call, entry: Activation, made: Activation, change: Change) -> None:
+def carry(call: Call, entry: ActivationTensor, made: ActivationTensor, change: Change) -> None:
     """Notes where features are behind a view, and of which rows it shows a statistic."""
     recorder = call.recorder
     layout = recorder.layout_of(entry.node)
@@ -91,7 +91,7 @@ def carry(call: Call, entry: Activation, made: Activation, change: Change) -> No
             notes[made.node] = notes[entry.node]
 
 
-def narrow(call: Call) -> Entry:
+def narrow(call: Call) -> TensorEntry:
     """A part of every dimension."""
     steps = call.params["strides"] or (1,) * len(call.shape)
     spans = zip(call.params["start_indices"], call.shape, steps, strict=True)
@@ -100,10 +100,10 @@ def narrow(call: Call) -> Entry:
 
 def narrow_dims(
     call: Call,
-    entry: Entry,
+    entry: TensorEntry,
     before: Sequence[int],
     spans: Sequence[tuple[int, int, int]],
-) -> Entry:
+) -> TensorEntry:
     """What is left of dimensions after they were cut: start, size and step of each."""
     cut = [dim for dim, (_, size, _) in enumerate(spans) if size != before[dim]]
     for dim in cut:
@@ -116,14 +116,14 @@ def narrow_dims(
 
 
 def _narrow_dim(
-    call: Call, entry: Entry, dim: int, start: int, size: int, step: int, shape: Sequence[int]
-) -> Entry:
-    if isinstance(entry, Weight):
+    call: Call, entry: TensorEntry, dim: int, start: int, size: int, step: int, shape: Sequence[int]
+) -> TensorEntry:
+    if isinstance(entry, ParameterTensor):
         made = entry.follow(lambda dims: slice_neighbours(dims, dim, size))
         if size != 1:
             return made
         whole = entry.pick(dim)  # that one position has the role of copies
-        return Weight(
+        return ParameterTensor(
             tuple(
                 replace(part, dims=part.dims and (*part.dims[:dim], (), *part.dims[dim:]))
                 for part in whole.parts
@@ -141,7 +141,7 @@ def _narrow_dim(
     return made_view
 
 
-def split(call: Call) -> list[Entry]:
+def split(call: Call) -> list[TensorEntry]:
     """Several pieces along a dimension."""
     dim, start, pieces = call.params["axis"], 0, []
     for size in call.params["sizes"]:
@@ -152,15 +152,15 @@ def split(call: Call) -> list[Entry]:
     return pieces
 
 
-def join(call: Call) -> Entry:
+def join(call: Call) -> TensorEntry:
     """Variables one behind another, or stacked."""
     dim = call.params["dimension"]
     kept = [at for at in range(len(call.entries)) if call.ins[at].size]
     if len(kept) == 1:
         return call.entries[kept[0]]
-    if not any(isinstance(call.entries[at], Activation) for at in kept):
-        weights = [entry for entry in call.entries if isinstance(entry, Weight)]
-        return Weight(tuple(part for weight in weights for part in weight.parts))
+    if not any(isinstance(call.entries[at], ActivationTensor) for at in kept):
+        weights = [entry for entry in call.entries if isinstance(entry, ParameterTensor)]
+        return ParameterTensor(tuple(part for weight in weights for part in weight.parts))
     sources = [call.activation(at) for at in kept]
     stacked = all(call.ins[at].shape[dim] == 1 for at in kept)
     label = "stack" if stacked else "cat"
@@ -170,23 +170,23 @@ def join(call: Call) -> Entry:
     return made
 
 
-def _unstack(call: Call, source: Activation, dim: int) -> Activation:
+def _unstack(call: Call, source: ActivationTensor, dim: int) -> ActivationTensor:
     """What was given a dimension of size one, to be stacked along it."""
     node = call.recorder.nodes[source.node]
     before = node.inputs[0] if node.op == "view" and len(node.inputs) == 1 else None
     shape = remove(tuple(() for _ in node.shape), dim)
     same = before is not None and len(call.recorder.nodes[before].shape) == len(shape)
-    return Activation(before) if same and before is not None else source
+    return ActivationTensor(before) if same and before is not None else source
 
 
-def pad(call: Call) -> Entry:
+def pad(call: Call) -> TensorEntry:
     """Zeros around an activation; those beside its features count, like empty channels."""
     entry, config = call.entries[0], call.params["padding_config"]
     if not any(any(item) for item in config):
         return entry
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return entry.through("pad", False)
-    if not isinstance(entry, Activation):
+    if not isinstance(entry, ActivationTensor):
         return call.view("constant_pad_nd")
     recorder = call.recorder
     made = recorder.emit("view", [entry], call.shape, label="constant_pad_nd")
@@ -222,9 +222,11 @@ def feature_of(call: Call, node: int) -> int:
     return len(call.ins[0].shape) - 1
 
 
-def write(call: Call) -> Entry:
+def write(call: Call) -> TensorEntry:
     """A variable written into a part of another."""
-    real = [at for at in (0, 1) if isinstance(call.entries[at], (Activation, Weight))]
+    real = [
+        at for at in (0, 1) if isinstance(call.entries[at], (ActivationTensor, ParameterTensor))
+    ]
     if len(real) < 2:
         made = call.recorder.emit(
             "view", [call.activation((*real, 0)[0])], call.shape, label="write"
@@ -235,19 +237,19 @@ def write(call: Call) -> Entry:
     return joined
 
 
-def _plain(label: str) -> Callable[[Call], Entry | list[Entry]]:
-    def shown(call: Call) -> Entry | list[Entry]:
-        made: list[Entry] = []
+def _plain(label: str) -> Callable[[Call], TensorEntry | list[TensorEntry]]:
+    def quote(call: Call) -> TensorEntry | list[TensorEntry]:
+        made: list[TensorEntry] = []
         for out in call.outs:
             node = call.view(label if out.is_real else "integers")
             call.recorder.replace_node(node.node, shape=out.shape)
             made.append(node)
         return made
 
-    return shown
+    return quote
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(VIEWS, view),
     "slice": narrow,
     "split": split,

@@ -9,13 +9,13 @@ import numpy as np
 
 from fanin.frameworks.jax.operations._moves import narrow_dims
 from fanin.frameworks.jax.record._call import Call
-from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
 from fanin.frameworks.recording._views import remove
-from fanin.frameworks.recording._weights import Weight, use
+from fanin.frameworks.recording._weights import ParameterTensor, use
 from fanin.graph import Op
 
 
-def gather(call: Call) -> Entry:
+def gather(call: Call) -> TensorEntry:
     """Elements picked by integers; of a parameter, a lookup."""
     entry, before = call.entries[0], call.ins[0].shape
     numbers, sizes = call.params["dimension_numbers"], call.params["slice_sizes"]
@@ -28,18 +28,18 @@ def gather(call: Call) -> Entry:
         cut = _cut(call, entry, picks, np.asarray(places))
         if cut is not None:
             return cut
-    if not isinstance(entry, Weight):
+    if not isinstance(entry, ParameterTensor):
         return call.view("index")
-    sources = [call.activation(1)] if isinstance(call.entries[1], Activation) else []
+    sources = [call.activation(1)] if isinstance(call.entries[1], ActivationTensor) else []
     return look_up(call, entry, before, counted, sources)
 
 
 def _read(call: Call, at: int) -> Any:
     """The values of a constant; what an input says is not the model's."""
-    return call.value(at) if isinstance(call.entries[at], Constant) else None
+    return call.value(at) if isinstance(call.entries[at], ConstantTensor) else None
 
 
-def _cut(call: Call, entry: Entry, picks: Sequence[int], places: Any) -> Entry | None:
+def _cut(call: Call, entry: TensorEntry, picks: Sequence[int], places: Any) -> TensorEntry | None:
     """x[:, 3], or x[:, 3:5], where the places are known and one behind another."""
     numbers, sizes = call.params["dimension_numbers"], call.params["slice_sizes"]
     before = call.ins[0].shape
@@ -60,18 +60,18 @@ def _cut(call: Call, entry: Entry, picks: Sequence[int], places: Any) -> Entry |
     spans[dim] = (int(flat[0]), len(flat), 1)
     kept = tuple(len(flat) if at == dim else size for at, size in enumerate(before))
     made = narrow_dims(call, entry, before, spans)
-    if kept == call.shape or isinstance(made, Constant):
+    if kept == call.shape or isinstance(made, ConstantTensor):
         return made
     if not alone or dim not in numbers.collapsed_slice_dims:
         return None
     return drop_dim(call, made, dim)
 
 
-def drop_dim(call: Call, entry: Entry, dim: int) -> Entry:
+def drop_dim(call: Call, entry: TensorEntry, dim: int) -> TensorEntry:
     """Without a dimension of size one."""
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return entry.follow(lambda dims: remove(dims, dim))
-    assert isinstance(entry, Activation)
+    assert isinstance(entry, ActivationTensor)
     made = call.recorder.emit("view", [entry], call.shape, label="squeeze")
     layout = call.recorder.layout_of(entry.node)
     if layout is not None:
@@ -85,15 +85,15 @@ def _others(dim: int, rank: int) -> tuple[int, ...]:
 
 def look_up(
     call: Call,
-    weight: Weight,
+    weight: ParameterTensor,
     table: Sequence[int],
     picks: Sequence[int],
-    sources: Sequence[Activation],
-) -> Activation:
+    sources: Sequence[ActivationTensor],
+) -> ActivationTensor:
     """Rows of a table: the dimensions in `picks` are counted, the others are features."""
     roles = ["stack" if dim in picks else "out" for dim in range(len(table))]
     width = math.prod(size for dim, size in enumerate(table) if dim not in picks)
-    made: Activation | None = None
+    made: ActivationTensor | None = None
     for part in weight.parts:
         node = call.recorder.emit(
             "lookup", sources, call.shape, param=use(part, roles, (1, width)), label="embedding"
@@ -103,14 +103,14 @@ def look_up(
     return made
 
 
-def cut(call: Call) -> Entry:
+def cut(call: Call) -> TensorEntry:
     """dynamic_slice: a part of every dimension, from places that may be computed."""
     starts = [_read(call, at) for at in range(1, len(call.entries))]
     before, sizes = call.ins[0].shape, call.params["slice_sizes"]
     entry = call.entries[0]
     computed = [dim for dim, start in enumerate(starts) if start is None]
     picks = [dim for dim in computed if sizes[dim] != before[dim]]
-    if picks and isinstance(entry, Weight):
+    if picks and isinstance(entry, ParameterTensor):
         active = [at for at in range(1, len(starts) + 1) if starts[at - 1] is None]
         sources = [call.activation(at) for at in active if at - 1 in picks]
         return look_up(call, entry, before, picks, sources)
@@ -131,15 +131,15 @@ _KINDS: dict[str, Op] = {
 }
 
 
-def scatter(call: Call) -> Entry:
+def scatter(call: Call) -> TensorEntry:
     """What is written or added where integers say."""
     recorder = call.recorder
     real = [at for at in (0, 2) if _is_real(call, at)]
     if not real:
-        if isinstance(call.entries[1], Activation):  # a constant at computed places
+        if isinstance(call.entries[1], ActivationTensor):  # a constant at computed places
             made = recorder.emit("view", [call.activation(1)], call.shape, label="one_hot")
             return made
-        return Constant()
+        return ConstantTensor()
     if call.name in _KINDS and 2 in real:
         terms = _terms(call)
         added = recorder.emit(
@@ -157,8 +157,8 @@ def scatter(call: Call) -> Entry:
 
 def _is_real(call: Call, at: int) -> bool:
     entry = call.entries[at]
-    activation = isinstance(entry, Activation) and entry.node not in call.recorder.integers
-    return activation or isinstance(entry, Weight)
+    activation = isinstance(entry, ActivationTensor) and entry.node not in call.recorder.integers
+    return activation or isinstance(entry, ParameterTensor)
 
 
 def _terms(call: Call) -> float:
@@ -182,14 +182,14 @@ def is_one_hot(call: Call) -> bool:
     size = call.shape[-1] if call.shape else 0
     for at in (0, 1):
         known = call.value(at)
-        if isinstance(call.entries[at], Constant) and known is not None and size > 1:
+        if isinstance(call.entries[at], ConstantTensor) and known is not None and size > 1:
             classes = np.asarray(known).reshape(-1)
             if len(classes) == size and np.array_equal(classes, np.arange(size)):
                 return True
     return False
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     "gather": gather,
     "dynamic_slice": cut,
     **dict.fromkeys(("scatter", "scatter_apply", "scatter_mul", "scatter-mul", *_KINDS), scatter),

@@ -8,8 +8,8 @@ import numpy as np
 
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._record import Recorder
-from fanin.frameworks.recording._record import Activation, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Op, Values
 
 
@@ -20,7 +20,9 @@ def _behind(recorder: Recorder, node: int) -> int:
     return node
 
 
-def find_mean(call: Call, value: Activation, divisor: int, divides: bool) -> Activation | None:
+def find_mean(
+    call: Call, value: ActivationTensor, divisor: int, divides: bool
+) -> ActivationTensor | None:
     """A sum over how many it has; None for another quotient."""
     recorder = call.recorder
     node = _behind(recorder, value.node)
@@ -34,14 +36,16 @@ def find_mean(call: Call, value: Activation, divisor: int, divides: bool) -> Act
         return None
     if recorder.nodes[node].op != "sum":
         return None
-    made = recorder.emit("mean", [Activation(source)], call.shape, count=count, label="mean")
+    made = recorder.emit("mean", [ActivationTensor(source)], call.shape, count=count, label="mean")
     known = recorder.statistics.get(node)
     if known is not None:
         recorder.statistics[made.node] = replace(known, factor=known.factor / count)
     return recorder.follow(value, made)
 
 
-def _of_windows(call: Call, value: Activation, node: int, divisor: int) -> Activation | None:
+def _of_windows(
+    call: Call, value: ActivationTensor, node: int, divisor: int
+) -> ActivationTensor | None:
     """A sum over windows over how many elements they have: it becomes their mean."""
     recorder = call.recorder
     terms, axes = recorder.windows[node]
@@ -66,7 +70,7 @@ def _of_windows(call: Call, value: Activation, node: int, divisor: int) -> Activ
     return value
 
 
-def _place(recorder: Recorder, source: int, made: Activation) -> Activation:
+def _place(recorder: Recorder, source: int, made: ActivationTensor) -> ActivationTensor:
     """Features stay in their dimension."""
     layout = recorder.layout_of(source)
     if layout is not None:
@@ -80,12 +84,12 @@ def _place(recorder: Recorder, source: int, made: Activation) -> Activation:
     return made
 
 
-def window(call: Call) -> Entry:
+def window(call: Call) -> TensorEntry:
     """Sums and maxima over windows."""
     sizes = call.params["window_dimensions"]
     count = float(math.prod(sizes))
     recorder = call.recorder
-    if isinstance(call.entries[0], Weight):
+    if isinstance(call.entries[0], ParameterTensor):
         return call.entries[0].through(call.name)
     source = call.activation(0)
     axes = [axis for axis, size in enumerate(sizes) if size > 1]

@@ -10,17 +10,17 @@ from fanin.frameworks.jax.operations._matrices import apply as apply_matrix
 from fanin.frameworks.jax.operations._matrices import multiply as multiply_matrices
 from fanin.frameworks.jax.operations._picks import look_up
 from fanin.frameworks.jax.record._call import Call
-from fanin.frameworks.recording._record import Activation, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Window
 
 
-def contract(call: Call) -> Entry:
+def contract(call: Call) -> TensorEntry:
     """dot_general, where either operand may be a weight."""
     left, right = call.entries[0], call.entries[1]
-    if isinstance(right, Weight) and not isinstance(left, Weight):
+    if isinstance(right, ParameterTensor) and not isinstance(left, ParameterTensor):
         return _weigh(call, weight=1)
-    if isinstance(left, Weight):
+    if isinstance(left, ParameterTensor):
         return _weigh(call, weight=0)
     for known, values in ((0, 1), (1, 0)):
         if call.value(known) is not None and call.value(values) is None:
@@ -42,10 +42,10 @@ def contract(call: Call) -> Entry:
     return made
 
 
-def _weigh(call: Call, weight: int) -> Entry:
+def _weigh(call: Call, weight: int) -> TensorEntry:
     """An activation times a weight."""
     recorder, entry = call.recorder, call.entries[weight]
-    assert isinstance(entry, Weight)
+    assert isinstance(entry, ParameterTensor)
     summed, batch = (numbers[weight] for numbers in call.params["dimension_numbers"])
     shape = call.ins[weight].shape
     roles = [
@@ -76,7 +76,7 @@ def _weigh(call: Call, weight: int) -> Entry:
     return made
 
 
-def _is_shard(weight: Weight, shape: Sequence[int], summed: Sequence[int]) -> bool:
+def _is_shard(weight: ParameterTensor, shape: Sequence[int], summed: Sequence[int]) -> bool:
     """Whether more is to be summed than this device has."""
     dims = weight.parts[0].dims
     return dims is not None and any(
@@ -88,14 +88,14 @@ def _size(shape: Sequence[int], roles: Sequence[str], role: str) -> int:
     return math.prod(size for size, own in zip(shape, roles, strict=True) if own == role)
 
 
-def _is_one_hot(call: Call, source: Activation) -> bool:
+def _is_one_hot(call: Call, source: ActivationTensor) -> bool:
     node = call.recorder.nodes[source.node]
     while node.op == "view" and node.inputs and "one hot" not in node.flags:
         node = call.recorder.nodes[node.inputs[0]]
     return "one hot" in node.flags
 
 
-def _mix(call: Call, known: int, values: int) -> Activation | None:
+def _mix(call: Call, known: int, values: int) -> ActivationTensor | None:
     """Known numbers times activations: positions are mixed, as a graph's adjacency does.
 
     With rows r the output has the second moment mean(sum r**2) (second - shared) +
@@ -118,7 +118,7 @@ def _mix(call: Call, known: int, values: int) -> Activation | None:
     return call.recorder.times(made, factor)
 
 
-def convolve(call: Call) -> Entry:
+def convolve(call: Call) -> TensorEntry:
     """Convolutions of every kind; a weight that is computed from inputs is a matmul."""
     entry = call.entries[1]
     numbers = call.params["dimension_numbers"]
@@ -127,7 +127,7 @@ def convolve(call: Call) -> Entry:
     kernel = tuple(shape[dim] for dim in places)
     groups, dilated = _groups(call), tuple(call.params["lhs_dilation"])
     terms = shape[inside] * math.prod(kernel)
-    if not isinstance(entry, Weight):
+    if not isinstance(entry, ParameterTensor):
         made = call.recorder.emit(
             "matmul",
             [call.activation(0), call.activation(1)],
@@ -155,19 +155,19 @@ def convolve(call: Call) -> Entry:
         label="convolution",
         groups=groups,
         transposed=transposed,
-        stride=_stored(steps, places),
+        stride=_order_as_stored(steps, places),
         window=None if any(step != 1 for step in dilated) else _window(call, kernel),
     )
     if groups > 1 and any(step != 1 for step in dilated):
         _say_fans(call, linear, fans)
     if len(entry.parts) == 1 and not entry.parts[0].scales:
         call.recorder.maps[linear.node] = numbers.out_spec[1]
-        if isinstance(call.entries[0], Activation):
+        if isinstance(call.entries[0], ActivationTensor):
             call.recorder.reads[linear.node] = numbers.lhs_spec[1]
     return linear
 
 
-def _say_fans(call: Call, linear: Activation, fans: tuple[int, int]) -> None:
+def _say_fans(call: Call, linear: ActivationTensor, fans: tuple[int, int]) -> None:
     """What a node sums and reaches, where its axes say something else."""
     use = call.recorder.nodes[linear.node].param
     if use is not None:
@@ -178,7 +178,7 @@ def _groups(call: Call) -> int:
     return int(call.params["feature_group_count"]) * int(call.params["batch_group_count"])
 
 
-def _stored(steps: Sequence[int], places: Sequence[int]) -> int | tuple[int, ...]:
+def _order_as_stored(steps: Sequence[int], places: Sequence[int]) -> int | tuple[int, ...]:
     """Strides in the order of the kernel's stored axes."""
     if len(set(steps)) <= 1:
         return int(steps[0]) if steps else 1
@@ -194,7 +194,7 @@ def _window(call: Call, kernel: tuple[int, ...]) -> Window:
     return Window(kernel, strides, before, dilation)
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     "dot_general": contract,
     "conv_general_dilated": convolve,
 }

@@ -9,25 +9,25 @@ import numpy as np
 from fanin.frameworks.jax.operations._pools import count_of, window
 from fanin.frameworks.jax.operations._softmax import note_largest, note_total
 from fanin.frameworks.jax.record._call import Call
-from fanin.frameworks.recording._record import Activation, Entry, Statistic
+from fanin.frameworks.recording._record import ActivationTensor, Statistic, TensorEntry
 from fanin.frameworks.recording._reductions import inner_product, of_stack
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Op
 
 
-def _kept_weight(call: Call) -> Weight | None:
+def _keep_weight(call: Call) -> ParameterTensor | None:
     """A parameter's own entry after this function of it."""
     entry = call.entries[0]
-    return entry.through(call.name, False) if isinstance(entry, Weight) else None
+    return entry.through(call.name, False) if isinstance(entry, ParameterTensor) else None
 
 
 def _axes(call: Call) -> list[int]:
     return [int(axis) for axis in call.params["axes"]]
 
 
-def total(call: Call) -> Entry:
+def total(call: Call) -> TensorEntry:
     """Sums, which may be the statistics of a normalization."""
-    kept = _kept_weight(call)
+    kept = _keep_weight(call)
     if kept is not None:
         return kept
     recorder, axes = call.recorder, _axes(call)
@@ -50,7 +50,9 @@ def total(call: Call) -> Entry:
     return made
 
 
-def _carry(call: Call, source: Activation, made: Activation, axes: Sequence[int]) -> None:
+def _carry(
+    call: Call, source: ActivationTensor, made: ActivationTensor, axes: Sequence[int]
+) -> None:
     """Features that are not summed stay where they are."""
     layout = call.recorder.layout_of(source.node)
     if layout is None or set(_features(call, source.node)) & set(axes):
@@ -60,7 +62,7 @@ def _carry(call: Call, source: Activation, made: Activation, axes: Sequence[int]
 
 
 def _note_statistic(
-    call: Call, source: Activation, made: Activation, axes: Sequence[int], count: float
+    call: Call, source: ActivationTensor, made: ActivationTensor, axes: Sequence[int], count: float
 ) -> None:
     """Notes of which rows a sum is, and whether of their squares."""
     recorder = call.recorder
@@ -111,9 +113,9 @@ def _are_groups(call: Call, node: int, axes: Sequence[int]) -> bool:
     return math.prod(own[axis] for axis in axes) < math.prod(own)
 
 
-def largest(call: Call) -> Entry:
+def largest(call: Call) -> TensorEntry:
     """Maxima and minima over dimensions."""
-    kept = _kept_weight(call)
+    kept = _keep_weight(call)
     if kept is not None:
         return kept
     recorder, axes = call.recorder, _axes(call)
@@ -134,9 +136,9 @@ def largest(call: Call) -> Entry:
     return found
 
 
-def _some(op: Op, count: Callable[[Call], float], label: str) -> Callable[[Call], Entry]:
-    def reduce(call: Call) -> Entry:
-        kept = _kept_weight(call)
+def _some(op: Op, count: Callable[[Call], float], label: str) -> Callable[[Call], TensorEntry]:
+    def reduce(call: Call) -> TensorEntry:
+        kept = _keep_weight(call)
         if kept is not None:
             return kept
         made = call.recorder.emit(
@@ -152,18 +154,18 @@ def _half(call: Call) -> float:
     return (call.ins[0].shape[int(call.params["axis"])] + 1) / 2
 
 
-def _transformed(call: Call) -> float:
+def _count_terms(call: Call) -> float:
     """Of a spectrum, how many terms are summed; an inverse takes their mean."""
     count = float(math.prod(int(size) for size in call.params["fft_lengths"]))
     inverse = "IFFT" in str(call.params["fft_type"]).upper()
     return 1 / count if inverse else count
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     "reduce_sum": total,
     **dict.fromkeys(("reduce_max", "reduce_min"), largest),
     **dict.fromkeys(("cumsum", "cumlogsumexp"), _some("sum", _half, "cumsum")),
     **dict.fromkeys(("cummax", "cummin"), _some("max", _half, "cummax")),
-    "fft": _some("sum", _transformed, "fft"),
+    "fft": _some("sum", _count_terms, "fft"),
     **dict.fromkeys(("reduce_window_sum", "reduce_window_max", "reduce_window_min"), window),
 }

@@ -15,11 +15,11 @@ from fanin.frameworks.jax.operations._softmax import (
 )
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.recording._masks import REMOVES
-from fanin.frameworks.recording._record import Activation, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 
 
-def add(call: Call) -> Entry:
+def add(call: Call) -> TensorEntry:
     """Sums and differences."""
     negative = call.name == "sub"
     of_norm = _norms.subtract(call) if negative else _norms.add(call)
@@ -33,9 +33,9 @@ def add(call: Call) -> Entry:
         return sloped
     first, second = put_in_order(call)
     value, label = call.entries[first], "sub" if negative else ""
-    if isinstance(value, Weight):
+    if isinstance(value, ParameterTensor):
         return combine_weights(call, first, second)
-    if not isinstance(value, Activation):
+    if not isinstance(value, ActivationTensor):
         return apply_pointwise(call)
     number = call.number(second)
     if number == 0 and first == 0 and call.ins[0].shape == call.shape:
@@ -48,12 +48,12 @@ def add(call: Call) -> Entry:
     return made
 
 
-def _add_to(call: Call, value: Activation, other: int, label: str = "") -> Activation:
+def _add_to(call: Call, value: ActivationTensor, other: int, label: str = "") -> ActivationTensor:
     """An activation plus a parameter, a constant or another activation."""
     entry, shape, recorder = call.entries[other], call.shape, call.recorder
     if removes(call, other):
         return show(call, value, "mask")
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return recorder.add_elementwise("shift", value, entry, shape, label)
     constant = as_constant(call, entry)
     if constant is None or value.node in recorder.integers:

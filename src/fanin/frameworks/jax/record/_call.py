@@ -8,15 +8,15 @@ import numpy as np
 
 from fanin.frameworks.jax.record._pointwise import FUNCTIONS
 from fanin.frameworks.jax.record._record import Recorder
-from fanin.frameworks.recording._record import Activation, Constant, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Values
 
 _COMPARED = 1 << 10  # elements of constants, up to which two operations on them are compared
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class AbstractArray:
     """The shape and the kind of numbers of a variable, as NumPy's letters: "f", "i", "b", "c"."""
 
     shape: tuple[int, ...]
@@ -39,9 +39,9 @@ class Call:
 
     name: str
     params: Mapping[str, Any]
-    entries: list[Entry]
-    ins: list[Shaped]
-    outs: list[Shaped]
+    entries: list[TensorEntry]
+    ins: list[AbstractArray]
+    outs: list[AbstractArray]
     recorder: Recorder
 
     @property
@@ -49,19 +49,19 @@ class Call:
         """Of the first result."""
         return self.outs[0].shape
 
-    def activation(self, at: int) -> Activation:
+    def activation(self, at: int) -> ActivationTensor:
         """The node of an argument."""
         return self.recorder.activation(self.entries[at], self.ins[at].shape)
 
     def active(self) -> list[int]:
         """The arguments that are activations, those of real numbers alone where there are any."""
-        found = [at for at, entry in enumerate(self.entries) if isinstance(entry, Activation)]
+        found = [at for at, entry in enumerate(self.entries) if isinstance(entry, ActivationTensor)]
         return [at for at in found if self.ins[at].is_real] or found
 
-    def view(self, label: str = "") -> Activation:
+    def view(self, label: str = "") -> ActivationTensor:
         """A node that moves or selects elements of its first activation."""
         first = (*self.active(), 0)[0]
-        made: Activation = self.recorder.emit(
+        made: ActivationTensor = self.recorder.emit(
             "view", [self.activation(first)], self.shape, label=label or self.name
         )
         return made
@@ -69,14 +69,16 @@ class Call:
     def value(self, at: int) -> Any:
         """The values of an argument; None where they are not known."""
         entry = self.entries[at]
-        if isinstance(entry, Weight) or (isinstance(entry, Constant) and entry.noise):
+        if isinstance(entry, ParameterTensor) or (
+            isinstance(entry, ConstantTensor) and entry.noise
+        ):
             return None
         return entry.value
 
     def number(self, at: int) -> float | None:
         """The number that an argument stands for: a constant of one value."""
         entry = self.entries[at]
-        if not isinstance(entry, Constant) or entry.value is None or entry.noise is not None:
+        if not isinstance(entry, ConstantTensor) or entry.value is None or entry.noise is not None:
             return None
         flat = np.asarray(entry.value).reshape(-1)
         if not flat.size or flat.dtype.kind not in "fiub":
@@ -105,9 +107,9 @@ class Call:
         """The equation and its arguments by value; None where a value is not known."""
         given: list[Hashable] = []
         for entry, shaped in zip(self.entries, self.ins, strict=True):
-            if isinstance(entry, Activation):
+            if isinstance(entry, ActivationTensor):
                 given.append((self.recorder.twin(entry.node), shaped.shape))
-            elif isinstance(entry, Weight):
+            elif isinstance(entry, ParameterTensor):
                 given.append((entry, shaped.shape))
             elif entry.value is None or entry.noise is not None or shaped.size > _COMPARED:
                 return None

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-Params = Mapping[str, Any]
-Run = Callable[..., Any]
+OperationParams = Mapping[str, Any]
+RunOfOperation = Callable[..., Any]
 
 
-def _div(params: Params) -> Run:
+def _div(params: OperationParams) -> RunOfOperation:
     def run(a: Any, b: Any) -> Any:
         if _is_integral(a) and _is_integral(b):
             whole = np.asarray(b) != 0
@@ -26,7 +26,9 @@ def _is_integral(value: Any) -> bool:
     return np.asarray(value).dtype.kind in "iu"
 
 
-def _logical(of_bools: Run, of_integers: Run) -> Callable[[Params], Run]:
+def _logical(
+    of_bools: RunOfOperation, of_integers: RunOfOperation
+) -> Callable[[OperationParams], RunOfOperation]:
     def run(*arrays: Any) -> Any:
         integral = all(_is_integral(array) for array in arrays)
         if integral:
@@ -36,7 +38,7 @@ def _logical(of_bools: Run, of_integers: Run) -> Callable[[Params], Run]:
     return lambda params: run
 
 
-def _select(params: Params) -> Run:
+def _select(params: OperationParams) -> RunOfOperation:
     def run(which: Any, *cases: Any) -> Any:
         if len(cases) == 2:
             return np.where(np.asarray(which) != 0, cases[1], cases[0])
@@ -46,18 +48,18 @@ def _select(params: Params) -> Run:
     return run
 
 
-def _power(params: Params) -> Run:
+def _power(params: OperationParams) -> RunOfOperation:
     exponent = params["y"]
     return lambda x: np.asarray(x) ** float(exponent) if exponent < 0 else np.asarray(x) ** exponent
 
 
-def _round(params: Params) -> Run:
+def _round(params: OperationParams) -> RunOfOperation:
     if "EVEN" in str(params.get("rounding_method")):
         return np.round
     return lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5)
 
 
-def _converted(params: Params) -> Run:
+def _convert(params: OperationParams) -> RunOfOperation:
     dtype = np.dtype(params["new_dtype"])
 
     def run(x: Any) -> Any:
@@ -75,7 +77,7 @@ def _sigmoid(x: Any) -> Any:
     return (1 + np.tanh(np.asarray(x) / 2)) / 2
 
 
-def _plain(run: Run) -> Callable[[Params], Run]:
+def _plain(run: RunOfOperation) -> Callable[[OperationParams], RunOfOperation]:
     return lambda params: run
 
 
@@ -95,7 +97,7 @@ SAME = frozenset(
 COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge", "eq_to", "le_to", "lt_to"))
 
 # For each primitive what makes, of its parameters, a function of arrays.
-FUNCTIONS: dict[str, Callable[[Params], Run]] = {
+FUNCTIONS: dict[str, Callable[[OperationParams], RunOfOperation]] = {
     **dict.fromkeys(SAME, _plain(_same)),
     **{
         name: _plain(getattr(np, numpy))
@@ -134,5 +136,5 @@ FUNCTIONS: dict[str, Callable[[Params], Run]] = {
     "select_n": _select,
     "clamp": _plain(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
     "complex": _plain(lambda x, y: np.asarray(x) + 1j * np.asarray(y)),
-    "convert_element_type": _converted,
+    "convert_element_type": _convert,
 }

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fanin.frameworks.recording import _record
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Layout
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Layout, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Op, Values
 
-Function = Callable[[Values], Values]
+ValuesFunction = Callable[[Values], Values]
 
 _RESHAPES = ("reshape", "permute", "squeeze")
 
@@ -19,7 +19,7 @@ class Root:
     """The inverse of a deviation, times parameters: of a node, or of a running variance `of`."""
 
     of: int | str
-    scales: tuple[Weight, ...] = ()
+    scales: tuple[ParameterTensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Offset:
     mean: int | str
     root: Root
     sign: float = 1.0  # of m s
-    shifts: tuple[Weight, ...] = ()
+    shifts: tuple[ParameterTensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class State(Constant):
+class State(ConstantTensor):
     """A running statistic that a model holds, to a power; or what follows of two of them."""
 
     leaf: str = ""
@@ -43,7 +43,7 @@ class State(Constant):
 
 
 @dataclass(frozen=True, slots=True)
-class Normer(Weight):
+class Normer(ParameterTensor):
     """A norm's own scale times an inverse deviation, or the offset that goes with it."""
 
     root: Root | None = None
@@ -73,7 +73,9 @@ class Recorder(_record.Recorder):
         self.offsets: dict[int, Offset] = {}
         self.normed: dict[int, Normed] = {}
         self.less: dict[int, int] = {}  # node of x - a running mean -> node of x
-        self.functions: dict[int, dict[int, Function]] = {}  # node -> what it is a function of
+        self.functions: dict[
+            int, dict[int, ValuesFunction]
+        ] = {}  # node -> what it is a function of
         self.maxima: dict[int, int] = {}  # node of the largest of a row -> node of the row
         self.exponentials: dict[int, int] = {}  # node of exp(x - its largest) -> node of x
         self.totals: dict[int, tuple[int, bool]] = {}  # node of their sum, or its log -> of x
@@ -86,8 +88,8 @@ class Recorder(_record.Recorder):
         return made
 
     def emit(
-        self, op: Op, inputs: Sequence[Activation], shape: Sequence[int], **how: Any
-    ) -> Activation:
+        self, op: Op, inputs: Sequence[ActivationTensor], shape: Sequence[int], **how: Any
+    ) -> ActivationTensor:
         """A new node; a parameter's is in the module that holds it."""
         param = how.get("param")
         if param is None:
@@ -110,17 +112,17 @@ class Recorder(_record.Recorder):
         known = layout is not None and len(layout.dims) == len(self.nodes[node].shape)
         return layout if known else None
 
-    def follow_norm(self, before: Activation, after: Activation) -> Activation:
+    def follow_norm(self, before: ActivationTensor, after: ActivationTensor) -> ActivationTensor:
         """Features stay where they are, and are no more those that the weight made."""
         layout = self.layout_of(before.node)
         if layout is not None:
             self.layouts[after.node] = replace(layout, units=0)
         return after
 
-    def activation(self, entry: Entry, shape: Sequence[int]) -> Activation:
+    def activation(self, entry: TensorEntry, shape: Sequence[int]) -> ActivationTensor:
         """The node of a variable; a parameter or a constant gets one of its own."""
-        if isinstance(entry, Activation):
+        if isinstance(entry, ActivationTensor):
             return entry
-        if isinstance(entry, Weight):
+        if isinstance(entry, ParameterTensor):
             return self.parameter(entry, shape)
         return self.buffer(entry, shape)

@@ -8,16 +8,16 @@ import numpy as np
 
 from fanin.frameworks.jax.record._pointwise import FUNCTIONS
 
-Params = Mapping[str, Any]
+OperationParams = Mapping[str, Any]
 
 LARGEST = 1 << 20  # elements of a constant whose values are computed
 
 
-class Unknown(Exception):  # noqa: N818 - ends a computation, and never leaves the tracer
+class UnknownValue(Exception):  # noqa: N818 - ends a computation, and never leaves the tracer
     """A primitive that is not carried out here."""
 
 
-def broadcast(params: Params, x: Any) -> Any:
+def broadcast(params: OperationParams, x: Any) -> Any:
     shape, places = params["shape"], params["broadcast_dimensions"]
     inner = [1] * len(shape)
     for size, place in zip(np.shape(x), places, strict=True):
@@ -25,13 +25,13 @@ def broadcast(params: Params, x: Any) -> Any:
     return np.broadcast_to(np.reshape(x, inner), shape)
 
 
-def _slice(params: Params, x: Any) -> Any:
+def _slice(params: OperationParams, x: Any) -> Any:
     steps = params["strides"] or (1,) * np.ndim(x)
     spans = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
     return np.asarray(x)[tuple(slice(*span) for span in spans)]
 
 
-def _iota(params: Params) -> Any:
+def _iota(params: OperationParams) -> Any:
     shape, dim = params["shape"], params["dimension"]
     line = np.arange(shape[dim], dtype=np.dtype(params["dtype"]))
     inner = [1] * len(shape)
@@ -39,14 +39,14 @@ def _iota(params: Params) -> Any:
     return np.broadcast_to(line.reshape(inner), shape)
 
 
-def _reverse(params: Params, x: Any) -> Any:
+def _reverse(params: OperationParams, x: Any) -> Any:
     return np.flip(x, params["dimensions"])
 
 
-def _pad(params: Params, x: Any, filled: Any) -> Any:
+def _pad(params: OperationParams, x: Any, filled: Any) -> Any:
     config = params["padding_config"]
     if any(low < 0 or high < 0 for low, high, _ in config):
-        raise Unknown
+        raise UnknownValue
     inside = [
         size + max(size - 1, 0) * apart
         for size, (_, _, apart) in zip(np.shape(x), config, strict=True)
@@ -61,7 +61,7 @@ def _pad(params: Params, x: Any, filled: Any) -> Any:
     return made
 
 
-def _contract(params: Params, a: Any, b: Any) -> Any:
+def _contract(params: OperationParams, a: Any, b: Any) -> Any:
     (summed_a, summed_b), (batch_a, batch_b) = params["dimension_numbers"]
     names_a, names_b = [*range(np.ndim(a))], [*range(100, 100 + np.ndim(b))]
     for mine, other in (*zip(summed_a, summed_b, strict=True), *zip(batch_a, batch_b, strict=True)):
@@ -78,7 +78,7 @@ def _reduce(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _accumulate(run: Callable[..., Any]) -> Callable[..., Any]:
-    def running(params: Params, x: Any) -> Any:
+    def running(params: OperationParams, x: Any) -> Any:
         axis = params["axis"]
         if params.get("reverse"):
             return np.flip(run(np.flip(x, axis), axis=axis), axis)
@@ -87,10 +87,10 @@ def _accumulate(run: Callable[..., Any]) -> Callable[..., Any]:
     return running
 
 
-def _sum_windows(params: Params, x: Any) -> Any:
+def _sum_windows(params: OperationParams, x: Any) -> Any:
     sizes, strides = params["window_dimensions"], params["window_strides"]
     if any(item != 1 for item in params["base_dilation"]):
-        raise Unknown
+        raise UnknownValue
     apart = params["window_dilation"]
     padded = np.pad(np.asarray(x, np.float64), params["padding"])
     for axis, (size, stride, step) in enumerate(zip(sizes, strides, apart, strict=True)):
@@ -102,7 +102,7 @@ def _sum_windows(params: Params, x: Any) -> Any:
     return padded
 
 
-def _cut(params: Params, x: Any, *starts: Any) -> Any:
+def _cut(params: OperationParams, x: Any, *starts: Any) -> Any:
     sizes = params["slice_sizes"]
     places = [
         min(max(int(start), 0), whole - size)
@@ -112,7 +112,7 @@ def _cut(params: Params, x: Any, *starts: Any) -> Any:
     return np.asarray(x)[tuple(slice(place, place + size) for place, size in spans)]
 
 
-def _split(params: Params, x: Any) -> list[Any]:
+def _split(params: OperationParams, x: Any) -> list[Any]:
     ends = np.cumsum(params["sizes"])[:-1]
     return np.split(np.asarray(x), ends, axis=params["axis"])
 
@@ -165,7 +165,7 @@ def runs(name: str) -> bool:
     return name in FUNCTIONS or name in _OTHERS
 
 
-def run(name: str, params: Params, *arrays: Any) -> Any:
+def run(name: str, params: OperationParams, *arrays: Any) -> Any:
     """The result of a primitive, a list where it has several; raises Unknown for what is none.
 
     Numbers may be wider than the program's: float64 in place of float32.
@@ -175,14 +175,14 @@ def run(name: str, params: Params, *arrays: Any) -> Any:
             return FUNCTIONS[name](params)(*arrays)
         if name in _OTHERS:
             return _OTHERS[name](params, *arrays)
-    raise Unknown(name)
+    raise UnknownValue(name)
 
 
-def compute(name: str, params: Params, arrays: Sequence[Any], shape: Sequence[int]) -> Any:
+def compute(name: str, params: OperationParams, arrays: Sequence[Any], shape: Sequence[int]) -> Any:
     """The same; None where it is not known, or of more elements than are kept."""
     if math.prod(shape) > LARGEST or not runs(name):
         return None
     try:
         return run(name, params, *arrays)
-    except (Unknown, ValueError, TypeError, IndexError, OverflowError):
+    except (UnknownValue, ValueError, TypeError, IndexError, OverflowError):
         return None

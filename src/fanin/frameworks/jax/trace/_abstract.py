@@ -10,15 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
-from fanin.frameworks.jax.record._call import Shaped
+from fanin.frameworks.jax.record._call import AbstractArray
 from fanin.frameworks.jax.record._values import LARGEST
-from fanin.frameworks.recording._record import Constant
+from fanin.frameworks.recording._record import ConstantTensor
 
 
-def shaped_of(variable: Any) -> Shaped:
+def abstract_of(variable: Any) -> AbstractArray:
     """The shape and the kind of numbers of a variable."""
     aval = variable.aval
-    return Shaped(tuple(getattr(aval, "shape", ())), _kind(getattr(aval, "dtype", None)))
+    return AbstractArray(tuple(getattr(aval, "shape", ())), _kind(getattr(aval, "dtype", None)))
 
 
 @cache
@@ -31,9 +31,9 @@ def _kind(dtype: Any) -> str:
     return "i" if jnp.issubdtype(dtype, np.integer) else "k"
 
 
-def constant_of(value: Any, name: str = "constant") -> Constant:
+def constant_of(value: Any, name: str = "constant") -> ConstantTensor:
     """A constant with the values of an array; without, where it has none or too many."""
-    return Constant(read_value(value), name=name)
+    return ConstantTensor(read_value(value), name=name)
 
 
 def read_value(value: Any) -> Any:

@@ -9,13 +9,13 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from fanin.frameworks.jax.operations._labels import find_by_values, name_function
 from fanin.frameworks.jax.operations._masks import note_function, real_of
-from fanin.frameworks.jax.record._call import Call, Shaped
-from fanin.frameworks.jax.record._record import Function, Recorder
+from fanin.frameworks.jax.record._call import AbstractArray, Call
+from fanin.frameworks.jax.record._record import Recorder, ValuesFunction
 from fanin.frameworks.jax.record._values import is_pointwise, run
 from fanin.frameworks.jax.trace._abstract import program_of
-from fanin.frameworks.recording._formula import Formula
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._formula import ParameterFormula
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Noise, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Values
 
 # Random numbers of jax.random, by the functions that make them.
@@ -28,35 +28,37 @@ _NOISES = {
 }
 
 
-def draw(recorder: Recorder, name: str, entries: Sequence[Entry]) -> Constant | None:
+def draw(recorder: Recorder, name: str, entries: Sequence[TensorEntry]) -> ConstantTensor | None:
     """Random numbers of a kind, whose key may be an input; None for another function."""
     given = [entry for entry in entries if not _is_integral(recorder, entry)]
-    constants = [entry for entry in given if isinstance(entry, Constant)]
+    constants = [entry for entry in given if isinstance(entry, ConstantTensor)]
     if name not in _NOISES or len(constants) < len(given):
         return None
     flat = [np.ravel(entry.value) for entry in constants if entry.value is not None]
     numbers = [float(item[0]) for item in flat if len(item) and (item == item[0]).all()]
     kind = _NOISES[name]
     if kind == "normal":
-        return Constant(noise=Noise(kind, 0.0))
+        return ConstantTensor(noise=Noise(kind, 0.0))
     if kind == "uniform":
         unit = len(numbers) == 2 and numbers[1] - numbers[0] == 1
-        return Constant(noise=Noise(kind, numbers[0])) if unit else Constant()
-    return Constant(noise=Noise(kind, 1 - numbers[0])) if len(numbers) == 1 else Constant()
+        return ConstantTensor(noise=Noise(kind, numbers[0])) if unit else ConstantTensor()
+    return (
+        ConstantTensor(noise=Noise(kind, 1 - numbers[0])) if len(numbers) == 1 else ConstantTensor()
+    )
 
 
-def _is_integral(recorder: Recorder, entry: Entry) -> bool:
-    return isinstance(entry, Activation) and entry.node in recorder.integers
+def _is_integral(recorder: Recorder, entry: TensorEntry) -> bool:
+    return isinstance(entry, ActivationTensor) and entry.node in recorder.integers
 
 
 def call_function(
     recorder: Recorder,
     program: ClosedJaxpr,
     name: str,
-    entries: list[Entry],
-    ins: list[Shaped],
-    outs: list[Shaped],
-) -> Activation | Weight | None:
+    entries: list[TensorEntry],
+    ins: list[AbstractArray],
+    outs: list[AbstractArray],
+) -> ActivationTensor | ParameterTensor | None:
     """What a function of one argument makes, element by element; None for another program."""
     call = Call(name, {}, entries, ins, outs, recorder)
     real = real_of(call)
@@ -67,20 +69,20 @@ def call_function(
         return None
     numbers = [call.number(other) for other in range(len(entries)) if other != at]
     source = entries[at]
-    if isinstance(source, Weight):
+    if isinstance(source, ParameterTensor):
         return None if None in numbers else _apply_to_weight(program, name, at, source, numbers)
-    assert isinstance(source, Activation)
+    assert isinstance(source, ActivationTensor)
     followed = (recorder.statistics, recorder.masks, recorder.integers, recorder.maxima)
     if None in numbers or any(source.node in notes for notes in followed):
         return None
     fn, label = _name(program, name, at, numbers)
-    made: Activation = recorder.emit("pointwise", [source], outs[0].shape, fn=fn, label=label)
+    made: ActivationTensor = recorder.emit("pointwise", [source], outs[0].shape, fn=fn, label=label)
     return note_function(call, made, [source], fn)
 
 
 def _name(
     program: ClosedJaxpr, name: str, at: int, numbers: Sequence[float | None]
-) -> tuple[Function, str]:
+) -> tuple[ValuesFunction, str]:
     """A program as a function of one argument, and what people call it."""
     given = [number for number in numbers if number is not None]
     fn = function_of(program, at, given)
@@ -88,17 +90,21 @@ def _name(
 
 
 def _apply_to_weight(
-    program: ClosedJaxpr, name: str, at: int, weight: Weight, numbers: Sequence[float | None]
-) -> Weight:
+    program: ClosedJaxpr,
+    name: str,
+    at: int,
+    weight: ParameterTensor,
+    numbers: Sequence[float | None],
+) -> ParameterTensor:
     """A weight that goes through a function that has a name."""
     fn, label = _name(program, name, at, numbers)
     made = weight.through(label)
     formulas = [
-        part.formula and Formula(run=fn, args=(part.formula,), kind="pointwise")
+        part.formula and ParameterFormula(run=fn, args=(part.formula,), kind="pointwise")
         for part in weight.parts
     ]
     pairs = zip(made.parts, formulas, strict=True)
-    return Weight(tuple(replace(part, formula=formula) for part, formula in pairs))
+    return ParameterTensor(tuple(replace(part, formula=formula) for part, formula in pairs))
 
 
 def is_elementwise(program: ClosedJaxpr) -> bool:

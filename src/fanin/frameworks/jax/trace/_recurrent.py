@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from fanin.frameworks.jax.record._call import Shaped
+from fanin.frameworks.jax.record._call import AbstractArray
 from fanin.frameworks.jax.record._record import Recorder
-from fanin.frameworks.recording._record import Activation, Constant, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Node, Use
 
 # How many times as large as the state all gates together are, by the number of states.
@@ -19,7 +19,7 @@ _BOUNDED = {
 }
 _LINES = {"mul", "neg", "add", "sub"}  # such as 1 - z
 
-Body = Callable[[Recorder, Sequence[Entry]], list[Entry]]
+Body = Callable[[Recorder, Sequence[TensorEntry]], list[TensorEntry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +32,35 @@ class Cell:
 
 def find_cell(
     body: Body,
-    held: Sequence[Entry],
-    states: Sequence[Shaped],
-    rows: Sequence[Shaped],
+    held: Sequence[TensorEntry],
+    states: Sequence[AbstractArray],
+    rows: Sequence[AbstractArray],
     recorder: Recorder,
 ) -> Cell | None:
     """The cell that one step of a loop is; None for another step."""
-    if not any(isinstance(entry, Weight) for entry in held):
+    if not any(isinstance(entry, ParameterTensor) for entry in held):
         return None
-    if any(isinstance(entry, Activation) for entry in held):  # what an attention reads, say
+    if any(isinstance(entry, ActivationTensor) for entry in held):  # what an attention reads, say
         return None
     trial = recorder.empty()
     before = [_add(trial, shaped) for shaped in states]
-    read = [_add(trial, Shaped(shaped.shape[1:], shaped.kind)) for shaped in rows]
+    read = [_add(trial, AbstractArray(shaped.shape[1:], shaped.kind)) for shaped in rows]
     body(trial, [*held, *before, *read])
     real = [
         entry.node
         for entry, shaped in zip(before, states, strict=True)
-        if isinstance(entry, Activation) and shaped.is_real and shaped.shape
+        if isinstance(entry, ActivationTensor) and shaped.is_real and shaped.shape
     ]
-    inputs = {entry.node for entry in read if isinstance(entry, Activation)}
+    inputs = {entry.node for entry in read if isinstance(entry, ActivationTensor)}
     return _judge(trial, set(real), inputs, states) if real and inputs else None
 
 
-def _add(recorder: Recorder, shaped: Shaped) -> Entry:
-    return recorder.emit("input", (), shaped.shape) if shaped.is_real else Constant()
+def _add(recorder: Recorder, shaped: AbstractArray) -> TensorEntry:
+    return recorder.emit("input", (), shaped.shape) if shaped.is_real else ConstantTensor()
 
 
 def _judge(
-    trial: Recorder, states: set[int], inputs: set[int], shapes: Sequence[Shaped]
+    trial: Recorder, states: set[int], inputs: set[int], shapes: Sequence[AbstractArray]
 ) -> Cell | None:
     """The kind of a cell by the size of its gates, and by what bounds them."""
     nodes = trial.nodes
@@ -110,15 +110,15 @@ def _once(uses: Iterable[Use | None]) -> list[Use]:
 def add_recurrent(
     recorder: Recorder,
     cell: Cell,
-    given: Sequence[Entry],
-    states: Sequence[Shaped],
-    rows: Sequence[Shaped],
-) -> list[Entry]:
+    given: Sequence[TensorEntry],
+    states: Sequence[AbstractArray],
+    rows: Sequence[AbstractArray],
+) -> list[TensorEntry]:
     """The node of a loop over a cell, and its last states and all that it gave, as views of it."""
     sources = [
         entry
         for entry in given
-        if isinstance(entry, Activation) and entry.node not in recorder.integers
+        if isinstance(entry, ActivationTensor) and entry.node not in recorder.integers
     ]
     outs = [*states, *rows]
     shape = next((shaped.shape for shaped in rows if shaped.is_real), states[-1].shape)
@@ -129,9 +129,9 @@ def add_recurrent(
     return [_show(recorder, made, shaped) for shaped in outs]
 
 
-def _show(recorder: Recorder, made: Activation, shaped: Shaped) -> Entry:
+def _show(recorder: Recorder, made: ActivationTensor, shaped: AbstractArray) -> TensorEntry:
     if not shaped.is_real:
-        return Constant()
+        return ConstantTensor()
     if shaped.shape == recorder.nodes[made.node].shape:
         return made
     return recorder.emit("view", [made], shaped.shape, label="state")

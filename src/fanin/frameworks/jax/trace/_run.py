@@ -1,4 +1,4 @@
-"""Run: the equations of a program in their order, each handed to the recorder."""
+"""ProgramRun: the equations of a program in their order, each handed to the recorder."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -7,24 +7,24 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from fanin.frameworks.jax.operations._lax import translate
-from fanin.frameworks.jax.record._call import Call, Shaped
+from fanin.frameworks.jax.record._call import AbstractArray, Call
 from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.jax.trace._abstract import (
+    abstract_of,
     constant_of,
     name_of,
     path_of,
     program_of,
-    shaped_of,
 )
 from fanin.frameworks.jax.trace._control import CONTROL
 from fanin.frameworks.jax.trace._functions import call_function, draw
 from fanin.frameworks.jax.trace._mesh import MESH
-from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
 
 _CONTROL = CONTROL | MESH
 
 
-class Run:
+class ProgramRun:
     """One pass over a program, whose variables are entries of the record."""
 
     def __init__(self, recorder: Recorder, modules: Collection[str]) -> None:
@@ -33,23 +33,25 @@ class Run:
         self._modules = modules
         self._paths: dict[int, tuple[Any, str | None]] = {}
 
-    def on(self, recorder: Recorder) -> "Run":
+    def on(self, recorder: Recorder) -> "ProgramRun":
         """The same on another record."""
-        made = Run(recorder, self._modules)
+        made = ProgramRun(recorder, self._modules)
         made.sizes = self.sizes
         return made
 
-    def run_program(self, program: ClosedJaxpr, given: Sequence[Entry]) -> list[Entry]:
+    def run_program(self, program: ClosedJaxpr, given: Sequence[TensorEntry]) -> list[TensorEntry]:
         """What a program returns for these arguments."""
         constants = [constant_of(value) for value in program.consts]
         return self.run(program.jaxpr, constants, given)
 
-    def run(self, jaxpr: Jaxpr, constants: Sequence[Entry], given: Sequence[Entry]) -> list[Entry]:
+    def run(
+        self, jaxpr: Jaxpr, constants: Sequence[TensorEntry], given: Sequence[TensorEntry]
+    ) -> list[TensorEntry]:
         """The same, with the constants as entries."""
-        known: dict[Any, Entry] = dict(zip(jaxpr.constvars, constants, strict=True))
+        known: dict[Any, TensorEntry] = dict(zip(jaxpr.constvars, constants, strict=True))
         known.update(zip(jaxpr.invars, given, strict=True))
 
-        def read(variable: Any) -> Entry:
+        def read(variable: Any) -> TensorEntry:
             if isinstance(variable, Literal):
                 return constant_of(np.asarray(variable.val))
             return known[variable]
@@ -61,13 +63,13 @@ class Run:
             known.update(zip(equation.outvars, made, strict=True))
         return [read(variable) for variable in jaxpr.outvars]
 
-    def follow(self, equation: JaxprEqn, entries: list[Entry]) -> list[Entry]:
+    def follow(self, equation: JaxprEqn, entries: list[TensorEntry]) -> list[TensorEntry]:
         """What an equation makes of its arguments."""
         control = _CONTROL.get(equation.primitive.name)
         if control is not None:
             return control(self, equation, entries)
-        ins = [shaped_of(variable) for variable in equation.invars]
-        outs = [shaped_of(variable) for variable in equation.outvars]
+        ins = [abstract_of(variable) for variable in equation.invars]
+        outs = [abstract_of(variable) for variable in equation.outvars]
         program = program_of(equation)
         if program is not None and len(program.jaxpr.invars) == len(entries):
             name = name_of(equation, program)
@@ -79,13 +81,17 @@ class Run:
         return self.translate(equation, entries, ins, outs)
 
     def translate(
-        self, equation: JaxprEqn, entries: list[Entry], ins: list[Shaped], outs: list[Shaped]
-    ) -> list[Entry]:
+        self,
+        equation: JaxprEqn,
+        entries: list[TensorEntry],
+        ins: list[AbstractArray],
+        outs: list[AbstractArray],
+    ) -> list[TensorEntry]:
         """The nodes of a primitive."""
         name = equation.primitive.name
         return translate(Call(name, equation.params, entries, ins, outs, self.recorder))
 
-    def _place(self, equation: JaxprEqn, entries: Sequence[Entry]) -> str:
+    def _place(self, equation: JaxprEqn, entries: Sequence[TensorEntry]) -> str:
         """The module of an equation: by its scope, else that of what it reads."""
         stack = equation.source_info.name_stack
         if id(stack) not in self._paths:
@@ -93,5 +99,5 @@ class Run:
         path = self._paths[id(stack)][1]
         if path is not None:
             return path
-        nodes = [entry.node for entry in entries if isinstance(entry, Activation)]
+        nodes = [entry.node for entry in entries if isinstance(entry, ActivationTensor)]
         return self.recorder.nodes[nodes[0]].module if nodes else self.recorder.path[-1]

@@ -9,11 +9,11 @@ from jax.extend.core import ClosedJaxpr
 from fanin.errors import FaninError, one_line
 from fanin.frameworks.jax._program import Leaf, Program
 from fanin.frameworks.jax.record._record import Recorder, State
-from fanin.frameworks.jax.trace._abstract import read_value, shaped_of
+from fanin.frameworks.jax.trace._abstract import abstract_of, read_value
 from fanin.frameworks.jax.trace._order import put_features_first
-from fanin.frameworks.jax.trace._run import Run
+from fanin.frameworks.jax.trace._run import ProgramRun
 from fanin.frameworks.recording._finish import finish
-from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
 from fanin.frameworks.recording._weights import whole
 from fanin.graph import Graph, NoGraphError
 
@@ -44,7 +44,7 @@ def trace(program: Program) -> Graph:
     modules = {leaf.module for leaf in program.leaves}
     modules |= {path.rpartition(".")[0] for path in modules}
     held = [_hold(value, f"constant {at}") for at, value in enumerate(closed.consts)]
-    results = Run(recorder, modules - {""}).run(closed.jaxpr, held, given)
+    results = ProgramRun(recorder, modules - {""}).run(closed.jaxpr, held, given)
     outputs = _find_outputs(recorder, closed, results)
     names = [leaf.name for leaf in program.leaves if leaf.trained]
     put_features_first(recorder)
@@ -81,7 +81,7 @@ def _abstract(value: Any) -> Any:
     return made(value.shape, value.dtype, sharding=placed)
 
 
-def _entry(recorder: Recorder, leaf: Leaf) -> Entry:
+def _entry(recorder: Recorder, leaf: Leaf) -> TensorEntry:
     """A parameter as a weight; anything else that a model holds as a constant of it."""
     shape = tuple(int(size) for size in leaf.value.shape)
     if leaf.trained:
@@ -95,17 +95,17 @@ def _hold(value: Any, name: str) -> State:
     return State(read_value(value), name=name, leaf=name)
 
 
-def _add_input(recorder: Recorder, array: Any, variable: Any) -> Entry:
+def _add_input(recorder: Recorder, array: Any, variable: Any) -> TensorEntry:
     """An input as a node; the values of integers, and of a matrix that says who is whose."""
-    shaped = shaped_of(variable)
+    shaped = abstract_of(variable)
     label = "" if shaped.is_real else "integers"
-    made: Activation = recorder.emit("input", (), shaped.shape, label=label)
+    made: ActivationTensor = recorder.emit("input", (), shaped.shape, label=label)
     value = read_value(array)
     if not shaped.is_real:
         recorder.integers.add(made.node)
     elif value is not None and not _is_adjacency(value):
         value = None
-    return Activation(made.node, value)
+    return ActivationTensor(made.node, value)
 
 
 def _is_adjacency(value: Any) -> bool:
@@ -117,9 +117,9 @@ def _is_adjacency(value: Any) -> bool:
     return bool((value > 0).any()) and bool((value == 0).any())
 
 
-def _find_outputs(recorder: Recorder, closed: ClosedJaxpr, results: list[Entry]) -> list[int]:
+def _find_outputs(recorder: Recorder, closed: ClosedJaxpr, results: list[TensorEntry]) -> list[int]:
     """The nodes of what the program returned; integers only where there is nothing else."""
-    pairs = list(zip(results, map(shaped_of, closed.jaxpr.outvars), strict=True))
+    pairs = list(zip(results, map(abstract_of, closed.jaxpr.outvars), strict=True))
     real = [pair for pair in pairs if pair[1].is_real]
     nodes = [recorder.activation(entry, shaped.shape).node for entry, shaped in real or pairs]
     if not nodes:

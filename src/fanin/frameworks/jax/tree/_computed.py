@@ -7,7 +7,7 @@ import jax
 from jax.extend import core
 
 
-def computed(make: Callable[..., Sequence[Any]], *given: Any) -> list[int]:
+def find_computed(make: Callable[..., Sequence[Any]], *given: Any) -> list[int]:
     """The positions of the results that do not depend on what is given: no key, no inputs.
 
     `make` is traced; nothing is computed.

@@ -34,7 +34,7 @@ def held_in(model: eqx.Module, path: tuple[Any, ...], value: Any) -> Held:
     held = Held(tuple(parts), value, trained, type(holder).__name__)
     if isinstance(holder, eqx.Module):
         held.owner = _library_class(holder)
-        held.placed = _placed(holder, parts[-1], held.shape)
+        held.placed = _find_place(holder, parts[-1], held.shape)
         held.made = _constant(holder, parts[-1])
         around = above[-1] if above else None
         if isinstance(around, nn.WeightNorm) and around.weight_name == parts[-1] and held.placed:
@@ -54,7 +54,7 @@ def _child(node: Any, key: Any) -> Any:
     return None
 
 
-def _placed(module: eqx.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+def _find_place(module: eqx.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
     """The role of an array in a module of a known class; None in any other."""
     for kind, gates in _GATES:
         if isinstance(module, kind):

@@ -29,7 +29,7 @@ def convolution(dimensions: int, strides: Any, groups: int) -> Axes:
     return Axes((*kernel, "in", "out"), groups, stride=_stride(strides, len(kernel)))
 
 
-def transposed(dimensions: int, strides: Any, swapped: bool) -> Axes:
+def transpose(dimensions: int, strides: Any, swapped: bool) -> Axes:
     """The axes of a transposed one's, (kernel ..., in, out), or its last two swapped."""
     kernel = ("kernel",) * (dimensions - 2)
     channels = ("out", "in") if swapped else ("in", "out")

@@ -13,7 +13,7 @@ from flax.core import meta
 
 from fanin.axes import Axes
 from fanin.frameworks.jax.tree._held import Placed, no_roles
-from fanin.frameworks.jax.tree._layouts import convolution, einsum_axes, general, transposed
+from fanin.frameworks.jax.tree._layouts import convolution, einsum_axes, general, transpose
 
 Path = tuple[str, ...]
 
@@ -28,7 +28,7 @@ class Seen(NamedTuple):
     shapes: Mapping[str, tuple[int, ...]]
 
 
-def seen_in(run: Callable[..., Any], *abstract: Any) -> dict[Path, Seen]:
+def list_modules(run: Callable[..., Any], *abstract: Any) -> dict[Path, Seen]:
     """Every module that runs, by its path; `run` is traced on abstract arrays."""
     found: dict[Path, Seen] = {}
 
@@ -50,7 +50,7 @@ def seen_in(run: Callable[..., Any], *abstract: Any) -> dict[Path, Seen]:
     return found
 
 
-def placed_in(seen: Mapping[Path, Seen], path: Path, shape: tuple[int, ...]) -> Placed | None:
+def find_place_in(seen: Mapping[Path, Seen], path: Path, shape: tuple[int, ...]) -> Placed | None:
     """The role of a parameter; one of scanned or mapped layers has their axis as `stack`."""
     known = seen.get(path[:-1])
     if known is None:
@@ -59,16 +59,16 @@ def placed_in(seen: Mapping[Path, Seen], path: Path, shape: tuple[int, ...]) -> 
     inner = known.shapes.get(attribute, shape)
     around = seen.get(path[:-2])
     cell = around is not None and isinstance(around.module, nn.RNNCellBase)
-    found = _placed(known.module, attribute, inner)
+    found = _find_place(known.module, attribute, inner)
     if found is None:
         return None
     kind, axes = found
     if cell and kind == "weight" and path[-2].startswith("h"):  # else of the inputs
         kind = "recurrent"
-    return kind, _lifted(axes, inner, shape)
+    return kind, _lift(axes, inner, shape)
 
 
-def _lifted(axes: Axes, inner: tuple[int, ...], shape: tuple[int, ...]) -> Axes:
+def _lift(axes: Axes, inner: tuple[int, ...], shape: tuple[int, ...]) -> Axes:
     """The axes with `stack` where a transformation put axes of its own: the first that fit."""
     more = len(shape) - len(inner)
     for at in range(len(inner) + 1):
@@ -78,7 +78,7 @@ def _lifted(axes: Axes, inner: tuple[int, ...], shape: tuple[int, ...]) -> Axes:
     return axes
 
 
-def _placed(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+def _find_place(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
     if isinstance(module, _NORMALIZATIONS) and attribute in ("scale", "bias"):
         return ("scale" if attribute == "scale" else "shift"), no_roles(shape)
     if isinstance(module, nn.PReLU):
@@ -108,7 +108,7 @@ def _kernel(module: nn.Module, shape: tuple[int, ...]) -> Placed | None:
         case nn.ConvLocal():
             return "weight", Axes((*("stack",) * (len(shape) - 2), "in", "out"))
         case nn.ConvTranspose():
-            return "weight", transposed(len(shape), module.strides, module.transpose_kernel)
+            return "weight", transpose(len(shape), module.strides, module.transpose_kernel)
     return None
 
 

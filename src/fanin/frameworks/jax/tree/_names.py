@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from fanin.errors import FaninError, shown, suggestion
-from fanin.frameworks._naming import put, renamed
+from fanin.errors import FaninError, quote, suggestion
+from fanin.frameworks._naming import put, rename_all
 from fanin.frameworks.jax.tree._held import Held
 
 # What JAX libraries call the parameter that other frameworks call a weight.
@@ -24,7 +24,7 @@ def names_of(held: Sequence[Held], rename: Mapping[str, str] | None) -> list[str
     """
     given = {} if rename is None else rename
     if not isinstance(given, Mapping):
-        raise FaninError(f"rename is {shown(rename)}; it maps names found to names wanted.")
+        raise FaninError(f"rename is {quote(rename)}; it maps names found to names wanted.")
     found: dict[str, Held] = {}
     wanted: dict[str, str] = {}
     known: set[str] = set()
@@ -36,8 +36,8 @@ def names_of(held: Sequence[Held], rename: Mapping[str, str] | None) -> list[str
         known.update(mine)
     for name in given:
         if name not in known:
-            raise FaninError(f"rename has {shown(name)}{suggestion(str(name), sorted(known))}")
-    trained = iter(renamed(found, wanted, {}, _shape_of))
+            raise FaninError(f"rename has {quote(name)}{suggestion(str(name), sorted(known))}")
+    trained = iter(rename_all(found, wanted, {}, _shape_of))
     return [next(trained) if item.trained else canonical(item.path) for item in held]
 
 

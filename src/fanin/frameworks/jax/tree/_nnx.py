@@ -10,7 +10,7 @@ from flax import nnx
 
 from fanin.axes import Axes, equal_blocks
 from fanin.frameworks.jax.tree._held import Placed, no_roles
-from fanin.frameworks.jax.tree._layouts import convolution, einsum_axes, general, transposed
+from fanin.frameworks.jax.tree._layouts import convolution, einsum_axes, general, transpose
 
 _NORMALIZATIONS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm)
 _LINEAR = (nnx.Linear, nnx.LinearGeneral, nnx.Einsum, nnx.Conv, nnx.ConvTranspose)
@@ -19,14 +19,14 @@ _PACKED = ((nnx.OptimizedLSTMCell, 4), (nnx.GRUCell, 3), (nnx.SimpleCell, 1))
 _CELLS = (*(kind for kind, _ in _PACKED), nnx.LSTMCell)
 
 
-def placed_in(
+def find_place_in(
     module: Any, attribute: str, shape: tuple[int, ...], around: Any, called: str
 ) -> Placed | None:
     """The role of a variable in a module of a known class; None in any other.
 
     `around` is the module that holds this one, under the name `called`.
     """
-    found = _placed(module, attribute, shape)
+    found = _find_place(module, attribute, shape)
     if found is None or not isinstance(around, _CELLS) or attribute not in ("kernel", "bias"):
         return found
     gates = next((count for kind, count in _PACKED if isinstance(around, kind)), 1)
@@ -37,7 +37,7 @@ def placed_in(
     return "bias", equal_blocks(gates, Axes(("out",)), shape)
 
 
-def _placed(module: Any, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+def _find_place(module: Any, attribute: str, shape: tuple[int, ...]) -> Placed | None:
     if isinstance(module, _NORMALIZATIONS) and attribute in ("scale", "bias"):
         return ("scale" if attribute == "scale" else "shift"), no_roles(shape)
     if isinstance(module, nnx.PReLU):
@@ -61,7 +61,7 @@ def _placed(module: Any, attribute: str, shape: tuple[int, ...]) -> Placed | Non
         case nnx.Conv():
             return "weight", convolution(len(shape), module.strides, module.feature_group_count)
         case nnx.ConvTranspose():
-            return "weight", transposed(len(shape), module.strides, module.transpose_kernel)
+            return "weight", transpose(len(shape), module.strides, module.transpose_kernel)
     return None
 
 

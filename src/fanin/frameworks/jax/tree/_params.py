@@ -55,5 +55,5 @@ def _param(item: Held, name: str, siblings: Shapes, leaf: bool) -> Param:
         owner=item.owner,
         axes=axes,
         aliases=tuple(canonical(path) for path in item.aliases),
-        made=made,
+        constant=made,
     )

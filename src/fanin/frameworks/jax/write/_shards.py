@@ -11,7 +11,7 @@ from fanin.frameworks.jax.tree._held import is_abstract
 from fanin.streams import Array
 
 
-def made(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
+def make_array(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
     """A new array where `value` lies or is to lie; `draw` gives the values of an index.
 
     Without a sharding it is an uncommitted array of the default device, as layers make theirs.

@@ -12,7 +12,7 @@ from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.frameworks._arrays import Source, agree, by_parts, moments
 from fanin.frameworks.jax.tree._held import is_abstract
-from fanin.frameworks.jax.write._shards import check_sharding, made, parts
+from fanin.frameworks.jax.write._shards import check_sharding, make_array, parts
 from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.streams import Array
@@ -64,21 +64,23 @@ class Slot:
     def rehearse(
         self, initializer: Initializer | None, seed: int, axes: Axes | None = None
     ) -> None:
-        """Raise whatever `drawn` would raise, without drawing."""
+        """Raise whatever `draw_array` would raise, without drawing."""
         if initializer is None:
             self._require_value("no value to keep", "Give it an initializer.")
             return
         check_sharding(self.param.name, self.value)
         self.draw(initializer, seed, axes, (slice(0, 0),) * len(self.param.shape))
 
-    def drawn(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> jax.Array:
+    def draw_array(
+        self, initializer: Initializer, seed: int, axes: Axes | None = None
+    ) -> jax.Array:
         """A new array of the initializer's values where this one lies, or is to lie."""
-        return made(self.value, self._source(initializer, seed, axes))
+        return make_array(self.value, self._source(initializer, seed, axes))
 
     def draw(
         self, initializer: Initializer, seed: int, axes: Axes | None, index: Any = None
     ) -> Array:
-        """The values of a box of the parameter, as `drawn` has them."""
+        """The values of a box of the parameter, as `draw_array` has them."""
         param = self.param
         try:
             values = initializer(

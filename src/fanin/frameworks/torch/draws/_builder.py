@@ -27,7 +27,7 @@ from fanin.frameworks.torch.draws._provenance import (
     writes_part,
 )
 from fanin.frameworks.torch.draws._records import DRAWN, RECORDS, Record
-from fanin.frameworks.torch.draws._replay import Geometry, History, Place, anew, geometry
+from fanin.frameworks.torch.draws._replay import Geometry, History, MemoryView, anew, geometry
 
 _META = torch.device("meta")
 # A larger parameter whose elements are all equal is remembered by one of them.
@@ -39,7 +39,7 @@ _NOT_YET = (
 
 
 @dataclass(frozen=True)
-class _Target:
+class _WrittenPart:
     """The part of a parameter that an operation writes."""
 
     at: Geometry
@@ -227,7 +227,7 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.value(target) is not None:
             return
         args, kwargs = tree_map(
-            lambda item: _Target(geometry(item)) if item is target else self._copy(item),
+            lambda item: _WrittenPart(geometry(item)) if item is target else self._copy(item),
             (args, kwargs),
         )
         twin.parts.append((func, args, kwargs))
@@ -238,7 +238,9 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.chance.add(twin.memory())
         for part, its, named in twin.parts:
             its, named = tree_map(
-                lambda item: twin.memory().as_strided(*item.at) if type(item) is _Target else item,
+                lambda item: (
+                    twin.memory().as_strided(*item.at) if type(item) is _WrittenPart else item
+                ),
                 (its, named),
             )
             self._really(part, its, named)
@@ -323,19 +325,19 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 record = Record(twin.device, compact, drawn)
                 vars(module).setdefault(RECORDS, {})[attribute] = record
         vars(module)[DRAWN] = {
-            attribute: None if step is None else Place(step, geometry(buffer))
+            attribute: None if step is None else MemoryView(step, geometry(buffer))
             for attribute, buffer in module._buffers.items()
             if buffer is not None and buffer.layout is torch.strided and buffer in self.chance
             for step in (self.history.of(buffer),)
         }
 
-    def _find_draw(self, parameter: Tensor, twin: Twin) -> Place | None:
+    def _find_draw(self, parameter: Tensor, twin: Twin) -> MemoryView | None:
         """How the values were drawn, where that can be done again."""
         step = self.history.of(parameter)
         place = parameter
         if step is None and twin.values is not None:  # drawn before it became a parameter
             step, place = self.history.of(twin.values), _view(twin, parameter)
-        return None if step is None else Place(step, geometry(place))
+        return None if step is None else MemoryView(step, geometry(place))
 
 
 def _view(twin: Twin, tensor: Tensor) -> Tensor:

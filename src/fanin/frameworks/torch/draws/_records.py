@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fanin.frameworks.torch.draws._replay import Place
+from fanin.frameworks.torch.draws._replay import MemoryView
 
 RECORDS = "_fanin_empty"  # of a module: what empty_weights noted of its parameters, by attribute
 DRAWN = "_fanin_drawn"  # of a module: how its buffers were drawn, by attribute
@@ -22,7 +22,7 @@ class Record:
 
     device: torch.device
     value: Tensor | None = None
-    drawn: Place | None = None
+    drawn: MemoryView | None = None
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Mark:
     shape: tuple[int, ...] = ()
     made: float | None = None
     value: Tensor | None = None
-    drawn: Place | None = None
+    drawn: MemoryView | None = None
     digest: str | None = None
     computed: bool = False  # whether the value follows from the program
     norms: bool = False  # whether it is the norms of a frozen weight, which a trained one is not

@@ -32,7 +32,7 @@ Geometry = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class DrawStep:
     """One operation on memory of `size` elements whose values are drawn.
 
     `args` have a Place for every such tensor. `before` is what made the memory that is changed in
@@ -45,16 +45,16 @@ class Step:
     dtype: torch.dtype
     size: int
     shape: tuple[int, ...]
-    before: "Step | Tensor | None" = None
+    before: "DrawStep | Tensor | None" = None
     changes: bool = False
     output: int = 0  # which of the tensors that the operation makes
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class MemoryView:
     """A view of the memory of a step; None is the memory that is changed."""
 
-    step: Step | None
+    step: DrawStep | None
     geometry: Geometry
 
 
@@ -66,10 +66,10 @@ class UnknownError(Exception):
 class History:
     """The last step of every memory that is drawn, by the number of its storage."""
 
-    steps: dict[int, Step] = field(default_factory=dict)
+    steps: dict[int, DrawStep] = field(default_factory=dict)
     _taken: dict[int, StorageWeakRef] = field(default_factory=dict)  # keeps the numbers taken
 
-    def of(self, tensor: Tensor) -> Step | None:
+    def of(self, tensor: Tensor) -> DrawStep | None:
         return self.steps.get(_key(tensor))
 
     def note(
@@ -106,15 +106,15 @@ class History:
     def note_truncated(self, target: Tensor, mean: float, std: float, a: float, b: float) -> None:
         """What torch.nn.init.trunc_normal_ would have drawn into memory that is not there."""
         kwargs = {"mean": mean, "std": std, "a": a, "b": b}
-        args = (Place(None, geometry(target)),)
+        args = (MemoryView(None, geometry(target)),)
         size = target.untyped_storage().nbytes() // target.element_size()
         self.steps.pop(_key(target), None)
         if covers(target):
             shape = tuple(target.shape)
-            step = Step((_TRUNCATED, ""), args, kwargs, target.dtype, size, shape, None, True)
+            step = DrawStep((_TRUNCATED, ""), args, kwargs, target.dtype, size, shape, None, True)
             self._set(target, step)
 
-    def _set(self, tensor: Tensor, step: Step) -> None:
+    def _set(self, tensor: Tensor, step: DrawStep) -> None:
         self.steps[_key(tensor)] = step
         reference = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
         self._taken[_key(tensor)] = reference
@@ -129,15 +129,15 @@ class History:
         changes: bool,
         known: Callable[[Tensor], Tensor | None],
         before: Tensor | None,
-    ) -> Step:
+    ) -> DrawStep:
         def place(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
             if changes and value is target:
-                return Place(None, geometry(value))
+                return MemoryView(None, geometry(value))
             step = self.of(value)
             if step is not None:
-                return Place(step, geometry(value))
+                return MemoryView(step, geometry(value))
             real = known(value)
             if real is None or real.numel() > _LARGE:
                 raise UnknownError
@@ -148,7 +148,7 @@ class History:
             raise UnknownError
         if is_chance(func) and (name_of(func) not in _DRAWS or func._overloadname == "Tensor"):
             raise UnknownError
-        return Step(
+        return DrawStep(
             (name_of(func), func._overloadname),
             tree_map(place, args),
             {key: tree_map(place, kwarg) for key, kwarg in kwargs.items() if key not in _LEFT_OUT},
@@ -176,7 +176,7 @@ def geometry(tensor: Tensor) -> Geometry:
     return tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset())
 
 
-def replay(place: Place, seed: int, name: str) -> Tensor:
+def replay(place: MemoryView, seed: int, name: str) -> Tensor:
     """The values of a drawn tensor, every draw from the stream of this name, numbered by its order.
 
     The first draw has the name's own stream, the others those of "name#1", "name#2" and so on.
@@ -184,7 +184,7 @@ def replay(place: Place, seed: int, name: str) -> Tensor:
     done: dict[int, Tensor] = {}
     streams = (Stream(seed, f"{name}#{count}" if count else name) for count in itertools.count())
 
-    def memory(step: Step | Tensor | None, size: int, dtype: torch.dtype) -> Tensor:
+    def memory(step: DrawStep | Tensor | None, size: int, dtype: torch.dtype) -> Tensor:
         if step is None:
             return torch.empty(size, dtype=dtype, device="cpu")
         if isinstance(step, Tensor):
@@ -193,11 +193,11 @@ def replay(place: Place, seed: int, name: str) -> Tensor:
             done[id(step)] = run(step)
         return done[id(step)]
 
-    def run(step: Step) -> Tensor:
+    def run(step: DrawStep) -> Tensor:
         own = memory(step.before, step.size, step.dtype).clone() if step.changes else None
 
         def real(value: Any) -> Any:
-            if not isinstance(value, Place):
+            if not isinstance(value, MemoryView):
                 return value
             held = own if value.step is None else memory(value.step, 0, step.dtype)
             assert held is not None

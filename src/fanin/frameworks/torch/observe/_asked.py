@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fanin.frameworks.recording._record import Activation
+from fanin.frameworks.recording._record import ActivationTensor
 from fanin.frameworks.torch.record._record import Recorder
 
 # Operations that say what their first argument is.
@@ -70,4 +70,4 @@ class _LossMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if id(tensor) in self._carried:
             return self._carried[id(tensor)][1]
         entry = self._recorder.entry(tensor)
-        return entry.node if isinstance(entry, Activation) else None
+        return entry.node if isinstance(entry, ActivationTensor) else None

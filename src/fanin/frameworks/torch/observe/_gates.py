@@ -48,7 +48,7 @@ def gates(
         for at in range(first, first + directions):
             before = [state[at : at + 1, :_SEQUENCES] for state in states]
             turn = [0] if at > first else []
-            layer = _Layer(module, names[at], before)
+            layer = _GatedLayer(module, names[at], before)
             made, output = layer.look(values.flip(turn), real.flip(turn), flat)
             if not bool(output.isfinite().all()):
                 return ()  # whoever made the first such number is to blame
@@ -85,7 +85,7 @@ def _names_of_cell(module: nn.Module) -> list[str]:
     return ["weight_ih", "weight_hh", *biases]
 
 
-class _Layer:
+class _GatedLayer:
     """One layer in one direction: its parameters, and the states from which it starts."""
 
     def __init__(self, module: nn.Module, names: Sequence[str], states: list[Tensor]) -> None:

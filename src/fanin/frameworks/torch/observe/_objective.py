@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from fanin.errors import FaninError, one_line, shown
+from fanin.errors import FaninError, one_line, quote
 from fanin.frameworks._observation import TargetStats
 from fanin.frameworks.torch.observe._own_loss import find_own_loss
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
-Loss = Callable[..., Any]
+LossOfUser = Callable[..., Any]
 NO_GRADIENT = (
     "no output depends on a parameter, so there is no gradient to look at. Pass a model whose "
     "parameters are used, outside of torch.no_grad()."
@@ -31,12 +31,12 @@ class Objective:
     def __init__(
         self,
         targets: Any = None,
-        loss: Loss | None = None,
+        loss: LossOfUser | None = None,
         seed: int = 0,
         labelled: bool = False,
     ) -> None:
         if loss is not None and not callable(loss):
-            raise FaninError(f"loss is {shown(loss)}; it is a function of (output, targets).")
+            raise FaninError(f"loss is {quote(loss)}; it is a function of (output, targets).")
         if targets is not None and loss is None and not isinstance(targets, Tensor):
             raise FaninError(
                 f"targets has type {type(targets).__name__}; without loss= it is a tensor. Pass "
@@ -142,7 +142,7 @@ def project(output: Any, seed: int = 0) -> Tensor:
     return torch.stack([part.float() if part.dtype.itemsize < 4 else part for part in parts]).sum()
 
 
-def _is_cross_entropy(loss: Loss) -> bool:
+def _is_cross_entropy(loss: LossOfUser) -> bool:
     return isinstance(loss, nn.CrossEntropyLoss) or loss is F.cross_entropy
 
 

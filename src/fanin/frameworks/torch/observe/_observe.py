@@ -18,7 +18,7 @@ from fanin.frameworks._observation import (
     Observation,
     ParameterStats,
 )
-from fanin.frameworks.recording._record import Activation, Constant
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor
 from fanin.frameworks.recording._weights import whole
 from fanin.frameworks.torch.observe._asked import asking
 from fanin.frameworks.torch.observe._gates import gates
@@ -35,10 +35,11 @@ from fanin.frameworks.torch.observe._look import (
 )
 from fanin.frameworks.torch.observe._objective import NO_GRADIENT
 from fanin.frameworks.torch.observe._outside import outsiders
-from fanin.frameworks.torch.observe._passing import PassingRecorder
+from fanin.frameworks.torch.observe._passing import PassingTensors
 from fanin.frameworks.torch.observe._values import watch
 from fanin.frameworks.torch.operations._aten import is_known
-from fanin.frameworks.torch.record._formula import Formula
+from fanin.frameworks.torch.record._formula import ParameterFormula
+from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved, write_back
@@ -78,14 +79,14 @@ def observe(
     itself keeps, and of the parameters' gradients one at a time.
     """
     args, kwargs = call_arguments(inputs)
-    recorder = PassingRecorder()
+    recorder = Recorder(PassingTensors())
     mode = _ObservingMode(recorder, detail, backward=loss is not None)
     parameters = canonical_names(model, rename)
     for name, parameter in parameters.items():
-        recorder.set(parameter, whole(name, parameter.shape, Formula))
+        recorder.set(parameter, whole(name, parameter.shape, ParameterFormula))
         recorder.shapes[name] = tuple(parameter.shape)
     for name, buffer in buffer_names(model).items():
-        recorder.set(buffer, Constant(read_value(buffer), name=name))
+        recorder.set(buffer, ConstantTensor(read_value(buffer), name=name))
     frozen = frozenset(name for name, item in parameters.items() if not item.requires_grad)
     given = list(tensors_in((args, kwargs)))
     with ExitStack() as stack:
@@ -176,7 +177,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
 
     unpacks = False
 
-    def __init__(self, recorder: PassingRecorder, detail: Detail | None, backward: bool) -> None:
+    def __init__(self, recorder: Recorder, detail: Detail | None, backward: bool) -> None:
         super().__init__(recorder, FakeTensorMode())  # never entered
         self.rms: dict[int, float] = {}
         self.gradients: dict[int, float] = {}
@@ -207,7 +208,9 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def watch_outputs(self, output: Any) -> None:
         """What the model returned, which it may not have used itself."""
         entries = [self.recorder.entry(tensor) for tensor in tensors_in(output)]
-        self.returned = tuple(entry.node for entry in entries if isinstance(entry, Activation))
+        self.returned = tuple(
+            entry.node for entry in entries if isinstance(entry, ActivationTensor)
+        )
         for tensor in tensors_in(output):
             self._watch(tensor)
 
@@ -219,7 +222,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def adopt(self, tensor: Tensor, entry: Any = None) -> Tensor:
         if not self.recorder.knows(tensor):
             self._notice([tensor])
-            self.recorder.set(tensor, Constant(read_value(tensor)))
+            self.recorder.set(tensor, ConstantTensor(read_value(tensor)))
         return tensor
 
     def _notice(self, tensors: list[Tensor]) -> None:
@@ -260,7 +263,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def _look_at_logits(self, args: tuple[Any, ...], out: Any) -> None:
         made = next(tensors_in(out), None)
         entry = None if made is None else self.recorder.entry(made)
-        if made is None or not isinstance(entry, Activation) or entry.node in self.spreads:
+        if made is None or not isinstance(entry, ActivationTensor) or entry.node in self.spreads:
             return
         node = self.recorder.nodes[entry.node]
         if node.op == "softmax" and "logarithm" not in node.flags and isinstance(args[1], int):
@@ -277,7 +280,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
 
     def _look(self, tensor: Tensor) -> None:
         entry = self.recorder.entry(tensor)
-        if not isinstance(entry, Activation) or not tensor.is_floating_point():
+        if not isinstance(entry, ActivationTensor) or not tensor.is_floating_point():
             return
         at = entry.node
         if at in self._versions:
@@ -318,7 +321,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def _watch(self, tensor: Tensor) -> None:
         """Asks for the gradient of a tensor, once it has a history and before it gets another."""
         entry = self.recorder.entry(tensor)
-        if not isinstance(entry, Activation) or entry.node in self._hooked:
+        if not isinstance(entry, ActivationTensor) or entry.node in self._hooked:
             return
         at = entry.node
         if at not in self._versions:  # of a recurrent module, which is recorded as a whole

@@ -1,32 +1,27 @@
-"""Passing: a recorder that lets tensors go, so that a real run needs little more memory."""
+"""Passing: tensors are let go, so that a real run needs little more memory."""
 
 import weakref
 
 import torch
 from torch import Tensor
 
-from fanin.frameworks.recording._record import Constant, Entry
-from fanin.frameworks.torch.record._record import Recorder
+from fanin.frameworks.recording._record import TensorEntry
 
 
-class PassingRecorder(Recorder):
-    """Knows every tensor for as long as somebody else holds it."""
+class PassingTensors:
+    """Every tensor of a run with what it is, for as long as somebody else holds it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._known: dict[int, tuple[weakref.ref[Tensor], Entry]] = {}
+        self._known: dict[int, tuple[weakref.ref[Tensor], TensorEntry]] = {}
         self._places: dict[int, dict[int, weakref.ref[Tensor]]] = {}  # by storage, then by id
 
-    def entry(self, tensor: Tensor) -> Entry:
-        """What a tensor is; one that no recorded operation made is a constant."""
+    def find(self, tensor: Tensor) -> TensorEntry | None:
+        """What a tensor is; None of one that no recorded operation made."""
         found = self._known.get(id(tensor))
-        return found[1] if found and found[0]() is tensor else Constant()
+        return found[1] if found and found[0]() is tensor else None
 
-    def knows(self, tensor: Tensor) -> bool:
-        found = self._known.get(id(tensor))
-        return found is not None and found[0]() is tensor
-
-    def set(self, tensor: Tensor, entry: Entry) -> None:
+    def put(self, tensor: Tensor, entry: TensorEntry) -> None:
+        """Say what a tensor is."""
         key = id(tensor)
         place: int | None = (
             tensor.untyped_storage()._cdata if tensor.layout is torch.strided else None
@@ -46,10 +41,8 @@ class PassingRecorder(Recorder):
         if place is not None:
             self._places.setdefault(place, {})[key] = reference
 
-    def sharing(self, tensor: Tensor) -> list[Tensor]:
-        """The other tensors in the memory of this one."""
-        if tensor.layout is not torch.strided:
-            return []
-        held = self._places.get(tensor.untyped_storage()._cdata, {})
+    def sharing(self, storage: int) -> list[Tensor]:
+        """The tensors that lie in a storage, and live."""
+        held = self._places.get(storage, {})
         alive = [reference() for reference in list(held.values())]
-        return [item for item in alive if item is not None and item is not tensor]
+        return [item for item in alive if item is not None]

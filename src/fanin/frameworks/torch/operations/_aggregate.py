@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fanin.frameworks.recording._record import Activation, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.record._call import Call
 from fanin.graph import Op
 
@@ -33,11 +33,11 @@ def _values(call: Call) -> Tensor:
 
 def _is_real(call: Call, tensor: Any) -> bool:
     entry = call.entry(tensor)
-    activation = isinstance(entry, Activation) and entry.node not in call.recorder.integers
-    return activation or isinstance(entry, Weight)
+    activation = isinstance(entry, ActivationTensor) and entry.node not in call.recorder.integers
+    return activation or isinstance(entry, ParameterTensor)
 
 
-def aggregate(call: Call) -> Entry:
+def aggregate(call: Call) -> TensorEntry:
     """index_add, scatter and their kind: a reduction, added to what was there."""
     recorder, values = call.recorder, _values(call)
     op = _KINDS[str(call.get("reduce") or "sum")]
@@ -67,7 +67,7 @@ def _counts(call: Call, values: Tensor) -> Tensor | None:
     else:
         index, size = call["index"], call.shape[call.dim()]
     entry = call.entry(index)
-    known = None if isinstance(entry, Weight) else entry.value
+    known = None if isinstance(entry, ParameterTensor) else entry.value
     if known is None or known.dtype == torch.bool:
         return None
     if index.dim() > 1:  # one index for every element: those along the dimension are alike
@@ -77,7 +77,7 @@ def _counts(call: Call, values: Tensor) -> Tensor | None:
 
 def mixing(
     call: Call, matrix: Tensor, values: Tensor, shape: Any, *, summed: int = -1
-) -> Activation | None:
+) -> ActivationTensor | None:
     """Known numbers times activations: positions are mixed, as a graph's adjacency does.
 
     None where the numbers are not known; their dimensions from `summed` on are. With rows r the
@@ -85,7 +85,7 @@ def mixing(
     of `terms`, times a factor.
     """
     entry = call.entry(matrix)
-    known = None if isinstance(entry, Weight) else entry.value
+    known = None if isinstance(entry, ParameterTensor) else entry.value
     if known is None or known.is_complex() or not known.numel():
         return None
     whole = known if known.layout is torch.strided else known.to_dense()
@@ -104,6 +104,6 @@ def mixing(
 def is_known(call: Call, tensor: Tensor) -> bool:
     """Whether the values of a tensor are known: constants, and what follows from integers."""
     entry = call.entry(tensor)
-    if isinstance(entry, Weight) or entry.value is None:
+    if isinstance(entry, ParameterTensor) or entry.value is None:
         return False
-    return isinstance(entry, Activation) or entry.noise is None
+    return isinstance(entry, ActivationTensor) or entry.noise is None

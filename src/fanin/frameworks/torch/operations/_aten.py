@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from fanin.frameworks.recording._masks import remember_view
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Noise, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations import (
     _elementwise,
     _masks,
@@ -54,13 +54,13 @@ def is_known(func: Any) -> bool:
     return listed or is_pointwise(func)
 
 
-def translate(call: Call) -> list[Entry]:
+def translate(call: Call) -> list[TensorEntry]:
     """What every tensor that the operation returned is, in order."""
     outs = list(tensors_in(call.out))
     entries = [call.entry(source) for source in call.inputs()]
-    known = not any(isinstance(entry, (Activation, Weight)) for entry in entries)
+    known = not any(isinstance(entry, (ActivationTensor, ParameterTensor)) for entry in entries)
     if known or call.name in FACTORIES:
-        return [Constant(noise=_noise(call)) for _ in outs]
+        return [ConstantTensor(noise=_noise(call)) for _ in outs]
     key = call.key()
     before = call.recorder.made.get(key) if key is not None else None
     if before is not None and _shows(call):
@@ -81,17 +81,19 @@ def translate(call: Call) -> list[Entry]:
 def _shows(call: Call) -> bool:
     """Whether an operation only shows elements of what it got: the same again is the same."""
     if call.name in ("index", "index_select", "gather"):
-        return not isinstance(call.entry(call.first), Weight)  # of those it is a lookup
+        return not isinstance(call.entry(call.first), ParameterTensor)  # of those it is a lookup
     return call.name in _moves.VIEWS or call.name in _moves.PLAIN_VIEWS
 
 
-def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[Entry]:
+def _first(
+    call: Call, out: torch.Tensor, entries: list[TensorEntry]
+) -> TensorEntry | list[TensorEntry]:
     real = out.is_floating_point() or out.is_complex()
-    active = any(isinstance(entry, Activation) for entry in entries)
+    active = any(isinstance(entry, ActivationTensor) for entry in entries)
     counts = _masks.compares(call) or (_masks.follows(call) and is_known(call.func))
     if not real and not counts and call.name not in ("split", "unbind", "split_with_sizes"):
         label = _moves.ONE_HOT if _is_one_hot(call) else "integers"
-        return call.view(label) if active else Constant()
+        return call.view(label) if active else ConstantTensor()
     handler = _TABLE.get(call.name)
     if handler is not None:
         return handler(call)
@@ -99,11 +101,11 @@ def _first(call: Call, out: torch.Tensor, entries: list[Entry]) -> Entry | list[
         return _elementwise.apply_pointwise(call)
     if not active:
         weight = call.entry(call.first)
-        if isinstance(weight, Weight):
+        if isinstance(weight, ParameterTensor):
             return weight.through(call.name, keeps_axes=False)
         return call.view()
     for source in call.inputs():
-        if isinstance(call.entry(source), Weight):
+        if isinstance(call.entry(source), ParameterTensor):
             call.activation(source)  # it is used, whatever for
     return call.view(call.name if call.name in _moves.PLAIN_VIEWS else f"unknown: {call.name}")
 
@@ -114,44 +116,46 @@ def _is_one_hot(call: Call) -> bool:
         return False
     entries = [call.entry(call["self"]), call.entry(call["other"])]
     known = [
-        entry.value for entry in entries if isinstance(entry, Constant) and entry.value is not None
+        entry.value
+        for entry in entries
+        if isinstance(entry, ConstantTensor) and entry.value is not None
     ]
     classes = known[0].reshape(-1) if known else torch.zeros(0, device="cpu")
     size = call.shape[-1] if call.shape else 0
     return len(classes) == size > 1 and torch.equal(classes, torch.arange(size, device="cpu"))
 
 
-def _side(call: Call, out: torch.Tensor, first: Entry) -> Entry:
+def _side(call: Call, out: torch.Tensor, first: TensorEntry) -> TensorEntry:
     """Results beside the first: indices, saved statistics, the same values once more."""
-    if isinstance(first, Activation) and tuple(out.shape) == call.shape:
+    if isinstance(first, ActivationTensor) and tuple(out.shape) == call.shape:
         real = out.is_floating_point()
         return first if real else call.view("integers")
-    return Constant()
+    return ConstantTensor()
 
 
-def _note_masks(call: Call, made: list[Entry]) -> None:
+def _note_masks(call: Call, made: list[TensorEntry]) -> None:
     """What shows elements of masks, or counts them, is one."""
     if not _masks.follows(call):
         return
     moved = call.name in _moves.TABLE or call.name in _moves.PLAIN_VIEWS
     masks = call.recorder.masks
     for out, entry in zip(tensors_in(call.out), made, strict=False):
-        if not isinstance(entry, Activation) or entry.node in masks:
+        if not isinstance(entry, ActivationTensor) or entry.node in masks:
             continue
         if moved or not out.is_floating_point():
             remember_view(call.recorder, entry.node)
 
 
-def _note_integers(call: Call, entries: list[Entry], made: list[Entry]) -> None:
+def _note_integers(call: Call, entries: list[TensorEntry], made: list[TensorEntry]) -> None:
     """What follows from integers and masks alone scales nothing."""
     nodes = call.recorder.integers
-    active = [item for item in entries if isinstance(item, Activation)]
-    if any(isinstance(item, Weight) for item in entries):
+    active = [item for item in entries if isinstance(item, ActivationTensor)]
+    if any(isinstance(item, ParameterTensor) for item in entries):
         return
     integral = bool(active) and all(item.node in nodes for item in active)
     for out, entry in zip(tensors_in(call.out), made, strict=False):
         if (
-            isinstance(entry, Activation)
+            isinstance(entry, ActivationTensor)
             and entry.node not in call.recorder.masks
             and (integral or not (out.is_floating_point() or out.is_complex()))
         ):
@@ -167,7 +171,9 @@ def _noise(call: Call) -> Noise | None:
     if kind is not None:
         return Noise(kind, 0.0)
     known = [
-        source.noise for source in map(call.entry, call.inputs()) if isinstance(source, Constant)
+        source.noise
+        for source in map(call.entry, call.inputs())
+        if isinstance(source, ConstantTensor)
     ]
     noises = [item for item in known if item is not None]
     if len(noises) != 1:

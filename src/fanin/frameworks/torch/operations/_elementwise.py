@@ -9,21 +9,27 @@ from torch import Tensor
 
 from fanin.frameworks.recording._masks import REMOVES, inline
 from fanin.frameworks.recording._masks import remember as remember_mask
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Formula, Noise
+from fanin.frameworks.recording._record import (
+    ActivationFormula,
+    ActivationTensor,
+    ConstantTensor,
+    Noise,
+    TensorEntry,
+)
 from fanin.frameworks.recording._statistics import note_power
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations._following import reciprocal
 from fanin.frameworks.torch.operations._masks import compares, follows, is_mask, removes
 from fanin.frameworks.torch.operations._statistics import find_deviation, find_norm, remember
 from fanin.frameworks.torch.record._call import Call
 
 
-def _as_constant(call: Call, entry: Entry) -> Constant | None:
+def _as_constant(call: Call, entry: TensorEntry) -> ConstantTensor | None:
     """A constant, or an activation of integers and masks, which scales nothing."""
-    if isinstance(entry, Constant):
+    if isinstance(entry, ConstantTensor):
         return entry
-    if isinstance(entry, Activation) and entry.node in call.recorder.integers:
-        return Constant(entry.value, name="mask")
+    if isinstance(entry, ActivationTensor) and entry.node in call.recorder.integers:
+        return ConstantTensor(entry.value, name="mask")
     return None
 
 
@@ -36,7 +42,7 @@ def _swap_if_constant(call: Call, a: Any, b: Any) -> tuple[Any, Any]:
         entry = call.entry(value)
         if _as_constant(call, entry) is not None:
             return 2
-        return int(isinstance(entry, Weight))
+        return int(isinstance(entry, ParameterTensor))
 
     for weight, factor in ((a, b), (b, a)):
         if _is_own_factor(call, weight, factor):
@@ -50,14 +56,14 @@ def _is_own_factor(call: Call, weight: Any, factor: Any) -> bool:
         return False
     entry = call.entry(factor)
     return (
-        isinstance(call.entry(weight), Weight)
-        and isinstance(entry, Activation)
+        isinstance(call.entry(weight), ParameterTensor)
+        and isinstance(entry, ActivationTensor)
         and entry.node in call.recorder.parametric
         and factor.numel() < weight.numel()
     )
 
 
-def add(call: Call) -> Entry:
+def add(call: Call) -> TensorEntry:
     """Sums and differences."""
     a, b = call["self"], call["other"]
     negative = call.name in ("sub", "subtract")
@@ -69,9 +75,9 @@ def add(call: Call) -> Entry:
         return centre
     first, second = _swap_if_constant(call, a, b)
     value, label = call.entry(first), "sub" if negative else ""
-    if isinstance(value, Weight):
+    if isinstance(value, ParameterTensor):
         return _of_weights(call, first, second)
-    if not isinstance(value, Activation):
+    if not isinstance(value, ActivationTensor):
         return apply_pointwise(call)
     if alpha is not None and alpha != 1.0 and isinstance(second, Tensor):
         return _add_scaled(call, first, second, alpha)
@@ -83,22 +89,22 @@ def add(call: Call) -> Entry:
     return plus(call, value, second, call.shape, label)
 
 
-def _add_scaled(call: Call, first: Tensor, second: Tensor, alpha: float) -> Entry:
-    if isinstance(call.entry(second), Weight):
+def _add_scaled(call: Call, first: Tensor, second: Tensor, alpha: float) -> TensorEntry:
+    if isinstance(call.entry(second), ParameterTensor):
         return plus(call, call.activation(first), second, call.shape)
     scaled = call.recorder.times(call.activation(second), alpha, second.shape)
     return call.recorder.emit("add", [call.activation(first), scaled], call.shape)
 
 
 def plus(
-    call: Call, value: Activation, other: Any, shape: tuple[int, ...], label: str = ""
-) -> Activation:
+    call: Call, value: ActivationTensor, other: Any, shape: tuple[int, ...], label: str = ""
+) -> ActivationTensor:
     """An activation plus a parameter, a constant or another activation."""
     entry = call.entry(other)
     recorder = call.recorder
     if removes(call, other):
         return recorder.follow(value, recorder.emit("view", [value], shape, label="mask"))
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return recorder.add_elementwise("shift", value, entry, shape, label)
     constant = _as_constant(call, entry)
     if constant is None or value.node in recorder.integers:
@@ -115,15 +121,15 @@ def plus(
     return recorder.follow(value, made)
 
 
-def multiply(call: Call) -> Entry:
+def multiply(call: Call) -> TensorEntry:
     """Products and quotients."""
     a, b = call["self"], call["other"]
     divides = call.name in ("div", "divide", "true_divide")
     first, second = _swap_if_constant(call, a, b)
     value = call.entry(first)
-    if isinstance(value, Weight):
+    if isinstance(value, ParameterTensor):
         return _of_weights(call, first, second)
-    if call.get("rounding_mode") is not None or not isinstance(value, Activation):
+    if call.get("rounding_mode") is not None or not isinstance(value, ActivationTensor):
         return apply_pointwise(call)
     if divides and first is not a:  # a constant or a parameter over an activation
         return apply_pointwise(call)
@@ -142,9 +148,9 @@ def multiply(call: Call) -> Entry:
     return _over(call, value, second)
 
 
-def _times(call: Call, value: Activation, other: Tensor) -> Activation:
+def _times(call: Call, value: ActivationTensor, other: Tensor) -> ActivationTensor:
     recorder, entry = call.recorder, call.entry(other)
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         made = recorder.add_elementwise("scale", value, entry, call.shape)
         if recorder.nodes[value.node].op != "normalize":  # whose scale it were
             recorder.factors[made.node] = (value, entry)
@@ -166,21 +172,23 @@ def _times(call: Call, value: Activation, other: Tensor) -> Activation:
     return recorder.follow(value, recorder.emit("mul", [value, factor], call.shape))
 
 
-def _over(call: Call, value: Activation, other: Tensor) -> Entry:
+def _over(call: Call, value: ActivationTensor, other: Tensor) -> TensorEntry:
     recorder, entry = call.recorder, call.entry(other)
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         divisor = reciprocal(entry)
         return recorder.add_elementwise("scale", value, divisor, call.shape)
     constant = _as_constant(call, entry)
     if constant is None or value.node in recorder.integers:
         return apply_pointwise(call)
     known = constant.value
-    inverse = Constant(None if known is None else known.double().reciprocal(), name=constant.name)
+    inverse = ConstantTensor(
+        None if known is None else known.double().reciprocal(), name=constant.name
+    )
     factor = recorder.buffer(inverse, other.shape)
     return recorder.follow(value, recorder.emit("mul", [value, factor], call.shape))
 
 
-def _is_mask(constant: Constant) -> bool:
+def _is_mask(constant: ConstantTensor) -> bool:
     known = constant.value
     if known is None:
         return constant.name == "mask"
@@ -189,7 +197,7 @@ def _is_mask(constant: Constant) -> bool:
     return bool(((known == 0) | (known == 1)).all()) and not bool((known == 0).all())
 
 
-def _drop(call: Call, value: Activation, noise: Noise) -> Activation:
+def _drop(call: Call, value: ActivationTensor, noise: Noise) -> ActivationTensor:
     made = call.recorder.emit("dropout", [value], call.shape, rate=noise.rate, label="dropout")
     call.recorder.follow(value, made)
     if noise.divided or not noise.rate:
@@ -198,7 +206,7 @@ def _drop(call: Call, value: Activation, noise: Noise) -> Activation:
     return call.recorder.follow(made, call.recorder.times(made, kept))
 
 
-def native_dropout(call: Call) -> Entry:
+def native_dropout(call: Call) -> TensorEntry:
     """Dropout that torch leaves whole."""
     value = call.activation(call["input"])
     if call.get("train") is False:
@@ -206,16 +214,16 @@ def native_dropout(call: Call) -> Entry:
     return _drop(call, value, Noise("bernoulli", float(call["p"]), divided=True))
 
 
-def _of_weights(call: Call, first: Tensor, second: Any) -> Entry:
+def _of_weights(call: Call, first: Tensor, second: Any) -> TensorEntry:
     """A parameter with a scalar, a constant or another parameter: still a weight."""
     entry = call.entry(first)
-    assert isinstance(entry, Weight)
+    assert isinstance(entry, ParameterTensor)
     other = call.entry(second) if isinstance(second, Tensor) else None
-    if isinstance(other, Weight) and isinstance(second, Tensor):
+    if isinstance(other, ParameterTensor) and isinstance(second, Tensor):
         if second.numel() > first.numel():
             entry, other = other, entry
         names = {part.name for part in entry.parts}
-        strangers = Weight(tuple(part for part in other.parts if part.name not in names))
+        strangers = ParameterTensor(tuple(part for part in other.parts if part.name not in names))
         if strangers.parts and call.name in ("mul", "multiply"):
             return entry.scale_by([strangers])
         if strangers.parts:
@@ -223,7 +231,7 @@ def _of_weights(call: Call, first: Tensor, second: Any) -> Entry:
     return entry.through(_label(call))
 
 
-def random_leaky(call: Call) -> Entry:
+def random_leaky(call: Call) -> TensorEntry:
     """rrelu: slopes below zero are drawn in training, and their mean else."""
     low, high = (float(call[name]) for name in ("lower", "upper"))
     mean_square = (low * low + low * high + high * high) / 3
@@ -239,13 +247,13 @@ def random_leaky(call: Call) -> Entry:
     return call.recorder.follow(source, made)
 
 
-def unfuse(call: Call) -> Entry:
+def unfuse(call: Call) -> TensorEntry:
     """addcmul and lerp, which are a product and a sum in one."""
     recorder, shape = call.recorder, call.shape
     if call.name == "lerp":
         start, left, right = call["self"], call["end"], call["weight"]
         factor = call.number(right)
-        if factor is not None or not isinstance(call.entry(start), Activation):
+        if factor is not None or not isinstance(call.entry(start), ActivationTensor):
             return apply_pointwise(call)
         difference = [call.activation(left), call.activation(start)]
         value = recorder.emit("add", difference, shape, label="sub")
@@ -253,31 +261,35 @@ def unfuse(call: Call) -> Entry:
         start, left, right = call["self"], call["tensor1"], call["tensor2"]
         left, right = _swap_if_constant(call, left, right)
         entry = call.entry(left)
-        if not isinstance(entry, Activation) or call.number(call.get("value")) != 1.0:
+        if not isinstance(entry, ActivationTensor) or call.number(call.get("value")) != 1.0:
             return apply_pointwise(call)
         value = entry
     return plus(call, _times(call, value, right), start, shape)
 
 
-def apply_pointwise(call: Call) -> Entry:
+def apply_pointwise(call: Call) -> TensorEntry:
     """A function of its activations; of parameters alone, a function that they go through."""
     recorder = call.recorder
-    real = [source for source in call.inputs() if not isinstance(call.entry(source), Constant)]
-    active = [item for item in real if isinstance(call.entry(item), Activation)]
+    real = [
+        source for source in call.inputs() if not isinstance(call.entry(source), ConstantTensor)
+    ]
+    active = [item for item in real if isinstance(call.entry(item), ActivationTensor)]
     if not active:
         weight = call.entry(max(real, key=lambda tensor: tensor.numel()))
-        assert isinstance(weight, Weight)
+        assert isinstance(weight, ParameterTensor)
         return weight.through(_label(call))
     active = [
         source
         for source in call.inputs()
-        if source in _Identity(real) or call.number(source) is None
+        if source in _Unchanged(real) or call.number(source) is None
     ]
     given = [call.activation(item) for item in active]
     sources, fn = inline(recorder, given, call.function(active))
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=_label(call))
     if compares(call) or follows(call):
-        remember_mask(recorder, made.node, Formula(tuple(source.node for source in sources), fn))
+        remember_mask(
+            recorder, made.node, ActivationFormula(tuple(source.node for source in sources), fn)
+        )
     if len(sources) == 1:
         recorder.follow(sources[0], made)
         remember(call, sources[0], made)
@@ -286,7 +298,7 @@ def apply_pointwise(call: Call) -> Entry:
     return made
 
 
-class _Identity:
+class _Unchanged:
     """Membership by identity: tensors compare element by element."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
@@ -307,7 +319,7 @@ def _label(call: Call) -> str:
     return " ".join([call.name.removeprefix("_"), *numbers])
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(("add", "sub", "rsub", "subtract"), add),
     **dict.fromkeys(("mul", "div", "multiply", "divide", "true_divide"), multiply),
     **dict.fromkeys(("rrelu_with_noise", "rrelu_with_noise_functional", "rrelu"), random_leaky),

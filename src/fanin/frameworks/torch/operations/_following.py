@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from fanin.frameworks.recording._formula import Kind
-from fanin.frameworks.recording._record import Constant, Entry, Noise
-from fanin.frameworks.recording._weights import Part, Weight
+from fanin.frameworks.recording._formula import FormulaKind
+from fanin.frameworks.recording._record import ConstantTensor, Noise, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor, Part
 from fanin.frameworks.torch.operations._moves import SAME, VIEWS
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.record._formula import Formula
+from fanin.frameworks.torch.record._formula import ParameterFormula
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
 _AFFINE = ("weight", "bias")  # other parameters that a normalization applies
@@ -36,19 +36,19 @@ def is_pointwise(func: Any) -> bool:
     return torch.Tag.pointwise in func.tags or func.overloadpacket.__name__ in _UNMARKED
 
 
-def follow(call: Call, entry: Entry, index: int) -> Entry:
+def follow(call: Call, entry: TensorEntry, index: int) -> TensorEntry:
     """An entry that an operation made, with the formula of what it is where it is a weight."""
-    if not isinstance(entry, Weight) or call.name in (*SAME, "copy"):
+    if not isinstance(entry, ParameterTensor) or call.name in (*SAME, "copy"):
         return entry
     if len(entry.parts) != 1:
         keeps = call.name in VIEWS or call.name in ("cat", "stack")
-        return Weight(tuple(_of_several(part, keeps) for part in entry.parts))
+        return ParameterTensor(tuple(_of_several(part, keeps) for part in entry.parts))
     part = entry.parts[0]
     several = len(list(tensors_in(call.out))) > 1
     formula = _formula(call, part)
     if formula is not None and several:
         formula = replace(formula, pick=index)
-    return Weight((replace(part, formula=formula),))
+    return ParameterTensor((replace(part, formula=formula),))
 
 
 def _of_several(part: Part, keeps: bool) -> Part:
@@ -57,38 +57,43 @@ def _of_several(part: Part, keeps: bool) -> Part:
     return part if known else replace(part, formula=None)
 
 
-def reciprocal(weight: Weight) -> Weight:
+def reciprocal(weight: ParameterTensor) -> ParameterTensor:
     """A weight that something is divided by."""
     inverse = weight.through("reciprocal")
-    return Weight(
+    return ParameterTensor(
         tuple(
             part
             if part.formula is None
             else replace(
-                part, formula=Formula(run=torch.reciprocal, args=(part.formula,), kind="pointwise")
+                part,
+                formula=ParameterFormula(
+                    run=torch.reciprocal, args=(part.formula,), kind="pointwise"
+                ),
             )
             for part in inverse.parts
         )
     )
 
 
-def _formula(call: Call, part: Part) -> Formula | None:
+def _formula(call: Call, part: Part) -> ParameterFormula | None:
     try:
         if "weight_norm" in call.name:  # a row's length is its scale's, whatever the weight's
             return None
         if not _splits(call, part):
             args, kwargs = tree_map_only(Tensor, partial(_source, call), (call.args, call.kwargs))
-            return Formula(run=call.func, args=tuple(args), kwargs=kwargs, kind=_kind(call))
+            return ParameterFormula(
+                run=call.func, args=tuple(args), kwargs=kwargs, kind=_kind(call)
+            )
         own = next(item for item in call.inputs() if _part(call, item, part.name) is not None)
         if call.name in ("mul", "multiply"):
             shape = call.shape
             source = _source(call, own)
-            return Formula(run=torch.broadcast_to, args=(source, shape), kind="view")
+            return ParameterFormula(run=torch.broadcast_to, args=(source, shape), kind="view")
         given = {
             name: None if name in _AFFINE else argument for name, argument in call.arguments.items()
         }
         kwargs = tree_map_only(Tensor, partial(_source, call), given)
-        return Formula(run=call.func, kwargs=kwargs)
+        return ParameterFormula(run=call.func, kwargs=kwargs)
     except _Unknown:
         return None
 
@@ -102,23 +107,27 @@ def _splits(call: Call, part: Part) -> bool:
 def _part(call: Call, tensor: Tensor, name: str) -> Part | None:
     """The only part of a tensor, if it is of this parameter."""
     entry = call.entry(tensor)
-    if isinstance(entry, Weight) and len(entry.parts) == 1 and entry.parts[0].name == name:
+    if isinstance(entry, ParameterTensor) and len(entry.parts) == 1 and entry.parts[0].name == name:
         return entry.parts[0]
     return None
 
 
 def _source(call: Call, tensor: Tensor) -> Any:
     entry = call.entry(tensor)
-    if isinstance(entry, Constant) and entry.noise is not None:
-        return Formula(run=partial(_draw, entry.noise, tuple(tensor.shape)))
-    if isinstance(entry, Constant) and entry.value is not None:
+    if isinstance(entry, ConstantTensor) and entry.noise is not None:
+        return ParameterFormula(run=partial(_draw, entry.noise, tuple(tensor.shape)))
+    if isinstance(entry, ConstantTensor) and entry.value is not None:
         return entry.value
-    if isinstance(entry, Weight) and len(entry.parts) == 1 and entry.parts[0].formula is not None:
+    if (
+        isinstance(entry, ParameterTensor)
+        and len(entry.parts) == 1
+        and entry.parts[0].formula is not None
+    ):
         return entry.parts[0].formula
     raise _Unknown
 
 
-def _kind(call: Call) -> Kind:
+def _kind(call: Call) -> FormulaKind:
     if call.name in VIEWS:
         return "view"
     return "pointwise" if is_pointwise(call.func) else "other"

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_map_only
 
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Joint
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Joint, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations._following import is_pointwise
 from fanin.frameworks.torch.operations._moves import VIEWS
 from fanin.frameworks.torch.record._call import Call, out_of_place
-from fanin.frameworks.torch.record._formula import Formula
+from fanin.frameworks.torch.record._formula import ParameterFormula
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.graph import Values
 
@@ -32,7 +32,7 @@ _ACTIVATION = "activation"  # the name of the leaf in formulas
 _LINES = frozenset(("add", "sub", "rsub", "subtract", "neg", "mul", "multiply", "div", "divide"))
 
 
-def jointly(call: Call, made: list[Entry], first: int) -> None:
+def jointly(call: Call, made: list[TensorEntry], first: int) -> None:
     """Notes the function that an operation continues; nodes from `first` on are its own.
 
     Its node is a function of the activation alone where constants that vary meet in it.
@@ -46,7 +46,7 @@ def jointly(call: Call, made: list[Entry], first: int) -> None:
     recorder = call.recorder
     meet = not shows and joint.curved and joint.varies and _meeting(call) > 1
     for index, entry in enumerate(made):
-        if not isinstance(entry, Activation) or entry.node < first:
+        if not isinstance(entry, ActivationTensor) or entry.node < first:
             continue
         pick = index if len(made) > 1 else None
         recorder.joints[entry.node] = replace(joint, formula=replace(joint.formula, pick=pick))
@@ -67,7 +67,7 @@ def _continue(call: Call) -> Joint | None:
     varies = False
     for tensor in call.inputs():
         entry = call.entry(tensor)
-        if isinstance(entry, Activation) and entry.node not in call.recorder.integers:
+        if isinstance(entry, ActivationTensor) and entry.node not in call.recorder.integers:
             sources[id(tensor)] = _joint(call, tensor, entry)
         elif (known := _read_known(call, tensor)) is not None:
             varies = varies or _varies(known)
@@ -81,14 +81,16 @@ def _continue(call: Call) -> Joint | None:
         if joint is None:
             return _read_known(call, tensor)
         casts = joint.mask and tensor.is_floating_point()
-        return Formula(run=Tensor.double, args=(joint.formula,)) if casts else joint.formula
+        return (
+            ParameterFormula(run=Tensor.double, args=(joint.formula,)) if casts else joint.formula
+        )
 
     args, kwargs = tree_map_only(Tensor, source, (call.args, call.kwargs))
     line = call.name in VIEWS or (call.name in _LINES and not _multiplies_activations(call))
     before = list(sources.values())
     return Joint(
         before[0].leaf,
-        Formula(run=out_of_place(call.func), args=tuple(args), kwargs=kwargs),
+        ParameterFormula(run=out_of_place(call.func), args=tuple(args), kwargs=kwargs),
         before[0].shape,
         varies=varies or any(item.varies for item in before),
         curved=not line or any(item.curved for item in before),
@@ -97,18 +99,18 @@ def _continue(call: Call) -> Joint | None:
     )
 
 
-def _joint(call: Call, tensor: Tensor, entry: Activation) -> Joint:
+def _joint(call: Call, tensor: Tensor, entry: ActivationTensor) -> Joint:
     shape = tuple(tensor.shape)
     known = call.recorder.joints.get(entry.node)
-    return known or Joint(entry.node, Formula.parameter(_ACTIVATION, shape), shape)
+    return known or Joint(entry.node, ParameterFormula.parameter(_ACTIVATION, shape), shape)
 
 
 def _read_known(call: Call, tensor: Tensor) -> Tensor | None:
     """The values of a constant, and of what follows from frozen parameters alone."""
     entry = call.entry(tensor)
-    if isinstance(entry, Constant):
+    if isinstance(entry, ConstantTensor):
         return None if entry.noise else entry.value
-    formula = entry.parts[0].formula if isinstance(entry, Weight) else None
+    formula = entry.parts[0].formula if isinstance(entry, ParameterTensor) else None
     frozen = call.recorder.frozen
     if formula is None or any(leaf.name not in frozen for leaf in formula.leaves()):
         return None
@@ -123,7 +125,7 @@ def _varies(known: Tensor) -> bool:
 
 def _meeting(call: Call) -> int:
     """How many of the arguments are activations, or constants that vary."""
-    active = [isinstance(call.entry(item), Activation) for item in call.inputs()]
+    active = [isinstance(call.entry(item), ActivationTensor) for item in call.inputs()]
     known = [_read_known(call, item) for item in call.inputs()]
     return sum(active) + sum(_varies(item) for item in known if item is not None)
 
@@ -131,8 +133,8 @@ def _meeting(call: Call) -> int:
 def _multiplies_activations(call: Call) -> bool:
     """Whether a product is of two activations, or an activation is divided by."""
     other = call.get("other")
-    divisor = isinstance(other, Tensor) and isinstance(call.entry(other), Activation)
-    both = divisor and isinstance(call.entry(call.first), Activation)
+    divisor = isinstance(other, Tensor) and isinstance(call.entry(other), ActivationTensor)
+    both = divisor and isinstance(call.entry(call.first), ActivationTensor)
     return divisor if call.name.startswith("div") else both and call.name.startswith("mul")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from fanin.frameworks.recording._masks import REMOVES, inline, remember
-from fanin.frameworks.recording._record import Activation, Constant, Formula
+from fanin.frameworks.recording._record import ActivationFormula, ActivationTensor, ConstantTensor
 from fanin.frameworks.torch.record._call import Call
 from fanin.graph import Values
 
@@ -23,8 +23,8 @@ def compares(call: Call) -> bool:
     if call.name not in _COMPARISONS:
         return False
     entries = [call.entry(source) for source in call.inputs()]
-    active = [entry for entry in entries if isinstance(entry, Activation)]
-    unknown = any(isinstance(entry, Constant) and entry.value is None for entry in entries)
+    active = [entry for entry in entries if isinstance(entry, ActivationTensor)]
+    unknown = any(isinstance(entry, ConstantTensor) and entry.value is None for entry in entries)
     integers = any(item.node in call.recorder.integers for item in active)
     return bool(active) and not unknown and not integers
 
@@ -32,20 +32,20 @@ def compares(call: Call) -> bool:
 def follows(call: Call) -> bool:
     """Whether an operation reads masks, and no other activation."""
     entries = [call.entry(source) for source in call.inputs()]
-    active = [entry for entry in entries if isinstance(entry, Activation)]
+    active = [entry for entry in entries if isinstance(entry, ActivationTensor)]
     return bool(active) and all(item.node in call.recorder.masks for item in active)
 
 
 def is_mask(call: Call, tensor: Any) -> bool:
     """Whether a tensor follows from comparisons of activations."""
     entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
-    return isinstance(entry, Activation) and entry.node in call.recorder.masks
+    return isinstance(entry, ActivationTensor) and entry.node in call.recorder.masks
 
 
 def removes(call: Call, tensor: Any) -> bool:
     """Whether a mask holds numbers so far below zero that adding it removes."""
     entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
-    return isinstance(entry, Activation) and entry.node in call.recorder.removing
+    return isinstance(entry, ActivationTensor) and entry.node in call.recorder.removing
 
 
 def fills_far_below(call: Call, filled: Any) -> bool:
@@ -54,7 +54,7 @@ def fills_far_below(call: Call, filled: Any) -> bool:
     return number is not None and not REMOVES < number < math.inf
 
 
-def write_by_mask(call: Call) -> Activation | None:
+def write_by_mask(call: Call) -> ActivationTensor | None:
     """x[x < 0] = value: a function of the mask, the values and x."""
     picks = [call["mask"]] if call.name == "masked_scatter" else call.get("indices") or []
     if len(picks) != 1 or not is_mask(call, picks[0]) or picks[0].shape != call["self"].shape:
@@ -63,7 +63,7 @@ def write_by_mask(call: Call) -> Activation | None:
     return pick_by_mask(call, picks[0], there, call["self"])
 
 
-def pick_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Activation:
+def pick_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> ActivationTensor:
     """Where a mask of activations picks one of two, number or tensor."""
     sources = [call.activation(mask)]
     numbers = [call.number(item) for item in (there, elsewhere)]
@@ -82,5 +82,7 @@ def pick_by_mask(call: Call, mask: Tensor, there: Any, elsewhere: Any) -> Activa
     sources, fn = inline(recorder, sources, choose)
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label="where")
     if follows(call):
-        remember(recorder, made.node, Formula(tuple(source.node for source in sources), fn))
+        remember(
+            recorder, made.node, ActivationFormula(tuple(source.node for source in sources), fn)
+        )
     return recorder.follow(sources[0], made) if len(sources) == 1 else made

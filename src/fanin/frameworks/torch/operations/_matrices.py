@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from fanin.frameworks.recording._matrices import note_terms, terms_of, turn
-from fanin.frameworks.recording._record import Activation, Entry, Term
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry, Term
 from fanin.frameworks.torch.record._call import Call
 
 _TURNS = ("t", "t_copy", "transpose", "transpose_copy", "numpy_T", "permute")
@@ -17,14 +17,14 @@ def of(call: Call, tensor: Tensor) -> tuple[Term, ...]:
     return terms_of(call.recorder, call.entry(tensor), tensor.dim())
 
 
-def follow(call: Call, made: Sequence[Entry]) -> None:
+def follow(call: Call, made: Sequence[TensorEntry]) -> None:
     """Notes what turning a matrix, adding another one or multiplying by a number makes of it."""
     recorder, found = call.recorder, made[0] if made else None
-    if not isinstance(found, Activation) or found.node in recorder.matrices:
+    if not isinstance(found, ActivationTensor) or found.node in recorder.matrices:
         return
     entries = [call.entry(source) for source in call.inputs()]
     if not any(
-        isinstance(entry, Activation) and entry.node in recorder.matrices for entry in entries
+        isinstance(entry, ActivationTensor) and entry.node in recorder.matrices for entry in entries
     ):
         return
     given = [of(call, source) for source in call.inputs()]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fanin.frameworks.recording._record import Activation, Constant, Entry
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
 from fanin.frameworks.recording._views import (
     Dims,
     expand,
@@ -17,7 +17,7 @@ from fanin.frameworks.recording._views import (
     reshape,
     slice_neighbours,
 )
-from fanin.frameworks.recording._weights import Weight, use
+from fanin.frameworks.recording._weights import ParameterTensor, use
 from fanin.frameworks.torch.operations._aggregate import aggregate, aggregates
 from fanin.frameworks.torch.operations._masks import (
     fills_far_below,
@@ -82,23 +82,23 @@ SAME = (
 )
 
 
-def same(call: Call) -> Entry:
+def same(call: Call) -> TensorEntry:
     """A cast or a copy."""
     entry = call.entry(call.first)
     gains_reals = call.out.is_floating_point() and not call.first.is_floating_point()
-    if isinstance(entry, Activation) and gains_reals and not is_mask(call, call.first):
+    if isinstance(entry, ActivationTensor) and gains_reals and not is_mask(call, call.first):
         return call.view("cast")
     return entry
 
 
-def view(call: Call) -> Entry:
+def view(call: Call) -> TensorEntry:
     """A view of all elements."""
     entry = call.entry(call.first)
     change = _VIEWS[call.name](call)
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return entry.follow(change)
     made = call.view()
-    if isinstance(entry, Activation):
+    if isinstance(entry, ActivationTensor):
         _carry(call, entry, made, change)
         if entry.node in call.recorder.statistics:
             call.recorder.statistics[made.node] = call.recorder.statistics[entry.node]
@@ -106,7 +106,10 @@ def view(call: Call) -> Entry:
 
 
 def _carry(
-    call: Call, entry: Activation, made: Activation, change: Callable[[Dims], Dims | None]
+    call: Call,
+    entry: ActivationTensor,
+    made: ActivationTensor,
+    change: Callable[[Dims], Dims | None],
 ) -> None:
     layout = call.recorder.layouts.get(entry.node)
     dims = change(layout.dims) if layout else None
@@ -114,14 +117,16 @@ def _carry(
         call.recorder.layouts[made.node] = replace(layout, dims=dims)
 
 
-def select(call: Call) -> Entry:
+def select(call: Call) -> TensorEntry:
     """One position of a dimension."""
     return _select(call, call.first, call.dim(), int(call["index"]), call.shape)
 
 
-def _select(call: Call, tensor: Tensor, dim: int, index: int, shape: tuple[int, ...]) -> Entry:
+def _select(
+    call: Call, tensor: Tensor, dim: int, index: int, shape: tuple[int, ...]
+) -> TensorEntry:
     entry = call.entry(tensor)
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return entry.pick(dim)
     source = call.activation(tensor)
     made = call.recorder.emit("view", [source], shape, label="select")
@@ -133,7 +138,7 @@ def _select(call: Call, tensor: Tensor, dim: int, index: int, shape: tuple[int, 
     return made
 
 
-def narrow(call: Call) -> Entry:
+def narrow(call: Call) -> TensorEntry:
     """Neighbours along a dimension."""
     dim = call.dim()
     length = call.first.shape[dim]
@@ -143,12 +148,14 @@ def narrow(call: Call) -> Entry:
     return _narrow(call, call.first, dim, start, call.out, step)
 
 
-def _narrow(call: Call, tensor: Tensor, dim: int, start: int, out: Tensor, step: int = 1) -> Entry:
+def _narrow(
+    call: Call, tensor: Tensor, dim: int, start: int, out: Tensor, step: int = 1
+) -> TensorEntry:
     entry = call.entry(tensor)
     size = out.shape[dim]
     if size == tensor.shape[dim]:
         return entry
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return entry.follow(lambda dims: slice_neighbours(dims, dim, size))
     source = call.activation(tensor)
     made = call.recorder.emit("view", [source], out.shape, label="slice")
@@ -160,7 +167,7 @@ def _narrow(call: Call, tensor: Tensor, dim: int, start: int, out: Tensor, step:
     return made
 
 
-def split(call: Call) -> list[Entry]:
+def split(call: Call) -> list[TensorEntry]:
     """Several pieces along a dimension."""
     dim = call.dim()
     start, pieces = 0, []
@@ -170,7 +177,7 @@ def split(call: Call) -> list[Entry]:
     return pieces
 
 
-def unbind(call: Call) -> list[Entry]:
+def unbind(call: Call) -> list[TensorEntry]:
     """Every position of a dimension on its own."""
     dim = call.dim()
     return [
@@ -179,18 +186,18 @@ def unbind(call: Call) -> list[Entry]:
     ]
 
 
-def join(call: Call) -> Entry:
+def join(call: Call) -> TensorEntry:
     """Tensors one behind another, or stacked."""
     tensors = [tensor for tensor in call["tensors"] if tensor.numel() or tensor.dim() > 1]
     entries = [call.entry(tensor) for tensor in tensors]
-    if not any(isinstance(entry, Activation) for entry in entries):
-        weights = [entry for entry in entries if isinstance(entry, Weight)]
+    if not any(isinstance(entry, ActivationTensor) for entry in entries):
+        weights = [entry for entry in entries if isinstance(entry, ParameterTensor)]
         if call.name == "stack":
             dim = call.dim(of=tensors[0].dim() + 1)
             weights = [
                 weight.follow(lambda dims: (*dims[:dim], (), *dims[dim:])) for weight in weights
             ]
-        return Weight(tuple(part for weight in weights for part in weight.parts))
+        return ParameterTensor(tuple(part for weight in weights for part in weight.parts))
     sources = [call.activation(tensor) for tensor in tensors]
     made = call.recorder.emit("concat", sources, call.shape, label=call.name)
     if call.name == "stack":
@@ -198,28 +205,30 @@ def join(call: Call) -> Entry:
     return made
 
 
-def index(call: Call) -> Entry:
+def index(call: Call) -> TensorEntry:
     """Elements picked by integers; of a parameter, a lookup."""
     if call.name == "index":
         picks = [dim for dim, item in enumerate(call["indices"]) if item is not None]
     else:
         picks = [call.dim() if call.get("dim") is not None else 0]
     entry = call.entry(call["self"])
-    if not isinstance(entry, Weight):
+    if not isinstance(entry, ParameterTensor):
         return _pick_neighbours(call) or call.view()
     given = call.get("indices") if call.name == "index" else [call.get("index")]
     known = [tensor for tensor in given or [] if isinstance(tensor, Tensor)]
-    sources = [call.activation(item) for item in known if isinstance(call.entry(item), Activation)]
+    sources = [
+        call.activation(item) for item in known if isinstance(call.entry(item), ActivationTensor)
+    ]
     return look_up(call, call["self"], entry, picks, sources)
 
 
-def _pick_neighbours(call: Call) -> Entry | None:
+def _pick_neighbours(call: Call) -> TensorEntry | None:
     """x[..., [5, 6], :] is x[..., 5:7, :]."""
     indices = [item for item in call.get("indices") or [] if item is not None]
     if len(indices) != 1 or indices[0].dim() != 1:
         return None
     entry = call.entry(indices[0])
-    known = entry.value if isinstance(entry, Constant) else None
+    known = entry.value if isinstance(entry, ConstantTensor) else None
     if known is None or not known.numel() or known.dtype == torch.bool:
         return None
     dim = next(i for i, item in enumerate(call["indices"]) if item is not None)
@@ -232,8 +241,12 @@ def _pick_neighbours(call: Call) -> Entry | None:
 
 
 def look_up(
-    call: Call, table: Tensor, weight: Weight, picks: list[int], sources: list[Activation]
-) -> Activation:
+    call: Call,
+    table: Tensor,
+    weight: ParameterTensor,
+    picks: list[int],
+    sources: list[ActivationTensor],
+) -> ActivationTensor:
     """Rows of a table: the dimensions in `picks` are counted, the others are features."""
     roles = ["stack" if dim in picks else "out" for dim in range(table.dim())]
     width = math.prod(size for dim, size in enumerate(table.shape) if dim not in picks)
@@ -247,7 +260,7 @@ def look_up(
     return made
 
 
-def pad(call: Call) -> Entry:
+def pad(call: Call) -> TensorEntry:
     """Zeros around an activation; those beside its features count, like empty channels.
 
     Of positions only the borders are zero, as in padded convolutions: the window tells which.
@@ -283,15 +296,17 @@ def features_of(call: Call, node: int) -> int:
     return 1 if rank >= 4 else rank - 1
 
 
-def write(call: Call) -> Entry:
+def write(call: Call) -> TensorEntry:
     """One tensor written into a part of another."""
     names = ("self", "src", "source", "values", "value")
     tensors = [call[name] for name in names if isinstance(call.get(name), Tensor)]
-    real = [tensor for tensor in tensors if not isinstance(call.entry(tensor), Constant)]
+    real = [tensor for tensor in tensors if not isinstance(call.entry(tensor), ConstantTensor)]
     chosen = call.get("index")
     if not real and call.name == "scatter" and isinstance(chosen, Tensor):
         entry = call.entry(chosen)
-        if isinstance(entry, Activation):  # a constant written at positions that were computed
+        if isinstance(
+            entry, ActivationTensor
+        ):  # a constant written at positions that were computed
             return call.recorder.emit("view", [entry], call.shape, label=ONE_HOT)
     if call.name == "copy" or not real:
         return same_as(call, call.get("src") if call.name == "copy" else call.first)
@@ -306,15 +321,15 @@ def write(call: Call) -> Entry:
     return call.recorder.emit("concat", sources, call.shape, label="write")
 
 
-def same_as(call: Call, tensor: Tensor) -> Entry:
+def same_as(call: Call, tensor: Tensor) -> TensorEntry:
     """The entry of a tensor, under the shape of the result."""
     entry = call.entry(tensor)
-    if isinstance(entry, Activation) and tuple(tensor.shape) != call.shape:
+    if isinstance(entry, ActivationTensor) and tuple(tensor.shape) != call.shape:
         return call.recorder.emit("view", [entry], call.shape, label="expand")
-    return replace(entry, value=None) if isinstance(entry, Constant) else entry
+    return replace(entry, value=None) if isinstance(entry, ConstantTensor) else entry
 
 
-def either(call: Call) -> Entry:
+def either(call: Call) -> TensorEntry:
     """where and masked_fill: a mask picks one of two."""
     mask = call.get("condition") if call.name == "where" else call["mask"]
     names = ("self", "other") if call.name == "where" else ("value", "self")
@@ -325,7 +340,7 @@ def either(call: Call) -> Entry:
     real = [
         tensor
         for tensor in tensors
-        if isinstance(tensor, Tensor) and not isinstance(call.entry(tensor), Constant)
+        if isinstance(tensor, Tensor) and not isinstance(call.entry(tensor), ConstantTensor)
     ]
     if len(real) > 1:
         return call.recorder.emit(
@@ -336,7 +351,7 @@ def either(call: Call) -> Entry:
     return call.recorder.emit("view", [call.activation(real[0])], call.shape, label="mask")
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(SAME, same),
     **dict.fromkeys(_VIEWS, view),
     "select": select,

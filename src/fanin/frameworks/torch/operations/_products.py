@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from fanin.frameworks.recording._matrices import apply_terms, note_product
-from fanin.frameworks.recording._record import Activation, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations import _matrices
 from fanin.frameworks.torch.operations._aggregate import is_known, mixing
 from fanin.frameworks.torch.operations._elementwise import plus
@@ -33,16 +33,16 @@ _ROLES = {
 
 def _product(
     call: Call, a: Tensor, b: Tensor, kind: str, shape: Sequence[int], features: int
-) -> Activation:
+) -> ActivationTensor:
     """a @ b, where either may be a weight."""
     left, right = call.entry(a), call.entry(b)
     terms = a.shape[-1]
     roles, weight, source = _ROLES[kind][1], right, a
-    if isinstance(left, Weight) and not isinstance(right, Weight):
+    if isinstance(left, ParameterTensor) and not isinstance(right, ParameterTensor):
         roles, weight, source = _ROLES[kind][0], left, b
         features = max(features - 1, 0)
-    if not isinstance(weight, Weight):
-        plain = kind in ("mm", "linear") and isinstance(left, Activation)
+    if not isinstance(weight, ParameterTensor):
+        plain = kind in ("mm", "linear") and isinstance(left, ActivationTensor)
         factors = _matrices.of(call, b) if plain else ()
         if factors:
             return apply_terms(call.recorder, call.activation(a), factors, shape, call.name)
@@ -74,14 +74,14 @@ def _product(
     return made
 
 
-def _is_one_hot(call: Call, source: Activation) -> bool:
+def _is_one_hot(call: Call, source: ActivationTensor) -> bool:
     node = call.recorder.nodes[source.node]
     while node.op == "view" and node.inputs and "one hot" not in node.flags:
         node = call.recorder.nodes[node.inputs[0]]
     return "one hot" in node.flags
 
 
-def product(call: Call) -> Entry:
+def product(call: Call) -> TensorEntry:
     """Products of two tensors and no more."""
     a = call["self"]
     b = next(source for source in call.inputs() if source is not a) if len(call.inputs()) > 1 else a
@@ -89,7 +89,7 @@ def product(call: Call) -> Entry:
     return _product(call, a, b, kind, call.shape, max(len(call.shape) - 1, 0))
 
 
-def product_and_bias(call: Call) -> Entry:
+def product_and_bias(call: Call) -> TensorEntry:
     """addmm, baddbmm, addmv: beta * bias + alpha * (a @ b)."""
     names = {"addmv": ("mat", "vec"), "baddbmm": ("batch1", "batch2")}
     first, second = names.get(call.name, ("mat1", "mat2"))
@@ -104,21 +104,21 @@ def product_and_bias(call: Call) -> Entry:
     return plus(call, made, call["self"], shape)
 
 
-def dense(call: Call) -> Entry:
+def dense(call: Call) -> TensorEntry:
     """linear where torch leaves it whole."""
     made = _product(call, call["input"], call["weight"], "linear", call.shape, len(call.shape) - 1)
     bias = call.get("bias")
     return made if bias is None else plus(call, made, bias, call.shape)
 
 
-def convolution(call: Call) -> Entry:
+def convolution(call: Call) -> TensorEntry:
     """Convolutions of every kind; a weight that is computed from inputs is a matmul."""
     tensor, kernel, bias = call["input"], call["weight"], call.get("bias")
     groups = int(call.get("groups") or 1)
     transposed = bool(call.get("transposed"))
     size = math.prod(kernel.shape[2:])
     weight = call.entry(kernel)
-    if not isinstance(weight, Weight):
+    if not isinstance(weight, ParameterTensor):
         each = kernel.shape[1] == 1 and not transposed  # a filter of every channel on its own
         blurred = mixing(call, kernel, tensor, call.shape, summed=1) if each else None
         made = blurred or call.recorder.emit(
@@ -163,15 +163,15 @@ def _window(call: Call, kernel: tuple[int, ...]) -> Window:
     return Window(kernel, stride, before, dilation)
 
 
-def attention(call: Call) -> Entry:
+def attention(call: Call) -> TensorEntry:
     """Fused attention; a mask that was computed is a fourth input."""
     query = call["query"]
     sources = [call.activation(call[name]) for name in ("query", "key", "value")]
     mask = call.get("attn_mask") if call.get("attn_mask") is not None else call.get("attn_bias")
     if isinstance(mask, Tensor):
         entry = call.entry(mask)
-        learned = isinstance(entry, Weight) or (
-            isinstance(entry, Activation) and entry.node not in call.recorder.integers
+        learned = isinstance(entry, ParameterTensor) or (
+            isinstance(entry, ActivationTensor) and entry.node not in call.recorder.integers
         )
         if learned:
             sources.append(call.activation(mask))
@@ -185,14 +185,14 @@ def attention(call: Call) -> Entry:
     )
 
 
-def embedding(call: Call) -> Entry:
+def embedding(call: Call) -> TensorEntry:
     """Rows of a table, summed or averaged over bags if the operation says so."""
     table = call["weight"]
     weight = call.entry(table)
     indices = call["indices"]
     entry = call.entry(indices)
-    sources = [call.activation(indices)] if isinstance(entry, Activation) else []
-    if not isinstance(weight, Weight):
+    sources = [call.activation(indices)] if isinstance(entry, ActivationTensor) else []
+    if not isinstance(weight, ParameterTensor):
         return call.recorder.emit("view", [call.activation(table)], call.shape, label="embedding")
     made = look_up(call, table, weight, [0], sources)
     if "bag" not in call.name:
@@ -202,11 +202,11 @@ def embedding(call: Call) -> Entry:
     return call.recorder.emit(op, [made], call.shape, count=bag, label=call.name)
 
 
-def bilinear(call: Call) -> Entry:
+def bilinear(call: Call) -> TensorEntry:
     """Every product of an element of the one and an element of the other is an input."""
     first, kernel, second = call["i1"], call["i2"], call["i3"]
     weight = call.entry(kernel)
-    if not isinstance(weight, Weight) or kernel.dim() != 3:
+    if not isinstance(weight, ParameterTensor) or kernel.dim() != 3:
         return call.view(f"unknown: {call.name}")
     sources = [call.activation(first), call.activation(second)]
     outputs, *terms = (int(size) for size in kernel.shape)
@@ -222,15 +222,15 @@ def bilinear(call: Call) -> Entry:
     )
 
 
-def weight_norm(call: Call) -> Entry:
+def weight_norm(call: Call) -> TensorEntry:
     """g * v / |v|: the weight is v, and g a scale after it."""
     direction, size = call.entry(call["v"]), call.entry(call["g"])
-    if not isinstance(direction, Weight) or not isinstance(size, Weight):
+    if not isinstance(direction, ParameterTensor) or not isinstance(size, ParameterTensor):
         return call.view()
     return direction.through("weight_norm").scale_by([size])
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot", "matmul", "_grouped_mm"), product),
     **dict.fromkeys(
         ("addmm", "_addmm_activation", "_sparse_addmm", "baddbmm", "addmv"), product_and_bias

@@ -7,28 +7,28 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from fanin.frameworks.recording._record import Activation, Entry, Statistic
+from fanin.frameworks.recording._record import ActivationTensor, Statistic, TensorEntry
 from fanin.frameworks.recording._reductions import inner_product, of_stack, share_out
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations._moves import features_of
 from fanin.frameworks.torch.record._call import Call
 from fanin.graph import Op
 
 
-def _keep_weight(call: Call, tensor: Tensor) -> Weight | None:
+def _keep_weight(call: Call, tensor: Tensor) -> ParameterTensor | None:
     """A parameter's own entry after this function of it."""
     entry = call.entry(tensor)
-    if not isinstance(entry, Weight):
+    if not isinstance(entry, ParameterTensor):
         return None
     made = entry.through(call.name.removeprefix("native_"), tuple(tensor.shape) == call.shape)
     others = [call.get(name) for name in ("weight", "bias")]
     scales = [
         call.entry(other) for other in others if isinstance(other, Tensor) and other is not tensor
     ]
-    return made.scale_by([scale for scale in scales if isinstance(scale, Weight)])
+    return made.scale_by([scale for scale in scales if isinstance(scale, ParameterTensor)])
 
 
-def _norm(call: Call, label: str, batch: bool = False) -> Entry:
+def _norm(call: Call, label: str, batch: bool = False) -> TensorEntry:
     tensor = call["input"]
     kept = _keep_weight(call, tensor)
     if kept is not None:
@@ -51,18 +51,18 @@ def _of_single_values(call: Call, label: str) -> bool:
     return label == "group_norm" and math.prod(call.first.shape[1:]) == int(call["group"])
 
 
-def _affine(call: Call, value: Activation, tensor: Any, op: Any) -> Activation:
+def _affine(call: Call, value: ActivationTensor, tensor: Any, op: Any) -> ActivationTensor:
     """A norm's own scale or shift, where it is a parameter; constants there are 1 and 0."""
     entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
-    if isinstance(entry, Weight):
+    if isinstance(entry, ParameterTensor):
         return call.recorder.add_elementwise(op, value, entry, call.shape)
-    if isinstance(entry, Activation):
+    if isinstance(entry, ActivationTensor):
         sources = [value, entry]
         return call.recorder.emit("mul" if op == "scale" else "add", sources, call.shape)
     return value
 
 
-def _batch_norm(call: Call) -> Entry:
+def _batch_norm(call: Call) -> TensorEntry:
     rows = call["input"].shape[0]
     running = call.get("running_mean") is not None
     # Instance normalization runs as a batch of one, without running statistics.
@@ -80,7 +80,7 @@ def _count(call: Call, dims: Any) -> tuple[float, list[int]]:
     return float(math.prod(shape[dim] for dim in chosen)), chosen
 
 
-def reduce(call: Call, op: Op, count: float, label: str = "") -> Entry:
+def reduce(call: Call, op: Op, count: float, label: str = "") -> TensorEntry:
     """A reduction of one activation, of `count` elements each."""
     kept = _keep_weight(call, call.first)
     if kept is not None:
@@ -99,34 +99,34 @@ def reduce(call: Call, op: Op, count: float, label: str = "") -> Entry:
 
 
 def _follow_statistic(
-    call: Call, made: Entry, dims: Sequence[int], what: str, power: float, factor: float
-) -> Entry:
+    call: Call, made: TensorEntry, dims: Sequence[int], what: str, power: float, factor: float
+) -> TensorEntry:
     """Notes that a result is a statistic of the rows of its input."""
     source = call.entry(call.first)
-    if isinstance(made, Activation) and isinstance(source, Activation):
+    if isinstance(made, ActivationTensor) and isinstance(source, ActivationTensor):
         call.recorder.statistics[made.node] = Statistic(
             what, source.node, power, factor, positions=features_of(call, source.node) not in dims
         )
     return made
 
 
-def mean(call: Call) -> Entry:
+def mean(call: Call) -> TensorEntry:
     """Means, which may be the statistics of a normalization."""
     count, dims = _count(call, call.get("dim"))
     made = reduce(call, "mean", count, "mean")
     return _maybe_square(call, made, dims, 1.0)
 
 
-def total(call: Call) -> Entry:
+def total(call: Call) -> TensorEntry:
     """Sums."""
     count, dims = _count(call, call.get("dim"))
     made = reduce(call, "sum", count, "sum")
     return _maybe_square(call, made, dims, count)
 
 
-def _maybe_square(call: Call, made: Entry, dims: Sequence[int], factor: float) -> Entry:
+def _maybe_square(call: Call, made: TensorEntry, dims: Sequence[int], factor: float) -> TensorEntry:
     source = call.entry(call.first)
-    if not isinstance(made, Activation) or not isinstance(source, Activation):
+    if not isinstance(made, ActivationTensor) or not isinstance(source, ActivationTensor):
         return made
     squared = call.recorder.squares.get(source.node)
     what = "mean" if squared is None else "square"
@@ -137,7 +137,7 @@ def _maybe_square(call: Call, made: Entry, dims: Sequence[int], factor: float) -
     return made
 
 
-def variance(call: Call) -> Entry | list[Entry]:
+def variance(call: Call) -> TensorEntry | list[TensorEntry]:
     """var, std and var_mean."""
     count, dims = _count(call, call.get("dim"))
     power = 0.5 if call.name.startswith("std") else 1.0
@@ -150,7 +150,7 @@ def variance(call: Call) -> Entry | list[Entry]:
     return [made, average]
 
 
-def vector_norm(call: Call) -> Entry:
+def vector_norm(call: Call) -> TensorEntry:
     """The root of the sum of squares; other orders are sums."""
     count, dims = _count(call, call.get("dim"))
     order = call.number(call.get("ord") if "ord" in call.arguments else call.get("p"))
@@ -160,10 +160,10 @@ def vector_norm(call: Call) -> Entry:
     return _follow_statistic(call, made, dims, "square", 0.5, math.sqrt(count))
 
 
-def largest(call: Call) -> Entry:
+def largest(call: Call) -> TensorEntry:
     """Maxima and minima over dimensions."""
     count, _ = _count(call, call.get("dim"))
-    if call.name not in ("min", "amin") or isinstance(call.entry(call.first), Weight):
+    if call.name not in ("min", "amin") or isinstance(call.entry(call.first), ParameterTensor):
         return reduce(call, "max", count)
     source = call.activation(call.first)  # the largest of the negatives, negative
     recorder, shape = call.recorder, call.first.shape
@@ -172,7 +172,7 @@ def largest(call: Call) -> Entry:
     return recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")
 
 
-def softmax(call: Call) -> Entry:
+def softmax(call: Call) -> TensorEntry:
     """Softmax over one dimension."""
     kept = _keep_weight(call, call.first)
     if kept is not None:
@@ -182,11 +182,11 @@ def softmax(call: Call) -> Entry:
     return call.recorder.emit("softmax", [source], call.shape, label=label)
 
 
-def _running_sum(call: Call) -> Entry:
+def _running_sum(call: Call) -> TensorEntry:
     return reduce(call, "sum", (call.first.shape[call.dim()] + 1) / 2)
 
 
-def _spectrum(call: Call) -> Entry:
+def _spectrum(call: Call) -> TensorEntry:
     count, _ = _count(call, call["dim"])
     # Normalization 0 sums n terms; 1 divides by their root; 2 takes their mean.
     count = {0: count, 1: 1.0, 2: 1 / count}[int(call["normalization"])]
@@ -194,7 +194,7 @@ def _spectrum(call: Call) -> Entry:
     return call.recorder.emit("sum", [source], call.shape, count=count, label="fft")
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(("native_layer_norm", "layer_norm"), lambda call: _norm(call, "layer_norm")),
     "native_group_norm": lambda call: _norm(call, "group_norm"),
     **dict.fromkeys(("_fused_rms_norm", "rms_norm"), lambda call: _norm(call, "rms_norm")),

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fanin.frameworks.recording._record import Activation
+from fanin.frameworks.recording._record import ActivationTensor
 from fanin.frameworks.recording._statistics import (
     find_difference,
     normalize,
@@ -25,7 +25,7 @@ def _scalar(call: Call) -> float | None:
     return None
 
 
-def remember(call: Call, source: Activation, made: Activation) -> None:
+def remember(call: Call, source: ActivationTensor, made: ActivationTensor) -> None:
     """Squares and multiples of a node, and functions of its statistics."""
     recorder, scalar = call.recorder, _scalar(call)
     power = _POWERS.get(call.name)
@@ -42,23 +42,23 @@ def remember(call: Call, source: Activation, made: Activation) -> None:
         note_term(recorder, source, made, scalar)
 
 
-def find_deviation(call: Call, a: Any, b: Any) -> Activation | None:
+def find_deviation(call: Call, a: Any, b: Any) -> ActivationTensor | None:
     """x - mean(x), or the mean of squares less the square of the mean."""
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         return None
     x, mean = call.entry(a), call.entry(b)
-    if not isinstance(x, Activation) or not isinstance(mean, Activation):
+    if not isinstance(x, ActivationTensor) or not isinstance(mean, ActivationTensor):
         return None
     return find_difference(call.recorder, x, mean, call.shape)
 
 
-def find_norm(call: Call, a: Any, b: Any, divides: bool) -> Activation | None:
+def find_norm(call: Call, a: Any, b: Any, divides: bool) -> ActivationTensor | None:
     """x over the root of its mean square, or of its variance."""
     for value, other in ((a, b),) if divides else ((a, b), (b, a)):
         if not isinstance(value, Tensor) or not isinstance(other, Tensor):
             return None
         x, root = call.entry(value), call.entry(other)
-        if not isinstance(x, Activation) or not isinstance(root, Activation):
+        if not isinstance(x, ActivationTensor) or not isinstance(root, ActivationTensor):
             return None
         made = normalize(call.recorder, x, root, call.shape, divides)
         if made is not None:

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 from torch.utils._python_dispatch import _disable_current_modes
 
-from fanin.frameworks.recording._record import Activation, Entry
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
 from fanin.frameworks.torch.operations._reductions import reduce
 from fanin.frameworks.torch.record._call import Call
 from fanin.graph import Values
@@ -35,7 +35,7 @@ def _rank(call: Call) -> int:
     return next((rank for rank in (1, 2, 3) if f"{rank}d" in call.name), call.first.dim() - 2)
 
 
-def window(call: Call) -> Entry:
+def window(call: Call) -> TensorEntry:
     """Pools with a window."""
     rank = _rank(call)
     if "max" in call.name:
@@ -47,7 +47,7 @@ def window(call: Call) -> Entry:
     alone = _mean_of(each.terms / each.divisors**2 for each in windows)
     level = _mean_of((each.terms / each.divisors) ** 2 for each in windows)
     made = reduce(call, "pool", level / alone)
-    if isinstance(made, Activation):
+    if isinstance(made, ActivationTensor):
         factor = math.sqrt(level) / float(call.get("divisor_override") or 1)
         call.recorder.replace_node(made.node, factor=factor)
     return made
@@ -80,7 +80,7 @@ def _find_windows(call: Call, rank: int) -> list[_Windows]:
     return found
 
 
-def adaptive(call: Call) -> Entry:
+def adaptive(call: Call) -> TensorEntry:
     """Pools to a given size, with windows that overlap where it is no divisor of the map's."""
     rank = _rank(call)
     windows = []
@@ -93,14 +93,14 @@ def adaptive(call: Call) -> Entry:
     return _average(call, rank, windows)
 
 
-def _average(call: Call, rank: int, windows: Sequence[_Windows]) -> Entry:
+def _average(call: Call, rank: int, windows: Sequence[_Windows]) -> TensorEntry:
     """Means of all elements in a window: of as many as a mean of squares shows."""
     count = 1 / _mean_of(1 / each.terms for each in windows)
     whole = tuple(call.shape[-rank:]) == (1,) * rank
     return reduce(call, "mean" if whole else "pool", count)
 
 
-def interpolate(call: Call) -> Entry:
+def interpolate(call: Call) -> TensorEntry:
     """Upsampling by lines: every position is a weighted mean of its neighbours.
 
     A mean of n with weights w is as large as one over 1 / sum w**2 of them, on average.
@@ -118,7 +118,7 @@ def interpolate(call: Call) -> Entry:
     return reduce(call, "pool", terms)
 
 
-def overlapping(call: Call) -> Entry:
+def overlapping(call: Call) -> TensorEntry:
     """Patches summed where they overlap; copies of one element, as unfold makes them, add up."""
     copies = [_copies(call, axis) for axis in range(2)]
     source = call.activation(call.first)
@@ -139,7 +139,7 @@ def _copies(call: Call, axis: int) -> Values:
     return np.bincount(inside, minlength=size).astype(float)
 
 
-def _shows_patches(call: Call, source: Activation) -> bool:
+def _shows_patches(call: Call, source: ActivationTensor) -> bool:
     """Whether these are the patches of a map of this size, or a function element by element."""
     nodes, shape = call.recorder.nodes, tuple(call.first.shape)
     node = nodes[source.node]
@@ -151,7 +151,7 @@ def _shows_patches(call: Call, source: Activation) -> bool:
     return node.shape == shape and nodes[node.inputs[0]].shape[-2:] == call.shape[-2:]
 
 
-TABLE: dict[str, Callable[[Call], Entry | list[Entry]]] = {
+TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(
         (
             *("max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool1d", "avg_pool2d"),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from fanin.frameworks.recording._record import Activation, Constant, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.graph import Values
@@ -60,19 +60,21 @@ class Call:
         found = tensors_in([self.args, self.kwargs])
         return list({id(tensor): tensor for tensor in found}.values())
 
-    def entry(self, tensor: Tensor) -> Entry:
+    def entry(self, tensor: Tensor) -> TensorEntry:
         return self.recorder.entry(tensor)
 
-    def activation(self, tensor: Tensor) -> Activation:
+    def activation(self, tensor: Tensor) -> ActivationTensor:
         return self.recorder.activation(tensor)
 
     def activations(self) -> list[Tensor]:
         """The arguments that are activations, those of real numbers alone where there are any."""
-        found = [source for source in self.inputs() if isinstance(self.entry(source), Activation)]
+        found = [
+            source for source in self.inputs() if isinstance(self.entry(source), ActivationTensor)
+        ]
         reals = [item for item in found if item.is_floating_point() or item.is_complex()]
         return reals or found
 
-    def view(self, label: str = "") -> Activation:
+    def view(self, label: str = "") -> ActivationTensor:
         """A node that moves or selects elements of its first activation."""
         sources = self.activations() or [self.first]
         return self.recorder.emit(
@@ -87,7 +89,9 @@ class Call:
     def key(self) -> Hashable:
         """The operation and its arguments by value; None where a value is not known."""
         constants = [
-            source for source in map(self.entry, self.inputs()) if isinstance(source, Constant)
+            source
+            for source in map(self.entry, self.inputs())
+            if isinstance(source, ConstantTensor)
         ]
         known = [
             constant.value
@@ -106,9 +110,9 @@ class Call:
             return repr(value)
         entry = self.entry(value)
         shape = tuple(value.shape)
-        if isinstance(entry, Activation):
+        if isinstance(entry, ActivationTensor):
             return (self.recorder.twin(entry.node), shape)
-        if isinstance(entry, Weight):
+        if isinstance(entry, ParameterTensor):
             return (entry, shape)
         assert entry.value is not None
         return (str(entry.value.dtype), tuple(entry.value.reshape(-1).tolist()), shape)
@@ -120,7 +124,7 @@ class Call:
         if not isinstance(value, Tensor):
             return None
         entry = self.entry(value)
-        if not isinstance(entry, Constant) or entry.value is None or entry.noise is not None:
+        if not isinstance(entry, ConstantTensor) or entry.value is None or entry.noise is not None:
             return None
         known = entry.value
         if known.numel() == 0 or known.is_complex():
@@ -137,14 +141,14 @@ class Call:
             for name, value in self.kwargs.items()
             if name not in ("dtype", "layout", "device", "pin_memory", "memory_format")
         }
-        return _Function(out_of_place(self.func), args, kwargs)
+        return _FunctionCall(out_of_place(self.func), args, kwargs)
 
     # A method: a function that calls itself would be a cycle, and hold tensors until it is found.
     def _bind(self, value: Any, places: dict[int, int]) -> Any:
         if isinstance(value, Tensor):
             mask = value.dtype == torch.bool
             if id(value) in places:
-                return _Place(places[id(value)], mask)
+                return _ArgumentPlace(places[id(value)], mask)
             return _Known(self.number(value), mask)
         if isinstance(value, (list, tuple)):
             return [self._bind(item, places) for item in value]
@@ -152,7 +156,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ArgumentPlace:
     """Where the tensor of an argument is among the active ones."""
 
     index: int
@@ -179,14 +183,14 @@ def _tensor(values: Any, mask: bool) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Function:
+class _FunctionCall:
     func: Any
     args: list[Any]
     kwargs: dict[str, Any]
 
     def __call__(self, *arrays: Values) -> Values:
         def fill(value: Any) -> Any:
-            if isinstance(value, _Place | _Known):
+            if isinstance(value, _ArgumentPlace | _Known):
                 return value.tensor(arrays)
             return [fill(item) for item in value] if isinstance(value, list) else value
 

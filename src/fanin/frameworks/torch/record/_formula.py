@@ -14,7 +14,7 @@ from fanin.graph import Values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Formula(_formula.Formula):
+class ParameterFormula(_formula.ParameterFormula):
     """One operation of torch."""
 
     known: ClassVar[type] = Tensor
@@ -24,7 +24,7 @@ class Formula(_formula.Formula):
         """A known tensor in double precision."""
         return tensor.double() if tensor.is_floating_point() else tensor
 
-    def computed(
+    def compute(
         self, given: Mapping[str, Values], inputs: list[int] | None, flat: bool = False
     ) -> Values:
         """The value for these arrays; a matrix (outputs, inputs) where `inputs` says so."""

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from fanin.frameworks.recording._record import Activation, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._record import Recorder
 
@@ -22,20 +22,20 @@ def onto_itself(call: Call) -> bool:
     return same and _place(source) == _place(target)
 
 
-def spread(recorder: Recorder, written: Tensor, entry: Entry) -> None:
+def spread(recorder: Recorder, written: Tensor, entry: TensorEntry) -> None:
     """What else lies in the memory of a tensor that was written."""
-    if not isinstance(entry, (Activation, Weight)):
+    if not isinstance(entry, (ActivationTensor, ParameterTensor)):
         return
     for other in recorder.sharing(written):
         before = recorder.entry(other)
-        if isinstance(before, Weight) or not overlap(written, other):
+        if isinstance(before, ParameterTensor) or not overlap(written, other):
             continue
         now = recorder.activation(written)
         if other.shape == written.shape:
             recorder.set(other, now)
             continue
         larger = other.numel() > written.numel()
-        if larger and isinstance(before, Activation):
+        if larger and isinstance(before, ActivationTensor):
             made = recorder.emit("concat", [before, now], other.shape, label="write")
         else:
             made = recorder.emit("view", [now], other.shape, label="write")

@@ -1,50 +1,83 @@
 """Recorder: the nodes seen so far, and what each tensor of the run is."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from fanin.frameworks.recording import _record
-from fanin.frameworks.recording._record import Activation, Constant, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
+
+
+class Tensors(Protocol):
+    """The tensors of a run by their identity, each with what it is."""
+
+    def find(self, tensor: Tensor) -> TensorEntry | None:
+        """What a tensor is; None of one that no recorded operation made."""
+
+    def put(self, tensor: Tensor, entry: TensorEntry) -> None:
+        """Say what a tensor is."""
+
+    def sharing(self, storage: int) -> list[Tensor]:
+        """The tensors that lie in a storage."""
+
+
+class HeldTensors:
+    """Every tensor of a run with what it is; none is let go, so that its id stays taken."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor, TensorEntry]] = {}
+        self._places: dict[int, dict[int, Tensor]] = {}  # by storage, then by id
+
+    def find(self, tensor: Tensor) -> TensorEntry | None:
+        """What a tensor is; None of one that no recorded operation made."""
+        found = self._known.get(id(tensor))
+        return found[1] if found else None
+
+    def put(self, tensor: Tensor, entry: TensorEntry) -> None:
+        """Say what a tensor is."""
+        if id(tensor) not in self._known and tensor.layout is torch.strided:
+            key = tensor.untyped_storage()._cdata
+            self._places.setdefault(key, {})[id(tensor)] = tensor
+        self._known[id(tensor)] = (tensor, entry)
+
+    def sharing(self, storage: int) -> list[Tensor]:
+        """The tensors that lie in a storage."""
+        return list(self._places.get(storage, {}).values())
 
 
 class Recorder(_record.Recorder):
-    """Knows every tensor of the run by its identity."""
+    """The record of a run of torch: what each of its `tensors` is, and the nodes seen so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, tensors: Tensors | None = None) -> None:
         super().__init__()
-        self._entries: dict[int, tuple[Tensor, Entry]] = {}  # the tensor keeps its id taken
-        self._sharing: dict[int, dict[int, Tensor]] = {}  # tensors of one storage
+        self._tensors = HeldTensors() if tensors is None else tensors
 
-    def entry(self, tensor: Tensor) -> Entry:
+    def entry(self, tensor: Tensor) -> TensorEntry:
         """What a tensor is; one that no recorded operation made is a constant."""
-        found = self._entries.get(id(tensor))
-        return found[1] if found else Constant()
+        found = self._tensors.find(tensor)
+        return ConstantTensor() if found is None else found
 
     def knows(self, tensor: Tensor) -> bool:
-        return id(tensor) in self._entries
+        return self._tensors.find(tensor) is not None
 
-    def set(self, tensor: Tensor, entry: Entry) -> None:
-        if id(tensor) not in self._entries and tensor.layout is torch.strided:
-            key = tensor.untyped_storage()._cdata
-            self._sharing.setdefault(key, {})[id(tensor)] = tensor
-        self._entries[id(tensor)] = (tensor, entry)
+    def set(self, tensor: Tensor, entry: TensorEntry) -> None:
+        self._tensors.put(tensor, entry)
 
     def sharing(self, tensor: Tensor) -> list[Tensor]:
         """The other tensors in the memory of this one."""
         if tensor.layout is not torch.strided:
             return []
-        others = self._sharing.get(tensor.untyped_storage()._cdata, {})
-        return [other for other in others.values() if other is not tensor]
+        storage = tensor.untyped_storage()._cdata
+        return [other for other in self._tensors.sharing(storage) if other is not tensor]
 
-    def activation(self, tensor: Tensor) -> Activation:
+    def activation(self, tensor: Tensor) -> ActivationTensor:
         """The node of a tensor; a parameter or a constant gets one of its own."""
         entry = self.entry(tensor)
-        if isinstance(entry, Activation):
+        if isinstance(entry, ActivationTensor):
             return entry
-        if isinstance(entry, Weight):
+        if isinstance(entry, ParameterTensor):
             return self.parameter(entry, tensor.shape)
         return self.buffer(entry, tensor.shape)
 

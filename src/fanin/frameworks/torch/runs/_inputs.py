@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from fanin.errors import FaninError, an, shown
+from fanin.errors import FaninError, an, quote
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -29,7 +29,7 @@ def call_arguments(inputs: Any) -> Arguments:
         )
     for name in kwargs:
         if not isinstance(name, str):
-            raise FaninError(f"inputs has the key {shown(name)}; its keys are names of arguments.")
+            raise FaninError(f"inputs has the key {quote(name)}; its keys are names of arguments.")
     for tensor in tensors_in((args, kwargs)):
         if tensor.is_nested:
             raise FaninError(

@@ -46,7 +46,7 @@ class _Container(NamedTuple):
             grow(self.value, self.before)
 
 
-class _Slot(NamedTuple):
+class _SavedAttribute(NamedTuple):
     """One attribute of an object with __slots__, or the content of a function's cell."""
 
     owner: Any
@@ -62,7 +62,7 @@ class _Slot(NamedTuple):
             object.__setattr__(self.owner, self.name, self.before)
 
 
-class _Values(NamedTuple):
+class _SavedTensor(NamedTuple):
     """A tensor that a real run may write in place."""
 
     tensor: Tensor
@@ -85,7 +85,7 @@ class Saved:
     """
 
     def __init__(self, modules: Iterable[nn.Module], *, tensors: bool = False) -> None:
-        self._found: list[_Container | _Slot | _Values] = []
+        self._found: list[_Container | _SavedAttribute | _SavedTensor] = []
         self._tensors = tensors
         self._seen: dict[int, Any] = {}  # the object, so that its id stays taken
         self._queue: deque[Any] = deque(modules)
@@ -133,7 +133,7 @@ class Saved:
 
     def _keep_slot(self, owner: Any, name: str) -> None:
         before = _held(owner, name)
-        self._found.append(_Slot(owner, name, before))
+        self._found.append(_SavedAttribute(owner, name, before))
         self._later((before,))
 
     def _look_at_tensor(self, tensor: Tensor) -> None:
@@ -142,7 +142,7 @@ class Saved:
         if tensor.is_meta or tensor.layout is not torch.strided or tensor.is_nested:
             return
         with torch.no_grad():
-            self._found.append(_Values(tensor, tensor.detach().clone()))
+            self._found.append(_SavedTensor(tensor, tensor.detach().clone()))
 
 
 def _held(owner: Any, name: str) -> Any:

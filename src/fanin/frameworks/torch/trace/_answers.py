@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-Place = tuple[Any, ...]
+Question = tuple[Any, ...]
 
 # Questions at one place after which a loop is taken to wait for another answer; a loop over counts
 # asks as often as there are experts, say.
@@ -31,9 +31,9 @@ class Answers:
     def __init__(self, *, affirmative: bool = False) -> None:
         self._affirmative = affirmative
         self.modules: dict[str, None] = {}
-        self._others: Counter[Place] = Counter()  # how many answers of a place have failed
+        self._others: Counter[Question] = Counter()  # how many answers of a place have failed
         # In this run, in the order of the last question: how often, and how many answers there are.
-        self._asked: dict[Place, tuple[int, int]] = {}
+        self._asked: dict[Question, tuple[int, int]] = {}
         self._count = 0
         self._revised = 0
 
@@ -92,7 +92,7 @@ def _move(answer: Any, steps: int) -> Any:
     return type(answer)((abs(answer) + 1) * 2.0 ** min(steps - _TURN, _TURN))
 
 
-def _place() -> Place:
+def _place() -> Question:
     """Where the model's own code is: the innermost calls that belong to no library of ours."""
     found: list[Any] = []
     frame = sys._getframe(1)

@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from fanin.frameworks.recording._record import Activation, Constant, Entry, Noise
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Noise, TensorEntry
 from fanin.frameworks.torch.operations import _products
 from fanin.frameworks.torch.record._memory import overlap
 from fanin.frameworks.torch.record._record import Recorder
@@ -97,7 +97,7 @@ class Guesses:
         self._recorder = recorder
         self._known = known
         self._answers = answers
-        self._held: dict[int, tuple[Entry | None, Guess]] = {}  # valid for this entry alone
+        self._held: dict[int, tuple[TensorEntry | None, Guess]] = {}  # valid for this entry alone
 
     def hold(self, fake: Tensor, real: Tensor) -> None:
         """The values of a parameter or an input stand behind a fake tensor."""
@@ -122,7 +122,7 @@ class Guesses:
             self._set(tensor, Guess(tensor, (func, *sources, position)))
         if isinstance(out, Tensor):
             for other, before in behind:
-                written = _Written(_place(other), _place(out))
+                written = _GuessAfterWrite(_place(other), _place(out))
                 self._set(other, Guess(other, (written, (before, self._source(out)), {}, 0)))
 
     def _set(self, tensor: Tensor, guess: Guess) -> None:
@@ -139,7 +139,7 @@ class Guesses:
         nodes = self._recorder.nodes
         fed = {source for node in nodes if node.op == "linear" for source in node.inputs}
         for entry, guess in self._held.values():
-            if isinstance(entry, Activation) and entry.node in fed:
+            if isinstance(entry, ActivationTensor) and entry.node in fed:
                 self._recorder.replace_node(entry.node, typical=partial(_mean_square, guess))
 
     def shape(self, func: Any, sources: Any) -> Any:
@@ -168,7 +168,7 @@ class Guesses:
         held, guess = self._held.get(id(tensor), (None, None))
         if guess is None or held is not entry:
             guess = Guess(tensor)
-            if isinstance(entry, Constant) and entry.noise is not None:
+            if isinstance(entry, ConstantTensor) and entry.noise is not None:
                 kept = typical(entry.noise, tensor.dtype)
                 guess._value = torch.full(tensor.shape, kept, dtype=tensor.dtype, device="cpu")
             self._held[id(tensor)] = (entry, guess)
@@ -176,7 +176,7 @@ class Guesses:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class _GuessAfterWrite:
     """A tensor after another one in its memory was written; both by size, stride and offset."""
 
     own: tuple[Any, ...]
@@ -238,7 +238,7 @@ def _read_own(real: Tensor) -> Tensor:
 
 def _carry_out(func: Any, args: Any, kwargs: Any, position: int) -> Tensor | None:
     """One result of an operation on guesses; None where it is drawn."""
-    if isinstance(func, _Written):
+    if isinstance(func, _GuessAfterWrite):
         return func(
             *(argument.value() if isinstance(argument, Guess) else argument for argument in args)
         )

@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_map_only
 
-from fanin.frameworks.recording._record import Activation, Constant, Entry
-from fanin.frameworks.recording._weights import Weight
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
+from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations._aten import FACTORIES, is_known, translate
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._memory import onto_itself, spread
@@ -58,14 +58,14 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.guesses = Guesses(recorder, self.read_known, self.answers)
         self._adopted: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def adopt(self, tensor: Tensor, entry: Entry | None = None) -> Tensor:
+    def adopt(self, tensor: Tensor, entry: TensorEntry | None = None) -> Tensor:
         """The fake twin of a real tensor that the model held or made: a constant."""
         if isinstance(tensor, FakeTensor):
             return tensor
         if id(tensor) not in self._adopted:
             fake = fake_like(self.fakes, tensor)
             self._adopted[id(tensor)] = (tensor, fake)
-            self.recorder.set(fake, entry or Constant(read_value(tensor)))
+            self.recorder.set(fake, entry or ConstantTensor(read_value(tensor)))
         return self._adopted[id(tensor)][1]
 
     def __torch_dispatch__(
@@ -107,7 +107,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _follows(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether an argument is more than a constant."""
         entries = map(self.recorder.entry, tensors_in([args, kwargs]))
-        return any(not isinstance(entry, Constant) for entry in entries)
+        return any(not isinstance(entry, ConstantTensor) for entry in entries)
 
     def _run(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, sources: Any
@@ -164,7 +164,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if known is not None:
                 return known.item()
         entry = self.recorder.entry(tensor)
-        if isinstance(entry, Constant) and entry.noise is not None:
+        if isinstance(entry, ConstantTensor) and entry.noise is not None:
             return typical(entry.noise, tensor.dtype)
         with _disable_current_modes():
             guess = self.guesses.of(tensor).item()
@@ -182,9 +182,9 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def read_known(self, tensor: Tensor) -> Tensor | None:
         entry = self.recorder.entry(tensor)
-        if isinstance(entry, Constant):
+        if isinstance(entry, ConstantTensor):
             return entry.value if entry.noise is None else None
-        return entry.value if isinstance(entry, Activation) else None
+        return entry.value if isinstance(entry, ActivationTensor) else None
 
     def _value(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The real result, where all arguments are known; None where they are not."""
@@ -226,11 +226,11 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         values = list(tensors_in(value)) if value is not None else [None] * len(outs)
         for tensor, entry, known in zip(outs, entries, values, strict=False):
             small = known is not None and known.numel() <= _KNOWN
-            if small and not isinstance(entry, Weight) and not _is_noise(entry):
+            if small and not isinstance(entry, ParameterTensor) and not _is_noise(entry):
                 entry = (
-                    Constant(known, name=getattr(entry, "name", "constant"))
-                    if isinstance(entry, Constant)
-                    else Activation(entry.node, known)
+                    ConstantTensor(known, name=getattr(entry, "name", "constant"))
+                    if isinstance(entry, ConstantTensor)
+                    else ActivationTensor(entry.node, known)
                 )
             written = func._schema.is_mutable and any(tensor is source for source in call.inputs())
             self.recorder.set(tensor, entry)
@@ -239,9 +239,9 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         _set_written(call, entries)
 
 
-def _is_noise(entry: Entry) -> bool:
+def _is_noise(entry: TensorEntry) -> bool:
     """Whether it is what it is by its distribution: a real run's values say less."""
-    return isinstance(entry, Constant) and entry.noise is not None
+    return isinstance(entry, ConstantTensor) and entry.noise is not None
 
 
 def decompose(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -250,7 +250,7 @@ def decompose(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return func.decompose(*args, **kwargs) if parts is None else parts(*args, **kwargs)
 
 
-def _set_written(call: Call, entries: list[Entry]) -> None:
+def _set_written(call: Call, entries: list[TensorEntry]) -> None:
     """Arguments that the operation wrote without returning them."""
     outs = {id(item) for item in tensors_in(call.out)}
     for argument in call.func._schema.arguments:
@@ -258,7 +258,7 @@ def _set_written(call: Call, entries: list[Entry]) -> None:
         written = argument.alias_info is not None and argument.alias_info.is_write
         if not written or not isinstance(target, Tensor) or id(target) in outs:
             continue
-        if isinstance(call.entry(target), Constant) and "norm" not in call.name:
+        if isinstance(call.entry(target), ConstantTensor) and "norm" not in call.name:
             call.recorder.set(target, entries[0])
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from fanin.frameworks.recording._record import Activation
-from fanin.frameworks.recording._weights import Part, Weight, gates_use, plain_use
+from fanin.frameworks.recording._record import ActivationTensor
+from fanin.frameworks.recording._weights import ParameterTensor, Part, gates_use, plain_use
 from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.tree._recurrent import Recurrent, gates_of, kind_of
@@ -21,10 +21,10 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
     uses = tuple(
         _use(module, name, part)
         for name, tensor in module.named_parameters()
-        if isinstance(entry := recorder.entry(tensor), Weight)
+        if isinstance(entry := recorder.entry(tensor), ParameterTensor)
         for part in entry.parts
     )
-    made: Activation | None = None
+    made: ActivationTensor | None = None
     for tensor in tensors_in(output):
         if not tensor.is_floating_point():
             continue
@@ -33,7 +33,7 @@ def record_recurrent(recorder: Recorder, module: nn.Module, inputs: Any, output:
                 entry
                 for item in tensors_in(inputs)
                 if item.is_floating_point()  # not the sizes in a packed sequence
-                and isinstance(entry := recorder.entry(item), Activation)
+                and isinstance(entry := recorder.entry(item), ActivationTensor)
             ]
             made = recorder.emit(
                 "recurrent",

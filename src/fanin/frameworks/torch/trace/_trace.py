@@ -13,9 +13,9 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError
 from fanin.frameworks.recording._finish import finish
-from fanin.frameworks.recording._record import Activation, Constant
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor
 from fanin.frameworks.recording._weights import whole
-from fanin.frameworks.torch.record._formula import Formula
+from fanin.frameworks.torch.record._formula import ParameterFormula
 from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
@@ -171,14 +171,14 @@ def _run(
             fake_model(model, fakes, train=train, trainable=trainable)
         )
         for name, tensor in names.items():
-            recorder.set(parameters[id(tensor)], whole(name, tensor.shape, Formula))
+            recorder.set(parameters[id(tensor)], whole(name, tensor.shape, ParameterFormula))
             mode.guesses.hold(parameters[id(tensor)], tensor)
             recorder.shapes[name] = tuple(tensor.shape)
             known = None if tensor.requires_grad else read_value(tensor)
             if known is not None:
                 recorder.frozen[name] = known
         for name, buffer in buffers.items():
-            recorder.set(held[id(buffer)], Constant(read_value(buffer), name=name))
+            recorder.set(held[id(buffer)], ConstantTensor(read_value(buffer), name=name))
         args, kwargs = _arguments(inputs, mode)
         stack.enter_context(running_paths(module_paths(model), mode))
         stack.enter_context(conversions(recorder))
@@ -211,7 +211,7 @@ def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
             if not real:
                 mode.recorder.integers.add(made.node)
             if not real or _is_adjacency(tensor):
-                made = Activation(made.node, read_value(tensor))
+                made = ActivationTensor(made.node, read_value(tensor))
             known[id(tensor)] = fake_like(mode.fakes, tensor)
             mode.recorder.set(known[id(tensor)], made)
             mode.guesses.hold(known[id(tensor)], tensor)

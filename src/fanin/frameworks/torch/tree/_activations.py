@@ -25,14 +25,14 @@ _PASSED = {
     )
 }
 
-Activation = Callable[..., Any]
+ActivationFunction = Callable[..., Any]
 
 _IDENTITY = nn.Identity()  # what leaves a signal as it is
 # What every module has; its class and the rest of its attributes say which function it is.
 _COMMON = vars(nn.Module()).keys() - {"training"}
 
 
-def activations(model: nn.Module, weighted: Collection[int]) -> dict[int, Activation]:
+def activations(model: nn.Module, weighted: Collection[int]) -> dict[int, ActivationFunction]:
     """The function before the weight of each module in `weighted` (ids), where there is one.
 
     That is the last activation among the siblings between the previous weight and this one;
@@ -41,13 +41,13 @@ def activations(model: nn.Module, weighted: Collection[int]) -> dict[int, Activa
     between them leaves nothing. Equal modules are one function here, a copy of one of them that
     nobody else changes.
     """
-    known: dict[Hashable, Activation | None] = {}
-    found: dict[int, Activation] = {}
+    known: dict[Hashable, ActivationFunction | None] = {}
+    found: dict[int, ActivationFunction] = {}
     seen: set[int] = set()
     for parent in model.modules():
         if isinstance(parent, (nn.ModuleList, nn.ModuleDict)):  # which says nothing of an order
             continue
-        pending: Activation | None = None
+        pending: ActivationFunction | None = None
         for child in _row(parent):
             if id(child) not in weighted:
                 pending = _after(child, pending, known)
@@ -68,8 +68,10 @@ def _row(parent: nn.Module) -> Iterator[nn.Module]:
 
 
 def _after(
-    module: nn.Module, pending: Activation | None, known: dict[Hashable, Activation | None]
-) -> Activation | None:
+    module: nn.Module,
+    pending: ActivationFunction | None,
+    known: dict[Hashable, ActivationFunction | None],
+) -> ActivationFunction | None:
     """The function that a signal has gone through behind a module that holds no weight."""
     if isinstance(module, nn.PReLU):
         slope = constant_value(module.weight)
@@ -95,7 +97,7 @@ def _settings(module: nn.Module) -> Hashable:
     return id(module) if next(module.buffers(), None) is not None else (type(module), own)
 
 
-def _function(module: nn.Module) -> Activation | None:
+def _function(module: nn.Module) -> ActivationFunction | None:
     """The module, if it is a function of each element."""
     try:
         return _IDENTITY if gain(module) == 1 else module

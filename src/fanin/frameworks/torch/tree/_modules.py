@@ -35,7 +35,7 @@ _NORMALIZATIONS = (
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
 
-Placed = tuple[Kind, Axes]
+KindAndAxes = tuple[Kind, Axes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _torch_class(module: nn.Module) -> type:
 
 def _find_role(
     module: nn.Module, weight: str, attribute: str, shape: tuple[int, ...]
-) -> Placed | None:
+) -> KindAndAxes | None:
     """The role of a parameter of a class that torch has, parametrized or not."""
     split = False
     if weight != attribute:  # in a list of parametrizations
@@ -184,7 +184,7 @@ def _find_role(
 _ENDS = ("g", "v", "orig")  # of what hooks store instead of a weight
 
 
-def _role_in_class(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+def _role_in_class(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> KindAndAxes | None:
     """The role of a parameter in a module of a known class; None in any other."""
     match module:
         case nn.RNNBase() | nn.RNNCellBase():
@@ -222,7 +222,7 @@ def _convolution(module: nn.modules.conv._ConvNd) -> Axes:
     return Axes((*channels, *kernel), module.groups, module.transposed, stride)
 
 
-def _recurrent(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Placed | None:
+def _recurrent(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> KindAndAxes | None:
     gates = gates_of(module)
     match attribute.split("_")[:2]:
         case ["weight", "ih"]:
@@ -242,7 +242,7 @@ def _pack(gates: int, shape: tuple[int, ...]) -> Axes:
     return equal_blocks(gates, Axes(("out", "in")[: len(shape)]), shape)
 
 
-def _attention(attribute: str, shape: tuple[int, ...]) -> Placed | None:
+def _attention(attribute: str, shape: tuple[int, ...]) -> KindAndAxes | None:
     if attribute == "in_proj_weight":
         return "weight", equal_blocks(3, Axes(("out", "in")), shape)
     if attribute.endswith("_proj_weight"):

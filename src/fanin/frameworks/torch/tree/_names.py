@@ -9,7 +9,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.parametrize import ParametrizationList
 
 from fanin.errors import FaninError
-from fanin.frameworks._naming import put, renamed
+from fanin.frameworks._naming import put, rename_all
 
 _UNINITIALIZED = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 TABLES = (nn.Embedding, nn.EmbeddingBag)
@@ -121,7 +121,7 @@ def canonical_places(
     for key, uses in places.items():
         uses.sort(key=lambda place: not isinstance(place.module, TABLES))  # stable
         put(found, uses[0].name, (tensors[key], uses), _shape_of, "name the modules apart")
-    return renamed(found, rename, other_names(found), _shape_of)
+    return rename_all(found, rename, other_names(found), _shape_of)
 
 
 def other_names(places: Mapping[str, Placed]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.frameworks.torch.draws._records import DRAWN
-from fanin.frameworks.torch.draws._replay import Place, replay
+from fanin.frameworks.torch.draws._replay import MemoryView, replay
 from fanin.frameworks.torch.write._origin import build_again
 
 _FEW = 4  # elements: fewer are numbers of the layer
@@ -37,7 +37,7 @@ def chance_buffers(model: nn.Module) -> list[str]:
     return [name for name, _, _, place in _find_drawn(model) if place is None]
 
 
-def _find_drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Place | None]]:
+def _find_drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, MemoryView | None]]:
     """The buffers that constructors draw, as `empty_weights` saw, or a module built again shows.
 
     Of a module that cannot be built again, those that look so.
@@ -48,7 +48,7 @@ def _find_drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Place |
             for name, buffer in module._buffers.items()
             if buffer is not None and _varies(buffer)
         ]
-        known: dict[str, Place | None] | None = vars(module).get(DRAWN)
+        known: dict[str, MemoryView | None] | None = vars(module).get(DRAWN)
         if suspects and known is None:
             again = build_again(module)
             noise = dict.fromkeys(

@@ -25,7 +25,7 @@ from fanin.streams._triton import DrawJob, draw_many, kernels_draw
 _DRAWN = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
-class Item(NamedTuple):
+class ToWrite(NamedTuple):
     """A slot, the initializer of its values, None for those that it keeps, and the axes."""
 
     slot: Slot
@@ -45,7 +45,7 @@ def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int)
     Empty ones get all their memory before any is drawn, and are put into the model at the end:
     FaninError names the parameter for which there is none, and the model is as it was.
     """
-    known = [Item(*item) for item in items]
+    known = [ToWrite(*item) for item in items]
     pairs = [(item, item.slot.memory()) for item in known]
     there = [_draws_there(item) for item in known]
     chosen = [pair for pair, drawn in zip(pairs, there, strict=True) if drawn]
@@ -58,7 +58,7 @@ def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int)
         item.slot.occupy(memory)
 
 
-def _draws_there(item: Item) -> bool:
+def _draws_there(item: ToWrite) -> bool:
     if item.device.type != "cuda" and not kernels_draw(item.device):
         return False
     if item.slot.tensor.dtype not in _DRAWN:
@@ -69,7 +69,7 @@ def _draws_there(item: Item) -> bool:
     return type(item.initializer) is Orthogonal and _maps_of(item) is not None
 
 
-def _draw_there(pairs: Sequence[tuple[Item, Tensor]], seed: int) -> None:
+def _draw_there(pairs: Sequence[tuple[ToWrite, Tensor]], seed: int) -> None:
     with torch.no_grad():
         draw_many([job for item, memory in pairs for job in _jobs(item, memory, seed)])
         for item, memory in pairs:
@@ -79,7 +79,7 @@ def _draw_there(pairs: Sequence[tuple[Item, Tensor]], seed: int) -> None:
                 item.slot.clear_padding(view, box)
 
 
-def _jobs(item: Item, made: Tensor, seed: int) -> Iterable[DrawJob]:
+def _jobs(item: ToWrite, made: Tensor, seed: int) -> Iterable[DrawJob]:
     if not isinstance(item.initializer, Elementwise):
         return
     for box, view in item.slot.pieces(made):
@@ -89,12 +89,12 @@ def _jobs(item: Item, made: Tensor, seed: int) -> Iterable[DrawJob]:
             yield DrawJob(target, draw.distribution, seed, item.slot.stream, draw.region)
 
 
-def _request(item: Item, seed: int) -> Request:
+def _request(item: ToWrite, seed: int) -> Request:
     param = item.slot.param
     return Request(param.shape, item.axes, seed, item.slot.stream, param.dtype, None, None, None)
 
 
-def _maps_of(item: Item) -> tuple[int, int, int] | None:
+def _maps_of(item: ToWrite) -> tuple[int, int, int] | None:
     """The (maps, rows, columns) that a whole weight is as it lies in memory; None for another."""
     axes, shape = item.axes, item.slot.param.shape
     blocks = len(axes.blocks) or 1
@@ -112,7 +112,7 @@ def _maps_of(item: Item) -> tuple[int, int, int] | None:
     )
 
 
-def _draw_orthogonal(item: Item, made: Tensor, seed: int) -> None:
+def _draw_orthogonal(item: ToWrite, made: Tensor, seed: int) -> None:
     """`orthogonal` from normal values that are drawn on the device, within its tolerance."""
     initializer, maps, param = item.initializer, _maps_of(item), item.slot.param
     assert isinstance(initializer, Orthogonal)

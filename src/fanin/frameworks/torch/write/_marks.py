@@ -19,7 +19,7 @@ def mark(slot: Slot, *, kept: bool) -> None:
     if kept and slot.param.trainable and slot.shard is None:
         known = slot.origin or _held(slot)
     remembered = replace(
-        known, shape=slot.param.shape, made=slot.param.made, norms=slot.param.kind == "norms"
+        known, shape=slot.param.shape, made=slot.param.constant, norms=slot.param.kind == "norms"
     )
     for module, attribute in slot.homes:
         vars(module).setdefault(MARKS, {})[attribute] = remembered

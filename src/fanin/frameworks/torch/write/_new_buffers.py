@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
-from fanin.errors import FaninError, shown, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.frameworks.torch.write._vacancy import device_of, room_for
 
 
@@ -83,7 +83,7 @@ def _spectral_buffers(module: nn.Module) -> Iterator[str]:
 
 def _refuse_unknown(model: nn.Module, values: Mapping[str, Tensor]) -> None:
     if not isinstance(values, Mapping):
-        raise FaninError(f"buffers is {shown(values)}; it maps names of buffers to tensors.")
+        raise FaninError(f"buffers is {quote(values)}; it maps names of buffers to tensors.")
     known = [name for name, _ in model.named_buffers(remove_duplicate=False)]
     for name in values:
         if name not in known:

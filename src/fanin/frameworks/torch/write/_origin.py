@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fanin.frameworks.torch.draws._empty import empty_weights
 from fanin.frameworks.torch.draws._records import RECORDS, Mark, Record
-from fanin.frameworks.torch.draws._replay import Place, UnknownError, replay
+from fanin.frameworks.torch.draws._replay import MemoryView, UnknownError, replay
 from fanin.frameworks.torch.write._slot import Slot
 
 _DRAWS, _ERRORS = 16, 8.0  # draws to compare with, and how far off their mean real values may be
@@ -101,7 +101,7 @@ def _silence() -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-def _likely(drawn: Place, value: Tensor) -> bool:
+def _likely(drawn: MemoryView, value: Tensor) -> bool:
     """Whether values may be such a draw, by the mean and the size of a few others."""
     if value.is_complex():
         return False

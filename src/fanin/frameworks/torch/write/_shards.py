@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fanin._arguments import check_shape
-from fanin.errors import FaninError, shown
+from fanin.errors import FaninError, quote
 from fanin.frameworks._tiles import Box
 
 Runs = tuple[range, ...]  # positions along one axis, in the order in which they are stored
@@ -186,12 +186,12 @@ def shard_given(name: str, tensor: Tensor, given: Any) -> Shard:
         shape = check_shape(shape)
     except (TypeError, ValueError):
         raise FaninError(
-            f"shards[{name!r}] is {shown(given)}; give (global_shape, index), such as "
+            f"shards[{name!r}] is {quote(given)}; give (global_shape, index), such as "
             "((1024, 64), (slice(0, 256),))."
         ) from None
     if isinstance(index, range):
         if index.step != 1:
-            raise FaninError(f"shards[{name!r}] has the index {shown(index)}; its step must be 1.")
+            raise FaninError(f"shards[{name!r}] has the index {quote(index)}; its step must be 1.")
         shard = Shard(shape, flat=index)
     else:
         shard = Shard(shape, _check_runs(name, shape, index))
@@ -214,7 +214,7 @@ def _check_runs(name: str, shape: tuple[int, ...], index: Any) -> tuple[Runs, ..
             isinstance(each, slice) and (each.step is None or each.step > 0) for each in slices
         ):
             raise FaninError(
-                f"shards[{name!r}] has the index {shown(index)} for shape {shape}; give a slice, "
+                f"shards[{name!r}] has the index {quote(index)} for shape {shape}; give a slice, "
                 "or a list of slices, for each axis, or a range of elements."
             )
         runs.append(tuple(range(*each.indices(size)) for each in slices))

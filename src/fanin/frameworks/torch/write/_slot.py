@@ -13,7 +13,7 @@ from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._tiles import Box, inside, tiles
 from fanin.frameworks.torch.draws._records import Mark
-from fanin.frameworks.torch.draws._replay import Place, replay
+from fanin.frameworks.torch.draws._replay import MemoryView, replay
 from fanin.frameworks.torch.write._copy import as_numpy, copy_from_host
 from fanin.frameworks.torch.write._shards import Shard, local_tensor
 from fanin.frameworks.torch.write._vacancy import Places, Vacancy, room_for
@@ -54,7 +54,7 @@ class Slot:
         return self.vacancy is None or self.vacancy.record.value is not None
 
     @property
-    def drawn(self) -> Place | None:
+    def drawn(self) -> MemoryView | None:
         """How the constructor drew what is kept, where it did and that can be done again."""
         return self.origin.drawn if self.vacancy is None and self.origin else self._find_draw()
 
@@ -83,7 +83,7 @@ class Slot:
         """The digest of what it held when it was first kept; None where that is not known."""
         return self.origin.digest if self.origin is not None else None
 
-    def _find_draw(self) -> Place | None:
+    def _find_draw(self) -> MemoryView | None:
         return None if self.vacancy is None or self.has_value else self.vacancy.record.drawn
 
     def rehearse(

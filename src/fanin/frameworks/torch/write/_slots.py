@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from fanin.errors import FaninError, an, shown, suggestion
+from fanin.errors import FaninError, an, quote, suggestion
 from fanin.frameworks._foreign import foreign
-from fanin.frameworks._naming import checked_prefix
+from fanin.frameworks._naming import check_prefix
 from fanin.frameworks.torch.draws._records import find_mark
 from fanin.frameworks.torch.tree._modules import Role, roles
 from fanin.frameworks.torch.tree._names import (
@@ -45,7 +45,7 @@ def slots(
     _refuse_keras(model)
     known = roles(model)
     if shards is not None and not isinstance(shards, Mapping):
-        raise FaninError(f"shards is {shown(shards)}; it maps names to (global shape, index).")
+        raise FaninError(f"shards is {quote(shards)}; it maps names to (global shape, index).")
     places = canonical_places(model, rename)
     others = other_names(places)
     given = {others.get(name, name): part for name, part in (shards or {}).items()}
@@ -53,7 +53,7 @@ def slots(
         if name not in places:
             raise FaninError(f"shards has {name!r}{suggestion(str(name), list(places))}")
     _refuse_shared_memory(places)
-    before, elsewhere = checked_prefix(prefix), find_offloaded(model)
+    before, elsewhere = check_prefix(prefix), find_offloaded(model)
     return [
         replace(
             _slot(name, tensor, homes, known.get(id(tensor)), given, device, elsewhere),
@@ -131,7 +131,7 @@ def _slot(
         owner=role.owner,
         axes=role.axes,
         aliases=tuple(place.name for place in places[1:]),
-        made=role.made,
+        constant=role.made,
         trainable=role.trainable,
         activation=role.activation,
     )

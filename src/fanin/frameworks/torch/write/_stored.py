@@ -12,7 +12,7 @@ from fanin.errors import FaninError, an
 from fanin.frameworks.torch.write._slot import Slot, draw_bytes, row_major
 from fanin.initializers import Initializer
 
-Choice = tuple[Initializer | None, Axes]
+HowDrawn = tuple[Initializer | None, Axes]
 
 
 class Stored(NamedTuple):
@@ -27,7 +27,7 @@ class Stored(NamedTuple):
 
 
 def list_stored(
-    model: nn.Module, slots: Mapping[str, Slot], choices: Mapping[str, Choice], seed: int
+    model: nn.Module, slots: Mapping[str, Slot], choices: Mapping[str, HowDrawn], seed: int
 ) -> tuple[list[Stored], dict[str, str]]:
     """The tensors of a model's state under the names of its state_dict, and names of the same.
 
@@ -52,7 +52,7 @@ def list_stored(
 
 
 def _entry(
-    key: str, value: Tensor, slot: Slot | None, choices: Mapping[str, Choice], seed: int
+    key: str, value: Tensor, slot: Slot | None, choices: Mapping[str, HowDrawn], seed: int
 ) -> Stored:
     shape, dtype = tuple(value.shape), str(value.dtype).removeprefix("torch.")
     size = value.numel() * value.element_size()

@@ -14,11 +14,13 @@ from fanin.frameworks.torch.write._shards import local_tensor
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.initializers import Initializer
 
-Key = tuple[int, str, tuple[int, ...]]  # seed, name of the stream, shape: all that decides a draw
+DrawKey = tuple[
+    int, str, tuple[int, ...]
+]  # seed, name of the stream, shape: all that decides a draw
 Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
 
 
-class _Group(NamedTuple):
+class _DrawnTogether(NamedTuple):
     """What one call drew: tensors, with torch's counts of the writes to each."""
 
     tensors: tuple[tuple[ref[Tensor], int | None], ...]
@@ -31,11 +33,11 @@ class _Group(NamedTuple):
 
 class _Drawn(NamedTuple):
     tensor: ref[Tensor]
-    group: _Group
+    group: _DrawnTogether
 
 
 # The latest tensor of each draw, for as long as it lives.
-_latest: dict[Key, _Drawn] = {}
+_latest: dict[DrawKey, _Drawn] = {}
 
 
 def twins(items: Items, seed: int) -> list[str]:
@@ -62,18 +64,18 @@ def remember(items: Items, seed: int) -> None:
         (key, slot.tensor, ref(slot.tensor, partial(_forget, key)))
         for key, slot in _key(items, seed)
     ]
-    group = _Group(tuple((known, _version(tensor)) for _, tensor, known in drawn))
+    group = _DrawnTogether(tuple((known, _version(tensor)) for _, tensor, known in drawn))
     _latest.update((key, _Drawn(known, group)) for key, _, known in drawn)
 
 
-def _key(items: Items, seed: int) -> Iterator[tuple[Key, Slot]]:
+def _key(items: Items, seed: int) -> Iterator[tuple[DrawKey, Slot]]:
     """What is drawn whole, and so that the seed decides it."""
     for slot, initializer, _ in items:
         if initializer is not None and initializer.seeded and slot.shard is None:
             yield (seed, slot.stream, slot.param.shape), slot
 
 
-def _has_twin(key: Key, slot: Slot) -> bool:
+def _has_twin(key: DrawKey, slot: Slot) -> bool:
     known = _latest.get(key)
     other = None if known is None else known.tensor()
     if other is None or other is slot.tensor or not other.numel():
@@ -92,7 +94,7 @@ def _version(tensor: Tensor) -> int | None:
     return None if tensor.is_inference() else tensor._version
 
 
-def _forget(key: Key, gone: ref[Tensor]) -> None:
+def _forget(key: DrawKey, gone: ref[Tensor]) -> None:
     known = _latest.get(key)
     if known is not None and known.tensor is gone:
         del _latest[key]

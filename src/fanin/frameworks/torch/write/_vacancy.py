@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from fanin.errors import FaninError, one_line, shown
+from fanin.errors import FaninError, one_line, quote
 from fanin.frameworks.torch.draws._records import RECORDS, Record
 from fanin.frameworks.torch.tree._offloaded import elsewhere
 from fanin.frameworks.torch.write._shards import local_tensor
@@ -102,7 +102,7 @@ def device_of(device: str | torch.device) -> torch.device:
         return torch.device(device)
     except (RuntimeError, TypeError):
         raise FaninError(
-            f"device is {shown(device)}; give one that torch knows, such as 'cpu'."
+            f"device is {quote(device)}; give one that torch knows, such as 'cpu'."
         ) from None
 
 
