@@ -126,7 +126,8 @@ def test_jax_extend_has_what_the_tracer_reads() -> None:
     assert equation.params["name"] == "silu"
     assert isinstance(equation.params["jaxpr"], core.ClosedJaxpr)
     assert str(equation.source_info.name_stack) == ""
-    assert equation.invars[0].aval.shape == ()
+    aval: Any = equation.invars[0].aval
+    assert aval.shape == ()
     inner = jax.make_jaxpr(lambda x: x + 1)(1.0).jaxpr.eqns[0]
     assert [isinstance(item, core.Literal) for item in inner.invars] == [False, True]
     assert inner.invars[1].val == 1

@@ -157,8 +157,7 @@ def test_plans_are_the_same(twin: Callable[[], Twin]) -> None:
     theirs = plan(model.to("meta"), tensor)
     assert {row.name for row in mine.rows} == {row.name for row in theirs.rows}
     for row in theirs.rows:
-        assert mine[row.name].std == pytest.approx(row.std, rel=1e-4)
-        assert type(mine[row.name].initializer) is type(row.initializer)
+        assert (row.name, str(mine[row.name].initializer)) == (row.name, str(row.initializer))
         if row.role != "shift":  # which a function of arrays does not tell from a bias
             assert (mine[row.name].role, mine[row.name].why) == (row.role, row.why)
 

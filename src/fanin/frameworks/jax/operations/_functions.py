@@ -1,7 +1,7 @@
 """Functions: element by element, of one or more variables; of parameters they stay weights."""
 
 from fanin.frameworks.jax.operations import _norms
-from fanin.frameworks.jax.operations._labels import find_by_values, label_of
+from fanin.frameworks.jax.operations._labels import label_of, recognize
 from fanin.frameworks.jax.operations._masks import (
     compares,
     follows,
@@ -35,8 +35,8 @@ def apply_pointwise(call: Call) -> TensorEntry:
     sources, fn = inline(recorder, given, call.function(active))
     sources, fn = join_functions(call, sources, fn)
     label = label_of(call)
-    if len({item.node for item in sources}) == 1 and len(active) > 1:
-        label = find_by_values(fn) or label
+    if len(sources) == 1 and len(active) > 1:
+        fn, label = recognize(fn, label)
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=label)
     if compares(call) or follows(call):
         remember_mask(
@@ -83,7 +83,7 @@ def fuse(call: Call) -> ActivationTensor | None:
     joint, fn = join_functions(call, sources, call.function([0, 1]))
     if len(joint) > 1 or call.recorder.nodes[joint[0].node].shape != call.shape:
         return None
-    label = find_by_values(fn) or label_of(call)
+    fn, label = recognize(fn, label_of(call))
     made = call.recorder.emit("pointwise", joint, call.shape, fn=fn, label=label)
     return note_function(call, made, joint, fn)
 

@@ -1,11 +1,12 @@
 """Labels: functions under the names that people, and torch, call them by."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
 
 from fanin.frameworks.jax.record._call import Call
+from fanin.frameworks.jax.record._record import ValuesFunction
 from fanin.graph import Values
 
 # Jitted functions of jax.nn, and primitives of lax, that have another name in torch.
@@ -42,7 +43,7 @@ def _gelu_tanh(x: Values) -> Values:
 
 
 # Functions that are known by their values, where a program shows no name of them.
-_KNOWN: tuple[tuple[str, Callable[[Values], Values]], ...] = (
+_KNOWN: tuple[tuple[str, ValuesFunction], ...] = (
     ("gelu none", _gelu),
     ("gelu tanh", _gelu_tanh),
     ("silu", lambda x: np.asarray(x * special.expit(x))),
@@ -74,11 +75,14 @@ def name_function(name: str, numbers: Sequence[float]) -> str:
     return " ".join(words) + _ENDS.get(name, "")
 
 
-def find_by_values(fn: Callable[..., Values]) -> str:
-    """The name of a function of one activation by what it gives; "" for one without."""
+def recognize(fn: ValuesFunction, label: str) -> tuple[ValuesFunction, str]:
+    """A function of one activation that has a name, by what it gives, exactly, and its name.
+
+    Another one is as it is, under this label.
+    """
     with np.errstate(all="ignore"):
         values = np.broadcast_to(fn(_POINTS), _POINTS.shape)
     for name, function in _KNOWN:
         if np.allclose(values, function(_POINTS), rtol=1e-5, atol=1e-6):
-            return name
-    return ""
+            return function, name
+    return fn, label

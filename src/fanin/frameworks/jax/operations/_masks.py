@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin.frameworks.jax.operations._labels import find_by_values
+from fanin.frameworks.jax.operations._labels import recognize
 from fanin.frameworks.jax.operations._slopes import pick_sloped
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import COMPARISONS
@@ -157,7 +157,9 @@ def _pick(call: Call) -> ActivationTensor:
     recorder = call.recorder
     sources, fn = inline(recorder, sources, choose)
     sources, fn = join_functions(call, sources, fn)
-    label = (find_by_values(fn) if len(sources) == 1 else "") or "where"
+    label = "where"
+    if len(sources) == 1:
+        fn, label = recognize(fn, label)
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=label)
     if follows(call):
         remember(recorder, made.node, ActivationFormula(tuple(item.node for item in sources), fn))

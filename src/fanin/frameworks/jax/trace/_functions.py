@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
-from fanin.frameworks.jax.operations._labels import find_by_values, name_function
+from fanin.frameworks.jax.operations._labels import name_function, recognize
 from fanin.frameworks.jax.operations._masks import note_function, real_of
 from fanin.frameworks.jax.record._call import AbstractArray, Call
+from fanin.frameworks.jax.record._exact import restore
 from fanin.frameworks.jax.record._record import Recorder, ValuesFunction
 from fanin.frameworks.jax.record._values import is_pointwise, run
 from fanin.frameworks.jax.trace._abstract import program_of
@@ -86,7 +87,7 @@ def _name(
     """A program as a function of one argument, and what people call it."""
     given = [number for number in numbers if number is not None]
     fn = function_of(program, at, given)
-    return fn, find_by_values(fn) or name_function(name, given)
+    return recognize(fn, name_function(name, given))
 
 
 def _apply_to_weight(
@@ -141,10 +142,7 @@ def evaluate(program: ClosedJaxpr, given: Sequence[Any]) -> list[Any]:
     known.update(zip(program.jaxpr.invars, given, strict=True))
 
     def read(variable: Any) -> Any:
-        if not isinstance(variable, Literal):
-            return known[variable]
-        value = np.asarray(variable.val)
-        return value.astype(np.float64) if value.dtype.kind == "f" else value
+        return restore(variable.val) if isinstance(variable, Literal) else known[variable]
 
     for equation in program.jaxpr.eqns:
         arrays = [read(variable) for variable in equation.invars]

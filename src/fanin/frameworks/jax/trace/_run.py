@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from fanin.frameworks.jax.operations._lax import translate
 from fanin.frameworks.jax.record._call import AbstractArray, Call
+from fanin.frameworks.jax.record._exact import restore
 from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.jax.trace._abstract import (
     abstract_of,
@@ -19,7 +19,7 @@ from fanin.frameworks.jax.trace._abstract import (
 from fanin.frameworks.jax.trace._control import CONTROL
 from fanin.frameworks.jax.trace._functions import call_function, draw
 from fanin.frameworks.jax.trace._mesh import MESH
-from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
 
 _CONTROL = CONTROL | MESH
 
@@ -53,7 +53,7 @@ class ProgramRun:
 
         def read(variable: Any) -> TensorEntry:
             if isinstance(variable, Literal):
-                return constant_of(np.asarray(variable.val))
+                return ConstantTensor(restore(variable.val))
             return known[variable]
 
         for equation in jaxpr.eqns:
