@@ -57,6 +57,17 @@ def test_functions_have_names_and_values(name: str, traced: Traced) -> None:
     np.testing.assert_allclose(node.fn(points), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["gelu", "exact gelu", "silu", "mish", "softplus", "elu"])
+def test_functions_in_few_bits_have_the_same_names_and_values(name: str, traced: Traced) -> None:
+    function, label = LABELS[name]
+    graph = traced(lambda p, x: function((x @ p["w"]).astype(jnp.bfloat16)), ONE, (3, 8))
+    node = graph.nodes[-1]
+    assert (node.op, node.label) == ("pointwise", label)
+    assert node.fn is not None
+    expected = np.asarray(function(jnp.asarray([-1.0, 2.0], jnp.float32)), np.float64)
+    np.testing.assert_allclose(node.fn(np.array([-1.0, 2.0])), expected, rtol=1e-5)
+
+
 def test_a_function_of_two_activations_stays_a_product(traced: Traced) -> None:
     def model(p: Arrays, x: Any) -> Any:
         h = x @ p["w"]

@@ -36,7 +36,7 @@ def apply_pointwise(call: Call) -> TensorEntry:
     sources, fn = join_functions(call, sources, fn)
     label = label_of(call)
     if len(sources) == 1 and len(active) > 1:
-        fn, label = recognize(fn, label)
+        fn, label = recognize(fn, label, call.outs[0].few)
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=label)
     if compares(call) or follows(call):
         remember_mask(
@@ -83,7 +83,7 @@ def fuse(call: Call) -> ActivationTensor | None:
     joint, fn = join_functions(call, sources, call.function([0, 1]))
     if len(joint) > 1 or call.recorder.nodes[joint[0].node].shape != call.shape:
         return None
-    fn, label = recognize(fn, label_of(call))
+    fn, label = recognize(fn, label_of(call), call.outs[0].few)
     made = call.recorder.emit("pointwise", joint, call.shape, fn=fn, label=label)
     return note_function(call, made, joint, fn)
 

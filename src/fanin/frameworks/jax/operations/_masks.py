@@ -159,7 +159,7 @@ def _pick(call: Call) -> ActivationTensor:
     sources, fn = join_functions(call, sources, fn)
     label = "where"
     if len(sources) == 1:
-        fn, label = recognize(fn, label)
+        fn, label = recognize(fn, label, call.outs[0].few)
     made = recorder.emit("pointwise", sources, call.shape, fn=fn, label=label)
     if follows(call):
         remember(recorder, made.node, ActivationFormula(tuple(item.node for item in sources), fn))

@@ -21,6 +21,7 @@ class AbstractArray:
 
     shape: tuple[int, ...]
     kind: str
+    few: bool = False  # whether its numbers have fewer bits than float32
 
     @property
     def is_real(self) -> bool:

@@ -18,7 +18,9 @@ from fanin.frameworks.recording._record import ConstantTensor
 def abstract_of(variable: Any) -> AbstractArray:
     """The shape and the kind of numbers of a variable."""
     aval = variable.aval
-    return AbstractArray(tuple(getattr(aval, "shape", ())), _kind(getattr(aval, "dtype", None)))
+    dtype = getattr(aval, "dtype", None)
+    few = getattr(dtype, "itemsize", 4) < 4
+    return AbstractArray(tuple(getattr(aval, "shape", ())), _kind(dtype), few)
 
 
 @cache

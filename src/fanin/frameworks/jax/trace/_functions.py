@@ -76,18 +76,18 @@ def call_function(
     followed = (recorder.statistics, recorder.masks, recorder.integers, recorder.maxima)
     if None in numbers or any(source.node in notes for notes in followed):
         return None
-    fn, label = _name(program, name, at, numbers)
-    made: ActivationTensor = recorder.emit("pointwise", [source], outs[0].shape, fn=fn, label=label)
+    fn, label = _name(program, name, at, numbers, ins[at].few)
+    made = recorder.emit("pointwise", [source], outs[0].shape, fn=fn, label=label)
     return note_function(call, made, [source], fn)
 
 
 def _name(
-    program: ClosedJaxpr, name: str, at: int, numbers: Sequence[float | None]
+    program: ClosedJaxpr, name: str, at: int, numbers: Sequence[float | None], few: bool = False
 ) -> tuple[ValuesFunction, str]:
     """A program as a function of one argument, and what people call it."""
     given = [number for number in numbers if number is not None]
     fn = function_of(program, at, given)
-    return recognize(fn, name_function(name, given))
+    return recognize(fn, name_function(name, given), few)
 
 
 def _apply_to_weight(
