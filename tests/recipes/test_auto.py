@@ -99,6 +99,27 @@ def test_a_branch_that_ends_in_a_norm_is_scaled_by_the_norm() -> None:
     assert plan["0.conv.weight"].output == 1.0
 
 
+@pytest.mark.parametrize("form", ["masked_fill", "where", "buffer"])
+def test_a_known_mask_hides_no_factor_of_logits(form: str) -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k, self.v = (nn.Linear(16, 16) for _ in range(3))
+            self.register_buffer("past", torch.ones(6, 6).tril())
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits = self.q(x) @ self.k(x).transpose(-1, -2) * 0.25
+            future = torch.ones(6, 6).triu(1).bool() if form != "buffer" else self.past == 0
+            if form == "where":
+                logits = torch.where(future, -1e9, logits)
+            else:
+                logits = logits.masked_fill(future, float("-inf"))
+            return logits.softmax(-1) @ self.v(x)
+
+    made = fanin.plan(Attention(), torch.zeros(2, 6, 16))
+    assert str(made["q.weight"].initializer) == "lecun_normal()"
+
+
 def test_logits_have_variance_one_whatever_the_model_divides_by() -> None:
     class Undivided(nn.Module):
         def __init__(self) -> None:
