@@ -191,3 +191,39 @@ def test_bad_inputs_say_what_to_do() -> None:
         fanin.plan(module, jnp.zeros((3, 5)))
     with pytest.raises(FaninError, match="Linear is a class: call it"):
         fanin.initialize_params(eqx.nn.Linear)
+
+
+class Normalized(eqx.Module):
+    conv: eqx.nn.Conv2d
+    norm: eqx.nn.BatchNorm
+    drop: eqx.nn.Dropout
+    head: eqx.nn.Linear
+
+    def __init__(self, key: Any) -> None:
+        self.conv = eqx.nn.Conv2d(3, 16, 3, key=key)
+        self.norm = eqx.nn.BatchNorm(16, "batch", mode="batch")
+        self.drop = eqx.nn.Dropout(0.2)
+        self.head = eqx.nn.Linear(16, 10, key=key)
+
+    def __call__(self, x: Any, state: Any, key: Any = None) -> Any:
+        x, state = self.norm(self.conv(x), state)
+        return self.head(self.drop(jax.nn.relu(x).mean((1, 2)), key=key)), state
+
+
+def test_batches_are_mapped_over_beside_states_and_keys() -> None:
+    x = jax.ShapeDtypeStruct((8, 3, 9, 9), jnp.float32)
+    module, state = eqx.filter_eval_shape(eqx.nn.make_with_state(Normalized), KEY)
+    inputs = {"x": x, "state": state, "key": KEY}
+    made, plan = fanin.initialize_params(module, seed=1, inputs=inputs)
+    assert plan["conv.weight"].role == "convolution"
+    assert plan["head.weight"].why.endswith("the head")
+    plan.verify(made)
+    with pytest.raises(FaninError, match="Dropout requires a key"):
+        fanin.plan(module, (x, state))
+
+
+def test_an_example_and_a_batch_of_them_make_one_plan() -> None:
+    module = abstract(eqx.nn.MLP, 12, 3, 16, 2)
+    single, batch = (fanin.plan(module, jnp.zeros(shape)) for shape in ((12,), (5, 12)))
+    assert single.rows == batch.rows
+    assert str(single["layers.2.weight"].initializer) == "he_normal()"
