@@ -23,9 +23,7 @@ class Slot(Protocol):
     def param(self) -> Param:
         """The neutral record: name, shape, dtype, roles."""
 
-    @property
-    def padding_row(self) -> int | None:
-        """The row of a table that stays zero."""
+    padding_row: int | None  # the row of a table that stays zero; a plan of another library sets it
 
     @property
     def has_value(self) -> bool:

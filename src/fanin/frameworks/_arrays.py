@@ -52,3 +52,13 @@ def by_parts(initializer: Initializer, draw: Source, *, whole: bool = False) -> 
         return part
 
     return cut
+
+
+def clear_row(values: Any, row: int | None, index: Any, rows: int) -> None:
+    """Zero a row that stands for no word, where the part of a table at this index holds it."""
+    if row is None:
+        return
+    first = slice(None) if index is None or index[0] is Ellipsis else index[0]
+    held = range(*first.indices(rows))
+    if row in held:
+        values[held.index(row)] = 0

@@ -27,6 +27,9 @@ def match_rows(rows: Sequence[Row], library: str, target: Target) -> Pairs:
             "with rename=."
         )
     same = alike(library, target)
+    for name, slot in target.slots.items():
+        if same is False and known[name].zero_row is not None:
+            slot.padding_row = known[name].zero_row
     return [(slot, lay_out(known[name], slot.param, same)) for name, slot in target.slots.items()]
 
 

@@ -181,3 +181,19 @@ def test_what_fails_leaves_the_model_as_it_was() -> None:
         fanin.initialize(model, overrides={"norm.weight": "orthogonal"})
     after = nnx.to_pure_dict(nnx.state(model, nnx.Param))
     jax.tree.map(np.testing.assert_array_equal, before, after)
+
+
+def test_the_row_that_a_torch_plan_keeps_zero_is_zero() -> None:
+    source = nn.ModuleDict({"table": nn.Embedding(11, 8, padding_idx=2)})
+    planned = fanin.initialize(source, seed=3)
+
+    class Port(nnx.Module):
+        def __init__(self) -> None:
+            self.table = nnx.Embed(11, 8, rngs=nnx.Rngs(0))
+
+    model = Port()
+    planned.apply(model)
+    weight = source["table"].weight.detach().numpy()
+    np.testing.assert_array_equal(model.table.embedding[...], weight)
+    planned.verify(model)
+    assert planned.audit(model).ok

@@ -9,7 +9,7 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.frameworks._arrays import Source, agree, by_parts, moments
+from fanin.frameworks._arrays import Source, agree, by_parts, clear_row, moments
 from fanin.frameworks.keras._values import is_partial, pieces, put
 from fanin.initializers import Initializer
 from fanin.param import Param
@@ -30,7 +30,7 @@ class Slot:
     variable: Any
     gates: tuple[int, ...] = ()
     prefix: str = ""  # what stands before the name in that of the stream
-    padding_row: int | None = None  # Keras draws the row of a masked word like any other
+    padding_row: int | None = None  # zero where a torch plan says so; Keras draws masked words
     has_value: bool = True
     is_empty: bool = False
     is_redrawn: bool = False
@@ -70,7 +70,7 @@ class Slot:
         """The values at an index, gates in torch's order."""
         param = self.param
         try:
-            return initializer(
+            values = initializer(
                 param.shape,
                 seed=seed,
                 name=self.stream,
@@ -80,6 +80,8 @@ class Slot:
             )
         except FaninError as error:
             raise FaninError(f"{param.name} ({initializer}): {error}") from None
+        clear_row(values, self.padding_row, index, (*param.shape, 0)[0])
+        return values
 
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
         """Whether it has those values bit by bit, or within the initializer's tolerance."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.frameworks._arrays import Source, agree, by_parts, moments
+from fanin.frameworks._arrays import Source, agree, by_parts, clear_row, moments
 from fanin.frameworks.jax.tree._held import is_abstract
 from fanin.frameworks.jax.write._shards import check_sharding, make_array, parts
 from fanin.initializers import Initializer
@@ -27,7 +27,7 @@ class Slot:
     param: Param
     value: Any
     prefix: str = ""  # what stands before the name in that of the stream
-    padding_row: int | None = None
+    padding_row: int | None = None  # of a table: stays zero, where a torch plan says so
     noted: Any = None  # what an abstract one is made with, where the program says it
     is_redrawn: bool = False
     first_digest: str | None = None
@@ -93,6 +93,7 @@ class Slot:
             )
         except FaninError as error:
             raise FaninError(f"{param.name} ({initializer}): {error}") from None
+        clear_row(values, self.padding_row, index, (*param.shape, 0)[0])
         return values
 
     def _source(self, initializer: Initializer, seed: int, axes: Axes | None) -> Source:

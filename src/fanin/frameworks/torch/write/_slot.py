@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
+from fanin.frameworks._arrays import clear_row
 from fanin.frameworks._tiles import Box, inside, tiles
 from fanin.frameworks.torch.draws._records import Mark
 from fanin.frameworks.torch.draws._replay import MemoryView, replay
@@ -260,11 +261,7 @@ class Slot:
 
     def clear_padding(self, values: Array | Tensor, index: Box | None) -> None:
         """Zero the row of a table that stands for no word, where a box of values holds it."""
-        if self.padding_row is None:
-            return
-        rows = range(*(slice(None) if index is None else index[0]).indices(self.param.shape[0]))
-        if self.padding_row in rows:
-            values[rows.index(self.padding_row)] = 0
+        clear_row(values, self.padding_row, index, (*self.param.shape, 0)[0])
 
     def _find_kept(self, seed: int) -> Tensor | None:
         """What is kept: the constructor's value, or its draw with this seed; None if in memory."""
