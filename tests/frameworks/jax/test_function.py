@@ -1,12 +1,14 @@
 """Functions of a tree of arrays: Haiku's, and people's own."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from torch import nn
 
@@ -90,3 +92,19 @@ def test_what_is_no_model_is_told_what_is() -> None:
         FaninError, match="must be a module of Equinox or Flax Linen, or a function"
     ):
         fanin.initialize_params(3, {"w": jnp.ones(3)})
+
+
+def test_orbax_restores_into_the_abstract_tree_that_was_drawn(tmp_path: Path) -> None:
+    mesh = jax.make_mesh((1,), ("data",))
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    abstract = {"w": jax.ShapeDtypeStruct((4, 3), jnp.float32, sharding=whole)}
+
+    def product(params: Any, x: Any) -> Any:
+        return x @ params["w"]
+
+    params, plan = fanin.initialize_params(product, abstract, seed=8, inputs=jnp.ones((1, 4)))
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "step", params)
+        checkpointer.wait_until_finished()
+        restored = checkpointer.restore(tmp_path / "step", abstract)
+    plan.verify(product, params=restored)
