@@ -109,9 +109,9 @@ def test_what_a_layer_makes_constant_is_known_of_a_trained_one_too() -> None:
     layer = built(layers.BatchNormalization(gamma_initializer="zeros"), None, 4)
     other = built(layers.Dense(3, bias_initializer=keras.initializers.Constant(0.5)), None, 4)
     layer.gamma.assign(np.arange(4.0))
-    assert adapter_for(layer).target(layer).slots["weight"].param.made == 0
-    assert adapter_for(other).target(other).slots["bias"].param.made == 0.5
-    assert adapter_for(other).target(other).slots["weight"].param.made is None
+    assert adapter_for(layer).target(layer).slots["weight"].param.constant == 0
+    assert adapter_for(other).target(other).slots["bias"].param.constant == 0.5
+    assert adapter_for(other).target(other).slots["weight"].param.constant is None
 
 
 def test_the_module_tree_knows_the_activation_before_a_weight() -> None:
