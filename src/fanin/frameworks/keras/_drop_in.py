@@ -8,9 +8,10 @@ from keras.src.backend.common.name_scope import current_path
 from fanin import initializers
 from fanin._arguments import check_shape
 from fanin.errors import FaninError, quote, warn
+from fanin.frameworks._arrays import Source, by_parts
 from fanin.frameworks._layout import parse_kernel_axes
 from fanin.initializers import Initializer
-from fanin.streams import Stream
+from fanin.streams import Array, Stream
 
 __all__ = ["KernelInitializer", "initializer"]
 
@@ -42,19 +43,24 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
         self.groups = groups
         self._uses: set[KernelUse] = set()
 
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        """The values of a kernel of this shape; None is keras.config.floatx()."""
+    def __call__(self, shape: Any, dtype: Any = None, layout: Any = None) -> Any:
+        """The values of a kernel of this shape; None is keras.config.floatx().
+
+        `layout` is where JAX is to have them: each device gets its own part, drawn alone. Keras
+        gives it to initializers that take it, and compiles the draw of others as one constant.
+        """
         sizes = check_shape(shape)
         encoding = keras.backend.standardize_dtype(dtype)
         self._note(current_path() or "", sizes)
-        values = self.init(
-            sizes,
-            seed=self.stream.seed,
-            name=self.stream.name,
-            dtype=encoding,
-            axes=parse_kernel_axes(self.axes, sizes, self.groups),
-        )
-        return keras.ops.convert_to_tensor(values, dtype=encoding)
+        axes = parse_kernel_axes(self.axes, sizes, self.groups)
+
+        def draw(index: Any) -> Array:
+            how: dict[str, Any] = {"dtype": encoding, "axes": axes, "index": index}
+            return self.init(sizes, seed=self.stream.seed, name=self.stream.name, **how)
+
+        if layout is None:
+            return keras.ops.convert_to_tensor(draw((...,)), dtype=encoding)
+        return _spread(sizes, layout, by_parts(self.init, draw), encoding)
 
     def _note(self, path: str, shape: tuple[int, ...]) -> None:
         """Warn where a second kernel gets the numbers of a first one."""
@@ -84,6 +90,17 @@ class KernelInitializer(keras.initializers.Initializer):  # type: ignore[misc]
             "axes": self.axes,
             "groups": self.groups,
         }
+
+
+def _spread(shape: tuple[int, ...], layout: Any, source: Source, dtype: str) -> Any:
+    """An array of JAX over the devices of a layout; Keras names an abstract mesh of them."""
+    import jax
+
+    layout = getattr(layout, "backend_layout", layout)
+    mesh = jax.sharding.get_mesh()
+    if isinstance(layout.mesh, jax.sharding.AbstractMesh) and not mesh.empty:
+        layout = jax.sharding.NamedSharding(mesh, layout.spec)
+    return jax.make_array_from_callback(shape, layout, source, dtype=dtype)
 
 
 def initializer(

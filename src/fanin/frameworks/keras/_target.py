@@ -1,7 +1,7 @@
 """Target: a model of Keras that is planned for or written into."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -46,12 +46,8 @@ class Target:
 
     def trace(self, inputs: object) -> Graph:
         """The graph of one run without values, by the tracer of the back end's framework."""
-        match keras.config.backend():
-            case "torch":
-                from fanin.frameworks.keras._on_torch import symbolic, trace
-            case other:
-                raise NoGraphError(f"Keras computes with {other} here, which is not traced.")
-        return trace(self._model, call_arguments(self._model, inputs, symbolic), self._rename)
+        symbolic, run = _tracer()
+        return run(self._model, call_arguments(self._model, inputs, symbolic), self._rename)
 
     def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
         """Keras models are not measured."""
@@ -88,6 +84,19 @@ class Target:
         remember(items, seed)
         drawn = {id(slot.variable) for slot, initializer, _ in items if initializer is not None}
         return Written(same, restart(layers_of(self._model), drawn))
+
+
+def _tracer() -> tuple[Callable[[Any], Any], Callable[..., Graph]]:
+    """What makes an input of a shape alone, and what traces a run, by the back end."""
+    if keras.config.backend() == "torch":
+        from fanin.frameworks.keras import _on_torch
+
+        return _on_torch.symbolic, _on_torch.trace
+    if keras.config.backend() == "jax":
+        from fanin.frameworks.keras import _on_jax
+
+        return _on_jax.symbolic, _on_jax.trace
+    raise NoGraphError(f"Keras computes with {keras.config.backend()} here, which is not traced.")
 
 
 def target(

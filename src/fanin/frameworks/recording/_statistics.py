@@ -99,10 +99,13 @@ def normalize(
     centre = recorder.centred.get(node)
     measured, own = recorder.origin(statistic.source), {recorder.origin(node)}
     own |= set() if centre is None else {recorder.origin(centre)}
+    varies = statistic.what == "variance"
+    if measured not in own and statistic.what == "square" and statistic.source in recorder.centred:
+        measured, varies = recorder.origin(recorder.centred[statistic.source]), True
     if statistic.what == "mean" or measured not in own:
         return None
     label = (statistic.norm or "layer_norm") if centre is not None else "rms_norm"
-    if centre is None and statistic.what == "variance":
+    if centre is None and varies:
         label = "over_std"
     source = ActivationTensor(node if centre is None else centre)
     batch = label == "batch_norm"

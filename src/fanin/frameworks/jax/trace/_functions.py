@@ -36,7 +36,7 @@ def draw(recorder: Recorder, name: str, entries: Sequence[TensorEntry]) -> Const
     if name not in _NOISES or len(constants) < len(given):
         return None
     flat = [np.ravel(entry.value) for entry in constants if entry.value is not None]
-    numbers = [float(item[0]) for item in flat if len(item) and (item == item[0]).all()]
+    numbers = [_shortest(item[0]) for item in flat if len(item) and (item == item[0]).all()]
     kind = _NOISES[name]
     if kind == "normal":
         return ConstantTensor(noise=Noise(kind, 0.0))
@@ -50,6 +50,11 @@ def draw(recorder: Recorder, name: str, entries: Sequence[TensorEntry]) -> Const
 
 def _is_integral(recorder: Recorder, entry: TensorEntry) -> bool:
     return isinstance(entry, ActivationTensor) and entry.node in recorder.integers
+
+
+def _shortest(number: Any) -> float:
+    """The decimal number that a program's float32 stands for."""
+    return float(str(number))
 
 
 def call_function(

@@ -1,0 +1,74 @@
+"""Trace on JAX: a model of Keras as a function of its variables, which the tracer of JAX reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import keras
+
+from fanin.frameworks.jax._program import Leaf, Program
+from fanin.frameworks.jax.operations._labels import compute_exactly
+from fanin.frameworks.jax.trace._trace import trace as trace_program
+from fanin.frameworks.jax.tree._held import is_array
+from fanin.frameworks.keras._inputs import Arguments
+from fanin.frameworks.keras._slots import places_of
+from fanin.frameworks.keras._walk import buffers, layers_of
+from fanin.graph import Graph, Node
+
+
+def trace(model: Any, arguments: Arguments, rename: Mapping[str, str] | None) -> Graph:
+    """The graph of one run on abstract arrays."""
+    graph = trace_program(program_of(model, arguments, rename))
+    return replace(graph, nodes=tuple(map(_exact, graph.nodes)))
+
+
+def _exact(node: Node) -> Node:
+    """A named function in float64, which the program computes with numbers of float32."""
+    if node.fn is None or len(set(node.inputs)) > 1:
+        return node
+    return replace(node, fn=compute_exactly(node.label, node.fn))
+
+
+def symbolic(tensor: keras.KerasTensor) -> jax.ShapeDtypeStruct:
+    """The shape and type of a KerasTensor, as JAX says it."""
+    return jax.ShapeDtypeStruct(tensor.shape, tensor.dtype)  # type: ignore[no-untyped-call]
+
+
+def program_of(
+    model: Any, arguments: Arguments, rename: Mapping[str, str] | None, *, training: bool = True
+) -> Program:
+    """A run of the model in train mode, in which dropout shows, as a function of its variables."""
+    leaves = _leaves(model, rename)
+    items, structure = jax.tree_util.tree_flatten(arguments)
+    vary = [is_array(item) for item in items]
+    trained, others = model.trainable_variables, model.non_trainable_variables
+
+    def run(values: Sequence[Any], *arrays: Any) -> Any:
+        given = iter(arrays)
+        filled = [next(given) if each else item for each, item in zip(vary, items, strict=True)]
+        args, kwargs = jax.tree_util.tree_unflatten(structure, filled)
+        held = dict(zip(leaves, values, strict=True))
+        parts = [[held[id(variable)] for variable in group] for group in (trained, others)]
+        outputs, _ = model.stateless_call(*parts, *args, training=training, **kwargs)
+        return outputs
+
+    inputs = tuple(item for item, each in zip(items, vary, strict=True) if each)
+    return Program(run, tuple(leaves.values()), inputs)
+
+
+def _leaves(model: Any, rename: Mapping[str, str] | None) -> dict[int, Leaf]:
+    """Every variable by its id: trained ones under their names, then states."""
+    layers = layers_of(model)
+    paths = {id(layer): path for path, layer in layers.items()}
+    found: dict[int, Leaf] = {}
+    for name, (variable, places) in places_of(model, rename).items():
+        path = paths[id(places[0].layer)]
+        found[id(variable)] = Leaf(name, variable.value, trained=True, module=path)
+    for places in buffers(layers).values():
+        name, layer, _, variable = places[0]
+        found[id(variable)] = Leaf(name, variable.value, trained=False, module=paths[id(layer)])
+    for at, variable in enumerate(model.variables):  # states of random generators
+        if id(variable) not in found:
+            found[id(variable)] = Leaf(f"state.{at}", variable.value, trained=False, module="")
+    return found
