@@ -15,6 +15,9 @@ from fanin.frameworks import adapter_for
 
 layers = keras.layers
 MB = "ignore:__array__ implementation:DeprecationWarning"
+traced = pytest.mark.skipif(
+    keras.config.backend() == "tensorflow", reason="its programs are not read"
+)
 pytestmark = pytest.mark.filterwarnings(MB)
 
 
@@ -162,6 +165,7 @@ def test_a_plan_is_applied_saved_and_verified(tmp_path: Any) -> None:
     assert plan.diff(model) == ()
 
 
+@traced
 def test_inputs_come_as_the_model_takes_them() -> None:
     given = {"a": keras.Input((4,), name="a"), "b": keras.Input((3,), name="b")}
     x = layers.Concatenate()([layers.Dense(4)(given["a"]), layers.Dense(4)(given["b"])])
@@ -209,6 +213,7 @@ def test_models_that_come_out_equal_are_told_until_one_is_trained() -> None:
     fanin.initialize(third, 11, X)  # trained, so no twin
 
 
+@traced
 def test_a_run_leaves_the_model_as_it_was() -> None:
     model = keras.Sequential([keras.Input((6,)), layers.Dense(5), layers.BatchNormalization()])
     model.add(layers.Dropout(0.5, seed=1))
@@ -253,7 +258,6 @@ class Unbuilt(keras.Model):
         (lambda: fanin.initialize(small(), X), "The inputs come third"),
         (lambda: fanin.initialize(small(), 0, X, "lsuv"), "recipes that measure, such as lsuv"),
         (lambda: fanin.initialize(small(), 0, X, prefix=""), None),
-        (lambda: fanin.check(small(), X), "fanin.check measures models of PyTorch"),
         (
             lambda: fanin.plan(small(), X).apply(
                 keras.Sequential([keras.Input((4,)), layers.Dense(5)])
@@ -279,7 +283,35 @@ def test_a_failed_call_leaves_the_model_as_it_was() -> None:
     assert all(map(np.array_equal, before, values_of(model)))
 
 
-@pytest.mark.skipif(keras.config.backend() != "torch", reason="a layer is a module on torch alone")
+on_torch = pytest.mark.skipif(keras.config.backend() != "torch", reason="it is torch's alone")
+
+
+@on_torch
+def test_a_model_without_memory_is_refused() -> None:
+    with keras.device("meta"):
+        model = small()
+    with pytest.raises(FaninError, match=r"layers\.dense\.weight.* have no memory"):
+        fanin.plan(model)
+
+
+@on_torch
+@pytest.mark.parametrize("kind", [None, layers.LSTM, layers.SimpleRNN])
+def test_a_check_runs_the_model_on_torch_and_leaves_it_as_it_was(kind: Any) -> None:
+    head = [keras.Input((7, 6)), kind(8)] if kind else [keras.Input((6,)), layers.Dense(64)]
+    model = keras.Sequential([*head, layers.BatchNormalization(), layers.Dropout(0.1, seed=1)])
+    model.add(layers.Dense(3))
+    x = np.random.default_rng(0).standard_normal((32, *model.input_shape[1:])).astype(np.float32)
+    fanin.initialize(model, 0, x)
+    before = values_of(model)
+    found = fanin.check(model, x, np.arange(32) % 3)
+    assert found.ok("error"), found
+    assert "keras 3" in str(found)
+    assert all(map(np.array_equal, before, values_of(model)))
+    model.layers[-1].kernel.assign(1000 * model.layers[-1].kernel)
+    assert "F11" in {item.id for item in fanin.check(model, x, np.arange(32) % 3).findings}
+
+
+@on_torch
 def test_a_layer_inside_of_a_torch_module_is_refused_with_the_road_to_take() -> None:
     around = torch.nn.Sequential(torch.nn.Linear(6, 6), small())
     with pytest.raises(FaninError, match="Pass the Keras model or layer itself"):

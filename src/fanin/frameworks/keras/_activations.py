@@ -59,7 +59,7 @@ def _passes(operation: Any) -> bool:
 
 def _function(operation: Any) -> Named | None:
     """What an operation does to each element last; None where that is nothing, or not known."""
-    if isinstance(operation, keras.layers.PReLU):
+    if isinstance(operation, (keras.layers.PReLU, keras.layers.RNN)):  # gates mix what they pass
         return None
     if type(operation).__module__.startswith(_FUNCTIONS) and not isinstance(
         operation, keras.layers.Activation

@@ -1,33 +1,23 @@
 """Trace on JAX: a model of Keras as a function of its variables, which the tracer of JAX reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
 import keras
 
 from fanin.frameworks.jax._program import Leaf, Program
-from fanin.frameworks.jax.operations._labels import compute_exactly
 from fanin.frameworks.jax.trace._trace import trace as trace_program
 from fanin.frameworks.jax.tree._held import is_array
 from fanin.frameworks.keras._inputs import Arguments
 from fanin.frameworks.keras._slots import places_of
 from fanin.frameworks.keras._walk import buffers, layers_of
-from fanin.graph import Graph, Node
+from fanin.graph import Graph
 
 
 def trace(model: Any, arguments: Arguments, rename: Mapping[str, str] | None) -> Graph:
     """The graph of one run on abstract arrays."""
-    graph = trace_program(program_of(model, arguments, rename))
-    return replace(graph, nodes=tuple(map(_exact, graph.nodes)))
-
-
-def _exact(node: Node) -> Node:
-    """A named function in float64, which the program computes with numbers of float32."""
-    if node.fn is None or len(set(node.inputs)) > 1:
-        return node
-    return replace(node, fn=compute_exactly(node.label, node.fn))
+    return trace_program(program_of(model, arguments, rename))
 
 
 def symbolic(tensor: keras.KerasTensor) -> jax.ShapeDtypeStruct:

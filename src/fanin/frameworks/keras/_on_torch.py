@@ -6,15 +6,20 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 from keras.src.backend.torch import random
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 
-from fanin.frameworks.keras._inputs import Arguments
+from fanin.frameworks._adapter import Facts
+from fanin.frameworks._observation import Observation
+from fanin.frameworks.keras._inputs import Arguments, call_arguments
 from fanin.frameworks.keras._recurrent import kind_of
 from fanin.frameworks.keras._roles import role_of
 from fanin.frameworks.keras._walk import Place, buffers, layers_of, parameters
 from fanin.frameworks.torch import Reading, Recurrent
+from fanin.frameworks.torch import subject as subject_of_torch
 from fanin.frameworks.torch import trace as trace_module
 from fanin.graph import Graph
 
@@ -31,6 +36,40 @@ def symbolic(tensor: keras.KerasTensor) -> torch.Tensor:
     """A tensor without memory of the shape and type of a KerasTensor."""
     like = keras.ops.convert_to_tensor(0, dtype=tensor.dtype)
     return torch.empty(tensor.shape, dtype=like.dtype, device="meta")
+
+
+class Subject:
+    """What `fanin.frameworks._adapter.Subject` says, of a model of Keras that torch runs."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self._shell = model, Shell(model)
+        self._own = subject_of_torch(self._shell)
+
+    @property
+    def facts(self) -> Facts:
+        """What a report says of the model and the machine."""
+        own = self._own.facts
+        framework = f"keras {keras.__version__} on {own.framework}"
+        return own._replace(model=type(self._model).__name__, framework=framework)
+
+    @property
+    def tiny(self) -> float:
+        """The smallest number that its types hold in full."""
+        return self._own.tiny
+
+    def batch_of(self, inputs: object) -> int:
+        """How many inputs a batch holds."""
+        return self._own.batch_of(self._arguments(inputs))
+
+    def observe(self, inputs: object, targets: object, *how: Any) -> Observation:
+        """One real run, forward and backward, after which the model is as it was."""
+        if isinstance(targets, np.ndarray):
+            targets = keras.ops.convert_to_tensor(targets)
+        return self._own.observe(self._arguments(inputs), targets, *how)
+
+    def _arguments(self, inputs: object) -> dict[str, Any]:
+        args, kwargs = call_arguments(self._model, inputs, symbolic)
+        return {"args": args, "kwargs": kwargs}
 
 
 class _LayerAsModule(nn.Module):
@@ -147,12 +186,14 @@ def _as_torch(layer: Any) -> Call:
     if isinstance(layer, keras.layers.SpectralNormalization):  # else it writes its weight
         return lambda x, training=False: call(x, training=False)
     if isinstance(layer, keras.layers.RNN) and kind_of(layer) is not None:
-        return functools.partial(_recurrence, layer)
+        return functools.partial(_recurrence, layer, call)
     return call
 
 
-def _recurrence(layer: Any, sequences: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-    """What a recurrent layer gives, by shape: it is one node, and nobody sees its steps."""
+def _recurrence(layer: Any, call: Call, sequences: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """What a recurrent layer gives, on fake tensors by shape alone: nobody sees its steps."""
+    if not isinstance(sequences, FakeTensor):
+        return call(sequences, *args, **kwargs)
     shapes = layer.compute_output_shape(tuple(sequences.shape))
     if not layer.return_state:
         return sequences.new_empty(shapes)
@@ -162,11 +203,19 @@ def _recurrence(layer: Any, sequences: torch.Tensor, *args: Any, **kwargs: Any) 
 def _batch_norm(
     layer: Any, inputs: torch.Tensor, training: Any = None, mask: Any = None
 ) -> torch.Tensor:
-    """A batch normalization; Keras makes it of sums."""
+    """A batch normalization; Keras makes it of sums. Its statistics stay as they are."""
     scale, shift = _values_of(layer.gamma, layer.beta)
     mean, variance = _values_of(layer.moving_mean, layer.moving_variance)
     x = inputs.movedim(layer.axis, 1)
-    x = nn.functional.batch_norm(x, mean, variance, scale, shift, eps=layer.epsilon)
+    x = nn.functional.batch_norm(
+        x,
+        mean.detach().clone(),  # torch moves them in place
+        variance.detach().clone(),
+        scale,
+        shift,
+        training=bool(training) and layer.trainable,
+        eps=layer.epsilon,
+    )
     return x.movedim(1, layer.axis)
 
 

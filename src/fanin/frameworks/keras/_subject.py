@@ -9,14 +9,20 @@ import numpy as np
 
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Subject
+from fanin.frameworks.keras._walk import layers_of, refuse_unbuilt
 
 
 def subject(model: Any) -> Subject:
-    """Checkups are of models of PyTorch alone, so far."""
-    raise FaninError(
-        f"fanin.check measures models of PyTorch, and {type(model).__name__} is one of Keras. "
-        "fanin.plan says what its weights would be, and why."
-    )
+    """A model to check: one that Keras runs on torch."""
+    refuse_unbuilt(model, layers_of(model))
+    if keras.config.backend() != "torch":
+        raise FaninError(
+            f"fanin.check of a Keras model runs it on torch, and Keras computes with "
+            f"{keras.config.backend()} here. Start with KERAS_BACKEND=torch."
+        )
+    from fanin.frameworks.keras import _on_torch
+
+    return _on_torch.Subject(model)
 
 
 def build(factory: Callable[[], Any], seed: int) -> Any:

@@ -96,7 +96,14 @@ def _tracer() -> tuple[Callable[[Any], Any], Callable[..., Graph]]:
         from fanin.frameworks.keras import _on_jax
 
         return _on_jax.symbolic, _on_jax.trace
-    raise NoGraphError(f"Keras computes with {keras.config.backend()} here, which is not traced.")
+    return lambda tensor: tensor, _refuse_to_trace
+
+
+def _refuse_to_trace(*_: Any) -> Graph:
+    raise NoGraphError(
+        f"Keras computes with {keras.config.backend()} here, whose programs are not read; a plan "
+        "that is made with KERAS_BACKEND=jax or torch applies to this model, too."
+    )
 
 
 def target(

@@ -6,11 +6,14 @@ from functools import partial
 from typing import Any, NamedTuple
 from weakref import ref
 
+import keras
+
 from fanin.axes import Axes
 from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._values import pieces
 from fanin.initializers import Initializer
 
+_SOME = 64  # values that a back end without a count is asked for
 DrawKey = tuple[
     int, str, tuple[int, ...]
 ]  # seed, name of the stream, shape: all that decides a draw
@@ -74,13 +77,24 @@ def _has_twin(key: DrawKey, slot: Slot) -> bool:
 
 
 def _watch_writes(variable: Any) -> Callable[[Any], bool]:
-    """What tells later whether a variable was written: torch counts, JAX makes another array."""
+    """What tells later whether a variable was written.
+
+    torch counts, JAX makes another array, and of others the first values are compared.
+    """
     value = variable._value
     version = getattr(value, "_version", None)
     if version is not None:
         return lambda later: bool(later._value._version == version)
-    known = ref(value)
-    return lambda later: known() is later._value
+    if keras.config.backend() == "jax":
+        known = ref(value)
+        return lambda later: known() is later._value
+    first = _some(variable)
+    return lambda later: _some(later) == first
+
+
+def _some(variable: Any) -> bytes:
+    values = next(part for _, part in pieces(variable))
+    return values.reshape(-1)[:_SOME].tobytes()
 
 
 def _forget(key: DrawKey, gone: "ref[Any]") -> None:

@@ -97,7 +97,9 @@ def buffers(layers: dict[str, Any]) -> dict[int, list[Place]]:
 def _places(layers: dict[str, Any], kept_in: str) -> dict[int, list[Place]]:
     found: dict[int, list[Place]] = {}
     for path, layer in layers.items():
-        own = {id(variable): leaf for leaf, variable in _held(layer)}
+        own: dict[int, str] = {}
+        for leaf, variable in _held(layer):
+            own.setdefault(id(variable), leaf)
         variables = getattr(layer, kept_in)
         leaves = [own.get(id(item), f"vars.{at}") for at, item in enumerate(variables)]
         common = [_LEAVES.get(leaf, leaf) for leaf in leaves]
@@ -111,12 +113,16 @@ def _places(layers: dict[str, Any], kept_in: str) -> dict[int, list[Place]]:
 
 
 def _held(layer: Any) -> Iterator[tuple[str, Any]]:
-    """The variables in a layer's attributes; one that is kept as `_kernel` is the kernel."""
+    """The variables in a layer's attributes, then those in lists and dicts in these.
+
+    One that is kept as `_kernel` is the kernel.
+    """
     for attribute, value in vars(layer).items():
-        leaf = attribute.removeprefix("_")
         if isinstance(value, keras.Variable):
-            yield leaf, value
-        elif isinstance(value, list | tuple | dict) and attribute not in _TRACKED:
+            yield attribute.removeprefix("_"), value
+    for attribute, value in vars(layer).items():
+        if isinstance(value, list | tuple | dict) and attribute not in _TRACKED:
+            leaf = attribute.removeprefix("_")
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             yield from ((f"{leaf}.{at}", v) for at, v in pairs if isinstance(v, keras.Variable))
 
@@ -132,6 +138,17 @@ def refuse_unbuilt(model: Any, layers: dict[str, Any]) -> None:
         raise FaninError(
             f"{list_names(unbuilt)} {'has' if len(unbuilt) == 1 else 'have'} no variables yet: "
             "call model.build(input_shape), or the model once on an input, model(x), and again."
+        )
+    empty = [
+        place.name
+        for places in parameters(layers).values()
+        for place in places
+        if getattr(place.variable.value, "is_meta", False)
+    ]
+    if empty:
+        raise FaninError(
+            f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no memory, as the model was "
+            'built under keras.device("meta"). Build it on the device that it is to be on.'
         )
 
 
