@@ -147,8 +147,8 @@ def refuse_unbuilt(model: Any, layers: dict[str, Any]) -> None:
     ]
     if empty:
         raise FaninError(
-            f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no memory, as the model was "
-            'built under keras.device("meta"). Build it on the device that it is to be on.'
+            f"{list_names(empty)} {'has' if len(empty) == 1 else 'have'} no memory, as the model "
+            'was built under keras.device("meta"). Build it on the device that it is to be on.'
         )
 
 
