@@ -244,7 +244,8 @@ def test_a_frozen_draw_is_refused_by_name() -> None:
     with empty_weights():
         model = Frozen()
     with pytest.raises(
-        FaninError, match=r"mask of shape \(4,\) is frozen, and the model was built"
+        FaninError,
+        match=r"mask of shape \(4,\) is frozen, so kept as it is, and the model was built",
     ):
         fanin.initialize(model, 0, torch.zeros(2, 4))
     assert model.line.weight.is_meta

@@ -52,11 +52,21 @@ def trace(program: Program) -> Graph:
 
 
 def _write_down(program: Program) -> ClosedJaxpr:
-    """The program of a run on shapes."""
-    values = [_abstract(leaf.value) for leaf in program.leaves]
-    inputs = jax.tree_util.tree_map(_abstract, program.inputs)
+    """The program of a run on shapes.
+
+    What arrays are used for is the same wherever they lie, and JAX refuses operations on arrays
+    of explicit meshes that do not say where their result is to be. But a program may be written
+    for such arrays alone.
+    """
     try:
-        return jax.make_jaxpr(program.function)(values, *inputs)
+        try:
+            return _write(program, placed=False)
+        except FaninError:
+            raise
+        except Exception:
+            if not _is_placed(program):
+                raise
+            return _write(program, placed=True)
     except FaninError:
         raise
     except _UNREADABLE as error:
@@ -67,18 +77,33 @@ def _write_down(program: Program) -> ClosedJaxpr:
     except Exception as error:
         raise FaninError(
             f"the model does not run on these inputs: {one_line(error, named=True)}. Check that "
-            "model(inputs) runs, or pass inputs=None: then its modules say what its parameters "
-            "are."
+            "model(inputs) runs, or leave inputs out: then layers of a library say what their "
+            "parameters are."
         ) from error
 
 
-def _abstract(value: Any) -> Any:
+def _write(program: Program, *, placed: bool) -> ClosedJaxpr:
+    values = [_abstract(leaf.value, placed) for leaf in program.leaves]
+    inputs = jax.tree_util.tree_map(lambda value: _abstract(value, placed), program.inputs)
+    return jax.make_jaxpr(program.function)(values, *inputs)
+
+
+def _is_placed(program: Program) -> bool:
+    """Whether any array is on a mesh."""
+    held = [leaf.value for leaf in program.leaves]
+    return any(map(_mesh_sharding, [*held, *jax.tree_util.tree_leaves(program.inputs)]))
+
+
+def _mesh_sharding(value: Any) -> Any:
+    sharding = getattr(value, "sharding", None)
+    return sharding if isinstance(sharding, jax.sharding.NamedSharding) else None
+
+
+def _abstract(value: Any, placed: bool) -> Any:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return value
-    sharding = getattr(value, "sharding", None)
-    placed = sharding if isinstance(sharding, jax.sharding.NamedSharding) else None
     made: Any = jax.ShapeDtypeStruct  # which has no types
-    return made(value.shape, value.dtype, sharding=placed)
+    return made(value.shape, value.dtype, sharding=_mesh_sharding(value) if placed else None)
 
 
 def _entry(recorder: Recorder, leaf: Leaf) -> TensorEntry:
