@@ -14,9 +14,8 @@ from fanin.frameworks.keras._values import pieces
 from fanin.initializers import Initializer
 
 _SOME = 64  # values that a back end without a count is asked for
-DrawKey = tuple[
-    int, str, tuple[int, ...]
-]  # seed, name of the stream, shape: all that decides a draw
+# Seed, name of the stream, shape: all that decides a draw.
+DrawKey = tuple[int, str, tuple[int, ...]]
 Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
 
 
@@ -40,15 +39,12 @@ def twins(items: Items, seed: int) -> list[str]:
 
     Less those that hold it already, as a copy does that is drawn again.
     """
-    found = [pair for pair in _key(items, seed) if _has_twin(*pair)]
+    found = [(key, slot) for key, slot in _key(items, seed) if _twin_of(key, slot)]
     if not found:
         return []
     gc.collect()  # a model that is gone may still be in a cycle
-    return [
-        slot.param.name
-        for key, slot in found
-        if _has_twin(key, slot) and _latest[key].is_untouched()
-    ]
+    left = ((slot, _twin_of(key, slot)) for key, slot in found)
+    return [slot.param.name for slot, twin in left if twin and twin.is_untouched()]
 
 
 def remember(items: Items, seed: int) -> None:
@@ -67,13 +63,14 @@ def _key(items: Items, seed: int) -> Iterator[tuple[DrawKey, Slot]]:
             yield (seed, slot.stream, slot.param.shape), slot
 
 
-def _has_twin(key: DrawKey, slot: Slot) -> bool:
+def _twin_of(key: DrawKey, slot: Slot) -> _Drawn | None:
     known = _latest.get(key)
     other = None if known is None else known.variable()
     if other is None or other is slot.variable or not slot.param.shape:
-        return False
-    mine, theirs = pieces(slot.variable), pieces(other)
-    return any(a.tobytes() != b.tobytes() for (_, a), (_, b) in zip(mine, theirs, strict=False))
+        return None
+    pairs = zip(pieces(slot.variable), pieces(other), strict=False)
+    same = all(mine.tobytes() == theirs.tobytes() for (_, mine), (_, theirs) in pairs)
+    return None if same else known
 
 
 def _watch_writes(variable: Any) -> Callable[[Any], bool]:
@@ -100,4 +97,4 @@ def _some(variable: Any) -> bytes:
 def _forget(key: DrawKey, gone: "ref[Any]") -> None:
     known = _latest.get(key)
     if known is not None and known.variable is gone:
-        del _latest[key]
+        _latest.pop(key, None)

@@ -14,6 +14,7 @@ from torch import nn
 import fanin
 from fanin import FaninError, FaninWarning, Plan
 from fanin.frameworks.torch import init
+from fanin.frameworks.torch.write import _twins
 
 SAID = "the same numbers as another"
 
@@ -268,3 +269,17 @@ def test_a_model_that_is_gone_frees_its_memory_at_once() -> None:
         finally:
             gc.enable()
     assert not alive
+
+
+def test_a_twin_may_go_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where another thread drops its model meanwhile."""
+    first = critic()
+    fanin.initialize(first, 0)
+
+    def drop(*tensors: torch.Tensor) -> bool:
+        _twins._latest.clear()
+        return False
+
+    monkeypatch.setattr(_twins, "_holds", drop)
+    fanin.initialize(critic(), 0)
+    assert first[0].weight.numel()

@@ -14,9 +14,8 @@ from fanin.frameworks.torch.write._shards import local_tensor
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.initializers import Initializer
 
-DrawKey = tuple[
-    int, str, tuple[int, ...]
-]  # seed, name of the stream, shape: all that decides a draw
+# Seed, name of the stream, shape: all that decides a draw.
+DrawKey = tuple[int, str, tuple[int, ...]]
 Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
 
 
@@ -45,17 +44,15 @@ def twins(items: Items, seed: int) -> list[str]:
 
     Less those that hold it already, as a copy does that is drawn again.
     """
-    found = [pair for pair in _key(items, seed) if _has_twin(*pair)]
+    found = [(key, slot) for key, slot in _key(items, seed) if _twin_of(key, slot)]
     if not found:
         return []
     gc.collect()  # a model that is gone may still be in a cycle
-    groups = {id(item): item for item in (_latest[key].group for key, _ in found if key in _latest)}
+    # Looked up once: in another thread a model may go at any time.
+    left = [(slot, twin.group) for key, slot in found if (twin := _twin_of(key, slot))]
+    groups = {id(group): group for _, group in left}
     fresh = {number for number, group in groups.items() if group.is_untouched()}
-    return [
-        slot.param.name
-        for key, slot in found
-        if _has_twin(key, slot) and id(_latest[key].group) in fresh
-    ]
+    return [slot.param.name for slot, group in left if id(group) in fresh]
 
 
 def remember(items: Items, seed: int) -> None:
@@ -75,12 +72,12 @@ def _key(items: Items, seed: int) -> Iterator[tuple[DrawKey, Slot]]:
             yield (seed, slot.stream, slot.param.shape), slot
 
 
-def _has_twin(key: DrawKey, slot: Slot) -> bool:
+def _twin_of(key: DrawKey, slot: Slot) -> _Drawn | None:
     known = _latest.get(key)
     other = None if known is None else known.tensor()
     if other is None or other is slot.tensor or not other.numel():
-        return False
-    return not _holds(slot.tensor, other)
+        return None
+    return None if _holds(slot.tensor, other) else known
 
 
 def _holds(tensor: Tensor, other: Tensor) -> bool:
@@ -97,4 +94,4 @@ def _version(tensor: Tensor) -> int | None:
 def _forget(key: DrawKey, gone: ref[Tensor]) -> None:
     known = _latest.get(key)
     if known is not None and known.tensor is gone:
-        del _latest[key]
+        _latest.pop(key, None)
