@@ -38,7 +38,7 @@ LAYERS = _layers()
 # Folders of the adapters, from the bottom up.
 ROOMS = {
     "torch": ("runs", "draws", "tree", "write", "record", "operations", "trace", "observe"),
-    "jax": ("tree", "write", "doors", "record", "operations", "trace"),
+    "jax": ("tree", "write", "doors", "record", "operations", "trace", "observe"),
 }
 FRAMEWORKS = {"torch", "jax", "keras", "flax", "equinox", "haiku", "tensorflow", "triton"}
 HEAVY = (

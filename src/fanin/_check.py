@@ -16,6 +16,7 @@ def check(
     targets: Any = None,
     loss: Callable[..., Any] | None = None,
     *,
+    params: Any = None,
     shape: tuple[int, ...] | None = None,
     draws: int = 1,
     seed: int = 0,
@@ -29,7 +30,8 @@ def check(
     exactly as it was: weights, buffers, gradients, modes, hooks and random states.
 
     Args:
-        model: a torch.nn.Module, or a function without arguments that makes one.
+        model: a torch.nn.Module, a keras.Layer, a module of Equinox or Flax, or a function
+            without arguments that makes one; with `params`, any function `apply(params, *inputs)`.
         inputs: what the model is called with: a tensor, a tuple (positional) or a dict (keywords).
             A real batch, as training will see it; some hundred inputs tell dead units best.
         targets: with integers the loss is cross-entropy, with real numbers of the output's shape
@@ -37,6 +39,7 @@ def check(
             those do that are given labels; else a random projection of all outputs, and the
             initial loss (F11) is not judged.
         loss: a function of (output, targets), or of the output alone where there are no targets.
+        params: the variables of a Flax Linen module, or the parameters of a function.
         shape: of one input, without the batch, in place of `inputs`: Gaussian inputs of mean 0 and
             variance 1.
         draws: how many models the function makes, each from another random state; what is judged
@@ -64,6 +67,7 @@ def check(
         inputs,
         targets,
         loss,
+        params=params,
         shape=shape,
         draws=draws,
         seed=seed,

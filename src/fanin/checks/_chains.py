@@ -201,13 +201,16 @@ class Chains:
 
 def output_of(nodes: Sequence[Node], position: int, sized: Collection[int]) -> int:
     """The node that ends a weight's own work: its bias, and what was computed with it at once."""
-    last = position
+    last = end = position
     while last + 1 < len(nodes) and nodes[last + 1].inputs[:1] == (last,):
-        op = nodes[last + 1].op
-        if op != "shift" and not (op == "scale" and last not in sized):
-            break
         last += 1
-    return last if last in sized else position
+        node = nodes[last]
+        if node.op == "view" and not node.flags:  # as of a program that is mapped over a batch
+            continue
+        if node.op != "shift" and not (node.op == "scale" and end not in sized):
+            break
+        end = last
+    return end if end in sized else position
 
 
 def width(node: Node) -> int:

@@ -19,12 +19,13 @@ from fanin.checks._rules import RULES, choose
 from fanin.checks._untrained import judges_training
 from fanin.errors import FaninError, quote
 from fanin.frameworks import (
-    Adapter,
+    Functional,
     Observation,
     Subject,
     adapter_for,
-    adapter_of_factories,
+    build_model,
     foreign,
+    open_model,
 )
 
 
@@ -34,6 +35,7 @@ def check(
     targets: Any = None,
     loss: Callable[..., Any] | None = None,
     *,
+    params: Any = None,
     shape: tuple[int, ...] | None = None,
     draws: int = 1,
     seed: int = 0,
@@ -47,7 +49,8 @@ def check(
     _refuse(model, inputs, shape, draws)
     check_seed(seed)
     given = inputs if shape is None else samples.draw([Form(shape)], seed)
-    measurement, conditions = _measure(model, given, targets, loss, draws, seed)
+    opened = open_model(model, params, inputs)
+    measurement, conditions = _measure(opened, given, targets, loss, draws, seed)
     chance = given.chance if isinstance(given, Sample) else ""
     findings, told = _judge(measurement, rules)
     # Once each: what the conditions leave open, then what the rules say.
@@ -95,12 +98,13 @@ def _measure(
     draws: int,
     seed: int,
 ) -> tuple[Measurement, Conditions]:
-    adapter, factory = _open(model, draws)
+    factory = _factory(model, draws)
     ours = inputs if isinstance(inputs, Sample) else None
 
     def draw(number: int) -> tuple[Subject, int, Observation]:
         """What is checked, the size of the batch, and what was seen."""
-        drawn = model if factory is None else adapter.build(factory, seed + number)
+        drawn = model if factory is None else build_model(factory, seed + number)
+        adapter = adapter_for(drawn)
         subject = adapter.subject(drawn)
         batch = inputs if ours is None else adapter.place(ours.values, drawn)
         labels = None if ours is None else ours.targets
@@ -136,23 +140,24 @@ def _measure(
     return measurement, conditions
 
 
-def _open(model: Any, draws: int) -> tuple[Adapter, Callable[[], Any] | None]:
-    """The adapter, and the factory where it is one."""
-
+def _factory(model: Any, draws: int) -> Callable[[], Any] | None:
+    """The function that makes the models; None where it is a model itself."""
     try:
-        adapter = adapter_for(model)
+        adapter_for(model)
     except FaninError:
         if foreign(model):
             raise
         if not callable(model):
             raise FaninError(
-                f"model has type {type(model).__name__}; it must be a torch.nn.Module, or a "
-                "function without arguments that makes one."
+                f"model has type {type(model).__name__}; it must be a torch.nn.Module, a "
+                "keras.Layer, a module of Flax or Equinox, or a function without arguments that "
+                "makes one."
             ) from None
-        return adapter_of_factories(), model
+        return model  # type: ignore[no-any-return]
     if draws > 1:
+        kind = type(model.model if isinstance(model, Functional) else model).__name__
         raise FaninError(
-            f"draws is {draws}, and the model is one {type(model).__name__}: its weights are drawn "
+            f"draws is {draws}, and the model is one {kind}: its weights are drawn "
             "already. Pass a function that makes it: fanin.check(lambda: Net(), ...)."
         )
-    return adapter, None
+    return None

@@ -12,6 +12,7 @@ from fanin.checks import Checkup
 from fanin.commands import _inputs, _output
 from fanin.commands._factory import factory
 from fanin.errors import FaninError
+from fanin.frameworks import in_mode, is_made_anew
 
 
 def checkup(arguments: argparse.Namespace, rules: Collection[str]) -> Checkup:
@@ -34,8 +35,8 @@ def _maker(
     """The factory as the check calls it, once a draw: built, initialized and put into its mode."""
     offered = {"outputs": classes, "classes": classes} if classes else {}
     build = factory(arguments.factory, **offered)
-    how = {"recipe": arguments.recipe, "initializer": arguments.initializer}
-    given = {name: value for name, value in how.items() if value is not None}
+    asked = {"recipe": arguments.recipe, "initializer": arguments.initializer}
+    given = {name: value for name, value in asked.items() if value is not None}
     draws = itertools.count(1)
 
     def make() -> Any:
@@ -45,9 +46,13 @@ def _maker(
         model = build()
         if given:
             batch = _inputs.place(inputs, model)
-            fanin.initialize(model, seed + draw - 1, batch, unplaced="keep", **given)
-        if arguments.mode is not None and hasattr(model, "train"):
-            model.train(arguments.mode == "train")
-        return model
+            number = seed + draw - 1
+            if is_made_anew(model):
+                model, _ = fanin.initialize_params(
+                    model, seed=number, inputs=batch, unplaced="keep", **given
+                )
+            else:
+                fanin.initialize(model, number, batch, unplaced="keep", **given)
+        return model if arguments.mode is None else in_mode(model, arguments.mode == "train")
 
     return make

@@ -22,8 +22,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "check",
         help="say whether a network will train, and what to fix",
-        description="Run a PyTorch model forward and backward once, and say layer by layer whether "
-        "signal and gradient vanish, explode, saturate, die or are symmetric, and what to write "
+        description="Run a model of PyTorch, Equinox, Flax NNX or Keras forward and backward once, "
+        "and say layer by layer whether signal and gradient vanish, explode, saturate, die or are "
+        "symmetric, and what to write "
         "instead. Exit status: 0 clean, 1 findings, 2 wrong use or nothing checked.",
     )
     parser.add_argument(

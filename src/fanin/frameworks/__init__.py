@@ -14,12 +14,14 @@ from fanin.frameworks._adapter import Subject as Subject
 from fanin.frameworks._adapter import Target as Target
 from fanin.frameworks._adapter import Written as Written
 from fanin.frameworks._detect import adapter_for as adapter_for
-from fanin.frameworks._detect import adapter_of_factories as adapter_of_factories
+from fanin.frameworks._detect import build_model as build_model
 from fanin.frameworks._detect import functional as functional
+from fanin.frameworks._detect import is_made_anew as is_made_anew
 from fanin.frameworks._detect import open_model as open_model
 from fanin.frameworks._detect import refuse_functional as refuse_functional
 from fanin.frameworks._foreign import foreign as foreign
 from fanin.frameworks._functional import Functional as Functional
+from fanin.frameworks._mode import in_mode as in_mode
 from fanin.frameworks._observation import Gates as Gates
 from fanin.frameworks._observation import GradientStats as GradientStats
 from fanin.frameworks._observation import Look as Look

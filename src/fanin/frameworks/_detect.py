@@ -45,6 +45,9 @@ def _keras() -> Adapter:
 
 _WITH_PARAMS = "params, plan = {}(model, params, seed=0, inputs=x)"
 
+# Those whose constructors draw from a random state.
+_WITH_STATES = ("keras", "torch")
+
 # By the name of the package that has the class. Keras is asked before torch: where it computes
 # with torch, its layers are modules, too.
 FRAMEWORKS: dict[str, Framework] = {
@@ -126,6 +129,12 @@ def open_model(model: Any, params: Any = None, inputs: Any = None) -> Any:
     return functional(model, params, inputs)
 
 
+def is_made_anew(model: Any) -> bool:
+    """Whether nothing is written into such a model, so that new weights are a new one."""
+    found = framework_of(model)
+    return found is not None and bool(found.road)
+
+
 def refuse_functional(model: Any, verb: str) -> None:
     """FaninError where nothing can be written into a model; `verb` makes a new one instead."""
     found = framework_of(model)
@@ -152,6 +161,24 @@ def _class_of(package: str, path: str) -> type | None:
     return found
 
 
-def adapter_of_factories() -> Adapter:
-    """The adapter of functions that make a model, which do not show whose it will be."""
-    return _torch()
+def build_model(factory: Callable[[], Any], seed: int) -> Any:
+    """The model that a factory makes when the random states of its framework start from a seed.
+
+    A function does not show whose model it makes, so it may be called again, under other states.
+    """
+    known = ["torch"] if "torch" in sys.modules else []
+    while True:
+        build = factory
+        for name in known:
+            build = partial(FRAMEWORKS[name].adapter().build, build, seed)
+        model = build()
+        found = framework_of(model)
+        if found is None:
+            raise FaninError(
+                f"the factory returned {type(model).__name__}; it must return a torch.nn.Module, a "
+                "keras.Layer, or a module of Flax NNX or Equinox."
+            )
+        own = [name for name in _WITH_STATES if FRAMEWORKS[name] is found]
+        if set(known).issuperset(own):
+            return model
+        known += own

@@ -61,11 +61,10 @@ def _is_of(model: Any, package: str) -> bool:
 
 
 def subject(model: Any) -> Subject:
-    """Not yet."""
-    raise FaninError(
-        "fanin.check does not run JAX models yet; fanin.plan(model, inputs) and plan.audit(model) "
-        "work on them."
-    )
+    """A model to check; FaninError where a parameter has no values."""
+    from fanin.frameworks.jax.observe._subject import subject_of
+
+    return subject_of(_door(model), model)
 
 
 def build(factory: Callable[[], Any], seed: int) -> Any:
@@ -74,5 +73,7 @@ def build(factory: Callable[[], Any], seed: int) -> Any:
 
 
 def place(values: Any, model: Any) -> Any:
-    """Arrays as they are: JAX takes those of NumPy."""
-    return values
+    """Arrays as those of JAX, real ones in the type of the model's."""
+    from fanin.frameworks.jax.observe._subject import place as placed
+
+    return placed(values, model)

@@ -11,7 +11,7 @@ from fanin.errors import FaninError, one_line
 from fanin.frameworks._functional import Functional
 from fanin.frameworks.jax._program import Program
 from fanin.frameworks.jax.doors._door import program_of
-from fanin.frameworks.jax.doors._inputs import read_call, split
+from fanin.frameworks.jax.doors._inputs import arrays_in, read_call, split
 from fanin.frameworks.jax.tree._equinox import held_in
 from fanin.frameworks.jax.tree._held import Held, is_array
 
@@ -43,9 +43,9 @@ class Equinox:
         """The module on one example, as its library calls it, or else mapped over a batch."""
         arrays, filled = split(inputs)
 
-        def call(values: Sequence[Any], given: tuple[Any, ...]) -> list[Any]:
+        def call(values: Sequence[Any], given: tuple[Any, ...]) -> Any:
             arguments, keywords = filled(given)
-            return list(_outputs(self._with(values)(*arguments, **keywords)))
+            return arrays_in(self._with(values)(*arguments, **keywords), _is_state)
 
         def map_axis(values: Sequence[Any], given: tuple[Any, ...]) -> Any:
             over: Callable[..., Any] = jax.vmap(
@@ -110,13 +110,6 @@ def _axis(model: eqx.Module) -> Any:
 
 def _is_state(node: Any) -> bool:
     return isinstance(node, eqx.nn.State)
-
-
-def _outputs(returned: Any) -> Iterator[Any]:
-    """The arrays that a call returns, the new state of its layers left out."""
-    for node in jax.tree_util.tree_leaves(returned, is_leaf=_is_state):
-        if is_array(node):
-            yield node
 
 
 def _copies(held: Sequence[Held]) -> Iterator[str]:

@@ -33,7 +33,7 @@ class FunctionDoor:
         """The function on its tree and these inputs."""
         arrays, filled = split(inputs)
 
-        def run(values: Sequence[Any], *given: Any) -> list[Any]:
+        def run(values: Sequence[Any], *given: Any) -> Any:
             arguments, keywords = filled(given)
             tree = jax.tree_util.tree_unflatten(self._structure, values)
             return arrays_in(self._apply(tree, *arguments, **keywords))

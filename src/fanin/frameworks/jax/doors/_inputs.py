@@ -31,6 +31,10 @@ def split(inputs: object) -> tuple[tuple[Any, ...], Callable[[Sequence[Any]], Ca
     return tuple(leaf for leaf, each in zip(leaves, vary, strict=True) if each), fill
 
 
-def arrays_in(outputs: Any) -> list[Any]:
-    """The arrays of what a model returns."""
-    return [leaf for leaf in jax.tree_util.tree_leaves(outputs) if is_array(leaf)]
+def arrays_in(outputs: Any, without: Callable[[Any], bool] | None = None) -> Any:
+    """The tree that a model returns, with nothing in place of all that is no array.
+
+    `without` says of what else nothing is kept.
+    """
+    kept: Callable[[Any], Any] = lambda leaf: leaf if is_array(leaf) else None  # noqa: E731
+    return jax.tree_util.tree_map(kept, outputs, is_leaf=without)

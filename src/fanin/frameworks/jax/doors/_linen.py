@@ -111,7 +111,7 @@ class Linen:
         for at, value in zip(found, values, strict=True):
             items[at].noted = value
 
-    def _apply(self, values: Sequence[Any], call: CallArguments) -> list[Any]:
+    def _apply(self, values: Sequence[Any], call: CallArguments) -> Any:
         """The outputs; what the run changes in other collections is dropped."""
         arguments, keywords = call
         variables: dict[str, Any] = {}
@@ -129,7 +129,7 @@ class Linen:
         """`apply` on the variables and these inputs."""
         arrays, filled = split(inputs)
 
-        def run(values: Sequence[Any], *given: Any) -> list[Any]:
+        def run(values: Sequence[Any], *given: Any) -> Any:
             return self._apply(values, filled(given))
 
         return program_of(run, self.held, names, arrays)

@@ -65,7 +65,7 @@ class Nnx:
         """The module in its mode; what it changes stays in the run."""
         arrays, filled = split(inputs)
 
-        def run(values: Sequence[Any], *given: Any) -> list[Any]:
+        def run(values: Sequence[Any], *given: Any) -> Any:
             pairs = zip(self._variables.items(), values, strict=True)
             state = nnx.from_flat_state([(path, held.replace(v)) for (path, held), v in pairs])
             arguments, keywords = filled(given)

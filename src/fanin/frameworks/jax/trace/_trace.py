@@ -1,6 +1,6 @@
 """Trace: a program, as JAX writes it down, as a graph of what it does with its parameters."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -35,7 +35,27 @@ def trace(program: Program) -> Graph:
     the program does not run on these inputs, NoGraphError where it runs and what it does with its
     parameters is not shown: inside a while loop, say.
     """
-    closed = _write_down(program)
+    followed = follow(program, ProgramRun)
+    names = [leaf.name for leaf in program.leaves if leaf.trained]
+    put_features_first(followed.recorder)
+    return finish(followed.recorder, followed.outputs, names)
+
+
+class Followed(NamedTuple):
+    """A program as JAX writes it down, and what was recorded of it."""
+
+    closed: ClosedJaxpr
+    structure: Any  # the tree of what it returns
+    recorder: Recorder
+    run: ProgramRun
+    given: list[TensorEntry]  # its arguments
+    results: list[TensorEntry]  # what it returns
+    outputs: list[int]  # the nodes of it
+
+
+def follow(program: Program, kind: type[ProgramRun]) -> Followed:
+    """Every operation of a program, in order, by a run of this kind; raises as `trace` does."""
+    closed, structure = _write_down(program)
     recorder = Recorder({leaf.name: leaf.module for leaf in program.leaves})
     given = [_entry(recorder, leaf) for leaf in program.leaves]
     arrays = jax.tree_util.tree_leaves(program.inputs)
@@ -44,15 +64,14 @@ def trace(program: Program) -> Graph:
     modules = {leaf.module for leaf in program.leaves}
     modules |= {path.rpartition(".")[0] for path in modules}
     held = [_hold(value, f"constant {at}") for at, value in enumerate(closed.consts)]
-    results = ProgramRun(recorder, modules - {""}).run(closed.jaxpr, held, given)
+    run = kind(recorder, modules - {""})
+    results = run.run(closed.jaxpr, held, given)
     outputs = _find_outputs(recorder, closed, results)
-    names = [leaf.name for leaf in program.leaves if leaf.trained]
-    put_features_first(recorder)
-    return finish(recorder, outputs, names)
+    return Followed(closed, structure, recorder, run, given, results, outputs)
 
 
-def _write_down(program: Program) -> ClosedJaxpr:
-    """The program of a run on shapes.
+def _write_down(program: Program) -> tuple[ClosedJaxpr, Any]:
+    """The program of a run on shapes, and the tree of what it returns.
 
     What arrays are used for is the same wherever they lie, and JAX refuses operations on arrays
     of explicit meshes that do not say where their result is to be. But a program may be written
@@ -82,10 +101,11 @@ def _write_down(program: Program) -> ClosedJaxpr:
         ) from error
 
 
-def _write(program: Program, *, placed: bool) -> ClosedJaxpr:
+def _write(program: Program, *, placed: bool) -> tuple[ClosedJaxpr, Any]:
     values = [_abstract(leaf.value, placed) for leaf in program.leaves]
     inputs = jax.tree_util.tree_map(lambda value: _abstract(value, placed), program.inputs)
-    return jax.make_jaxpr(program.function)(values, *inputs)
+    closed, shapes = jax.make_jaxpr(program.function, return_shape=True)(values, *inputs)
+    return closed, jax.tree_util.tree_structure(shapes)
 
 
 def _is_placed(program: Program) -> bool:

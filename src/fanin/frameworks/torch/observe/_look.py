@@ -1,20 +1,14 @@
-"""Look: what is kept of a tensor before it goes: its size, and how its values lie."""
+"""Look: what is kept of a tensor before it goes, computed where the tensor is."""
 
 import math
-from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from fanin.frameworks._observation import Look
-from fanin.graph import Node, Values
+from fanin.frameworks.observing._numbers import CLOSE, PAIRS, TINY
 
-_TINY = 1e-15  # RMS below it are computed again in double precision: their squares underflow
-_PAIRS = 256  # inputs whose cosines are taken: the mean over their pairs is sure enough
 _HEADS = 32  # of attention, of whose logits the spread is taken
-_CLOSE = 1e-3  # inputs whose directions differ by less are looked at in double precision
-_REACH = np.concatenate([-np.geomspace(1e3, 1e-3, 1500), np.geomspace(1e-3, 1e3, 1500)])
 
 
 def norm(tensor: Tensor) -> float:
@@ -24,7 +18,7 @@ def norm(tensor: Tensor) -> float:
     flat = tensor.detach()
     wide = torch.float64 if flat.dtype == torch.float64 else torch.float32
     found = float(torch.linalg.vector_norm(flat, dtype=wide))
-    if math.isnan(found) or _TINY * math.sqrt(tensor.numel()) < found < math.inf:
+    if math.isnan(found) or TINY * math.sqrt(tensor.numel()) < found < math.inf:
         return found
     return float(torch.linalg.vector_norm(flat, dtype=torch.float64))
 
@@ -38,7 +32,7 @@ def look(tensor: Tensor) -> Look:
     """The mean of all values, and the mean cosine between the first dimension's slices."""
     values = tensor.detach()
     mean = float(values.mean(dtype=torch.float32))
-    count = min(len(values), _PAIRS) if values.dim() > 1 else 0
+    count = min(len(values), PAIRS) if values.dim() > 1 else 0
     if count < 2:
         return Look(mean, None)
     rows = values[:count].reshape(count, -1).float()
@@ -50,7 +44,7 @@ def look(tensor: Tensor) -> Look:
     weights = torch.where(some, 1 / sizes, 0.0).float()
     together = (rows.T @ weights).double()
     apart = 1 - float(together.square().sum()) / count**2
-    if apart < _CLOSE:  # the difference lost its digits
+    if apart < CLOSE:  # the difference lost its digits
         units = rows[some].double() * weights[some, None].double()
         apart = float((units - units.mean(0)).square().sum()) / count
     return Look(mean, 1 - apart * count / (count - 1))
@@ -92,39 +86,9 @@ def spread_of_products(query: Tensor, key: Tensor, factor: float | None) -> floa
     """The same for the products of some queries with all keys; 0 where their heads differ."""
     if query.shape[:-2] != key.shape[:-2] or query.dim() < 3:
         return 0.0
-    some = query.detach().flatten(0, -3)[:_HEADS, :_PAIRS].float()
+    some = query.detach().flatten(0, -3)[:_HEADS, :PAIRS].float()
     products = some @ key.detach().flatten(0, -3)[:_HEADS].float().transpose(-1, -2)
     scale = query.shape[-1] ** -0.5 if factor is None else factor
     if products.shape[-1] < 2:
         return 0.0
     return scale * math.sqrt(float(products.var(-1, correction=0).mean()))
-
-
-def is_rectifier(node: Node) -> bool:
-    """Whether a function of one value is 0 for all negative ones, and rises behind."""
-    values = _values_of(node, np.array([-1e3, -1.0, -1e-3, 1e-3, 1.0]))
-    return values is not None and not values[:3].any() and bool((values[3:] > 0).all())
-
-
-def flat_beyond(node: Node, flat: float) -> tuple[float, float] | None:
-    """Between which outputs a bounded function has a slope above `flat` of its largest.
-
-    None for functions that are not bounded on both sides, or do not rise throughout.
-    """
-    values = _values_of(node, _REACH)
-    if values is None or is_rectifier(node) or (np.diff(values) < 0).any():
-        return None
-    slopes = np.diff(values) / np.diff(_REACH)
-    if slopes.max() <= 0 or max(slopes[0], slopes[-1]) > 1e-4 * slopes.max():
-        return None
-    steep = np.flatnonzero(slopes > flat * slopes.max())
-    return float(values[steep[0]]), float(values[steep[-1] + 1])
-
-
-def _values_of(node: Node, points: Values) -> Values | None:
-    fn: Callable[..., Values] | None = node.fn
-    if node.op != "pointwise" or fn is None or len(set(node.inputs)) != 1:
-        return None
-    with np.errstate(all="ignore"):
-        values = np.asarray(fn(*[points] * len(node.inputs)), float)
-    return values if values.shape == points.shape and np.isfinite(values).all() else None

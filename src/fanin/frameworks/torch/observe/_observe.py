@@ -18,13 +18,20 @@ from fanin.frameworks._observation import (
     Observation,
     ParameterStats,
 )
+from fanin.frameworks.observing._nodes import (
+    axis_of_units,
+    flat_beyond,
+    is_function,
+    is_looked_at,
+    is_rectifier,
+    is_watched,
+    shows_others,
+)
 from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor
 from fanin.frameworks.recording._weights import whole
 from fanin.frameworks.torch.observe._asked import asking
 from fanin.frameworks.torch.observe._gates import gates
 from fanin.frameworks.torch.observe._look import (
-    flat_beyond,
-    is_rectifier,
     look,
     norm,
     rms,
@@ -48,11 +55,7 @@ from fanin.frameworks.torch.trace._mode import RecordingMode, decompose, read_va
 from fanin.frameworks.torch.trace._running import running_paths
 from fanin.frameworks.torch.trace._trace import eager
 from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, module_paths
-from fanin.graph import Node, having
-
-# What keeps the place of the units of a layer.
-_FOLLOWS = having("keeps units")
-_UNWATCHED = having("bulky")
+from fanin.graph import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,16 +292,17 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         if torch._C._current_graph_task_id() >= 0:
             self.derived.add(at)
         node = self.recorder.nodes[at]
-        self._follow(at, node)
-        moves = node.op == "view" and node.inputs and "written" not in node.flags
-        if not tensor.numel() or moves:
+        axis = axis_of_units(node, self.recorder.layouts.get(at), self._units, self.recorder.nodes)
+        if axis is not None:
+            self._units[at] = axis
+        if not tensor.numel() or shows_others(node):
             return
         self.rms[at] = rms(tensor)
         if self._detail is None:
             return
-        if node.op in ("input", "linear", "shift", "lookup", "recurrent"):
+        if is_looked_at(node):
             self.looks[at] = look(tensor)
-        elif node.op == "pointwise" and len(set(node.inputs)) == 1:
+        elif is_function(node):
             self._look_at_function(at, node, tensor)
 
     def _look_at_function(self, at: int, node: Node, tensor: Tensor) -> None:
@@ -308,15 +312,6 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
                 self.silent[at] = silent(tensor, self._units[at])
         elif (bounds := flat_beyond(node, self._detail.flat)) is not None:
             self.flat[at] = share_outside(tensor, *bounds)
-
-    def _follow(self, at: int, node: Node) -> None:
-        layout = self.recorder.layouts.get(at)
-        if layout is not None and node.op in ("linear", "shift", "scale"):
-            self._units[at] = layout.features
-        elif node.op in _FOLLOWS:
-            for source in node.inputs:
-                if source in self._units and self.recorder.nodes[source].shape == node.shape:
-                    self._units[at] = self._units[source]
 
     def _watch(self, tensor: Tensor) -> None:
         """Asks for the gradient of a tensor, once it has a history and before it gets another."""
@@ -330,7 +325,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         if not self._backward or not tensor.requires_grad or at not in self._versions:
             return
         self._hooked.add(at)
-        if self.recorder.nodes[at].op in _UNWATCHED:
+        if not is_watched(self.recorder.nodes[at]):
             return
         # torch crashes at a hook on a view whose base was written since.
         if tensor._is_view() and tensor._version != self._versions[at]:

@@ -1,0 +1,1 @@
+"""Observation: one real run of a program, with the size of every activation and gradient."""
