@@ -215,6 +215,11 @@ def _check_seed(seed: Any) -> None:
     try:
         check_seed(seed)
     except FaninError as error:
+        if "key<" in str(getattr(seed, "dtype", "")):  # jax.random.key's
+            raise FaninError(
+                f"{error} Keys are not split here: a value follows from the seed, the parameter's "
+                "name and the index."
+            ) from None
         if isinstance(seed, tuple | list | Mapping) or hasattr(seed, "shape"):
             raise FaninError(
                 f"{error} The inputs come third: fanin.initialize(model, 0, inputs), or inputs=."

@@ -108,3 +108,11 @@ def test_orbax_restores_into_the_abstract_tree_that_was_drawn(tmp_path: Path) ->
         checkpointer.wait_until_finished()
         restored = checkpointer.restore(tmp_path / "step", abstract)
     plan.verify(product, params=restored)
+
+
+def test_a_key_is_no_seed() -> None:
+    params = {"w": jax.ShapeDtypeStruct((3, 2), jnp.float32)}
+    with pytest.raises(FaninError, match="Keys are not split here"):
+        fanin.initialize_params(
+            lambda p, x: x @ p["w"], params, seed=jax.random.key(0), inputs=jnp.zeros((1, 3))
+        )
