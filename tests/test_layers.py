@@ -113,6 +113,13 @@ def test_the_table_of_layers_names_what_there_is() -> None:
     assert set(LAYERS) == there
 
 
+def test_folders_of_tests_are_those_of_the_sources() -> None:
+    own = Path(__file__).parent
+    found = {path.parent.relative_to(own) for path in own.rglob("test_*.py")}
+    sources = {path.parent.relative_to(SOURCE) for path in FILES}
+    assert found - sources == {Path("peers"), Path("zoo"), Path("conformity")}
+
+
 def test_no_imports_go_in_circles() -> None:
     """Those for type hints alone included: what knows each other is one thing."""
     graph = {module_of(path): set(imports(path)) - {module_of(path)} for path in FILES}
