@@ -6,6 +6,7 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.frameworks.recording._record import Layout
+from fanin.frameworks.recording._views import Atom
 from fanin.graph import Node, Values, having
 
 _REACH = np.concatenate([-np.geomspace(1e3, 1e-3, 1500), np.geomspace(1e-3, 1e3, 1500)])
@@ -38,11 +39,16 @@ def axis_of_units(
 ) -> int | None:
     """The axis along which the units of a layer are, those of earlier nodes being known."""
     if layout is not None and node.op in ("linear", "shift", "scale"):
-        return layout.features
+        return next((dim for dim, atoms in enumerate(layout.dims) if _holds(atoms, layout)), None)
     if node.op not in _FOLLOWS:
         return None
     same = [at for at in node.inputs if at in known and nodes[at].shape == node.shape]
     return known[same[-1]] if same else None
+
+
+def _holds(atoms: Sequence[Atom], layout: Layout) -> bool:
+    """Whether a dimension is of the features that a linear node made."""
+    return any(atom.axis == layout.features for atom in atoms)
 
 
 def axes_of(nodes: Sequence[Node]) -> dict[str, Axes]:
