@@ -31,12 +31,6 @@ def test_arrays_alone_are_no_model(name: str, call: Any) -> None:
         call(trees()[name])
 
 
-def test_jax_models_are_not_checked_yet() -> None:
-    model = nnx.Linear(3, 4, rngs=nnx.Rngs(0))
-    with pytest.raises(FaninError, match=r"fanin\.check does not run JAX models yet"):
-        fanin.check(model, torch.zeros(2, 3))
-
-
 def test_a_class_is_told_to_be_called() -> None:
     with pytest.raises(FaninError, match="It is a class: call it, and pass what it makes"):
         fanin.initialize(nn.ReLU)
