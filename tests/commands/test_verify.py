@@ -1,4 +1,4 @@
-"""`fanin plan` and `fanin verify`: a plan as a file, and files proved against it."""
+"""`fanin verify`: files proved against a plan."""
 
 import subprocess
 import sys
@@ -156,16 +156,6 @@ def test_another_seed_and_missing_or_reshaped_tensors(capsys: pytest.CaptureFixt
         ("verify p.toml cut.safetensors", "lies outside of it"),
         ("verify p.toml m.safetensors --seed -1", "seed is -1"),
         ("verify p.toml m.safetensors --seed x", "invalid int value: 'x'"),
-        ("plan", "nothing to plan: name a factory"),
-        ("plan no:thing", "factory 'no:thing' cannot be imported"),
-        ("plan verify_models:nothing", "a model without parameters"),
-        ("plan verify_models:Net --save no/p.toml", "Name a file in a folder that exists"),
-        ("plan no.toml", "cannot read the plan 'no.toml'"),
-        ("plan verify_models:Net --override a=b", "unknown initializer 'b'"),
-        ("plan verify_models:Net --input 8:tokens=0", "asks for 0 tokens"),
-        ("plan verify_models:Net --seed 1.5", "invalid int value"),
-        ("plan verify_models:Net --recipe autoo", "unknown recipe 'autoo': did you mean 'auto'?"),
-        ("plan verify_models:Net --recipe gpt2", "in a shell --input"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -186,20 +176,6 @@ def test_bad_input_is_one_line(
     assert [path for path in sorted(Path().rglob("*")) if "cache" not in str(path)] == [
         path for path in before if "cache" not in str(path)
     ]
-
-
-def test_a_plan_is_shown_and_saved(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["plan", "verify_models:Net", "--input", "8:tokens=50", "--seed", "7"]
-    assert cli.main([*command, "--save", "p.toml"]) == 0
-    printed = capsys.readouterr()
-    plan = fanin.Plan.load("p.toml")
-    assert plan.seed == 7
-    assert printed.out == f"{plan}\n"
-    assert printed.err == "fanin plan: wrote p.toml\n"
-    assert cli.main(["plan", "p.toml"]) == 0
-    assert capsys.readouterr().out == printed.out
-    assert cli.main([*INIT[:2], "--plan", "p.toml", "--out", "m.safetensors", "--quiet"]) == 0
-    assert cli.main(["verify", "p.toml", "m.safetensors"]) == 0
 
 
 def test_verify_needs_numpy_alone() -> None:

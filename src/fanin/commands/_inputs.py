@@ -15,6 +15,7 @@ def add_input(group: Any) -> None:
     """Add --input, the shape of one input of the model."""
     group.add_argument(
         "--input",
+        "--inputs",
         "--shape",
         dest="input",
         action="append",

@@ -61,6 +61,23 @@ def add_flags(parser: Any) -> None:
     )
 
 
+DECIDED = ("input", "batch", "recipe", "initializer", "unplaced", "override", "only", "keep")
+
+
+def load_plan(
+    path: str, arguments: argparse.Namespace, flag: str, decided: Sequence[str] = DECIDED
+) -> fanin.Plan:
+    """The plan of a file, with the seed of the command line if there is one.
+
+    `flag` says in errors what the file was given as, beside which no other flag may decide.
+    """
+    for name in decided:
+        if getattr(arguments, name) is not None:
+            raise FaninError(f"{flag} and --{name} are both given; the plan says it all.")
+    plan = fanin.Plan.load(path)
+    return plan if arguments.seed is None else replace(plan, seed=check_seed(arguments.seed))
+
+
 def build(arguments: argparse.Namespace) -> Any:
     """The factory's model, without memory but where the recipe measures it."""
     from fanin.frameworks.torch import call_factory

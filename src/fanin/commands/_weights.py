@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import fanin
-from fanin._arguments import check_seed
 from fanin.commands import _model, _output, _safetensors
 from fanin.errors import FaninError, quote
 from fanin.plans._matching import rehearse
-
-_ELSEWHERE = ("input", "batch", "recipe", "initializer", "unplaced", "override", "only", "keep")
 
 
 def add_flags(parser: Any) -> None:
@@ -53,7 +50,9 @@ def write_weights(arguments: argparse.Namespace) -> None:
     for place in (str(path), arguments.save_plan):
         if place is not None:
             _output.check_writable(place)
-    given = _read_plan(arguments)
+    given = None
+    if arguments.plan is not None:
+        given = _model.load_plan(arguments.plan, arguments, "--plan")
     model = _model.build(arguments)
     plan = _model.plan(arguments, model) if given is None else given
     seed = plan.seed or 0
@@ -87,17 +86,6 @@ def _destination(out: str | None) -> Path:
             ".safetensors, the one format that is written. Name it model.safetensors, say."
         )
     return path
-
-
-def _read_plan(arguments: argparse.Namespace) -> fanin.Plan | None:
-    """The plan of a file, with the seed of the command line if there is one."""
-    if arguments.plan is None:
-        return None
-    for name in _ELSEWHERE:
-        if getattr(arguments, name) is not None:
-            raise FaninError(f"--plan and --{name} are both given; the plan says it all.")
-    plan = fanin.Plan.load(arguments.plan)
-    return plan if arguments.seed is None else replace(plan, seed=check_seed(arguments.seed))
 
 
 def _tell(plan: fanin.Plan, quiet: bool) -> None:

@@ -21,19 +21,18 @@ _FORMAT = 1  # of the file
 _STREAM = 1  # version of the streams that the values come from
 
 Contents = tuple[str, tuple[Row, ...], tuple[str, ...], int | None, str, str]
+_ROWS = "parameter"  # the key of the tables
 
 
-def write(
+def to_dict(
     recipe: str,
     rows: Iterable[Row],
     notes: Iterable[str],
     seed: int | None,
     prefix: str,
     library: str,
-    path: str | os.PathLike[str],
-) -> Path:
-    """Write by a temporary name in the same folder, then rename."""
-    path = _check(path)
+) -> dict[str, Any]:
+    """What the file says, as JSON would hold it: the head, and a dict for each row."""
     head: dict[str, Any] = {"format": _FORMAT, "stream": _STREAM, "recipe": recipe}
     head["notes"] = list(notes)
     if seed is not None:
@@ -42,7 +41,18 @@ def write(
         head["prefix"] = prefix
     if library:
         head["library"] = library
-    text = "\n".join(_lines(head, rows)) + "\n"
+    return head | {_ROWS: [_row_to_dict(row) for row in rows]}
+
+
+def to_toml(contents: dict[str, Any]) -> str:
+    """The file's text, of what `to_dict` made."""
+    return "\n".join(_lines(contents)) + "\n"
+
+
+def write(contents: dict[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write by a temporary name in the same folder, then rename."""
+    path = _check(path)
+    text = to_toml(contents)
     try:
         with replacing([path]) as (temporary,):
             temporary.write_text(text, "utf-8")
@@ -63,12 +73,12 @@ def _check(path: str | os.PathLike[str]) -> Path:
     return found
 
 
-def _lines(head: dict[str, Any], rows: Iterable[Row]) -> Iterator[str]:
-    yield from (f"{key} = {_value(value)}" for key, value in head.items())
-    for row in rows:
+def _lines(contents: dict[str, Any]) -> Iterator[str]:
+    yield from (f"{key} = {_value(value)}" for key, value in contents.items() if key != _ROWS)
+    for row in contents[_ROWS]:
         yield ""
-        yield "[[parameter]]"
-        yield from (f"{key} = {_value(value)}" for key, value in _row_to_dict(row).items())
+        yield f"[[{_ROWS}]]"
+        yield from (f"{key} = {_value(value)}" for key, value in row.items())
 
 
 def _value(value: Any) -> str:
@@ -128,7 +138,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
 def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
     del data["format"], data["stream"]  # known to be ours
     head = Fields(data, "the head of the file", lines[0])
-    tables = head.take("parameter", kinds.TABLES, ())
+    tables = head.take(_ROWS, kinds.TABLES, ())
     recipe, notes = head.take("recipe", kinds.TEXT), head.take("notes", kinds.TEXTS, ())
     seed, prefix = head.take("seed", kinds.SEED, None), head.take("prefix", kinds.NAME, "")
     library = head.take("library", kinds.TEXT, "")

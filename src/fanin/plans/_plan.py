@@ -347,9 +347,7 @@ class Plan(Mapping[str, Row]):
         ...     fanin.Plan.load(plan.save(Path(folder, "plan.toml"))) == plan
         True
         """
-        return _file.write(
-            self.recipe, self.rows, self.notes, self.seed, self.prefix, self.library, path
-        )
+        return _file.write(self._to_dict(), path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Plan":
@@ -368,6 +366,12 @@ class Plan(Mapping[str, Row]):
         fanin.errors.FaninError: cannot read the plan 'pyproject.txt': No such file or directory.
         """
         return cls(*_file.read(path))
+
+    def _to_dict(self) -> dict[str, Any]:
+        """What the plan's file says, as JSON would hold it."""
+        return _file.to_dict(
+            self.recipe, self.rows, self.notes, self.seed, self.prefix, self.library
+        )
 
     def _keeping(self, target: Target, only: Selection | None, keep: Selection | None) -> "Plan":
         return replace(self, rows=hold(self.rows, find_held(target, only, keep)))
