@@ -16,7 +16,7 @@ def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("usage: fanin")
-    assert all(f"\n    {name} " in printed.err for name in ("check", "init", "plan", "verify"))
+    assert all(f"\n    {name} " in printed.err for name in ("check", "env", "init", "plan"))
 
 
 def test_completion_is_a_librarys(

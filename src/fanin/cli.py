@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import fanin
-from fanin.commands import _completion, check, compare, gain, init, plan, study, verify
+from fanin.commands import _completion, check, compare, env, gain, init, plan, study, verify
 from fanin.errors import FaninError
 
 LAB_LIBRARIES = (
@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
 COMMANDS: tuple[Callable[[Commands], None], ...] = (
     check.add,
     compare.add,
+    env.add,
     gain.add,
     init.add,
     plan.add,
