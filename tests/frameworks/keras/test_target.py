@@ -294,9 +294,9 @@ def test_a_model_without_memory_is_refused() -> None:
         fanin.plan(model)
 
 
-@on_torch
-@pytest.mark.parametrize("kind", [None, layers.LSTM, layers.SimpleRNN])
-def test_a_check_runs_the_model_on_torch_and_leaves_it_as_it_was(kind: Any) -> None:
+@traced
+@pytest.mark.parametrize("kind", [None, layers.LSTM])
+def test_a_check_runs_the_model_and_leaves_it_as_it_was(kind: Any) -> None:
     head = [keras.Input((7, 6)), kind(8)] if kind else [keras.Input((6,)), layers.Dense(64)]
     model = keras.Sequential([*head, layers.BatchNormalization(), layers.Dropout(0.1, seed=1)])
     model.add(layers.Dense(3))
@@ -305,10 +305,37 @@ def test_a_check_runs_the_model_on_torch_and_leaves_it_as_it_was(kind: Any) -> N
     before = values_of(model)
     found = fanin.check(model, x, np.arange(32) % 3)
     assert found.ok("error"), found
-    assert "keras 3" in str(found)
+    assert f"keras {keras.__version__} on {keras.config.backend()} " in str(found)
     assert all(map(np.array_equal, before, values_of(model)))
     model.layers[-1].kernel.assign(1000 * model.layers[-1].kernel)
     assert "F11" in {item.id for item in fanin.check(model, x, np.arange(32) % 3).findings}
+    with pytest.raises(FaninError, match="does not run on these inputs"):
+        fanin.check(model, x[..., :3])
+    with pytest.raises(FaninError, match="without values, and a checkup runs the model"):
+        fanin.check(model, keras.KerasTensor(x.shape))
+    assert all(map(np.array_equal, before[:-2], values_of(model)))
+
+
+@traced
+def test_a_check_of_a_factory_and_of_named_inputs() -> None:
+    given = {"a": keras.Input((4,), name="a"), "b": keras.Input((3,), name="b")}
+
+    def make() -> Any:
+        return keras.Model(given, layers.Dense(2)(layers.Concatenate()([*given.values()])))
+
+    inputs = {name: np.eye(4, size, dtype=np.float32) for name, size in (("b", 3), ("a", 4))}
+    assert fanin.check(make, inputs, draws=2).conditions.parameters == 16
+    assert (
+        fanin.check(make(), inputs).conditions.inputs
+        == fanin.check(make(), (inputs,)).conditions.inputs
+    )
+    assert fanin.check(small, shape=(6,)).conditions.mode == "train"
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the others run")
+def test_a_check_on_tensorflow_is_refused() -> None:
+    with pytest.raises(FaninError, match=r"runs it on JAX or torch, .* KERAS_BACKEND=jax or torch"):
+        fanin.check(small(), X)
 
 
 @on_torch

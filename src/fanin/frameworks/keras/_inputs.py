@@ -43,6 +43,14 @@ def call_arguments(model: Any, inputs: Any, symbolic: Leaf) -> Arguments:
     }
 
 
+def refuse_symbolic(tensor: keras.KerasTensor) -> None:
+    """FaninError: of a shape alone nothing can be measured."""
+    raise FaninError(
+        f"inputs hold a keras.KerasTensor of shape {tuple(tensor.shape)} without values, and a "
+        "checkup runs the model. Pass a batch of real data."
+    )
+
+
 def _map(leaf: Leaf, item: Any) -> Any:
     if isinstance(item, Mapping):
         return {name: _map(leaf, inner) for name, inner in item.items()}

@@ -1,15 +1,17 @@
-"""Trace on JAX: a model of Keras as a function of its variables, which the tracer of JAX reads."""
+"""Keras on JAX: a model as a function of its variables, which JAX's tracer reads and JAX runs."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import keras
 
 from fanin.frameworks.jax._program import Leaf, Program
+from fanin.frameworks.jax.observe._subject import Subject
 from fanin.frameworks.jax.trace._trace import trace as trace_program
 from fanin.frameworks.jax.tree._held import is_array
-from fanin.frameworks.keras._inputs import Arguments
+from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
 from fanin.frameworks.keras._slots import places_of
 from fanin.frameworks.keras._walk import buffers, layers_of
 from fanin.graph import Graph
@@ -25,9 +27,20 @@ def symbolic(tensor: keras.KerasTensor) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(tensor.shape, tensor.dtype)  # type: ignore[no-untyped-call]
 
 
-def program_of(
-    model: Any, arguments: Arguments, rename: Mapping[str, str] | None, *, training: bool = True
-) -> Program:
+def subject(model: Any) -> Subject:
+    """A model that a checkup runs, in train mode; whatever it changes then stays in the run."""
+    read = partial(call_arguments, model, symbolic=refuse_symbolic)
+    return Subject(
+        model,
+        list(_leaves(model, None).values()),
+        lambda inputs: program_of(model, read(inputs), None),
+        "fanin.initialize(model, seed=0, inputs=x)",
+        read=read,
+        framework=f"keras {keras.__version__} on jax {jax.__version__}",
+    )
+
+
+def program_of(model: Any, arguments: Arguments, rename: Mapping[str, str] | None) -> Program:
     """A run of the model in train mode, in which dropout shows, as a function of its variables."""
     leaves = _leaves(model, rename)
     items, structure = jax.tree_util.tree_flatten(arguments)
@@ -40,7 +53,7 @@ def program_of(
         args, kwargs = jax.tree_util.tree_unflatten(structure, filled)
         held = dict(zip(leaves, values, strict=True))
         parts = [[held[id(variable)] for variable in group] for group in (trained, others)]
-        outputs, _ = model.stateless_call(*parts, *args, training=training, **kwargs)
+        outputs, _ = model.stateless_call(*parts, *args, training=True, **kwargs)
         return outputs
 
     inputs = tuple(item for item, each in zip(items, vary, strict=True) if each)

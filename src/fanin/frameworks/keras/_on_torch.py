@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from fanin.frameworks._adapter import Facts
 from fanin.frameworks._observation import Observation
-from fanin.frameworks.keras._inputs import Arguments, call_arguments
+from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
 from fanin.frameworks.keras._recurrent import kind_of
 from fanin.frameworks.keras._roles import role_of
 from fanin.frameworks.keras._walk import Place, buffers, layers_of, parameters
@@ -68,7 +68,7 @@ class Subject:
         return self._own.observe(self._arguments(inputs), targets, *how)
 
     def _arguments(self, inputs: object) -> dict[str, Any]:
-        args, kwargs = call_arguments(self._model, inputs, symbolic)
+        args, kwargs = call_arguments(self._model, inputs, refuse_symbolic)
         return {"args": args, "kwargs": kwargs}
 
 

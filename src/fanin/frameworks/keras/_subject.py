@@ -13,16 +13,21 @@ from fanin.frameworks.keras._walk import layers_of, refuse_unbuilt
 
 
 def subject(model: Any) -> Subject:
-    """A model to check: one that Keras runs on torch."""
+    """A model to check: one that Keras runs on JAX or torch."""
     refuse_unbuilt(model, layers_of(model))
-    if keras.config.backend() != "torch":
-        raise FaninError(
-            f"fanin.check of a Keras model runs it on torch, and Keras computes with "
-            f"{keras.config.backend()} here. Start with KERAS_BACKEND=torch."
-        )
-    from fanin.frameworks.keras import _on_torch
+    backend = keras.config.backend()
+    if backend == "jax":
+        from fanin.frameworks.keras import _on_jax
 
-    return _on_torch.Subject(model)
+        return _on_jax.subject(model)
+    if backend == "torch":
+        from fanin.frameworks.keras import _on_torch
+
+        return _on_torch.Subject(model)
+    raise FaninError(
+        f"fanin.check of a Keras model runs it on JAX or torch, and Keras computes with {backend} "
+        "here. Start with KERAS_BACKEND=jax or torch."
+    )
 
 
 def build(factory: Callable[[], Any], seed: int) -> Any:

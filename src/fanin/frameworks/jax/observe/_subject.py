@@ -13,7 +13,7 @@ from fanin.frameworks._functional import Functional
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.jax._program import Leaf, Program
 from fanin.frameworks.jax.doors._door import Door, refuse_traced
-from fanin.frameworks.jax.doors._inputs import read_call
+from fanin.frameworks.jax.doors._inputs import CallArguments, read_call
 from fanin.frameworks.jax.observe._backward import limits_of
 from fanin.frameworks.jax.observe._mode import mode_of
 from fanin.frameworks.jax.observe._objective import Objective
@@ -28,7 +28,7 @@ class Subject:
 
     `make` gives its run on inputs as a program, whose values may be those of `leaves` alone;
     `mapped` says that it may be mapped over a batch. `first` is what the function is called with
-    before its inputs, and `road` how values are drawn.
+    before its inputs, `read` how these are its arguments, and `road` how values are drawn.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Subject:
         road: str,
         *,
         first: tuple[Any, ...] = (),
+        read: Callable[[Any], CallArguments] = read_call,
         mapped: bool = False,
         framework: str = "",
     ) -> None:
@@ -50,6 +51,7 @@ class Subject:
                 )
         self._function, self._make, self._first, self._mapped = function, make, first, mapped
         self._values = [leaf.value for leaf in leaves if leaf.trained]
+        self._read = read
         self._framework = framework or f"jax {jax.__version__}"
 
     @property
@@ -73,7 +75,7 @@ class Subject:
 
     def batch_of(self, inputs: Any) -> int:
         """How many inputs a batch holds: the first size of its first array that has one."""
-        arrays = _arrays_given(inputs)
+        arrays = _arrays_in(self._read(inputs))
         if arrays and not any(array.size for array in arrays):
             raise FaninError("inputs hold no values, so there is nothing to measure; pass a batch.")
         return next((len(array) for array in arrays if array.ndim), 1)
@@ -88,13 +90,13 @@ class Subject:
         same: float,
     ) -> Observation:
         """One close look; chance is that of the keys that the model or its inputs hold."""
-        for array in _arrays_given(inputs):
+        args, kwargs = call = self._read(inputs)
+        for array in _arrays_in(call):
             if is_abstract(array):
                 raise FaninError(
                     f"inputs hold an array of shape {tuple(array.shape)} without values, and a "
                     "checkup runs the model. Pass a batch of real data."
                 )
-        args, kwargs = read_call(inputs)
         labelled = takes_labels(self._function, [*self._first, *args], kwargs)
         objective = Objective(targets, loss, seed, labelled)
         return observe(self._make(inputs), objective, flat, same, mapped=self._mapped)
@@ -127,9 +129,9 @@ def subject_of(door: Door, model: Any) -> Subject:
     )
 
 
-def _arrays_given(inputs: Any) -> list[Any]:
+def _arrays_in(call: CallArguments) -> list[Any]:
     """The arrays that a model is called with, in the order of its arguments; keys left out."""
-    args, kwargs = read_call(inputs)
+    args, kwargs = call
     leaves = [
         leaf for value in (*args, *kwargs.values()) for leaf in jax.tree_util.tree_leaves(value)
     ]
