@@ -78,6 +78,7 @@ class Slot:
     is_redrawn: bool = False
     is_computed: bool = False
     first_digest: str | None = None
+    part: Any = None
 
     @property
     def value(self) -> Array:

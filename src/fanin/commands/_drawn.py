@@ -1,6 +1,7 @@
 """Drawn: a stored tensor against what a row of a plan draws, tile by tile."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from fanin.commands._tensors import Tensor
 from fanin.errors import FaninError
-from fanin.frameworks._tiles import Box, tiles
+from fanin.frameworks._tiles import Box, meet, tiles
 from fanin.initializers import Elementwise, Initializer
 from fanin.plans import Row
 from fanin.streams import Array
@@ -22,14 +23,34 @@ def difference(tensor: Tensor, row: Row, stream: str, seed: int, pieces: Iterabl
     elif row.initializer is None:
         return _compare_kept(tensor, row, pieces)
     draw = None if told or row.initializer is None else _drawing(tensor, row, stream, seed)
+    rest = hashlib.sha256()
     for box, piece in zip(tiles(tensor.shape), pieces, strict=True):
         if draw is None or told:
             continue
+        drawn, values, others = _split(tensor, row, box, piece)
+        rest.update(others)
         try:
-            told = _unlike(draw(box), piece, _tolerance(row, tensor), box)
+            if drawn is not None:
+                told = _unlike(draw(drawn), values, _tolerance(row, tensor), drawn)
         except FaninError as error:
             told = str(error)
+    if not told and row.part is not None and row.kept_sha256 not in (None, rest.hexdigest()):
+        told = "holds other values in the rows that the plan keeps"
     return told
+
+
+def _split(tensor: Tensor, row: Row, box: Box, piece: bytes) -> tuple[Box | None, bytes, bytes]:
+    """What of a tile is drawn: its box, its bytes, and the bytes of the rest."""
+    if row.part is None:
+        return box, piece, b""
+    met = meet(box, row.part)
+    if met is None:
+        return None, b"", piece
+    shape = tuple(part.stop - part.start for part in box)
+    cells = np.frombuffer(piece, f"V{len(piece) // max(math.prod(shape), 1)}").reshape(shape)
+    kept = np.ones(shape, bool)
+    kept[met[1]] = False
+    return met[0], cells[met[1]].tobytes(), cells[kept].tobytes()
 
 
 def _tolerance(row: Row, tensor: Tensor) -> float:

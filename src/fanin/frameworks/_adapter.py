@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fanin.axes import Axes
 from fanin.frameworks._observation import Observation
+from fanin.frameworks._tiles import Box
 from fanin.graph import Graph
 from fanin.initializers import Initializer
 from fanin.param import Param
@@ -24,6 +25,7 @@ class Slot(Protocol):
         """The neutral record: name, shape, dtype, roles."""
 
     padding_row: int | None  # the row of a table that stays zero; a plan of another library sets it
+    part: Box | None  # what alone is drawn of it, where the rest stays; a plan sets it
 
     @property
     def has_value(self) -> bool:
@@ -53,13 +55,13 @@ class Slot(Protocol):
         """Raise whatever writing would raise, without drawing or writing."""
 
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None) -> bool:
-        """Whether its values are those, bit by bit."""
+        """Whether the values of its part, else of all of it, are those, bit by bit."""
 
     def digest(self) -> str:
-        """The SHA-256 of its values in canonical order."""
+        """The SHA-256 of its values in canonical order, less those of its part."""
 
     def moments(self) -> tuple[float, float]:
-        """Mean and standard deviation of its values."""
+        """Mean and standard deviation of the values of its part, else of all of it."""
 
     def read(self) -> Array | None:
         """Its values in canonical order; None where there are too many, or none."""

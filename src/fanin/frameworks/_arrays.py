@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fanin.frameworks._tiles import tiles
+from fanin.errors import FaninError
+from fanin.frameworks._tiles import TILE, Box, meet, tiles
 from fanin.initializers import Elementwise, Initializer
+from fanin.initializers._present import PresentRows
 from fanin.streams import Array
 
 Source = Callable[[Any], Array]  # the values at an index of a whole parameter
@@ -52,6 +54,54 @@ def by_parts(initializer: Initializer, draw: Source, *, whole: bool = False) -> 
         return part
 
     return cut
+
+
+def outside(shape: tuple[int, ...], part: Box | None) -> list[Box]:
+    """The boxes of a tensor that a part of whole rows leaves, in the order of the rows."""
+    whole = tuple(slice(0, size) for size in shape)
+    if part is None:
+        return [whole]
+    axes = [at for at, own in enumerate(whole) if part[at] != own]
+    axis = axes[0] if axes else 0
+    ends = ((0, part[axis].start), (part[axis].stop, shape[axis]))
+    return [
+        (*whole[:axis], slice(low, high), *whole[axis + 1 :]) for low, high in ends if low < high
+    ]
+
+
+def patch(held: Source, draw: Source, shape: tuple[int, ...], part: Box) -> Source:
+    """What gives any part of values that are drawn in one part, and held in the rest."""
+
+    def give(index: Any) -> Array:
+        full = (*(() if index[:1] == (...,) else index), *(slice(None),) * len(shape))
+        box = tuple(slice(*item.indices(size)) for item, size in zip(full, shape, strict=False))
+        values = np.array(held(box))
+        if (met := meet(box, part)) is not None:
+            values[met[1]] = draw(met[0])
+        return values
+
+    return give
+
+
+def bind(
+    initializer: Initializer, shape: tuple[int, ...], part: Box | None, held: Source
+) -> Initializer:
+    """The initializer, with the rows that a table has where it is made from them.
+
+    `held` gives the values at a box. FaninError where there are no such rows.
+    """
+    if not isinstance(initializer, PresentRows):
+        return initializer
+    if part is None or part[1:] != tuple(slice(0, size) for size in shape[1:]):
+        raise FaninError("it is drawn beside the rows that a table has: pass rows= for its axis 0.")
+    rows = outside(shape, part)
+    step = max(1, TILE // max(math.prod(shape[1:]), 1))
+    cut = [
+        (slice(low, min(low + step, box[0].stop)), *box[1:])
+        for box in rows
+        for low in range(box[0].start, box[0].stop, step)
+    ]
+    return initializer.bind(map(held, cut))
 
 
 def clear_row(values: Any, row: int | None, index: Any, rows: int) -> None:

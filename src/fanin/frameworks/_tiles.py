@@ -28,6 +28,26 @@ def tiles(shape: tuple[int, ...], most: int = TILE) -> Iterator[Box]:
             yield (*(slice(i, i + 1) for i in outer), rows, *whole)
 
 
+def meet(box: Box, part: Box) -> tuple[Box, Box] | None:
+    """What of a box lies in a part too, and where that is in the box; None for nothing.
+
+    Steps of the box are >= 1; the part has a start and a stop on every axis, and no steps.
+    """
+    found, places = [], []
+    for outer, inner in zip(box, part, strict=True):
+        held = range(outer.start, outer.stop, outer.step or 1)
+        low, high = (
+            min(max(-((held.start - bound) // held.step), 0), len(held))
+            for bound in (inner.start, inner.stop)
+        )
+        if low >= high:
+            return None
+        kept = held[low:high]
+        found.append(slice(kept.start, kept.stop, kept.step))
+        places.append(slice(low, high))
+    return tuple(found), tuple(places)
+
+
 def inside(box: Box, tile: Box) -> Box:
     """Where a tile of a box is in the tensor that the box was cut from; steps are >= 1."""
     found = []

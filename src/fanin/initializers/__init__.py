@@ -15,6 +15,7 @@ from fanin.initializers._orthogonal import orthogonal as orthogonal
 from fanin.initializers._orthogonal import unit_rows as unit_rows
 from fanin.initializers._periodic import fourier_features as fourier_features
 from fanin.initializers._periodic import siren as siren
+from fanin.initializers._present import present_rows as present_rows
 from fanin.initializers._presets import PRESETS as _PRESETS
 from fanin.initializers._random import laplace as laplace
 from fanin.initializers._random import normal as normal

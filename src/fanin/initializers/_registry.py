@@ -14,6 +14,7 @@ from fanin.initializers import (
     _constant,
     _orthogonal,
     _periodic,
+    _present,
     _presets,
     _random,
     _scaling,
@@ -35,6 +36,9 @@ FAMILIES = {
     "blocks": _blocks.ENTRIES,
 }
 ENTRIES: dict[str, Entry] = {row.name: row for rows in FAMILIES.values() for row in rows}
+
+# What a plan alone can draw, beside values that a model has: by name, and in no catalogue.
+BOUND = {"present_rows": _present.ENTRY}
 
 _ALIASES = {"xavier": "glorot", "kaiming": "he"}
 # In just this spelling: who writes "zero" means zeros.
@@ -62,7 +66,7 @@ def names() -> tuple[str, ...]:
 def _entry(name: str, module: str = "") -> Entry:
     """The entry of a name in any spelling; `module` is what stood before its last dot."""
     name = _SYNONYMS.get(name, name)
-    known = {_squeeze(name): name for name in names()}
+    known = {_squeeze(name): name for name in (*names(), *BOUND)}
     found = known.get(_squeeze(name))
     if found is None:
         raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}")
@@ -71,7 +75,7 @@ def _entry(name: str, module: str = "") -> Entry:
     if module.partition(".")[0] in _TRUNCATES and found.endswith("_normal"):
         found = found.replace("_normal", "_truncated_normal")
         found = found if found in ENTRIES else found.replace("_truncated", "", 1)
-    return ENTRIES[found]
+    return BOUND[found] if found in BOUND else ENTRIES[found]
 
 
 def get(spec: str | Initializer) -> Initializer:

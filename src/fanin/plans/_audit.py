@@ -64,15 +64,18 @@ def _account(slot: Slot, row: Row) -> Account:
     measured = slot.moments()
     if row.initializer is None:
         return Account(row.name, f"kept: {row.why}", None, measured)
+    if row.std is None:  # as rows that a table has
+        return Account(row.name, row.describe(), None, measured)
     mean, std = _foresee(slot, row)
-    count = math.prod(row.shape)
+    sizes = row.shape if row.part is None else (each.stop - each.start for each in row.part)
+    count = math.prod(sizes)
     rounding = _ROUNDING.get(row.dtype, 2.0**-22)
     # The variance of a sample deviation is (kurtosis - 1) std**2 / 4n: 1.25 for Laplace's 6.
     error = _ERRORS / math.sqrt(max(count, 1))
     known = 0.0 if mean is None else mean
     close = mean is None or (abs(measured[0] - mean) <= error * std + rounding * abs(mean) + 1e-30)
     close &= abs(measured[1] - std) <= 1.12 * error * std + rounding * max(std, abs(known)) + 1e-30
-    return Account(row.name, str(row.initializer), (mean, std), measured, close or not count)
+    return Account(row.name, row.describe(), (mean, std), measured, close or not count)
 
 
 def _foresee(slot: Slot, row: Row) -> tuple[float | None, float]:
@@ -80,8 +83,10 @@ def _foresee(slot: Slot, row: Row) -> tuple[float | None, float]:
     mean, std = row.mean, row.std or 0.0
     if row.dtype.startswith("complex") and isinstance(row.initializer, Elementwise):
         std /= math.sqrt(2)  # half of E|z|**2 is the real parts'
-    if slot.padding_row is not None and mean is not None:
-        drawn = 1 - 1 / row.shape[0]
+    first, end = row.drawn_rows or (0, row.shape[0] if row.shape else 0)
+    padding = slot.padding_row is not None and first <= slot.padding_row < end
+    if padding and mean is not None:
+        drawn = 1 - 1 / (end - first)
         mean, std = drawn * mean, math.sqrt(drawn * std**2 + drawn * (1 - drawn) * mean**2)
     return mean, std
 

@@ -10,6 +10,7 @@ from fanin.errors import FaninError, an
 from fanin.frameworks import Slot, Target
 from fanin.initializers import Initializer
 from fanin.param import Param
+from fanin.plans._resized import resize
 from fanin.plans._row import Keeps, Row
 from fanin.recipes import Choice, same
 from fanin.streams import Array
@@ -109,13 +110,13 @@ def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     return Settled(replace(choice, why=why), "unseeded")
 
 
-def row_of(slot: Slot, settled: Settled) -> Row:
-    """The plan's row of a parameter."""
+def row_of(slot: Slot, settled: Settled, rows: slice | None) -> Row:
+    """The plan's row of a parameter, of which some rows alone may be drawn."""
     param, choice = slot.param, settled.choice
     kept = None
     if choice.initializer is None and settled.hashed and slot.has_value and not slot.is_sharded:
         kept = None if slot.is_redrawn else slot.digest()
-    return Row(
+    row = Row(
         name=param.name,
         shape=param.shape,
         dtype=param.dtype,
@@ -132,3 +133,4 @@ def row_of(slot: Slot, settled: Settled) -> Row:
         keeps=settled.keeps,
         guessed=choice.guessed,
     )
+    return row if rows is None else resize(row, rows)

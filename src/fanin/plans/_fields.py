@@ -139,6 +139,7 @@ KEYS = (
         "zero_row",
         "keeps",
         "guessed",
+        "rows",
     ),
 )
 

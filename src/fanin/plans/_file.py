@@ -15,6 +15,7 @@ from fanin.errors import FaninError, one_line, quote
 from fanin.initializers import Initializer, get
 from fanin.plans import _fields as kinds
 from fanin.plans._fields import Fields, lines_of
+from fanin.plans._resized import check_rows
 from fanin.plans._row import Row
 
 _FORMAT = 1  # of the file
@@ -110,6 +111,7 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "zero_row": (row.zero_row, None),
         "keeps": (row.keeps, None),
         "guessed": (row.guessed, False),
+        "rows": (row.drawn_rows, None),
     }
     return fields | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -177,6 +179,7 @@ def _row_from(fields: Fields) -> Row:
         zero_row=take("zero_row", kinds.INDEX, None),
         keeps=take("keeps", kinds.KEEPS, None),
         guessed=take("guessed", kinds.FLAG, False),
+        drawn_rows=take("rows", kinds.SIZES, None),
     )
     fields.finish()
     try:  # what `apply` would meet later
@@ -184,6 +187,11 @@ def _row_from(fields: Fields) -> Row:
         _ = row.std
     except FaninError as error:
         raise fields.error("initializer", str(error)) from None
+    if row.drawn_rows is not None:
+        try:
+            check_rows(row)
+        except FaninError as error:
+            raise fields.error("rows", str(error)) from None
     if row.zero_row is not None and row.zero_row >= (*row.shape, 0)[0]:
         raise fields.error("zero_row", f"zero_row is {row.zero_row}; shape is {row.shape}.")
     return row

@@ -9,6 +9,7 @@ from fanin.frameworks import adapter_for, functional, open_model, refuse_functio
 from fanin.initializers import Initializer
 from fanin.plans._plan import Plan
 from fanin.plans._planned import Overrides, Wishes, make_plan
+from fanin.plans._resized import RowSelection
 from fanin.plans._selection import Selection
 from fanin.recipes import Recipe
 
@@ -26,6 +27,7 @@ def plan(
     prefix: str = "",
     only: Selection | None = None,
     keep: Selection | None = None,
+    rows: RowSelection | None = None,
 ) -> Plan:
     """Which initializer every parameter of a model gets, and why; nothing is written.
 
@@ -52,6 +54,10 @@ def plan(
             missing keys of `load_state_dict`), or a function of a name. All others stay as they
             are and count with their size; on inputs with values, with what they make of them.
         keep: the parameters that stay as they are, in place of `only`.
+        rows: of tables that have grown, the rows to draw: a slice by parameter name, or a plan of
+            the model before, whose shapes tell. Rows are counted along the slowest axis of the
+            canonical order, an embedding's first; the others stay, and so does all else unless
+            `only` or `keep` says otherwise.
 
     Returns the Plan, which prints as a table. Raises FaninError that names the parameter, its
     shape and what to do.
@@ -67,7 +73,7 @@ def plan(
     model = open_model(model, params, inputs)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
     return make_plan(
-        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep), seed=0
+        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows), seed=0
     )
 
 
@@ -87,6 +93,7 @@ def initialize(
     prefix: str = "",
     only: Selection | None = None,
     keep: Selection | None = None,
+    rows: RowSelection | None = None,
 ) -> Plan:
     """Give every parameter of a model its values, in place.
 
@@ -116,6 +123,7 @@ def initialize(
             names get other values of the same seed.
         only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
         keep: the parameters that stay as they are, in place of `only`.
+        rows: rows of tables to draw alone, as of `fanin.plan`.
 
     Returns the applied plan. Raises FaninError, with the model untouched, for whatever it cannot
     place or write. Warns, with a FaninWarning, as `Plan.apply` does, and where the model has no
@@ -136,7 +144,7 @@ def initialize(
         model, rename=rename, shards=shards, device=device, prefix=prefix
     )
     made = make_plan(
-        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep), seed
+        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows), seed
     )
     if not made.rows:
         warn(
@@ -160,6 +168,7 @@ def initialize_params(
     prefix: str = "",
     only: Selection | None = None,
     keep: Selection | None = None,
+    rows: RowSelection | None = None,
 ) -> tuple[Any, Plan]:
     """The weights of a JAX model that nothing is written into: a new tree, and its plan.
 
@@ -189,6 +198,7 @@ def initialize_params(
             names get other values of the same seed.
         only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
         keep: the parameters that stay as they are, in place of `only`.
+        rows: rows of tables to draw alone, as of `fanin.plan`.
 
     Returns the new tree, of the type of `params` (a module of Equinox), and the applied plan.
     Raises FaninError for whatever it cannot place or draw, and for a model that is written in
@@ -205,7 +215,7 @@ def initialize_params(
     model = functional(model, params, inputs)
     _check_seed(seed)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
-    wishes = Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep)
+    wishes = Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows)
     made = make_plan(target, wishes, seed)
     return made._write(target, seed)
 

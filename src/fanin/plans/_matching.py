@@ -30,7 +30,10 @@ def match_rows(rows: Sequence[Row], library: str, target: Target) -> Pairs:
     for name, slot in target.slots.items():
         if same is False and known[name].zero_row is not None:
             slot.padding_row = known[name].zero_row
-    return [(slot, lay_out(known[name], slot.param, same)) for name, slot in target.slots.items()]
+    pairs = [(slot, lay_out(known[name], slot.param, same)) for name, slot in target.slots.items()]
+    for slot, row in pairs:
+        slot.part = row.part
+    return pairs
 
 
 def rehearse(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pairs:
@@ -41,16 +44,17 @@ def rehearse(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pa
             target.find_origin(row.name)
     for slot, row in pairs:
         slot.rehearse(row.initializer, seed, row.axes)
-        if row.initializer is None and not as_kept(slot, row):
+        if not as_kept(slot, row):
+            which = "" if row.initializer is None else ", but for the rows that it draws,"
             raise FaninError(
-                f"{row.name} of shape {row.shape} is kept by the plan, and its values are not "
-                "those that the plan was made with. Plan this model again."
+                f"{row.name} of shape {row.shape} is kept by the plan{which}, and its values are "
+                "not those that the plan was made with. Plan this model again."
             )
     return pairs
 
 
 def as_kept(slot: Slot, row: Row) -> bool:
-    """Whether a kept parameter has the planned values; of a shard this process cannot tell."""
+    """Whether what is kept has the planned values; of a shard this process cannot tell."""
     unknown = row.kept_sha256 is None or slot.is_sharded or slot.is_redrawn
     return unknown or slot.digest() == row.kept_sha256
 

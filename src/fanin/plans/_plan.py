@@ -15,8 +15,9 @@ from fanin.plans._audit import Audit, audit_slots
 from fanin.plans._differences import differences, differences_from
 from fanin.plans._matching import as_kept, hash_rows, match_rows, rehearse
 from fanin.plans._notes import warn_of_twins, warn_of_unseeded
+from fanin.plans._resized import RowSelection, take_part
 from fanin.plans._row import Row
-from fanin.plans._selection import Selection, find_held, hold
+from fanin.plans._selection import Selection
 from fanin.plans._table import table
 
 
@@ -88,6 +89,7 @@ class Plan(Mapping[str, Row]):
         prefix: str | None = None,
         only: Selection | None = None,
         keep: Selection | None = None,
+        rows: RowSelection | None = None,
     ) -> "Plan":
         """Write every weight of a model that this plan was made for.
 
@@ -104,6 +106,7 @@ class Plan(Mapping[str, Row]):
             prefix: as of `fanin.plan`; by default the plan's own.
             only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
             keep: the parameters that stay as they are, in place of `only`.
+            rows: rows of tables to draw alone, as of `fanin.plan`.
 
         Returns the plan with its seed, and the hashes of what is drawn as the constructor draws
         it. Raises FaninError, with the model untouched, where names or shapes differ, or anything
@@ -121,7 +124,9 @@ class Plan(Mapping[str, Row]):
         target = adapter_for(model).target(
             model, rename=rename, shards=shards, device=device, prefix=before
         )
-        return self._keeping(target, only, keep)._write(target, seed, buffers)[1]
+        return replace(self, rows=take_part(self.rows, target, only, keep, rows))._write(
+            target, seed, buffers
+        )[1]
 
     def apply_params(
         self,
@@ -134,6 +139,7 @@ class Plan(Mapping[str, Row]):
         prefix: str | None = None,
         only: Selection | None = None,
         keep: Selection | None = None,
+        rows: RowSelection | None = None,
     ) -> "tuple[Any, Plan]":
         """The weights of a JAX model that nothing is written into, as a new tree.
 
@@ -148,6 +154,7 @@ class Plan(Mapping[str, Row]):
             prefix: as of `fanin.plan`; by default the plan's own.
             only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
             keep: the parameters that stay as they are, in place of `only`.
+            rows: rows of tables to draw alone, as of `fanin.plan`.
 
         Returns the new tree, of the type of `params` (a module of Equinox), and the plan with its
         seed. Raises FaninError where names or shapes differ, or anything cannot be drawn.
@@ -163,7 +170,9 @@ class Plan(Mapping[str, Row]):
         seed = self._seed(seed)
         before = self.prefix if prefix is None else prefix
         target = adapter_for(opened_model).target(opened_model, rename=rename, prefix=before)
-        return self._keeping(target, only, keep)._write(target, seed)
+        return replace(self, rows=take_part(self.rows, target, only, keep, rows))._write(
+            target, seed
+        )
 
     def _write(
         self, target: Target, seed: int, buffers: Mapping[str, Any] | None = None
@@ -209,7 +218,11 @@ class Plan(Mapping[str, Row]):
         """
         target = adapter_for(model).target(model, rename=rename)
         pairs = match_rows(self.rows, self.library, target)
-        kept = {row.name: slot.digest() for slot, row in pairs if row.initializer is None}
+        kept = {
+            row.name: slot.digest()
+            for slot, row in pairs
+            if row.initializer is None or row.drawn_rows is not None
+        }
         rows = [replace(row, kept_sha256=kept.get(row.name, row.kept_sha256)) for row in self.rows]
         return replace(self, rows=tuple(rows))
 
@@ -293,11 +306,8 @@ class Plan(Mapping[str, Row]):
         changed = [
             row.name
             for slot, row in match_rows(self.rows, self.library, target)
-            if not (
-                slot.holds(row.initializer, seed, row.axes)
-                if row.initializer is not None
-                else as_kept(slot, row)
-            )
+            if not as_kept(slot, row)
+            or (row.initializer and not slot.holds(row.initializer, seed, row.axes))
         ]
         if changed:
             hint = " This plan was never applied: say which seed." if unsaid else ""
@@ -372,9 +382,6 @@ class Plan(Mapping[str, Row]):
         return _file.to_dict(
             self.recipe, self.rows, self.notes, self.seed, self.prefix, self.library
         )
-
-    def _keeping(self, target: Target, only: Selection | None, keep: Selection | None) -> "Plan":
-        return replace(self, rows=hold(self.rows, find_held(target, only, keep)))
 
     def _seed(self, given: int | None) -> int:
         """The seed to draw with: the one given, else the plan's own, else 0."""

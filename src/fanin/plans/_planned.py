@@ -1,15 +1,17 @@
 """Planned: the three steps from a target to its plan: collect, choose, tell."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from fanin._columns import list_names
 from fanin.errors import FaninError, quote
 from fanin.frameworks import Target
 from fanin.graph import Graph, NoGraphError
-from fanin.initializers import Initializer
+from fanin.initializers import Initializer, get
 from fanin.plans._choices import FROZEN, find_param, row_of, settle
 from fanin.plans._notes import list_notes
 from fanin.plans._plan import Plan
+from fanin.plans._resized import RowSelection, find_resized, refuse_present
 from fanin.plans._selection import Selection, find_held
 from fanin.recipes import Recipe, find, match_overrides, single
 
@@ -32,6 +34,7 @@ class Wishes:
     unplaced: str
     only: Selection | None = None
     keep: Selection | None = None
+    rows: RowSelection | None = None
 
     def __post_init__(self) -> None:
         if self.unplaced not in ("error", "keep"):
@@ -43,12 +46,16 @@ class Wishes:
 def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     """The plan of a target."""
     recipe = _recipe(target, wishes, seed)
-    held = find_held(target, wishes.only, wishes.keep)
-    stays = held if wishes.only is not None else _frozen(target) | held
-    params = {name: find_param(target, name, stays=name in stays) for name in target.slots}
+    resized = find_resized(target, wishes.rows)
+    held = find_held(target, wishes.only, wishes.keep, dict.fromkeys(resized, "rows="))
+    stays = _find_staying(target, wishes, held, resized)
+    counted = stays.keys() | resized.keys()  # with the values that they have
+    params = {name: find_param(target, name, stays=name in counted) for name in target.slots}
     aliases = {alias: name for name, param in params.items() for alias in param.aliases}
     given = match_overrides(params, wishes.overrides, aliases)
     given = _of_drawn(given, held, wishes.overrides)
+    for name in given.keys() - resized.keys():
+        refuse_present(name, given[name])
 
     graph, notes = _trace(target, wishes.inputs, required=recipe.needs_graph)
     if held and graph is not None:
@@ -56,9 +63,19 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
         notes += told
     if graph is None and recipe.needs_graph:
         raise FaninError(f"recipe {recipe.name} needs a run of the model: {_PASS_INPUTS}.")
-    choices = recipe.choose(params, graph, given)
+    others = {name: initializer for name, initializer in given.items() if name not in resized}
+    choices = dict(recipe.choose(params, graph, others))
+    if new := resized.keys() - given.keys():
+        _refuse_measuring(wishes, new)
+        whole = params | {name: find_param(target, name, stays=False) for name in new}
+        chosen = recipe.choose(whole, graph, given)
+        choices |= {name: chosen[name] for name in new if name in chosen}
     rows = {
-        name: row_of(slot, settle(target, name, choices, given, wishes.unplaced, stays))
+        name: row_of(
+            slot,
+            settle(target, name, choices, given, wishes.unplaced, stays),
+            resized.get(name),
+        )
         for name, slot in target.slots.items()
     }
 
@@ -67,6 +84,25 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     notes += [*target.notes, *list_notes(target, graph, rows, given)]
     made = tuple(rows.values())
     return Plan(recipe.name, made, tuple(notes), prefix=target.prefix, library=target.library)
+
+
+def _find_staying(
+    target: Target, wishes: Wishes, held: dict[str, str], resized: Mapping[str, slice]
+) -> dict[str, str]:
+    """The parameters that stay as they are, and why."""
+    if wishes.only is not None or (resized and wishes.keep is None):
+        return held
+    return {name: why for name, why in (_frozen(target) | held).items() if name not in resized}
+
+
+def _refuse_measuring(wishes: Wishes, resized: Collection[str]) -> None:
+    """A recipe that draws a weight to measure what it does sizes whole weights."""
+    if wishes.initializer is None and find(wishes.recipe).measuring is not None:
+        raise FaninError(
+            f"recipe {find(wishes.recipe).name} sizes whole weights by what they do, and of "
+            f"{list_names(sorted(resized))} rows alone are drawn. Give them an initializer in "
+            "overrides=, or take recipe auto."
+        )
 
 
 def _frozen(target: Target) -> dict[str, str]:
@@ -98,6 +134,7 @@ def _measure(target: Target, inputs: object, graph: Graph) -> tuple[Graph, list[
 
 def _recipe(target: Target, wishes: Wishes, seed: int) -> Recipe:
     if wishes.initializer is not None:
+        refuse_present("initializer", get(wishes.initializer))
         return single(wishes.initializer)
     recipe = find(wishes.recipe)
     if recipe.measuring is None:

@@ -7,12 +7,20 @@ from fanin._arguments import keep_names
 from fanin._fans import Fans, fans
 from fanin.axes import Axes
 from fanin.errors import FaninError
+from fanin.frameworks._tiles import Box
 from fanin.initializers import Elementwise, Initializer
+from fanin.initializers._present import PresentRows
 
 # Where the values of a kept parameter come from, if not from what is told in `why` alone: the user
 # asked for them; the constructor drew them, and they are drawn again with the seed's stream; or
 # they are the constructor's, whatever the seed.
 Keeps = Literal["asked", "redrawn", "unseeded"]
+
+
+def row_axis(shape: tuple[int, ...], axes: Axes) -> int:
+    """The axis that counts rows: the slowest of the canonical order with more than one position."""
+    order = axes.order() or range(len(shape))
+    return next((axis for axis in order if shape[axis] > 1), 0)
 
 
 @keep_names(kept="kept_sha256", lr="lr_factor")
@@ -27,6 +35,8 @@ class Row:
     an average over T positions, and the output's RMS 1/sqrt(T) to 1 of the given one. `zero_row`
     is the row of a table that stays zero, as it stands for no word. `keeps` says of a kept
     parameter whose values they are, where that is known. `guessed`: nothing supports the rule.
+    `drawn_rows`: those from the first to before the second alone are drawn, and the others stay,
+    whose hash is then `kept_sha256`; `row_axis` says along which axis they are counted.
     """
 
     name: str
@@ -44,11 +54,26 @@ class Row:
     zero_row: int | None = None
     keeps: Keeps | None = None
     guessed: bool = False
+    drawn_rows: tuple[int, int] | None = None
+
+    @property
+    def part(self) -> Box | None:
+        """The part that alone is drawn, a slice for each axis; None for all."""
+        if self.drawn_rows is None:
+            return None
+        whole = [slice(0, size) for size in self.shape]
+        whole[row_axis(self.shape, self.axes)] = slice(*self.drawn_rows)
+        return tuple(whole)
 
     @property
     def std(self) -> float | None:
-        """The standard deviation of the values, after truncation; None where kept."""
-        return None if self.initializer is None else self.initializer.std(self.shape, self.axes)
+        """The standard deviation of the values, after truncation; None where kept.
+
+        None, too, where they are as the rows that a table has.
+        """
+        if self.initializer is None or isinstance(self.initializer, PresentRows):
+            return None
+        return self.initializer.std(self.shape, self.axes)
 
     @property
     def mean(self) -> float | None:
@@ -80,11 +105,19 @@ class Row:
                 row.axes,
                 row.kept_sha256,
                 row.zero_row,
+                row.drawn_rows,
             )
             for row in (self, other)
         )
         return mine == theirs
 
+    def describe(self) -> str:
+        """What it is, in words: kept, an initializer, or that in some rows."""
+        what = "kept" if self.initializer is None else str(self.initializer)
+        if self.drawn_rows is None:
+            return what
+        first, end = self.drawn_rows
+        return f"{what} in rows {first} to {end - 1}, others kept"
+
     def __str__(self) -> str:
-        what = "kept" if self.initializer is None else self.initializer
-        return f"{self.name} {self.shape} {self.dtype}: {what}"
+        return f"{self.name} {self.shape} {self.dtype}: {self.describe()}"

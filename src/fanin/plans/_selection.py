@@ -12,23 +12,44 @@ from fanin.plans._row import Row
 Selection = str | Iterable[str] | Callable[[str], bool]
 
 
-def find_held(target: Target, only: Selection | None, keep: Selection | None) -> dict[str, str]:
-    """The parameters that stay as they are, all but `only` or those of `keep`, and why."""
+def find_held(
+    target: Target,
+    only: Selection | None,
+    keep: Selection | None,
+    named: Mapping[str, str],
+) -> dict[str, str]:
+    """The parameters that stay as they are, all but `only` or those of `keep`, and why.
+
+    `named` are those that another argument names, and which: they are drawn, and without `only`
+    and `keep` nothing else is.
+    """
     if only is not None and keep is not None:
         raise FaninError("only and keep are both given; give one of them.")
-    if only is not None:
-        drawn = select(target, only, "only")
-        return {
-            name: "kept as it is, not among only=" for name in target.slots if name not in drawn
-        }
-    kept = frozenset() if keep is None else select(target, keep, "keep")
-    return {name: "kept as it is, as keep= says" for name in target.slots if name in kept}
+    if keep is not None:
+        kept = select(target, keep, "keep") - named.keys()
+        return {name: "kept as it is, as keep= says" for name in target.slots if name in kept}
+    if only is None and not named:
+        return {}
+    drawn = frozenset() if only is None else select(target, only, "only")
+    said = " or ".join([*(["only="] if only is not None else []), *dict.fromkeys(named.values())])
+    return {
+        name: f"kept as it is, not among {said}"
+        for name in target.slots
+        if name not in drawn and name not in named
+    }
 
 
 def hold(rows: Sequence[Row], held: Mapping[str, str]) -> tuple[Row, ...]:
     """The rows of a plan; those held keep whatever their parameters have."""
     return tuple(
-        replace(row, initializer=None, why=held[row.name], kept_sha256=None, keeps="asked")
+        replace(
+            row,
+            initializer=None,
+            why=held[row.name],
+            kept_sha256=None,
+            keeps="asked",
+            drawn_rows=None,
+        )
         if row.name in held
         else row
         for row in rows

@@ -25,7 +25,7 @@ def _group(rows: Iterable[Row]) -> list[list[Row]]:
     groups: dict[object, list[Row]] = {}
     for row in rows:
         pattern = re.sub(r"\d+", "#", row.name)
-        said = (row.shape, row.dtype, row.role, row.initializer, row.axes, row.why, row.aliases)
+        said = (row.shape, row.dtype, row.role, row.describe(), row.axes, row.why, row.aliases)
         groups.setdefault((pattern, *said), []).append(row)
     return list(groups.values())
 
@@ -37,7 +37,7 @@ def _cells(rows: list[Row]) -> tuple[str, ...]:
         _name([row.name for row in rows]),
         "x".join(map(str, row.shape)) or "scalar",
         row.role,
-        "kept" if row.initializer is None else str(row.initializer),
+        row.describe(),
         "" if row.std is None else f"{row.std:.4g}",
         "" if fans is None else f"{fans.fan_in:g}",
         "" if fans is None else f"{fans.fan_out:g}",

@@ -10,6 +10,7 @@ import numpy as np
 from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.frameworks._arrays import Source, agree, by_parts, clear_row, moments
+from fanin.frameworks._tiles import Box
 from fanin.frameworks.keras._values import is_partial, pieces, put
 from fanin.initializers import Initializer
 from fanin.param import Param
@@ -36,6 +37,7 @@ class Slot:
     is_redrawn: bool = False
     is_computed: bool = False
     first_digest: str | None = None
+    part: Box | None = None  # what alone is drawn of it, where the rest stays
 
     @property
     def stream(self) -> str:
@@ -51,6 +53,11 @@ class Slot:
         self, initializer: Initializer | None, seed: int, axes: Axes | None = None
     ) -> None:
         """Raise whatever `write` would raise, without drawing or writing."""
+        if self.part is not None:
+            raise FaninError(
+                f"{self.param.name} of shape {self.param.shape}: rows= draws in models of PyTorch "
+                "and JAX. Draw the rows with fanin.Stream, and assign the variable."
+            )
         if initializer is not None:
             self._draw(initializer, seed, axes, (slice(0, 0),) * len(self.param.shape))
 

@@ -91,7 +91,7 @@ class Target:
             if draw.initializer is not None:
                 claim(slot)
         held = [slot for slot, draw in pairs if draw.initializer is None and draw.asked]
-        drawn = [slot for slot, draw in pairs if draw.initializer is not None]
+        drawn = [slot for slot, draw in pairs if draw.initializer is not None and not slot.part]
         moved = restart(self._model, drawn, held, seed)
         return Written(same, moved)
 

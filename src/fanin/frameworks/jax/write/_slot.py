@@ -10,7 +10,17 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.frameworks._arrays import Source, agree, by_parts, clear_row, moments
+from fanin.frameworks._arrays import (
+    Source,
+    agree,
+    bind,
+    by_parts,
+    clear_row,
+    moments,
+    outside,
+    patch,
+)
+from fanin.frameworks._tiles import Box
 from fanin.frameworks.jax.tree._held import is_abstract
 from fanin.frameworks.jax.write._shards import check_sharding, make_array, parts
 from fanin.initializers import Initializer
@@ -31,6 +41,7 @@ class Slot:
     noted: Any = None  # what an abstract one is made with, where the program says it
     is_redrawn: bool = False
     first_digest: str | None = None
+    part: Box | None = None  # what alone is drawn of it, where the rest stays
 
     @property
     def stream(self) -> str:
@@ -69,6 +80,9 @@ class Slot:
             self._require_value("no value to keep", "Give it an initializer.")
             return
         check_sharding(self.param.name, self.value)
+        if self.part is not None:
+            self._require_value("no rows beside those that are drawn", "Give it its values.")
+            self._require_whole()
         self.draw(initializer, seed, axes, (slice(0, 0),) * len(self.param.shape))
 
     def draw_array(
@@ -83,7 +97,7 @@ class Slot:
         """The values of a box of the parameter, as `draw_array` has them."""
         param = self.param
         try:
-            values = initializer(
+            values = bind(initializer, param.shape, self.part, self._read_box)(
                 param.shape,
                 seed=seed,
                 name=self.stream,
@@ -98,11 +112,28 @@ class Slot:
 
     def _source(self, initializer: Initializer, seed: int, axes: Axes | None) -> Source:
         """What gives a box of the values."""
-        return by_parts(initializer, lambda index: self.draw(initializer, seed, axes, index))
+
+        def draw(index: Any) -> Array:
+            return self.draw(initializer, seed, axes, index)
+
+        if self.part is not None:
+            return patch(self._read_box, draw, self.param.shape, self.part)
+        return by_parts(initializer, draw)
+
+    def _read_box(self, box: Box) -> Array:
+        return np.asarray(self._held[box])
+
+    def _require_whole(self) -> None:
+        if self.is_sharded:
+            raise FaninError(
+                f"{self.param.name} of shape {self.param.shape} is spread over processes, and rows "
+                "are drawn beside all that it has. Resize it in one process."
+            )
 
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
         """Whether it has those values bit by bit, or within the initializer's tolerance."""
         self._require_value("no values", "Initialize first.")
+        initializer = bind(initializer, self.param.shape, self.part, self._read_box)
         tolerance = initializer.tolerance(self.param.dtype)
         source = self._source(initializer, seed, axes)
         return all(agree(source(index), held, tolerance) for index, held in parts(self._held))
@@ -114,12 +145,17 @@ class Slot:
                 f"{self.param.name} of shape {self.param.shape} is spread over processes, and a "
                 "hash needs all of it."
             )
-        plain = np.ascontiguousarray(np.asarray(self._held))
-        return hashlib.sha256(plain.reshape(-1).view(np.uint8).data).hexdigest()
+        result = hashlib.sha256()
+        for box in outside(self.param.shape, self.part):
+            plain = np.ascontiguousarray(self._read_box(box))
+            result.update(plain.reshape(-1).view(np.uint8).data)
+        return result.hexdigest()
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""
         self._require_value("no values", "Initialize first.")
+        if self.part is not None:
+            return moments([self._read_box(self.part)])
         return moments([values for _, values in parts(self._held)])
 
     def read(self) -> Array | None:

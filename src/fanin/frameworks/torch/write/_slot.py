@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
-from fanin.frameworks._arrays import clear_row
-from fanin.frameworks._tiles import Box, inside, tiles
+from fanin.frameworks._arrays import bind, clear_row, outside
+from fanin.frameworks._tiles import Box, inside, meet, tiles
 from fanin.frameworks.torch.draws._records import Mark
 from fanin.frameworks.torch.draws._replay import MemoryView, replay
 from fanin.frameworks.torch.write._copy import as_numpy, copy_from_host
@@ -43,6 +43,7 @@ class Slot:
     homes: Places = ()  # the modules and attributes that name it
     origin: Mark | None = None  # of one that is kept: what the constructor gave it, if known
     prefix: str = ""  # what stands before the name in that of the stream
+    part: Box | None = None  # what alone is drawn of it, where the rest stays
 
     @property
     def stream(self) -> str:
@@ -97,6 +98,11 @@ class Slot:
             self._find_kept(seed)
             return
         param = self.param
+        if self.part is not None and self.vacancy is not None:
+            raise FaninError(
+                f"{param.name} of shape {param.shape} was built empty, so that it has no rows "
+                "beside those that are drawn. Load its values first."
+            )
         nothing = (slice(0, 0),) * len(param.shape)
         self.draw(initializer, seed, axes, nothing)
         tensor = local_tensor(self.tensor)
@@ -152,7 +158,7 @@ class Slot:
         self, initializer: Initializer, seed: int, axes: Axes | None, box: Box, view: Tensor
     ) -> None:
         if view.device.type == "cpu":
-            whole = self.shard is None
+            whole = self.shard is None and self.part is None
             self.draw(initializer, seed, axes, None if whole else box, as_numpy(view))
             return
         for tile in tiles(tuple(view.shape)):
@@ -177,8 +183,9 @@ class Slot:
         if self.vacancy is not None:
             self.vacancy.refuse_reading(self.param.name)
             return False
+        initializer = self._bind(initializer)
         tolerance = initializer.tolerance(self.param.dtype)
-        each = isinstance(initializer, Elementwise)
+        each = isinstance(initializer, Elementwise) or self.part is not None
         whole = None if each else self._whole(initializer, seed, axes)
         for box, view in self.pieces():
             for tile in tiles(tuple(view.shape)):
@@ -200,8 +207,10 @@ class Slot:
                 "of it. Plan from the unsharded model."
             )
         result = hashlib.sha256()
-        for piece in row_major(self._values()):
-            result.update(piece)
+        values = self._values()
+        for box in outside(self.param.shape, self.part):
+            for piece in row_major(values[box]):
+                result.update(piece)
         return result.hexdigest()
 
     def read(self) -> Array | None:
@@ -219,7 +228,8 @@ class Slot:
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""
-        views = [self._values()] if self.shard is None else [view for _, view in self.pieces()]
+        whole = self.shard is None and self.part is None
+        views = [self._values()] if whole else [view for _, view in self.pieces()]
         count = sum(view.numel() for view in views)
         if not count:
             return math.nan, math.nan
@@ -245,7 +255,7 @@ class Slot:
         """The values of a box of the (global) parameter, as `write` writes them."""
         param = self.param
         try:
-            values = initializer(
+            values = self._bind(initializer)(
                 param.shape,
                 seed=seed,
                 name=self.stream,
@@ -258,6 +268,15 @@ class Slot:
             raise FaninError(f"{param.name} ({initializer}): {error}") from None
         self.clear_padding(values, index)
         return values
+
+    def _bind(self, initializer: Initializer) -> Initializer:
+        def held(box: Box) -> Array:
+            if self.shard is not None:
+                raise FaninError("it is sharded, and what is drawn needs all rows that it has.")
+            array: Array = self._values()[box].to("cpu", torch.float64).numpy()
+            return array
+
+        return bind(initializer, self.param.shape, self.part, held)
 
     def clear_padding(self, values: Array | Tensor, index: Box | None) -> None:
         """Zero the row of a table that stands for no word, where a box of values holds it."""
@@ -300,10 +319,15 @@ class Slot:
         `tensor` is the one that will take this slot's place, if any.
         """
         local = local_tensor(self.tensor if tensor is None else tensor).detach()
+        held: Iterable[tuple[Box, Tensor]] = ()
         if self.shard is not None:
-            yield from self.shard.pieces(local)
+            held = self.shard.pieces(local)
         elif local.numel():
-            yield tuple(slice(0, size) for size in local.shape), local
+            held = ((tuple(slice(0, size) for size in local.shape), local),)
+        for box, view in held:
+            met = (box, (...,)) if self.part is None else meet(box, self.part)
+            if met is not None:
+                yield met[0], view[met[1]]
 
 
 def draw_bytes(
