@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
+import bench.zoo.torchvision_ops  # noqa: F401 - before timm
 from bench.zoo import models as zoo_models
 from fanin.checks import check
 from fanin.frameworks.torch import project
@@ -36,7 +37,6 @@ def build(name: str, batch: int) -> tuple[nn.Module, Any]:
     if name.startswith("transformers/"):
         factory, inputs = zoo_models.build(name)
         return factory(), inputs
-    import torchvision_ops  # noqa: F401, I001 - before timm
     import timm
 
     size = zoo_models.TIMM.get(name, 224)

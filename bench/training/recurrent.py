@@ -21,7 +21,7 @@ RATES, SEEDS, STEPS, WIDTH = (3e-4, 1e-3, 3e-3), range(3), 150, 64
 
 
 class Classifier(nn.Module):
-    def __init__(self, layer: type[nn.RNNBase]) -> None:
+    def __init__(self, layer: type[nn.RNN | nn.LSTM | nn.GRU]) -> None:
         super().__init__()
         self.layers = layer(8, WIDTH, num_layers=3, batch_first=True)
         self.head = nn.Linear(WIDTH, 10)
@@ -39,7 +39,7 @@ def initialize(model: nn.Module, how: str, kind: str, seed: int, example: Tensor
         fanin.initialize(model, seed, example)
 
 
-def loss_of(layer: type[nn.RNNBase], how: str, rate: float, seed: int) -> float:
+def loss_of(layer: type[nn.RNN | nn.LSTM | nn.GRU], how: str, rate: float, seed: int) -> float:
     digits = load_digits()
     rows = torch.from_numpy(digits.data.reshape(-1, 8, 8)).float().repeat_interleave(4, 1)
     inputs, labels = (rows - rows.mean()) / rows.std(), torch.from_numpy(digits.target)

@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -80,7 +81,7 @@ def train(model: nn.Module, data: Batch, rate: float, seed: int) -> list[float]:
     ]
 
 
-def run(name: str, recipe: str, rate: float, seed: int, data: Batch) -> dict[str, object]:
+def run(name: str, recipe: str, rate: float, seed: int, data: Batch) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = MODELS[name][0]()
     done = {"model": name, "recipe": recipe, "rate": rate, "seed": seed}
@@ -92,11 +93,11 @@ def run(name: str, recipe: str, rate: float, seed: int, data: Batch) -> dict[str
     return done | {"losses": train(model, data, rate, seed)}
 
 
-def key(one: dict[str, object]) -> tuple[object, ...]:
+def key(one: dict[str, Any]) -> tuple[Any, ...]:
     return one["model"], one["recipe"], one["rate"], one["seed"]
 
 
-def report(done: list[dict[str, object]]) -> None:
+def report(done: list[dict[str, Any]]) -> None:
     """Mean loss over seeds at the best rate, and the paired difference from the best recipe."""
     for checkpoint, step in enumerate(CHECKPOINTS):
         print(f"\ntraining loss after {step} steps (best rate; +- is the deviation over seeds)")

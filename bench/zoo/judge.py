@@ -21,7 +21,7 @@ SPAN = 20.0  # e^3, the largest ratio of gradient norms along a chain
 def outputs(seen: Observation, chains: Chains) -> dict[str, tuple[int, float]]:
     """For every weight, the node of its first use and the RMS of what it gave, bias included."""
     found: dict[str, tuple[int, float]] = {}
-    for unit in chains.units:
+    for unit in chains.uses:
         rms = seen.rms[unit.output]
         if unit.name not in found and rms is not None:
             found[unit.name] = unit.node, rms
@@ -40,7 +40,7 @@ def branch_spans(seen: Observation, chains: Chains) -> Iterator[tuple[float, int
     A branch begins behind its stream.
     """
     before: list[tuple[float, float]] = []  # smallest and largest norm among each and its parents
-    for unit in chains.units:
+    for unit in chains.uses:
         known = [before[parent] for parent in unit.parents]
         low = min((one[0] for one in known), default=math.inf)
         high = max((one[1] for one in known), default=0.0)
@@ -103,17 +103,16 @@ def judge(model: nn.Module, inputs: Any, plan: fanin.Plan | None) -> dict[str, A
             result["stream"], result["branch"] = gradient_spans(seen, chains)
         bands = finite_width(seen.nodes, mode == "train")
         averages = count_averaged(seen.nodes, mode == "train")
-        planned = [name for name in sizes if plan is not None and plan[name].output]
+        planned = [row for row in (plan.rows if plan else ()) if row.name in sizes and row.output]
         result["planned"] = len(planned)
-        for name in planned:
-            position, rms = sizes[name]
-            row = plan[name]
+        for row in planned:
+            position, rms = sizes[row.name]
             size = rms / math.sqrt(row.output)
             low = LOW / math.exp(bands[position])
             low /= math.sqrt(averages[position]) if row.averaged else 1
             ratios.append(size)
             if not low <= size <= HIGH * math.exp(bands[position]):
-                result["outside"].append([name, mode, size, row.why])
+                result["outside"].append([row.name, mode, size, row.why])
     if ratios:
         result["ratios"] = [min(ratios), max(ratios)]
     return result

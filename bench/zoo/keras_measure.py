@@ -19,7 +19,7 @@ import numpy as np
 
 import fanin
 from bench.zoo.keras_models import MODELS
-from fanin.checks._width import averaged_over, finite_width
+from fanin.checks._width import count_averaged, finite_width
 from fanin.frameworks import adapter_for
 
 SEED = 0
@@ -67,7 +67,7 @@ def judge(model: Any, x: Any, plan: fanin.Plan) -> dict[str, Any]:
     assert use is not None
     row = plan[use.name]
     band = math.exp(finite_width(nodes, False)[last])
-    low = LOW / band / (math.sqrt(averaged_over(nodes, False)[last]) if row.averaged else 1)
+    low = LOW / band / (math.sqrt(count_averaged(nodes, False)[last]) if row.averaged else 1)
     ratio = found["rms"] / math.sqrt(row.output or 1.0)
     return {**found, "ratio": ratio, "inside": low <= ratio <= HIGH * band}
 
@@ -124,7 +124,7 @@ def main() -> None:
         if (name, keras.config.backend()) in known:
             continue
         start = time.perf_counter()
-        found = _attempt(lambda name=name: measure(name))  # type: ignore[misc]
+        found = _attempt(lambda name=name: measure(name))
         found = {"model": name, "back_end": keras.config.backend(), **found}
         found["total_s"] = time.perf_counter() - start
         with given.out.open("a") as file:
