@@ -9,6 +9,7 @@ from fanin.checks._conditions import Conditions
 from fanin.checks._finding import SEVERITIES, Finding, Severity
 from fanin.checks._layer import Layer
 from fanin.checks._limits import LIMITS, Limits
+from fanin.checks._notebook import render
 from fanin.checks._report import report, table
 from fanin.errors import FaninError, quote
 
@@ -70,3 +71,6 @@ class Checkup:
 
     def __str__(self) -> str:
         return report(self.verdict, self.findings, self.layers, self.notes, self.conditions)
+
+    def _repr_html_(self) -> str:
+        return render(self.verdict, self.findings, self.layers, self.notes, self.conditions)

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from fanin._columns import align
 from fanin.checks._conditions import Conditions
@@ -15,7 +15,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _LONGEST = 60  # bars of a line
 _SHOWN = 40  # layers of a table that is not shortened
 _EDGE = 10  # layers at each end of one that is
-_HEADS = (
+HEADS = (
     "layer",
     "shape",
     "initializer",
@@ -27,12 +27,12 @@ _HEADS = (
     "dead",
 )
 _NAMES = 26  # columns of a layer's name
-_RIGHT = range(4, len(_HEADS))  # columns of numbers
+NUMBERS = range(4, len(HEADS))  # columns of numbers
 
 
 def table(layers: Sequence[Layer]) -> str:
     """One line per layer."""
-    return "\n".join(align([_HEADS, *map(_row, layers)], _RIGHT)) + "\n" if layers else ""
+    return "\n".join(align([HEADS, *map(row_cells, layers)], NUMBERS)) + "\n" if layers else ""
 
 
 def report(
@@ -45,9 +45,9 @@ def report(
     """Verdict, scale over depth, layers, findings with their fixes, notes."""
     named = {finding.layer for finding in findings}
     parts = [
-        _wrap(_conditions(conditions)),
+        _wrap(tell_conditions(conditions)),
         _wrap(verdict),
-        "\n".join(_scales(layers)),
+        "\n".join(list_scales(layers)),
         "\n".join(_shorten(layers, named)),
         "\n".join(line for finding in findings for line in _lines(finding)),
         "\n".join(_wrap(f"note: {note}", "  ") for note in notes),
@@ -55,7 +55,8 @@ def report(
     return "\n\n".join(part for part in parts if part)
 
 
-def _conditions(ran: Conditions) -> str:
+def tell_conditions(ran: Conditions) -> str:
+    """What was run, on what, how."""
     draws = f", {ran.draws} draws" if ran.draws > 1 else ""
     return (
         f"fanin check: {ran.model}, {ran.parameters:,} parameters, {ran.dtype} on {ran.device}, "
@@ -64,7 +65,8 @@ def _conditions(ran: Conditions) -> str:
     )
 
 
-def _scales(layers: Sequence[Layer]) -> Iterator[str]:
+def list_scales(layers: Sequence[Layer]) -> Iterator[str]:
+    """Forward and backward scale over depth, a line of bars each."""
     for what, numbers in (
         ("forward  RMS", [layer.rms for layer in layers]),
         ("backward gradient", [layer.gradient for layer in layers]),
@@ -93,21 +95,12 @@ def sparkline(numbers: Sequence[float]) -> str:
     return "".join(map(bar, picked))
 
 
-def _shorten(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
-    """The table; of many layers the ends, and those that a finding names."""
+def _shorten(layers: Sequence[Layer], named: Collection[str]) -> Iterator[str]:
+    """The table of the layers that are picked, and how many are left out where."""
     if not layers:
         return
-    count = len(layers)
-    shown = [
-        at
-        for at, layer in enumerate(layers)
-        if count <= _SHOWN
-        or at < _EDGE
-        or at >= count - _EDGE
-        or layer.module in named
-        or layer.name in named
-    ][: 2 * _SHOWN]
-    lines = align([_HEADS, *(_row(layers[at]) for at in shown)], _RIGHT)
+    count, shown = len(layers), pick_layers(layers, named)
+    lines = align([HEADS, *(row_cells(layers[at]) for at in shown)], NUMBERS)
     yield lines[0]
     before = -1
     for at, line in zip(shown, lines[1:], strict=True):
@@ -119,7 +112,22 @@ def _shorten(layers: Sequence[Layer], named: set[str]) -> Iterator[str]:
         yield f"... {count - before - 1} more layers ..."
 
 
-def _row(layer: Layer) -> tuple[str, ...]:
+def pick_layers(layers: Sequence[Layer], named: Collection[str]) -> list[int]:
+    """Which layers a table shows: of many the ends, and those that a finding names."""
+    count = len(layers)
+    return [
+        at
+        for at, layer in enumerate(layers)
+        if count <= _SHOWN
+        or at < _EDGE
+        or at >= count - _EDGE
+        or layer.module in named
+        or layer.name in named
+    ][: 2 * _SHOWN]
+
+
+def row_cells(layer: Layer) -> tuple[str, ...]:
+    """A layer's row of the table."""
     name = layer.name.removesuffix(".weight")
     return (
         name if len(name) <= _NAMES else "..." + name[3 - _NAMES :],

@@ -18,6 +18,7 @@ from fanin.gains import (
     table,
     torch_constant,
 )
+from fanin.gains._list import HEADERS, NUMBERS, row_cells
 
 _CORRELATIONS = (0.0, 0.5, 0.9, 0.99)
 
@@ -64,16 +65,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    headers = ("activation", "parameters", "forward", "backward", "torch's")
-    rows = [
-        (
-            ", ".join((row.name, *row.aliases)),
-            row.parameters,
-            *map(_digits, (row.forward, row.backward, row.torch)),
-        )
-        for row in table()
-    ]
-    show_table(headers, rows, right=range(2, 5))
+    show_table(HEADERS, [*map(row_cells, table())], right=NUMBERS)
 
 
 def _show(arguments: argparse.Namespace) -> None:

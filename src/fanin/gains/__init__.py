@@ -7,5 +7,6 @@ from fanin.gains._depth import DepthTheory as DepthTheory
 from fanin.gains._depth import depth_theory as depth_theory
 from fanin.gains._gain import gain as gain
 from fanin.gains._list import GainRow as GainRow
+from fanin.gains._list import GainTable as GainTable
 from fanin.gains._list import table as table
 from fanin.gains._list import torch_constant as torch_constant

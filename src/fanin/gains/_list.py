@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fanin import _html
 from fanin.errors import FaninError
 from fanin.gains._gain import gain
 from fanin.gains._table import ROWS
@@ -21,15 +22,39 @@ class GainRow(NamedTuple):
     torch: float | None
 
 
-def table() -> tuple[GainRow, ...]:
+class GainTable(tuple[GainRow, ...]):
+    """The rows of all named activations; a notebook shows them as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        title = _html.paragraph("", "gains at mean 0 and variance 1")
+        shown = _html.table(HEADERS, [*map(row_cells, self)], NUMBERS)
+        return _html.join_parts([title, shown])
+
+
+HEADERS = ("activation", "parameters", "forward", "backward", "torch's")
+NUMBERS = range(2, 5)  # columns
+
+
+def row_cells(row: GainRow) -> tuple[str, ...]:
+    """A row as people read it."""
+    numbers = (row.forward, row.backward, row.torch)
+    told = ("-" if number is None else f"{number:.6g}" for number in numbers)
+    return (", ".join((row.name, *row.aliases)), row.parameters, *told)
+
+
+def table() -> GainTable:
     """Each named activation with its gains at mean 0 and variance 1, and torch's constant.
+
+    Returns a tuple of GainRow, which a notebook shows as a table.
 
     >>> row = table()[1]
     >>> row.name, round(row.forward, 4), round(row.backward, 4)
     ('relu', 1.4142, 1.4142)
     """
     rows = {row.name: row for row in ROWS.values()}.values()
-    return tuple(
+    return GainTable(
         GainRow(row.name, row.aliases, _parameters(row.function), *_gains((row.name, *row.aliases)))
         for row in rows
     )

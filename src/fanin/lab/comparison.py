@@ -52,6 +52,9 @@ class Comparison(Result):
         """The result as a table of rich, for the terminal; it takes no arguments."""
         return summary.table(self)
 
+    def _repr_html_(self) -> str:
+        return summary.html(self)
+
     def save(self, folder: str | Path) -> list[Path]:
         """Write report.html, results.json and results.csv, all or none.
 

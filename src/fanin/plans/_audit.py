@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fanin import _html
 from fanin._columns import align
 from fanin.frameworks import Slot
 from fanin.initializers import Elementwise
@@ -49,6 +50,16 @@ class Audit:
 
     def __str__(self) -> str:
         return "\n".join(align([_HEADER, *map(_cells, self.accounts)]))
+
+    def _repr_html_(self) -> str:
+        wrong = len(self.findings)
+        title = f"audit: {len(self.accounts)} parameters and buffers, " + (
+            f"{wrong} not as planned" if wrong else "all as planned"
+        )
+        tones: list[_html.Tone] = ["" if account.ok else "error" for account in self.accounts]
+        cells = [*map(_cells, self.accounts)]
+        table = _html.table(_HEADER, cells, tones=tones)
+        return _html.join_parts([_html.paragraph("", title, "error" if wrong else ""), table])
 
 
 def audit_slots(pairs: Iterable[tuple[Slot, Row]], buffers: Iterable[str]) -> Audit:

@@ -18,7 +18,7 @@ from fanin.plans._notes import warn_of_twins, warn_of_unseeded
 from fanin.plans._resized import RowSelection, take_part
 from fanin.plans._row import Row
 from fanin.plans._selection import Selection
-from fanin.plans._table import table
+from fanin.plans._table import html_table, table
 
 
 class UnknownName(FaninError, KeyError):  # noqa: N818
@@ -57,6 +57,9 @@ class Plan(Mapping[str, Row]):
 
     def __str__(self) -> str:
         return table(self.recipe, self.rows, self.notes, self.seed, self.prefix)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.recipe, self.rows, self.notes, self.seed, self.prefix)
 
     def __getitem__(self, name: str) -> Row:
         row = self._row(name)

@@ -3,21 +3,39 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from fanin import _html
 from fanin._columns import align
 from fanin.plans._row import Row
 
 _HEADER = ("parameter", "shape", "role", "initializer", "std", "fan_in", "fan_out", "why")
+_NUMBERS = (4, 5, 6)  # columns
 
 
 def table(
     recipe: str, rows: Sequence[Row], notes: Iterable[str], seed: int | None, prefix: str
 ) -> str:
     """A plan as aligned text."""
+    lines = [_title(recipe, rows, seed, prefix), *(f"note: {note}" for note in notes), ""]
+    return "\n".join([*lines, *align([_HEADER, *map(_cells, _group(rows))])])
+
+
+def html_table(
+    recipe: str, rows: Sequence[Row], notes: Iterable[str], seed: int | None, prefix: str
+) -> str:
+    """The same for notebooks."""
+    return _html.join_parts(
+        [
+            _html.paragraph("", _title(recipe, rows, seed, prefix)),
+            *(_html.paragraph(note, "note:") for note in notes),
+            _html.table(_HEADER, [*map(_cells, _group(rows))], _NUMBERS),
+        ]
+    )
+
+
+def _title(recipe: str, rows: Sequence[Row], seed: int | None, prefix: str) -> str:
     applied = "" if seed is None else f", applied with seed {seed}"
     under = f", names drawn under {prefix!r}" if prefix else ""
-    title = f"plan: recipe {recipe}, {len(rows)} parameters{applied}{under}"
-    lines = [title, *(f"note: {note}" for note in notes), ""]
-    return "\n".join([*lines, *align([_HEADER, *map(_cells, _group(rows))])])
+    return f"plan: recipe {recipe}, {len(rows)} parameters{applied}{under}"
 
 
 def _group(rows: Iterable[Row]) -> list[list[Row]]:

@@ -6,8 +6,9 @@ from statistics import median
 from rich.table import Table
 from rich.text import Text
 
+from fanin import _html
 from fanin.lab.report.formatting import bounds, failures, score, share, steps
-from fanin.lab.report.verdict import warnings
+from fanin.lab.report.verdict import verdict, warnings
 from fanin.lab.result import Result, ResultRow
 from fanin.lab.statistics import signflip, statistics
 from fanin.lab.training.losses import STUCK_MARGIN
@@ -178,6 +179,20 @@ def table(comparison: Result) -> Table:
     for row in every:
         result.add_row(*(Text(_broken(cell, narrow)) for cell in row))
     return result
+
+
+def html(comparison: Result) -> str:
+    """The same for a notebook, below the verdict."""
+    rows = [cells(comparison, row) for row in comparison.ranked]
+    columns = range(1, len(headers(comparison)))
+    return _html.join_parts(
+        [
+            _html.paragraph("", verdict(comparison)),
+            *(_html.paragraph(text, "Warning:", "warning") for text in warnings(comparison)),
+            _html.table(headers(comparison), rows, columns),
+            *map(_html.paragraph, notes(comparison)),
+        ]
+    )
 
 
 def _width(lines: Sequence[Sequence[str]]) -> int:
