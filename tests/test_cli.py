@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,19 +18,39 @@ def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {name} " in printed.err for name in ("check", "env", "init", "plan"))
 
 
-def test_completion_is_a_librarys(
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_all_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--print-completion", shell])
+    assert stop.value.code == 0
+    script = capsys.readouterr().out
+    assert all(name in script for name in ("check", "env", "plan", "diff", "fail"))
+
+
+def test_bash_completes_commands_and_flags(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--print-completion", "bash"])
+    (tmp_path / "fanin.bash").write_text(capsys.readouterr().out)
+    code = (
+        "source fanin.bash; COMP_WORDS=(fanin plan --di); COMP_CWORD=2; _shtab_fanin; "
+        "echo ${COMPREPLY[@]}; COMP_WORDS=(fanin en); COMP_CWORD=1; _shtab_fanin; "
+        "echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("--diff\nenv\n", "")
+
+
+def test_completion_of_no_shell_and_without_its_library(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stands_in = SimpleNamespace(complete=lambda parser, shell: f"{parser.prog} for {shell}")
-    monkeypatch.setitem(sys.modules, "shtab", stands_in)
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["--print-completion", "zsh"])
-    assert stop.value.code == 0
-    assert capsys.readouterr().out == "fanin for zsh\n"
+    assert cli.main(["--print-completion", "cmd"]) == 2
+    told = "fanin: error: --print-completion is 'cmd'; shtab knows bash, "
+    assert capsys.readouterr().err.startswith(told)
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert cli.main(["--print-completion", "bash"]) == 2
     assert "pip install 'fanin[completion]'" in capsys.readouterr().err
-    assert cli.main(["--print-completion", "fish"]) == 2
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

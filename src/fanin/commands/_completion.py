@@ -3,9 +3,7 @@
 import argparse
 from typing import Any
 
-from fanin.errors import FaninError
-
-_SHELLS = ("bash", "zsh", "tcsh")
+from fanin.errors import FaninError, quote
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -13,9 +11,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--print-completion",
         action=_Print,
-        choices=_SHELLS,
         metavar="SHELL",
-        help=f"print the script with which a shell completes fanin: {', '.join(_SHELLS)}",
+        help="print the script with which a shell completes fanin: bash, zsh, or another that "
+        "shtab knows",
     )
 
 
@@ -29,5 +27,8 @@ class _Print(argparse.Action):
             raise FaninError(
                 "shtab is missing. Install it: pip install 'fanin[completion]'"
             ) from None
+        if values not in shtab.SUPPORTED_SHELLS:
+            known = ", ".join(shtab.SUPPORTED_SHELLS)
+            raise FaninError(f"--print-completion is {quote(values)}; shtab knows {known}.")
         print(shtab.complete(parser, values))
         parser.exit()
