@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo studies test test-slow test-oldest test-newest test-peers test-zoo test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
+.PHONY: help demo studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,14 @@ test-zoo:  ## Initialize and run the models of docs/zoo.md (10 minutes or more)
 	.venv-zoo/bin/pip install --quiet pytest hypothesis '.[torch]'
 	.venv-zoo/bin/pip install --quiet --no-deps --requirement tests/zoo/requirements.txt
 	.venv-zoo/bin/pytest -m zoo --durations=5 tests/zoo
+
+# Hours of one core; more of the same command share the work.
+starts:  ## Train a hundred architectures from six starts, write docs/starts.md (resumes)
+	$(PYTHON) -m venv .venv-zoo
+	.venv-zoo/bin/pip install --quiet '.[lab]'
+	.venv-zoo/bin/pip install --quiet --no-deps --requirement tests/zoo/requirements.txt
+	nice -n 19 .venv-zoo/bin/python -m bench.starts.sweep
+	.venv-zoo/bin/python -m bench.starts.report
 
 # The kernel without Python, for this machine and for an ARM one under an emulator.
 # (Debian: g++-aarch64-linux-gnu, qemu-user.)
