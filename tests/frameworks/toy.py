@@ -96,6 +96,9 @@ class Slot:
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None) -> bool:
         return bool((self.value == self.drawn(initializer, seed, axes)).all())
 
+    def equals(self, other: "Slot") -> bool:
+        return self.digest() == other.digest()
+
     def digest(self) -> str:
         return hashlib.sha256(self.value.tobytes()).hexdigest()
 
@@ -141,6 +144,9 @@ class Target:
         """Constructors of toys draw nothing."""
 
     def chance_buffers(self) -> list[str]:
+        return []
+
+    def find_drawn_buffers(self) -> list[str]:
         return []
 
     def buffer_names(self) -> list[str]:

@@ -98,3 +98,31 @@ def test_where_it_is_measured_has_names_of_its_own() -> None:
     assert plan.audit(model, rename={"weight": "w"}).ok
     with pytest.raises(TypeError, match=r"audit\(\) got an unexpected keyword argument 'foo'"):
         plan.audit(model, foo=1)  # type: ignore[call-arg]
+
+
+def test_of_a_partly_loaded_model_it_says_how_much_is_still_drawn() -> None:
+    """Names of a checkpoint that fit few parameters: load_state_dict(strict=False) says nothing."""
+    model = nn.Sequential(*(nn.Linear(16, 16) for _ in range(5)))
+    plan = fanin.initialize(model)
+    audit = plan.audit(model)
+    assert (audit.as_drawn, audit.drawn) == (10, 10)
+    loaded = {"0.weight": torch.randn(16, 16) / 4, "3.weight": torch.randn(16, 16) / 4}
+    model.load_state_dict(loaded | {"model.1.weight": loaded["0.weight"]}, strict=False)
+    audit = plan.audit(model)
+    assert (audit.as_drawn, audit.drawn) == (8, 10)
+    assert str(audit).splitlines()[-1] == "8 of 10 parameters hold what seed 0 draws"
+    others = [one.name for one in audit.accounts if one.as_drawn is False]
+    assert others == ["0.weight", "3.weight"]
+
+
+def test_without_a_seed_nothing_is_said_of_draws() -> None:
+    model = nn.Linear(8, 8)
+    audit = fanin.plan(model).audit(model)
+    assert (audit.as_drawn, audit.drawn, audit.seed) == (0, 0, None)
+    assert "hold what seed" not in str(audit)
+
+
+def test_what_only_keeps_is_not_drawn() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2))
+    audit = fanin.initialize(model, 7, only="1.*", prefix="mine").audit(model)
+    assert (audit.as_drawn, audit.drawn) == (2, 2)

@@ -57,6 +57,9 @@ class Slot(Protocol):
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None) -> bool:
         """Whether the values of its part, else of all of it, are those, bit by bit."""
 
+    def equals(self, other: Any) -> bool:
+        """Whether it holds the bits of another slot of the same shape and type."""
+
     def digest(self) -> str:
         """The SHA-256 of its values in canonical order, less those of its part."""
 
@@ -68,11 +71,15 @@ class Slot(Protocol):
 
 
 class Draw(NamedTuple):
-    """What is to be written into a slot; None keeps its value, which may be what the user asked."""
+    """What is to be written into a slot; None keeps its value, which may be what the user asked.
+
+    `like` is the slot whose values it gets instead, once that has its own.
+    """
 
     initializer: Initializer | None
     axes: Axes
     asked: bool = False
+    like: str | None = None
 
 
 class Written(NamedTuple):
@@ -122,6 +129,9 @@ class Target(Protocol):
 
     def chance_buffers(self) -> Sequence[str]:
         """Buffers that the graph read, and whose values look drawn."""
+
+    def find_drawn_buffers(self) -> Sequence[str]:
+        """Buffers whose values the constructor drew, whatever the seed."""
 
     def buffer_names(self) -> Iterable[str]:
         """Every buffer by its canonical name."""

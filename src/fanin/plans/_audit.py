@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanin import _html
 from fanin._columns import align
-from fanin.frameworks import Slot
+from fanin.frameworks import Slot, Target
 from fanin.initializers import Elementwise
+from fanin.plans._matching import is_as_drawn
 from fanin.plans._row import Row
 
 # Standard errors: a false alarm in fewer than one of 10**8 parameters, for normal values.
@@ -20,9 +21,10 @@ _HEADER = ("name", "is", "planned mean, std", "measured mean, std", "")
 class Account:
     """What one parameter or buffer is.
 
-    `what` is the initializer, "kept", "tied to X" or "buffer"; `planned` and `measured` are
-    mean and standard deviation (of real parts, of complex values), None where nothing is planned
-    or nothing differs by chance.
+    `what` is the initializer, "kept", "as X", "tied to X" or "buffer"; `planned` and `measured`
+    are mean and standard deviation (of real parts, of complex values), None where nothing is
+    planned or nothing differs by chance. `as_drawn` says whether it holds what the seed draws, bit
+    by bit, None where the plan draws nothing into it or has no seed.
     """
 
     name: str
@@ -30,13 +32,18 @@ class Account:
     planned: tuple[float | None, float] | None = None
     measured: tuple[float, float] | None = None
     ok: bool = True
+    as_drawn: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Accounts of all parameters and buffers; prints as a table."""
+    """Accounts of all parameters and buffers; prints as a table.
+
+    `seed` is the plan's, None where it was never applied.
+    """
 
     accounts: tuple[Account, ...]
+    seed: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -48,8 +55,22 @@ class Audit:
         """What is not as planned."""
         return tuple(account for account in self.accounts if not account.ok)
 
+    @property
+    def drawn(self) -> int:
+        """How many parameters the plan draws; 0 where it was never applied."""
+        return sum(account.as_drawn is not None for account in self.accounts)
+
+    @property
+    def as_drawn(self) -> int:
+        """How many of them hold what the seed draws, bit by bit: others were loaded, or trained."""
+        return sum(account.as_drawn is True for account in self.accounts)
+
     def __str__(self) -> str:
-        return "\n".join(align([_HEADER, *map(_cells, self.accounts)]))
+        lines = align([_HEADER, *map(_cells, self.accounts)])
+        if self.drawn:
+            told = f"{self.as_drawn} of {self.drawn} parameters"
+            lines += ["", f"{told} hold what seed {self.seed} draws"]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         wrong = len(self.findings)
@@ -62,17 +83,23 @@ class Audit:
         return _html.join_parts([_html.paragraph("", title, "error" if wrong else ""), table])
 
 
-def audit_slots(pairs: Iterable[tuple[Slot, Row]], buffers: Iterable[str]) -> Audit:
-    """The audit of slots with their rows, and of the buffers of these names."""
+def audit_slots(target: Target, pairs: Iterable[tuple[Slot, Row]], seed: int | None) -> Audit:
+    """The audit of slots with their rows, and of the buffers beside them."""
     accounts: list[Account] = []
     for slot, row in pairs:
-        accounts.append(_account(slot, row))
+        account = _account(slot, row)
+        if seed is not None and (row.initializer is not None or row.keeps == "redrawn"):
+            account = replace(account, as_drawn=is_as_drawn(target, slot, row, seed))
+        accounts.append(account)
         accounts += [Account(alias, f"tied to {row.name}") for alias in row.aliases]
-    return Audit((*accounts, *(Account(name, "buffer") for name in buffers)))
+    buffers = (Account(name, "buffer") for name in target.buffer_names())
+    return Audit((*accounts, *buffers), seed)
 
 
 def _account(slot: Slot, row: Row) -> Account:
     measured = slot.moments()
+    if row.like is not None:
+        return Account(row.name, row.describe(), None, measured)
     if row.initializer is None:
         return Account(row.name, f"kept: {row.why}", None, measured)
     if row.std is None:  # as rows that a table has

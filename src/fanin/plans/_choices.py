@@ -52,14 +52,18 @@ def settle(
     given: Mapping[str, Initializer],
     unplaced: str,
     stays: Mapping[str, str],
+    copied: Mapping[str, str],
 ) -> Settled:
     """What the user, the recipe or the constructor says of a parameter, in this order.
 
-    `stays` says why some stay as they are.
+    `stays` says why some stay as they are, `copied` what others are copies of.
     """
     slot = target.slots[name]
     param = slot.param
     choice = choices.get(name)
+    if name in copied:
+        role = choice.role if choice else param.kind
+        return Settled(Choice(None, role, copied[name]), "copied", hashed=False)
     if param.name in given:
         axes = choice.axes if choice else None
         role = choice.role if choice else param.kind
@@ -110,8 +114,8 @@ def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     return Settled(replace(choice, why=why), "unseeded")
 
 
-def row_of(slot: Slot, settled: Settled, rows: slice | None) -> Row:
-    """The plan's row of a parameter, of which some rows alone may be drawn."""
+def row_of(slot: Slot, settled: Settled, rows: slice | None, like: str | None) -> Row:
+    """The plan's row of a parameter, of which some rows alone may be drawn, or that is a copy."""
     param, choice = slot.param, settled.choice
     kept = None
     if choice.initializer is None and settled.hashed and slot.has_value and not slot.is_sharded:
@@ -132,5 +136,6 @@ def row_of(slot: Slot, settled: Settled, rows: slice | None) -> Row:
         zero_row=slot.padding_row,
         keeps=settled.keeps,
         guessed=choice.guessed,
+        like=like,
     )
     return row if rows is None else resize(row, rows)

@@ -140,6 +140,7 @@ KEYS = (
         "keeps",
         "guessed",
         "rows",
+        "like",
     ),
 )
 

@@ -112,6 +112,7 @@ def _row_to_dict(row: Row) -> dict[str, Any]:
         "keeps": (row.keeps, None),
         "guessed": (row.guessed, False),
         "rows": (row.drawn_rows, None),
+        "like": (row.like, None),
     }
     return fields | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -153,6 +154,13 @@ def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
     for name, count in Counter(row.name for row in rows).items():
         if count > 1:
             raise FaninError(f"parameter {name} has {count} rows; leave one.")
+    sources = {row.name for row in rows if row.like is None}
+    for row in rows:
+        if row.like is not None and (row.like not in sources or row.initializer is not None):
+            raise FaninError(
+                f"parameter {row.name} is like {row.like}; it must be kept, and like a parameter "
+                "that is no copy itself."
+            )
     return recipe, rows, notes, seed, prefix, library
 
 
@@ -180,6 +188,7 @@ def _row_from(fields: Fields) -> Row:
         keeps=take("keeps", kinds.KEEPS, None),
         guessed=take("guessed", kinds.FLAG, False),
         drawn_rows=take("rows", kinds.SIZES, None),
+        like=take("like", kinds.NAME, None),
     )
     fields.finish()
     try:  # what `apply` would meet later

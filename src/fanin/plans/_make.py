@@ -28,6 +28,8 @@ def plan(
     only: Selection | None = None,
     keep: Selection | None = None,
     rows: RowSelection | None = None,
+    like: Mapping[str, str] | None = None,
+    strict: bool = False,
 ) -> Plan:
     """Which initializer every parameter of a model gets, and why; nothing is written.
 
@@ -58,6 +60,10 @@ def plan(
             the model before, whose shapes tell. Rows are counted along the slowest axis of the
             canonical order, an embedding's first; the others stay, and so does all else unless
             `only` or `keep` says otherwise.
+        like: copies by names or patterns, {"blocks.4.*": "blocks.3.*"} say: each gets the values
+            of the other, which stay or are drawn; all else stays, as with `rows`.
+        strict: raise where a value would be the constructor's, whatever the seed, in place of a
+            warning; drawn buffers count, too.
 
     Returns the Plan, which prints as a table. Raises FaninError that names the parameter, its
     shape and what to do.
@@ -73,7 +79,9 @@ def plan(
     model = open_model(model, params, inputs)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
     return make_plan(
-        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows), seed=0
+        target,
+        Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows, like, strict),
+        seed=0,
     )
 
 
@@ -94,6 +102,8 @@ def initialize(
     only: Selection | None = None,
     keep: Selection | None = None,
     rows: RowSelection | None = None,
+    like: Mapping[str, str] | None = None,
+    strict: bool = False,
 ) -> Plan:
     """Give every parameter of a model its values, in place.
 
@@ -124,6 +134,9 @@ def initialize(
         only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
         keep: the parameters that stay as they are, in place of `only`.
         rows: rows of tables to draw alone, as of `fanin.plan`.
+        like: parameters that get the values of others, as of `fanin.plan`.
+        strict: raise where a value would be the constructor's, whatever the seed, in place of a
+            warning; drawn buffers count, too.
 
     Returns the applied plan. Raises FaninError, with the model untouched, for whatever it cannot
     place or write. Warns, with a FaninWarning, as `Plan.apply` does, and where the model has no
@@ -144,7 +157,9 @@ def initialize(
         model, rename=rename, shards=shards, device=device, prefix=prefix
     )
     made = make_plan(
-        target, Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows), seed
+        target,
+        Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows, like, strict),
+        seed,
     )
     if not made.rows:
         warn(
@@ -169,6 +184,8 @@ def initialize_params(
     only: Selection | None = None,
     keep: Selection | None = None,
     rows: RowSelection | None = None,
+    like: Mapping[str, str] | None = None,
+    strict: bool = False,
 ) -> tuple[Any, Plan]:
     """The weights of a JAX model that nothing is written into: a new tree, and its plan.
 
@@ -199,6 +216,9 @@ def initialize_params(
         only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
         keep: the parameters that stay as they are, in place of `only`.
         rows: rows of tables to draw alone, as of `fanin.plan`.
+        like: parameters that get the values of others, as of `fanin.plan`.
+        strict: raise where a value would be the constructor's, whatever the seed, in place of a
+            warning; drawn buffers count, too.
 
     Returns the new tree, of the type of `params` (a module of Equinox), and the applied plan.
     Raises FaninError for whatever it cannot place or draw, and for a model that is written in
@@ -215,7 +235,9 @@ def initialize_params(
     model = functional(model, params, inputs)
     _check_seed(seed)
     target = adapter_for(model).target(model, rename=rename, prefix=prefix)
-    wishes = Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows)
+    wishes = Wishes(
+        inputs, recipe, initializer, overrides, unplaced, only, keep, rows, like, strict
+    )
     made = make_plan(target, wishes, seed)
     return made._write(target, seed)
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from fanin._columns import list_names
 from fanin.errors import FaninError
 from fanin.frameworks import Slot, Target
+from fanin.initializers import zeros
+from fanin.plans._copied import require_sources
 from fanin.plans._laid import lay_out
 from fanin.plans._row import Row
 
@@ -39,10 +41,14 @@ def match_rows(rows: Sequence[Row], library: str, target: Target) -> Pairs:
 def rehearse(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pairs:
     """`matched`, after all that can fail when the plan is drawn into the slots."""
     pairs = match_rows(rows, library, target)
+    require_sources(rows, target)
     for slot, row in pairs:
         if row.keeps == "redrawn" and not slot.is_redrawn:
             target.find_origin(row.name)
     for slot, row in pairs:
+        if row.like is not None:
+            slot.rehearse(zeros(), seed, row.axes)  # it gets its memory, whatever it held
+            continue
         slot.rehearse(row.initializer, seed, row.axes)
         if not as_kept(slot, row):
             which = "" if row.initializer is None else ", but for the rows that it draws,"
@@ -57,6 +63,33 @@ def as_kept(slot: Slot, row: Row) -> bool:
     """Whether what is kept has the planned values; of a shard this process cannot tell."""
     unknown = row.kept_sha256 is None or slot.is_sharded or slot.is_redrawn
     return unknown or slot.digest() == row.kept_sha256
+
+
+def find_unlike(rows: Sequence[Row], library: str, target: Target, seed: int) -> list[str]:
+    """The parameters that do not hold what the plan draws, keeps or copies, bit by bit."""
+    require_sources(rows, target)
+    return [
+        row.name
+        for slot, row in match_rows(rows, library, target)
+        if not is_as_drawn(target, slot, row, seed)
+    ]
+
+
+def refuse_unlike(names: Sequence[str], seed: int, hint: str) -> None:
+    """FaninError where there are such parameters."""
+    if names:
+        raise FaninError(
+            f"{list_names(names)} {'holds' if len(names) == 1 else 'hold'} other values than seed "
+            f"{seed} of this plan draws: trained, loaded or drawn otherwise.{hint}"
+        )
+
+
+def is_as_drawn(target: Target, slot: Slot, row: Row, seed: int) -> bool:
+    """Whether a parameter holds what its row says, bit by bit; so far as this process can tell."""
+    if row.like is not None:
+        return slot.equals(target.slots[row.like])
+    drawn = row.initializer is None or slot.holds(row.initializer, seed, row.axes)
+    return drawn and as_kept(slot, row)
 
 
 def hash_rows(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:

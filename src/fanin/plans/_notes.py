@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from fanin._columns import list_names
-from fanin.errors import warn
+from fanin.errors import FaninError, warn
 from fanin.frameworks import Slot, Target
 from fanin.graph import Graph
 from fanin.initializers import Initializer
@@ -93,18 +93,42 @@ def _find_overruled(
     ]
 
 
-def warn_of_unseeded(pairs: Iterable[tuple[Slot, Row]]) -> None:
-    """Warn of what was written and does not follow from the seed."""
-    names = [
+def find_unseeded(pairs: Iterable[tuple[Slot, Row]]) -> list[str]:
+    """The parameters whose values are the constructor's, as far as is known by chance."""
+    return [
         row.name
         for slot, row in pairs
         if row.keeps == "unseeded" or (row.keeps == "redrawn" and not slot.is_redrawn)
     ]
+
+
+def warn_of_unseeded(names: Sequence[str]) -> None:
+    """Warn of what was written and does not follow from the seed."""
     if names:
         warn(
             f"{list_names(names)}: the values are the constructor's, whatever the seed. If it "
             "drew them by chance, pass overrides= or build the model under "
             "fanin.empty_weights(), which sees how it draws."
+        )
+
+
+def refuse_unseeded(names: Sequence[str], buffers: Sequence[str]) -> None:
+    """FaninError where strict=True and anything does not follow from the seed."""
+    roads = []
+    if names:
+        roads.append(
+            f"of the parameters {list_names(names)}: pass overrides=, or build the model under "
+            "fanin.empty_weights(), which sees how it draws"
+        )
+    if buffers:
+        roads.append(
+            f"of the buffers {list_names(buffers)}: fill them from fanin.Stream, or make them "
+            "frozen parameters and pass overrides="
+        )
+    if roads:
+        raise FaninError(
+            "strict is True, and values are the constructor's, whatever the seed, "
+            f"{'; and '.join(roads)}."
         )
 
 

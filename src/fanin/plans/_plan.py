@@ -13,8 +13,8 @@ from fanin.frameworks import Draw, Target, adapter_for, functional, open_model, 
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audit_slots
 from fanin.plans._differences import differences, differences_from
-from fanin.plans._matching import as_kept, hash_rows, match_rows, rehearse
-from fanin.plans._notes import warn_of_twins, warn_of_unseeded
+from fanin.plans._matching import find_unlike, hash_rows, match_rows, refuse_unlike, rehearse
+from fanin.plans._notes import find_unseeded, refuse_unseeded, warn_of_twins, warn_of_unseeded
 from fanin.plans._resized import RowSelection, take_part
 from fanin.plans._row import Row
 from fanin.plans._selection import Selection
@@ -93,6 +93,7 @@ class Plan(Mapping[str, Row]):
         only: Selection | None = None,
         keep: Selection | None = None,
         rows: RowSelection | None = None,
+        strict: bool = False,
     ) -> "Plan":
         """Write every weight of a model that this plan was made for.
 
@@ -110,6 +111,8 @@ class Plan(Mapping[str, Row]):
             only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
             keep: the parameters that stay as they are, in place of `only`.
             rows: rows of tables to draw alone, as of `fanin.plan`.
+            strict: raise where a value would be the constructor's, whatever the seed, in place of a
+                warning; drawn buffers count, too.
 
         Returns the plan with its seed, and the hashes of what is drawn as the constructor draws
         it. Raises FaninError, with the model untouched, where names or shapes differ, or anything
@@ -128,7 +131,7 @@ class Plan(Mapping[str, Row]):
             model, rename=rename, shards=shards, device=device, prefix=before
         )
         return replace(self, rows=take_part(self.rows, target, only, keep, rows))._write(
-            target, seed, buffers
+            target, seed, buffers, strict=strict
         )[1]
 
     def apply_params(
@@ -143,6 +146,7 @@ class Plan(Mapping[str, Row]):
         only: Selection | None = None,
         keep: Selection | None = None,
         rows: RowSelection | None = None,
+        strict: bool = False,
     ) -> "tuple[Any, Plan]":
         """The weights of a JAX model that nothing is written into, as a new tree.
 
@@ -158,6 +162,8 @@ class Plan(Mapping[str, Row]):
             only: the parameters to draw, as of `fanin.plan`; all others stay as they are.
             keep: the parameters that stay as they are, in place of `only`.
             rows: rows of tables to draw alone, as of `fanin.plan`.
+            strict: raise where a value would be the constructor's, whatever the seed, in place of a
+                warning; drawn buffers count, too.
 
         Returns the new tree, of the type of `params` (a module of Equinox), and the plan with its
         seed. Raises FaninError where names or shapes differ, or anything cannot be drawn.
@@ -174,16 +180,25 @@ class Plan(Mapping[str, Row]):
         before = self.prefix if prefix is None else prefix
         target = adapter_for(opened_model).target(opened_model, rename=rename, prefix=before)
         return replace(self, rows=take_part(self.rows, target, only, keep, rows))._write(
-            target, seed
+            target, seed, strict=strict
         )
 
     def _write(
-        self, target: Target, seed: int, buffers: Mapping[str, Any] | None = None
+        self,
+        target: Target,
+        seed: int,
+        buffers: Mapping[str, Any] | None = None,
+        *,
+        strict: bool = False,
     ) -> "tuple[Any, Plan]":
         """`apply` to a target that is opened already; what is made where nothing is in place."""
         pairs = rehearse(self.rows, self.library, target, seed)
+        unseeded = find_unseeded(pairs)
+        if strict:
+            refuse_unseeded(unseeded, target.find_drawn_buffers())
         draws = {
-            row.name: Draw(row.initializer, row.axes, row.keeps == "asked") for _, row in pairs
+            row.name: Draw(row.initializer, row.axes, row.keeps == "asked", row.like)
+            for _, row in pairs
         }
         written = target.write(draws, seed, buffers)
         notes = self.notes
@@ -191,7 +206,7 @@ class Plan(Mapping[str, Row]):
             names = list_names(written.restarted)
             notes += (f"running statistics start anew, like the weights, in {names}.",)
         rows = hash_rows(self.rows, pairs)
-        warn_of_unseeded(pairs)
+        warn_of_unseeded(unseeded)
         if written.twins:
             warn_of_twins(written.twins, seed)
         return written.made, replace(self, rows=rows, notes=notes, seed=seed, prefix=target.prefix)
@@ -224,7 +239,7 @@ class Plan(Mapping[str, Row]):
         kept = {
             row.name: slot.digest()
             for slot, row in pairs
-            if row.initializer is None or row.drawn_rows is not None
+            if (row.initializer is None and row.like is None) or row.drawn_rows is not None
         }
         rows = [replace(row, kept_sha256=kept.get(row.name, row.kept_sha256)) for row in self.rows]
         return replace(self, rows=tuple(rows))
@@ -249,8 +264,9 @@ class Plan(Mapping[str, Row]):
             shards: (global shape, index) by name, of local tensors that are no DTensors.
 
         Returns an Audit: it prints as a table, `ok` says whether everything measured is as
-        planned, within six standard errors, and `findings` what is not. Raises FaninError where
-        names or shapes differ from the plan's.
+        planned, within six standard errors, and `findings` what is not. `as_drawn` of `drawn`
+        parameters hold what the plan's seed draws, bit by bit. Raises FaninError where names or
+        shapes differ from the plan's.
 
         >>> import fanin, torch
         >>> model = torch.nn.Linear(64, 64)
@@ -262,8 +278,8 @@ class Plan(Mapping[str, Row]):
         ['weight']
         """
         model = open_model(model, params, inputs)
-        target = adapter_for(model).target(model, rename=rename, shards=shards)
-        return audit_slots(match_rows(self.rows, self.library, target), target.buffer_names())
+        target = adapter_for(model).target(model, rename=rename, shards=shards, prefix=self.prefix)
+        return audit_slots(target, match_rows(self.rows, self.library, target), self.seed)
 
     def verify(
         self,
@@ -306,18 +322,8 @@ class Plan(Mapping[str, Row]):
         before = self.prefix if prefix is None else prefix
         model = open_model(model, params, inputs)
         target = adapter_for(model).target(model, rename=rename, shards=shards, prefix=before)
-        changed = [
-            row.name
-            for slot, row in match_rows(self.rows, self.library, target)
-            if not as_kept(slot, row)
-            or (row.initializer and not slot.holds(row.initializer, seed, row.axes))
-        ]
-        if changed:
-            hint = " This plan was never applied: say which seed." if unsaid else ""
-            raise FaninError(
-                f"{list_names(changed)} {'holds' if len(changed) == 1 else 'hold'} other values "
-                f"than seed {seed} of this plan draws: trained, loaded or drawn otherwise.{hint}"
-            )
+        hint = " This plan was never applied: say which seed." if unsaid else ""
+        refuse_unlike(find_unlike(self.rows, self.library, target, seed), seed, hint)
 
     def diff(self, other: "Plan | Any", params: Any = None) -> tuple[str, ...]:
         """What differs from another plan, or in names and shapes from a model.

@@ -9,7 +9,8 @@ from fanin.frameworks import Target
 from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer, get
 from fanin.plans._choices import FROZEN, find_param, row_of, settle
-from fanin.plans._notes import list_notes
+from fanin.plans._copied import find_copies, note_copies
+from fanin.plans._notes import list_notes, refuse_unseeded
 from fanin.plans._plan import Plan
 from fanin.plans._resized import RowSelection, find_resized, refuse_present
 from fanin.plans._selection import Selection, find_held
@@ -35,6 +36,8 @@ class Wishes:
     only: Selection | None = None
     keep: Selection | None = None
     rows: RowSelection | None = None
+    like: Mapping[str, str] | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.unplaced not in ("error", "keep"):
@@ -47,13 +50,18 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     """The plan of a target."""
     recipe = _recipe(target, wishes, seed)
     resized = find_resized(target, wishes.rows)
-    held = find_held(target, wishes.only, wishes.keep, dict.fromkeys(resized, "rows="))
-    stays = _find_staying(target, wishes, held, resized)
+    copies = find_copies(target, wishes.like)
+    for name in copies.keys() & resized.keys():
+        raise FaninError(f"rows and like both name {name}; say it once.")
+    named = dict.fromkeys(resized, "rows=") | dict.fromkeys(copies, "like=")
+    held = find_held(target, wishes.only, wishes.keep, named)
+    stays = _find_staying(target, wishes, held, named)
     counted = stays.keys() | resized.keys()  # with the values that they have
     params = {name: find_param(target, name, stays=name in counted) for name in target.slots}
     aliases = {alias: name for name, param in params.items() for alias in param.aliases}
     given = match_overrides(params, wishes.overrides, aliases)
-    given = _of_drawn(given, held, wishes.overrides)
+    copied = {name: f"a copy of {source}, as like= says" for name, source in copies.items()}
+    given = _of_drawn(given, held | copied, wishes.overrides)
     for name in given.keys() - resized.keys():
         refuse_present(name, given[name])
 
@@ -73,8 +81,9 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     rows = {
         name: row_of(
             slot,
-            settle(target, name, choices, given, wishes.unplaced, stays),
+            settle(target, name, choices, given, wishes.unplaced, stays, copied),
             resized.get(name),
+            copies.get(name),
         )
         for name, slot in target.slots.items()
     }
@@ -82,17 +91,22 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     if rows and wishes.inputs is None and wishes.initializer is None:
         notes.append(f"made without inputs: {_TREE}")
     notes += [*target.notes, *list_notes(target, graph, rows, given)]
+    notes += note_copies([*rows.values()])
     made = tuple(rows.values())
+    if wishes.strict:
+        refuse_unseeded(
+            [row.name for row in made if row.keeps == "unseeded"], target.find_drawn_buffers()
+        )
     return Plan(recipe.name, made, tuple(notes), prefix=target.prefix, library=target.library)
 
 
 def _find_staying(
-    target: Target, wishes: Wishes, held: dict[str, str], resized: Mapping[str, slice]
+    target: Target, wishes: Wishes, held: dict[str, str], named: Mapping[str, str]
 ) -> dict[str, str]:
     """The parameters that stay as they are, and why."""
-    if wishes.only is not None or (resized and wishes.keep is None):
+    if wishes.only is not None or (named and wishes.keep is None):
         return held
-    return {name: why for name, why in (_frozen(target) | held).items() if name not in resized}
+    return {name: why for name, why in (_frozen(target) | held).items() if name not in named}
 
 
 def _refuse_measuring(wishes: Wishes, resized: Collection[str]) -> None:

@@ -13,8 +13,8 @@ from fanin.initializers._present import PresentRows
 
 # Where the values of a kept parameter come from, if not from what is told in `why` alone: the user
 # asked for them; the constructor drew them, and they are drawn again with the seed's stream; or
-# they are the constructor's, whatever the seed.
-Keeps = Literal["asked", "redrawn", "unseeded"]
+# they are the constructor's, whatever the seed; or another parameter's.
+Keeps = Literal["asked", "redrawn", "unseeded", "copied"]
 
 
 def row_axis(shape: tuple[int, ...], axes: Axes) -> int:
@@ -36,7 +36,8 @@ class Row:
     is the row of a table that stays zero, as it stands for no word. `keeps` says of a kept
     parameter whose values they are, where that is known. `guessed`: nothing supports the rule.
     `drawn_rows`: those from the first to before the second alone are drawn, and the others stay,
-    whose hash is then `kept_sha256`; `row_axis` says along which axis they are counted.
+    whose hash is then `kept_sha256`; `row_axis` says along which axis they are counted. `like` is
+    the parameter whose values this one gets.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Row:
     keeps: Keeps | None = None
     guessed: bool = False
     drawn_rows: tuple[int, int] | None = None
+    like: str | None = None
 
     @property
     def part(self) -> Box | None:
@@ -106,14 +108,17 @@ class Row:
                 row.kept_sha256,
                 row.zero_row,
                 row.drawn_rows,
+                row.like,
             )
             for row in (self, other)
         )
         return mine == theirs
 
     def describe(self) -> str:
-        """What it is, in words: kept, an initializer, or that in some rows."""
+        """What it is, in words: kept, an initializer, that in some rows, or a copy."""
         what = "kept" if self.initializer is None else str(self.initializer)
+        if self.like is not None:
+            return f"as {self.like}"
         if self.drawn_rows is None:
             return what
         first, end = self.drawn_rows

@@ -49,6 +49,7 @@ def hold(rows: Sequence[Row], held: Mapping[str, str]) -> tuple[Row, ...]:
             kept_sha256=None,
             keeps="asked",
             drawn_rows=None,
+            like=None,
         )
         if row.name in held
         else row

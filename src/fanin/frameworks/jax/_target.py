@@ -86,6 +86,10 @@ class Target:
         """None: a program shows no values."""
         return ()
 
+    def find_drawn_buffers(self) -> Sequence[str]:
+        """None that is known."""
+        return ()
+
     def buffer_names(self) -> Iterable[str]:
         """Every array that is not trained."""
         pairs = zip(self._names, self._door.held, strict=True)
@@ -105,6 +109,11 @@ class Target:
             for name, draw in draws.items()
             if draw.initializer is not None
         }
+        for name, draw in draws.items():
+            if draw.like is not None:
+                source = self._at[draw.like]
+                held = values.get(source, self.slots[draw.like].value)
+                values[self._at[name]] = self.slots[name].copy_of(held)
         return Written([], [], self._door.put(values, seed))
 
 

@@ -96,6 +96,10 @@ class Slot:
         source = self._source(initializer, seed, axes)
         return all(agree(source(at), held, tolerance) for at, held in pieces(self.variable))
 
+    def equals(self, other: "Slot") -> bool:
+        """Whether it holds the bits of another slot."""
+        return self.digest() == other.digest()
+
     def digest(self) -> str:
         """SHA-256 of the values in canonical order, little-endian."""
         if self.is_sharded:

@@ -66,6 +66,10 @@ class Target:
         """None: Keras's layers draw no buffers that a run reads."""
         return ()
 
+    def find_drawn_buffers(self) -> Sequence[str]:
+        """None that is known."""
+        return ()
+
     def buffer_names(self) -> Iterable[str]:
         """Every variable that no gradient changes, by its canonical name."""
         found = buffers(layers_of(self._model))
@@ -81,6 +85,9 @@ class Target:
         for slot, initializer, axes in items:
             if initializer is not None:
                 slot.write(initializer, seed, axes)
+        for name, draw in draws.items():
+            if draw.like is not None:
+                self.slots[name].variable.assign(self.slots[draw.like].variable)
         remember(items, seed)
         drawn = {id(slot.variable) for slot, initializer, _ in items if initializer is not None}
         return Written(same, restart(layers_of(self._model), drawn))

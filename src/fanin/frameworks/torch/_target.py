@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from fanin.errors import FaninError
 from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._naming import check_prefix
 from fanin.frameworks.torch.observe._measure import TorchProbe
 from fanin.frameworks.torch.observe._seen import measure
 from fanin.frameworks.torch.trace._trace import trace
 from fanin.frameworks.torch.tree._names import buffer_names
-from fanin.frameworks.torch.write._buffers import chance_buffers
+from fanin.frameworks.torch.write._buffers import chance_buffers, find_drawn_buffers
 from fanin.frameworks.torch.write._device import write_all
 from fanin.frameworks.torch.write._marks import claim, mark
 from fanin.frameworks.torch.write._new_buffers import new_buffers
@@ -71,6 +72,10 @@ class Target:
         """Buffers whose values look drawn."""
         return chance_buffers(self._model)
 
+    def find_drawn_buffers(self) -> Sequence[str]:
+        """Buffers that hold what their constructors drew."""
+        return find_drawn_buffers(self._model)
+
     def buffer_names(self) -> Iterable[str]:
         """Every buffer by its canonical name."""
         return buffer_names(self._model)
@@ -81,14 +86,22 @@ class Target:
         """Memory of all comes first, what is put into the model last."""
         pairs = [(self.slots[name], draw) for name, draw in draws.items()]
         items = [(slot, draw.initializer, draw.axes) for slot, draw in pairs]
+        copies = {name: draw.like for name, draw in draws.items() if draw.like is not None}
+        for name, source in copies.items():
+            if self.slots[name].shard != self.slots[source].shard:
+                raise FaninError(
+                    f"{name} of shape {self.slots[name].param.shape} is a copy of {source}, and "
+                    "this process holds other parts of both. Shard them alike."
+                )
         same = twins(items, seed)
         made = new_buffers(self._model, self._device, buffers)
-        write_all(items, seed)
+        write_all(items, seed, copies)
         made.put()
         remember(items, seed)
         for slot, draw in pairs:
-            mark(slot, kept=draw.initializer is None and not draw.asked)
-            if draw.initializer is not None:
+            own = draw.asked or draw.like is not None
+            mark(slot, kept=draw.initializer is None and not own)
+            if draw.initializer is not None or draw.like is not None:
                 claim(slot)
         held = [slot for slot, draw in pairs if draw.initializer is None and draw.asked]
         drawn = [slot for slot, draw in pairs if draw.initializer is not None and not slot.part]

@@ -138,6 +138,14 @@ class Slot:
         source = self._source(initializer, seed, axes)
         return all(agree(source(index), held, tolerance) for index, held in parts(self._held))
 
+    def equals(self, other: "Slot") -> bool:
+        """Whether it holds the bits of another slot."""
+        return self.has_value and other.has_value and self.digest() == other.digest()
+
+    def copy_of(self, values: Any) -> jax.Array:
+        """An array of these values where this one lies, or is to lie."""
+        return make_array(self.value, lambda index: np.array(values[index]))
+
     def digest(self) -> str:
         """SHA-256 of the values in row-major order, little-endian."""
         if self.is_sharded:

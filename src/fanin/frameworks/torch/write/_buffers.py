@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fanin.frameworks.torch.draws._records import DRAWN
 from fanin.frameworks.torch.draws._replay import MemoryView, replay
+from fanin.frameworks.torch.write._new_buffers import spectral_buffers
 from fanin.frameworks.torch.write._origin import build_again
 
 _FEW = 4  # elements: fewer are numbers of the layer
@@ -35,6 +36,20 @@ def typical_buffers(model: nn.Module) -> Iterator[None]:
 def chance_buffers(model: nn.Module) -> list[str]:
     """The buffers whose values may be of chance, in a way that cannot be done again."""
     return [name for name, _, _, place in _find_drawn(model) if place is None]
+
+
+def find_drawn_buffers(model: nn.Module) -> list[str]:
+    """The buffers that hold what a constructor drew, less those that are fitted to a weight."""
+    fitted = {
+        id(module._buffers.get(attribute))
+        for module in model.modules()
+        for attribute in spectral_buffers(module)
+    }
+    return [
+        name
+        for name, module, attribute, _ in _find_drawn(model)
+        if id(module._buffers[attribute]) not in fitted
+    ]
 
 
 def _find_drawn(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, MemoryView | None]]:

@@ -4,7 +4,7 @@ What those cannot draw, such as signs and complex values, the CPU draws (`Slot.w
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -39,8 +39,12 @@ class ToWrite(NamedTuple):
         return vacancy.record.device if vacancy else local_tensor(self.slot.tensor).device
 
 
-def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int) -> None:
+def write_all(
+    items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int, copies: Mapping[str, str]
+) -> None:
     """Write every parameter, rehearsed before; those on a GPU first, all of a GPU at once.
+
+    `copies` get the values of others, by name, when these have theirs.
 
     Empty ones get all their memory before any is drawn, and are put into the model at the end:
     FaninError names the parameter for which there is none, and the model is as it was.
@@ -51,9 +55,13 @@ def write_all(items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int)
     chosen = [pair for pair, drawn in zip(pairs, there, strict=True) if drawn]
     for device in dict.fromkeys(item.device for item, _ in chosen):
         _draw_there([pair for pair in chosen if pair[0].device == device], seed)
+    memories = {item.slot.param.name: memory for item, memory in pairs}
     for (item, memory), drawn in zip(pairs, there, strict=True):
-        if not drawn:
+        if not drawn and item.slot.param.name not in copies:
             item.slot.fill(memory, item.initializer, seed, item.axes)
+    with torch.no_grad():
+        for name, source in copies.items():
+            local_tensor(memories[name]).copy_(local_tensor(memories[source]))
     for item, memory in pairs:
         item.slot.occupy(memory)
 

@@ -57,7 +57,7 @@ def new_buffers(
                 value = _fitting(name, values[name], buffer)
                 with room_for(name, buffer, where):
                     found.append((module, attribute, value.to(where)))
-            elif is_norm or attribute in _spectral_buffers(module):
+            elif is_norm or attribute in spectral_buffers(module):
                 with room_for(name, buffer, where):
                     found.append((module, attribute, torch.empty_like(buffer, device=where)))
                 norms += [module] if is_norm else []
@@ -72,7 +72,7 @@ def new_buffers(
     return NewBuffers(tuple(found), tuple(dict.fromkeys(norms)))
 
 
-def _spectral_buffers(module: nn.Module) -> Iterator[str]:
+def spectral_buffers(module: nn.Module) -> Iterator[str]:
     """The names of the buffers of a module that hold singular vectors of its weight."""
     if isinstance(module, _SpectralNorm):
         yield from ("_u", "_v")

@@ -199,6 +199,16 @@ class Slot:
                     return False
         return True
 
+    def equals(self, other: "Slot") -> bool:
+        """Whether it holds the bits of another slot, so far as both are here."""
+        if self.vacancy is not None or other.vacancy is not None:
+            return False
+        mine, theirs = (local_tensor(slot.tensor) for slot in (self, other))
+        cuts = tiles(tuple(mine.shape))
+        return mine.shape == theirs.shape and all(
+            _bytes(mine[at]) == _bytes(theirs[at]) for at in cuts
+        )
+
     def digest(self) -> str:
         """SHA-256 of the values in row-major order, little-endian: the hash of a kept one."""
         if self.shard is not None:
