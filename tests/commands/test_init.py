@@ -296,7 +296,10 @@ def test_tiles_make_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
         (("init_models:Smal", *OUT), "factory 'init_models:Smal' cannot be imported"),
         (("init_models", *OUT), "Write package.module:function"),
         (("init_models:number", *OUT), "is no function; write package.module:function"),
-        (("init_models:none", *OUT), "the factory made a NoneType; it must make a Module"),
+        (
+            ("init_models:none", *OUT),
+            "the factory returned NoneType; it must return a torch.nn.Module",
+        ),
         (("init_models:Small",), "--out is missing; name the file to write"),
         (("init_models:Small", *OUT, "--shards", "99"), "shards is 99; the model has 10"),
         (("init_models:Small", *OUT, "--shards", "0"), "shards is 0; the model has 10"),

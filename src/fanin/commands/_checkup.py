@@ -2,7 +2,7 @@
 
 import argparse
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import fanin
@@ -12,7 +12,7 @@ from fanin.checks import Checkup
 from fanin.commands import _inputs, _output
 from fanin.commands._factory import factory
 from fanin.errors import FaninError
-from fanin.frameworks import in_mode, is_made_anew
+from fanin.frameworks import Made, in_mode, is_made_anew, open_model, take_apart
 
 
 def checkup(arguments: argparse.Namespace, rules: Collection[str]) -> Checkup:
@@ -43,16 +43,24 @@ def _maker(
         draw = next(draws)
         if arguments.draws > 1:
             _output.tell("check", f"draw {draw} of {arguments.draws}: {arguments.factory}")
-        model = build()
+        made = take_apart(build())
         if given:
-            batch = _inputs.place(inputs, model)
-            number = seed + draw - 1
-            if is_made_anew(model):
-                model, _ = fanin.initialize_params(
-                    model, seed=number, inputs=batch, unplaced="keep", **given
-                )
-            else:
-                fanin.initialize(model, number, batch, unplaced="keep", **given)
-        return model if arguments.mode is None else in_mode(model, arguments.mode == "train")
+            made = _initialize(made, seed + draw - 1, inputs, given)
+        model, params = made
+        if arguments.mode is not None:
+            model = in_mode(model, arguments.mode == "train")
+        return model if params is None else (model, params)
 
     return make
+
+
+def _initialize(made: Made, seed: int, inputs: Any, given: Mapping[str, Any]) -> Made:
+    """The same with new weights, which of some models are a new model or a new tree."""
+    model, params = made
+    batch = _inputs.place(inputs, open_model(model, params))
+    how: dict[str, Any] = {"seed": seed, "inputs": batch, "unplaced": "keep", **given}
+    if params is None and not is_made_anew(model):
+        fanin.initialize(model, **how)
+        return made
+    new, _ = fanin.initialize_params(model, params, **how)
+    return Made(new) if type(new) is type(model) else Made(model, new)

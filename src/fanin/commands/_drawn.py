@@ -9,6 +9,7 @@ import numpy as np
 
 from fanin.commands._tensors import Tensor
 from fanin.errors import FaninError
+from fanin.frameworks._arrays import arrange
 from fanin.frameworks._tiles import Box, meet, tiles
 from fanin.initializers import Elementwise, Initializer
 from fanin.plans import Row
@@ -22,7 +23,7 @@ def difference(tensor: Tensor, row: Row, stream: str, seed: int, pieces: Iterabl
         told = f"has shape {tensor.shape}, {row.shape} in the plan"
     elif row.initializer is None:
         return _compare_kept(tensor, row, pieces)
-    draw = None if told or row.initializer is None else _drawing(tensor, row, stream, seed)
+    draw = None if told else _drawing(tensor, row, stream, seed)
     rest = hashlib.sha256()
     for box, piece in zip(tiles(tensor.shape), pieces, strict=True):
         if draw is None or told:
@@ -76,11 +77,11 @@ def _drawing(tensor: Tensor, row: Row, stream: str, seed: int) -> Callable[[Box]
     whole: list[Array] = []
 
     def draw(box: Box) -> Array:
-        if isinstance(initializer, Elementwise):
+        if isinstance(initializer, Elementwise) and not tensor.gates:
             values = initializer(row.shape, index=box, **how)
         else:
             if not whole:
-                whole.append(initializer(row.shape, **how))
+                whole.append(arrange(initializer(row.shape, **how), tensor.gates))
             values = whole[0][box].copy()
         if row.zero_row is not None and box[0].start <= row.zero_row < box[0].stop:
             values[row.zero_row - box[0].start] = 0

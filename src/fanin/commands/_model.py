@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import fanin
 from fanin import recipes
@@ -11,6 +11,7 @@ from fanin._arguments import check_seed
 from fanin.commands import _inputs
 from fanin.commands._factory import factory, users_code
 from fanin.errors import FaninError
+from fanin.frameworks import build_empty, open_model
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
@@ -21,7 +22,9 @@ def add_flags(parser: Any) -> None:
         "factory",
         nargs="?",
         metavar="FACTORY",
-        help="package.module:factory, a function without arguments or a class of model",
+        help="package.module:factory, a function without arguments or a class of model; it returns "
+        "a model of PyTorch, Keras, Equinox or Flax NNX, or a pair: a module of Flax Linen and its "
+        "variables, or a function and its parameters",
     )
     inputs = parser.add_argument_group("what the model runs on, without memory")
     _inputs.add_input(inputs)
@@ -61,7 +64,8 @@ def add_flags(parser: Any) -> None:
     )
 
 
-DECIDED = ("input", "batch", "recipe", "initializer", "unplaced", "override", "only", "keep")
+RULES = ("recipe", "initializer", "unplaced", "override", "only", "keep")
+DECIDED = ("input", "batch", *RULES)
 
 
 def load_plan(
@@ -78,13 +82,30 @@ def load_plan(
     return plan if arguments.seed is None else replace(plan, seed=check_seed(arguments.seed))
 
 
-def build(arguments: argparse.Namespace) -> Any:
-    """The factory's model, without memory but where the recipe measures it."""
-    from fanin.frameworks.torch import call_factory
+class Named(NamedTuple):
+    """What a command line names: a model, parameters that it does not hold, and inputs or None."""
 
+    model: Any
+    params: Any
+    inputs: Any
+
+    @property
+    def opened(self) -> Any:
+        """The model as its adapter takes it."""
+        return open_model(self.model, self.params, self.inputs)
+
+
+def build(arguments: argparse.Namespace) -> Named:
+    """The factory's model, one of PyTorch without memory but where the recipe measures it."""
     make = factory(arguments.factory)
     with users_code("drawn"):
-        return call_factory(make, empty=not _needs_values(arguments), dtype=arguments.dtype)
+        made = build_empty(make, empty=not _needs_values(arguments), dtype=arguments.dtype)
+    if arguments.input:
+        words = _inputs.of_words(arguments.input, arguments.batch, arguments.seed or 0)
+        return Named(*made, _inputs.place(words, open_model(*made)))
+    if arguments.batch is not None:
+        raise FaninError("--batch is given without --input; give the shape of one input, too.")
+    return Named(*made, None)
 
 
 def _needs_values(arguments: argparse.Namespace) -> bool:
@@ -94,20 +115,15 @@ def _needs_values(arguments: argparse.Namespace) -> bool:
     return measures or bool(arguments.only or arguments.keep)
 
 
-def plan(arguments: argparse.Namespace, model: Any) -> fanin.Plan:
+def plan(arguments: argparse.Namespace, named: Named) -> fanin.Plan:
     """The plan of a model that the command line asks for; it knows the seed, if one is given."""
     seed = None if arguments.seed is None else check_seed(arguments.seed)
-    asked = ("recipe", "initializer", "unplaced", "only", "keep")
-    how = {name: getattr(arguments, name) for name in asked}
+    names = ("recipe", "initializer", "unplaced", "only", "keep")
+    how = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in how.items() if value is not None}
-    inputs = None
-    if arguments.input:
-        words = _inputs.of_words(arguments.input, arguments.batch, seed or 0)
-        inputs = _inputs.place(words, model)
-    elif arguments.batch is not None:
-        raise FaninError("--batch is given without --input; give the shape of one input, too.")
+    given["overrides"] = _overrides(arguments.override)
     with users_code("drawn"):
-        plan = fanin.plan(model, inputs, overrides=_overrides(arguments.override), **given)
+        plan = fanin.plan(named.model, named.inputs, params=named.params, **given)
     if not plan.rows:
         raise without_parameters(arguments)
     return replace(plan, seed=seed)

@@ -9,6 +9,8 @@ from typing import IO, Any
 from fanin._replacing import replacing
 from fanin.commands._digest import Digest
 from fanin.errors import FaninError, one_line
+from fanin.frameworks import Stored
+from fanin.frameworks._stored import item_size
 
 CODES = {
     "bool": "BOOL",
@@ -17,6 +19,9 @@ CODES = {
     "int16": "I16",
     "int32": "I32",
     "int64": "I64",
+    "uint16": "U16",
+    "uint32": "U32",
+    "uint64": "U64",
     "float16": "F16",
     "bfloat16": "BF16",
     "float32": "F32",
@@ -24,11 +29,12 @@ CODES = {
     "complex64": "C64",
 }
 
-NAMES = "fanin.names"  # in the metadata: what a plan calls tensors, where it calls them otherwise
-StoredTensor = Any  # name, dtype, shape, size in bytes, pieces: what an adapter says of a tensor
+# In the metadata: what a plan calls tensors, where it calls them otherwise, and which block of what
+# is drawn each block of the last axis holds, where layers pack gates in another order than torch.
+NAMES, GATES = "fanin.names", "fanin.gates"
 
 
-def header(entries: Sequence[StoredTensor], metadata: Mapping[str, str]) -> bytes:
+def header(entries: Sequence[Stored], metadata: Mapping[str, str]) -> bytes:
     """Eight bytes of length, and the JSON that says where each tensor is behind it."""
     contents: dict[str, Any] = {"__metadata__": dict(metadata)}
     offset = 0
@@ -49,12 +55,12 @@ def header(entries: Sequence[StoredTensor], metadata: Mapping[str, str]) -> byte
     return len(text).to_bytes(8, "little") + text
 
 
-def split(entries: Sequence[StoredTensor], shards: int) -> list[list[StoredTensor]]:
+def split(entries: Sequence[Stored], shards: int) -> list[list[Stored]]:
     """The entries in this order, in `shards` groups of about equal size, none of them empty."""
     if not 1 <= shards <= max(len(entries), 1):
         raise FaninError(f"shards is {shards}; the model has {len(entries)} tensors to share out.")
     total, done = sum(entry.size for entry in entries), 0
-    groups: list[list[StoredTensor]] = [[] for _ in range(shards)]
+    groups: list[list[Stored]] = [[] for _ in range(shards)]
     number = 0
     for position, entry in enumerate(entries):
         full = done >= total * (number + 1) / shards
@@ -68,7 +74,7 @@ def split(entries: Sequence[StoredTensor], shards: int) -> list[list[StoredTenso
 
 def write(
     path: Path,
-    entries: Sequence[StoredTensor],
+    entries: Sequence[Stored],
     metadata: Mapping[str, str],
     shards: int,
     advance: Callable[[int], None],
@@ -109,7 +115,7 @@ def write(
 def _write_file(
     file: IO[bytes],
     head: bytes,
-    group: Sequence[StoredTensor],
+    group: Sequence[Stored],
     advance: Callable[[int], None],
     digest: Digest,
 ) -> None:
@@ -123,7 +129,7 @@ def _write_file(
     os.fsync(file.fileno())
 
 
-def _check(entry: StoredTensor) -> Iterator[bytes]:
+def _check(entry: Stored) -> Iterator[bytes]:
     done = 0
     for piece in entry.pieces():
         done += len(piece)
@@ -131,13 +137,7 @@ def _check(entry: StoredTensor) -> Iterator[bytes]:
     assert done == entry.size, f"{entry.name} has {done} bytes of {entry.size}"
 
 
-def item_size(dtype: str) -> int:
-    """The bytes of an element of a type, by NumPy's name."""
-    bits = "".join(letter for letter in dtype if letter.isdigit())
-    return int(bits or 8) // 8
-
-
-def _index(names: Sequence[str], groups: Sequence[Sequence[StoredTensor]]) -> str:
+def _index(names: Sequence[str], groups: Sequence[Sequence[Stored]]) -> str:
     sizes = [entry.size for group in groups for entry in group]
     weight_map = {
         entry.name: name for name, group in zip(names, groups, strict=True) for entry in group

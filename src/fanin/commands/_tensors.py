@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fanin.commands._safetensors import CODES, NAMES, item_size
+from fanin.commands._safetensors import CODES, GATES, NAMES
 from fanin.errors import FaninError, one_line, quote
+from fanin.frameworks._stored import item_size
 from fanin.frameworks._tiles import tiles
 
 _TYPES = {code: dtype for dtype, code in CODES.items()}
@@ -15,7 +16,10 @@ _TYPES = {code: dtype for dtype, code in CODES.items()}
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a file; `planned` is what a plan calls it, where its file says so."""
+    """One tensor of a file; `planned` is what a plan calls it, where its file says so.
+
+    `gates` says which block of what is drawn each block of its last axis holds; () in order.
+    """
 
     path: Path
     name: str
@@ -23,6 +27,7 @@ class Tensor:
     code: str
     shape: tuple[int, ...]
     start: int  # in the file
+    gates: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -72,17 +77,26 @@ def read(path: Path) -> list[Tensor]:
                 raise ValueError("its first eight bytes do not give the length of a header")
             header = json.loads(file.read(length))
         given = header.pop("__metadata__", {})
-        names = json.loads(given.get(NAMES, "{}"))
-        return [
+        names, gates = (json.loads(given.get(key, "{}")) for key in (NAMES, GATES))
+        tensors = [
             _tensor(path, name, names.get(name, name), fields, 8 + length, size)
             for name, fields in header.items()
         ]
+        return [_set_gates(tensor, gates.get(tensor.name, ())) for tensor in tensors]
     except OSError as error:
         raise FaninError(f"cannot read {str(path)!r} ({one_line(error)}).") from None
     except FaninError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FaninError(f"{str(path)!r} is no safetensors file: {quote(str(error))}.") from None
+
+
+def _set_gates(tensor: Tensor, gates: Any) -> Tensor:
+    order = tuple(map(int, gates))
+    blocks = sorted(order) == list(range(len(order)))
+    if order and (not blocks or not tensor.shape or tensor.shape[-1] % len(order)):
+        raise ValueError(f"gates of {tensor.name}")
+    return replace(tensor, gates=order)
 
 
 def _tensor(

@@ -12,6 +12,7 @@ from typing import Any
 import fanin
 from fanin.commands import _model, _output, _safetensors
 from fanin.errors import FaninError, quote
+from fanin.frameworks import Functional, Stored, adapter_for
 from fanin.plans._matching import rehearse
 
 
@@ -44,7 +45,6 @@ def add_flags(parser: Any) -> None:
 def write_weights(arguments: argparse.Namespace) -> None:
     """Build the model empty, plan it, and write what the plan draws; nobody holds it whole."""
     from fanin._progress import progress
-    from fanin.frameworks.torch import list_stored, target
 
     path = _destination(arguments.out)
     for place in (str(path), arguments.save_plan):
@@ -52,16 +52,22 @@ def write_weights(arguments: argparse.Namespace) -> None:
             _output.check_writable(place)
     given = None
     if arguments.plan is not None:
-        given = _model.load_plan(arguments.plan, arguments, "--plan")
-    model = _model.build(arguments)
-    plan = _model.plan(arguments, model) if given is None else given
+        given = _model.load_plan(arguments.plan, arguments, "--plan", _model.RULES)
+    named = _model.build(arguments)
+    plan = _model.plan(arguments, named) if given is None else given
     seed = plan.seed or 0
-    opened = target(model, prefix=plan.prefix)
-    if not opened.slots:
+    opened = named.opened
+    # Of Flax Linen inputs tell what `init` gives to collections that no plan is about.
+    if given is not None and named.inputs is not None and not isinstance(opened, Functional):
+        raise FaninError("--plan and --input are both given; the plan says it all.")
+    target = adapter_for(opened).target(opened, prefix=plan.prefix)
+    if not target.slots:
         raise _model.without_parameters(arguments)
-    rows = [row for _, row in rehearse(plan.rows, plan.library, opened, seed)]
+    rows = [row for _, row in rehearse(plan.rows, plan.library, target, seed)]
+    if plan.library != target.library:  # the one that is saved says how this model stores weights
+        plan = replace(plan, rows=tuple(rows), library=target.library)
     choices = {row.name: (row.initializer, row.axes) for row in rows}
-    entries, same = list_stored(model, opened.slots, choices, seed)
+    entries, same = target.stored(choices, seed)
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
         metadata = same | _metadata(plan, seed, entries)
         written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)
@@ -96,13 +102,16 @@ def _tell(plan: fanin.Plan, quiet: bool) -> None:
         _output.tell("init", f"note: {note}")
 
 
-def _metadata(plan: fanin.Plan, seed: int, entries: Sequence[Any]) -> dict[str, str]:
+def _metadata(plan: fanin.Plan, seed: int, entries: Sequence[Stored]) -> dict[str, str]:
     """What the file says of itself; format is as the safetensors library notes it."""
-    facts = {"format": "pt", "fanin": fanin.__version__, "seed": str(seed), "stream": "1"}
+    library = "pt" if plan.library == "torch" else plan.library
+    facts = {"format": library, "fanin": fanin.__version__, "seed": str(seed), "stream": "1"}
     facts["recipe"] = plan.recipe
     if plan.prefix:
         facts["prefix"] = plan.prefix
     names = {entry.name: entry.planned for entry in entries if entry.planned != entry.name}
-    if names:
-        facts[_safetensors.NAMES] = json.dumps(names, ensure_ascii=False)
+    gates = {entry.name: entry.gates for entry in entries if entry.gates}
+    for key, told in ((_safetensors.NAMES, names), (_safetensors.GATES, gates)):
+        if told:
+            facts[key] = json.dumps(told, ensure_ascii=False)
     return facts

@@ -14,11 +14,12 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "init",
         help="write a model's weights to a file, or list the initializers",
-        description="Build a PyTorch model without memory, run it once without arithmetic on "
-        "inputs of the shapes given, draw its weights and write them as they come, so that a tile "
-        "is all that is ever held. The plan is shown on stderr; the digest of what was written is "
-        "the same on every machine, however many files there are. Interrupted, it leaves no "
-        "half-written file. With --list: print the catalogue of initializers: what the values are, "
+        description="Build a model, run it once without arithmetic on inputs of the shapes given, "
+        "draw its weights and write them as they come, so that a tile is all that is held beside "
+        "the model: one of PyTorch has no memory, nor one of JAX whose factory returns abstract "
+        "arrays. The plan is shown on stderr; the digest of what was written is the same on every "
+        "machine, however many files there are. Interrupted, it leaves no half-written file. "
+        "With --list: print the catalogue of initializers: what the values are, "
         "which axes they read, what they preserve, and where they come from.",
     )
     _weights.add_flags(parser)

@@ -17,8 +17,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "plan",
         help="show which initializer every parameter of a model gets, and why",
-        description="Build a PyTorch model without memory, run it once without arithmetic on "
-        "inputs of the shapes given, and print what every parameter gets, and why. With --save "
+        description="Build a model, one of PyTorch without memory, run it once without arithmetic "
+        "on inputs of the shapes given, and print what every parameter gets, and why. With --save "
         "the plan is written as TOML: fanin init --plan draws it, fanin verify proves a file "
         "against it. With --diff only what changed against a saved plan is printed. A file "
         "plan.toml in place of the factory is read. Exit status: 0, with --diff where nothing "

@@ -13,8 +13,11 @@ from fanin.frameworks._adapter import Slot as Slot
 from fanin.frameworks._adapter import Subject as Subject
 from fanin.frameworks._adapter import Target as Target
 from fanin.frameworks._adapter import Written as Written
+from fanin.frameworks._building import Made as Made
+from fanin.frameworks._building import build_empty as build_empty
+from fanin.frameworks._building import build_model as build_model
+from fanin.frameworks._building import take_apart as take_apart
 from fanin.frameworks._detect import adapter_for as adapter_for
-from fanin.frameworks._detect import build_model as build_model
 from fanin.frameworks._detect import functional as functional
 from fanin.frameworks._detect import is_made_anew as is_made_anew
 from fanin.frameworks._detect import open_model as open_model
@@ -29,6 +32,7 @@ from fanin.frameworks._observation import Observation as Observation
 from fanin.frameworks._observation import Outside as Outside
 from fanin.frameworks._observation import ParameterStats as ParameterStats
 from fanin.frameworks._observation import TargetStats as TargetStats
+from fanin.frameworks._stored import Stored as Stored
 
 __all__ = ["jax", "keras", "torch"]
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fanin.axes import Axes
 from fanin.frameworks._observation import Observation
+from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks._tiles import Box
 from fanin.graph import Graph
 from fanin.initializers import Initializer
@@ -61,7 +62,7 @@ class Slot(Protocol):
         """Whether it holds the bits of another slot of the same shape and type."""
 
     def digest(self) -> str:
-        """The SHA-256 of its values in canonical order, less those of its part."""
+        """The SHA-256 of its values as they are stored, in row-major order, less its part."""
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values of its part, else of all of it."""
@@ -135,6 +136,16 @@ class Target(Protocol):
 
     def buffer_names(self) -> Iterable[str]:
         """Every buffer by its canonical name."""
+
+    def stored(
+        self, choices: Mapping[str, HowDrawn], seed: int
+    ) -> tuple[list[Stored], dict[str, str]]:
+        """The tensors of a file of the model's weights, drawn while it is written.
+
+        They have the names of the library's own tree; of a tensor with several the first, and its
+        other names with that one. Parameters are drawn as `choices` say, by canonical name; what
+        is no parameter is as it is. FaninError, before the first draw, for what cannot be written.
+        """
 
     def write(
         self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Any] | None

@@ -112,3 +112,11 @@ def clear_row(values: Any, row: int | None, index: Any, rows: int) -> None:
     held = range(*first.indices(rows))
     if row in held:
         values[held.index(row)] = 0
+
+
+def arrange(values: Array, gates: tuple[int, ...]) -> Array:
+    """The blocks of the last axis in another order."""
+    if not gates:
+        return values
+    blocks = np.split(values, len(gates), axis=-1)
+    return np.concatenate([blocks[gate] for gate in gates], axis=-1)

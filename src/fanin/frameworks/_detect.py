@@ -45,9 +45,6 @@ def _keras() -> Adapter:
 
 _WITH_PARAMS = "params, plan = {}(model, params, seed=0, inputs=x)"
 
-# Those whose constructors draw from a random state.
-_WITH_STATES = ("keras", "torch")
-
 # By the name of the package that has the class. Keras is asked before torch: where it computes
 # with torch, its layers are modules, too.
 FRAMEWORKS: dict[str, Framework] = {
@@ -159,26 +156,3 @@ def _class_of(package: str, path: str) -> type | None:
     except AttributeError:  # half imported, or another version
         return None
     return found
-
-
-def build_model(factory: Callable[[], Any], seed: int) -> Any:
-    """The model that a factory makes when the random states of its framework start from a seed.
-
-    A function does not show whose model it makes, so it may be called again, under other states.
-    """
-    known = ["torch"] if "torch" in sys.modules else []
-    while True:
-        build = factory
-        for name in known:
-            build = partial(FRAMEWORKS[name].adapter().build, build, seed)
-        model = build()
-        found = framework_of(model)
-        if found is None:
-            raise FaninError(
-                f"the factory returned {type(model).__name__}; it must return a torch.nn.Module, a "
-                "keras.Layer, or a module of Flax NNX or Equinox."
-            )
-        own = [name for name in _WITH_STATES if FRAMEWORKS[name] is found]
-        if set(known).issuperset(own):
-            return model
-        known += own

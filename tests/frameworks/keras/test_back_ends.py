@@ -10,8 +10,8 @@ import pytest
 
 FOLDER = Path(__file__).parent
 FILES = {
-    "jax": ("test_names.py", "test_target.py", "test_twins_in_torch.py"),
-    "tensorflow": ("test_names.py", "test_target.py"),  # by module tree
+    "jax": ("test_names.py", "test_stored.py", "test_target.py", "test_twins_in_torch.py"),
+    "tensorflow": ("test_names.py", "test_stored.py", "test_target.py"),  # by module tree
 }
 
 

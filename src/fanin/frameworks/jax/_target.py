@@ -7,6 +7,8 @@ from typing import Any
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._bare import long_axes
+from fanin.frameworks._stored import HowDrawn, Stored
+from fanin.frameworks.jax._stored import list_stored
 from fanin.frameworks.jax.doors._door import Door, refuse_traced
 from fanin.frameworks.jax.trace._trace import trace
 from fanin.frameworks.jax.tree._held import Held
@@ -94,6 +96,12 @@ class Target:
         """Every array that is not trained."""
         pairs = zip(self._names, self._door.held, strict=True)
         return [name for name, item in pairs if not item.trained]
+
+    def stored(
+        self, choices: Mapping[str, HowDrawn], seed: int
+    ) -> tuple[list[Stored], dict[str, str]]:
+        """Every array but keys and counts of random numbers, by its path in the library's tree."""
+        return list_stored(self._door, self._names, self.slots, choices, seed)
 
     def write(
         self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Any] | None

@@ -9,7 +9,8 @@ import numpy as np
 
 from fanin.axes import Axes
 from fanin.errors import FaninError
-from fanin.frameworks._arrays import Source, agree, by_parts, clear_row, moments
+from fanin.frameworks._arrays import Source, agree, arrange, by_parts, clear_row, moments
+from fanin.frameworks._stored import part_of_value
 from fanin.frameworks._tiles import Box
 from fanin.frameworks.keras._values import is_partial, pieces, put
 from fanin.initializers import Initializer
@@ -63,10 +64,12 @@ class Slot:
 
     def write(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> None:
         """Draw the values into the variable, each device its own part."""
-        put(self.variable, self._source(initializer, seed, axes))
+        put(self.variable, self.source(initializer, seed, axes))
 
-    def _source(self, initializer: Initializer, seed: int, axes: Axes | None) -> Source:
-        """What gives a box of the values, gates in Keras's order."""
+    def source(self, initializer: Initializer | None, seed: int, axes: Axes | None) -> Source:
+        """What gives a box of the values, gates in Keras's order; its own if nothing is drawn."""
+        if initializer is None:
+            return part_of_value(self._values())
 
         def draw(index: Any) -> Array:
             return arrange(self._draw(initializer, seed, axes, index), self.gates)
@@ -93,7 +96,7 @@ class Slot:
     def holds(self, initializer: Initializer, seed: int, axes: Axes | None = None) -> bool:
         """Whether it has those values bit by bit, or within the initializer's tolerance."""
         tolerance = initializer.tolerance(self.param.dtype)
-        source = self._source(initializer, seed, axes)
+        source = self.source(initializer, seed, axes)
         return all(agree(source(at), held, tolerance) for at, held in pieces(self.variable))
 
     def equals(self, other: "Slot") -> bool:
@@ -101,14 +104,13 @@ class Slot:
         return self.digest() == other.digest()
 
     def digest(self) -> str:
-        """SHA-256 of the values in canonical order, little-endian."""
+        """SHA-256 of the values in row-major order, little-endian."""
         if self.is_sharded:
             raise FaninError(
                 f"{self.param.name} of shape {self.param.shape} is spread over processes, and a "
                 "hash needs all of it. Plan in one process."
             )
-        values = arrange(self._values(), tuple(map(int, np.argsort(self.gates))))
-        return hashlib.sha256(values.transpose(self.param.axes.order()).tobytes()).hexdigest()
+        return hashlib.sha256(self._values().tobytes()).hexdigest()
 
     def read(self) -> Array | None:
         """The values as float64, as they are stored; None where they are many, or spread."""
@@ -129,11 +131,3 @@ class Slot:
         for index, part in held:
             values[index] = part
         return values
-
-
-def arrange(values: Array, gates: tuple[int, ...]) -> Array:
-    """The blocks of the last axis in another order."""
-    if not gates:
-        return values
-    blocks = np.split(values, len(gates), axis=-1)
-    return np.concatenate([blocks[gate] for gate in gates], axis=-1)

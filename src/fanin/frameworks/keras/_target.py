@@ -9,10 +9,12 @@ import keras
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._naming import check_prefix
+from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.keras._inputs import call_arguments
 from fanin.frameworks.keras._restart import restart
 from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._slots import slots
+from fanin.frameworks.keras._stored import list_stored
 from fanin.frameworks.keras._twins import remember, twins
 from fanin.frameworks.keras._walk import buffers, layers_of
 from fanin.graph import Graph, NoGraphError
@@ -74,6 +76,12 @@ class Target:
         """Every variable that no gradient changes, by its canonical name."""
         found = buffers(layers_of(self._model))
         return [places[0].name for places in found.values()]
+
+    def stored(
+        self, choices: Mapping[str, HowDrawn], seed: int
+    ) -> tuple[list[Stored], dict[str, str]]:
+        """Every variable of a layer, by its path in weight files."""
+        return list_stored(self._model, self.slots, choices, seed)
 
     def write(
         self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Any] | None

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._naming import check_prefix
+from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.torch.observe._measure import TorchProbe
 from fanin.frameworks.torch.observe._seen import measure
 from fanin.frameworks.torch.trace._trace import trace
@@ -20,6 +21,7 @@ from fanin.frameworks.torch.write._origin import find_origin
 from fanin.frameworks.torch.write._restart import restart
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._slots import refuse_sharded, slots
+from fanin.frameworks.torch.write._stored import list_stored
 from fanin.frameworks.torch.write._twins import remember, twins
 from fanin.graph import Graph
 
@@ -79,6 +81,12 @@ class Target:
     def buffer_names(self) -> Iterable[str]:
         """Every buffer by its canonical name."""
         return buffer_names(self._model)
+
+    def stored(
+        self, choices: Mapping[str, HowDrawn], seed: int
+    ) -> tuple[list[Stored], dict[str, str]]:
+        """The tensors of the model's state_dict, and names of the same."""
+        return list_stored(self._model, self.slots, choices, seed)
 
     def write(
         self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Tensor] | None

@@ -26,11 +26,32 @@ class Door(Protocol):
     def program(self, inputs: object, names: Sequence[str]) -> Program:
         """A run on inputs as a function of the arrays, which have these canonical names."""
 
+    @property
+    def tree_names(self) -> Sequence[str]:
+        """The path of every array in the library's own tree, joined with dots."""
+
+    def start(self, seed: int) -> Mapping[int, Any]:
+        """What the library starts arrays with that are not trained and have no value.
+
+        Those of random numbers are drawn from the seed.
+        """
+
     def put(self, values: Mapping[int, Any], seed: int) -> Any:
         """The model or tree with these arrays, by position, in place of its own.
 
         What is not trained and has no value gets what the library starts it with.
         """
+
+
+class PathNamed:
+    """A door whose library's tree has the paths that are held."""
+
+    held: Sequence[Held]
+
+    @property
+    def tree_names(self) -> Sequence[str]:
+        """The paths, joined with dots."""
+        return [".".join(item.path) for item in self.held]
 
 
 def program_of(

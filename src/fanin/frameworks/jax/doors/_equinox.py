@@ -10,7 +10,7 @@ import jax
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._functional import Functional
 from fanin.frameworks.jax._program import Program
-from fanin.frameworks.jax.doors._door import program_of
+from fanin.frameworks.jax.doors._door import PathNamed, program_of
 from fanin.frameworks.jax.doors._inputs import arrays_in, read_call, split
 from fanin.frameworks.jax.tree._equinox import held_in
 from fanin.frameworks.jax.tree._held import Held, is_array
@@ -21,7 +21,7 @@ _UNREADABLE = (jax.errors.JAXTypeError, jax.errors.JAXIndexError)
 Forward = Callable[[Sequence[Any], tuple[Any, ...]], Any]
 
 
-class Equinox:
+class Equinox(PathNamed):
     """A module of Equinox, abstract or not: every array of real numbers is a parameter."""
 
     library = "equinox"
@@ -71,6 +71,10 @@ class Equinox:
             f"({single}) nor mapped over a batch ({batch}). Give what model(...) is called with: "
             "an array, a tuple, or a dict of keywords, {'x': x, 'key': key} for dropout."
         ) from failures[0]
+
+    def start(self, seed: int) -> Mapping[int, Any]:
+        """Nothing: states are made with values."""
+        return {}
 
     def put(self, values: Mapping[int, Any], seed: int) -> Any:
         """A new module; what is no array is shared with the old one."""

@@ -8,12 +8,12 @@ import jax
 from fanin.errors import FaninError, quote
 from fanin.frameworks._functional import Functional
 from fanin.frameworks.jax._program import Program
-from fanin.frameworks.jax.doors._door import program_of
+from fanin.frameworks.jax.doors._door import PathNamed, program_of
 from fanin.frameworks.jax.doors._inputs import arrays_in, split
 from fanin.frameworks.jax.tree._held import Held, is_array, is_real, part_of
 
 
-class FunctionDoor:
+class FunctionDoor(PathNamed):
     """A function and its parameters, which say nothing of how it uses them."""
 
     library = "jax"
@@ -39,6 +39,10 @@ class FunctionDoor:
             return arrays_in(self._apply(tree, *arguments, **keywords))
 
         return program_of(run, self.held, names, arrays)
+
+    def start(self, seed: int) -> Mapping[int, Any]:
+        """Nothing: a tree does not say what starts its arrays."""
+        return {}
 
     def put(self, values: Mapping[int, Any], seed: int) -> Any:
         """A new tree of the same structure."""

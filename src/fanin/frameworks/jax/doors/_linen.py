@@ -1,6 +1,7 @@
 """Flax Linen: a module computes, its variables are a tree; new weights are a new tree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ from flax.core import meta
 from flax.linen.spmd import logical_to_mesh
 
 from fanin._columns import list_names
-from fanin.errors import FaninError, quote
+from fanin.errors import FaninError, one_line, quote
 from fanin.frameworks._functional import Functional
 from fanin.frameworks.jax._program import Program
 from fanin.frameworks.jax.doors._door import program_of
@@ -61,7 +62,24 @@ class Linen:
                 "jax.eval_shape(model.init, key, x), or inputs=."
             )
         arrays, filled = split(self._inputs)
-        return jax.eval_shape(lambda *given: self._init(filled(given), jax.random.key(0)), *arrays)
+        with self._rename_errors("init(key, inputs)"):
+            return jax.eval_shape(
+                lambda *given: self._init(filled(given), jax.random.key(0)), *arrays
+            )
+
+    @contextmanager
+    def _rename_errors(self, call: str) -> Iterator[None]:
+        """What a call of the module raises, as an error of these inputs."""
+        try:
+            yield
+        except FaninError:
+            raise
+        except Exception as error:
+            raise FaninError(
+                f"{type(self._module).__name__} does not run on these inputs: "
+                f"{one_line(error, named=True)}. Check that model.{call} runs; variables are all "
+                "that init returns, batch statistics too."
+            ) from error
 
     def _init(self, call: CallArguments, key: Any) -> Any:
         """What `init` returns; every kind of random numbers gets the key."""
@@ -76,9 +94,10 @@ class Linen:
         if self._inputs is not None:
             arrays, filled = split(self._inputs)
             values = [abstract(item.shape, item.value.dtype) for item in self.held]
-            seen = list_modules(
-                lambda held, given: self._apply(held, filled(given)), values, arrays
-            )
+            with self._rename_errors("apply(variables, inputs)"):
+                seen = list_modules(
+                    lambda held, given: self._apply(held, filled(given)), values, arrays
+                )
         siblings: dict[Path, set[str]] = {}
         for item in self.held:
             siblings.setdefault(item.path[:-1], set()).add(item.path[-1])
@@ -134,12 +153,21 @@ class Linen:
 
         return program_of(run, self.held, names, arrays)
 
-    def put(self, values: Mapping[int, Any], seed: int) -> Any:
-        """A new tree; collections that have no values are those of `init`."""
+    @property
+    def tree_names(self) -> Sequence[str]:
+        """Collections and names, as `flax.traverse_util.flatten_dict` joins them with dots."""
+        return [".".join(path[1:] if self._alone else path) for path in self._paths]
+
+    def start(self, seed: int) -> dict[int, Any]:
+        """Collections that have no values, as `init` makes them."""
         lost = [at for at, item in enumerate(self.held) if is_abstract(item.value)]
         lost = [at for at in lost if not self.held[at].trained]
+        return dict(zip(lost, self._start(lost, seed), strict=True)) if lost else {}
+
+    def put(self, values: Mapping[int, Any], seed: int) -> Any:
+        """A new tree; collections that have no values are those of `init`."""
         started = {at: item.noted for at, item in enumerate(self.held) if item.noted is not None}
-        started |= zip(lost, self._start(lost, seed), strict=True) if lost else {}
+        started |= self.start(seed)
         leaves = [values.get(at, started.get(at, item.value)) for at, item in enumerate(self.held)]
         return jax.tree_util.tree_unflatten(self._structure, leaves)
 

@@ -12,7 +12,7 @@ from flax import nnx
 from fanin._columns import list_names
 from fanin.errors import FaninError
 from fanin.frameworks.jax._program import Program
-from fanin.frameworks.jax.doors._door import program_of
+from fanin.frameworks.jax.doors._door import PathNamed, program_of
 from fanin.frameworks.jax.doors._inputs import arrays_in, split
 from fanin.frameworks.jax.tree._held import Held, is_abstract
 from fanin.frameworks.jax.tree._nnx import constant_in, find_place_in
@@ -22,7 +22,7 @@ from fanin.streams import Stream
 NnxPath = tuple[Any, ...]
 
 
-class Nnx:
+class Nnx(PathNamed):
     """A module of NNX, abstract or not, or what nnx.get_abstract_model returns."""
 
     library = "flax"
@@ -73,16 +73,18 @@ class Nnx:
 
         return program_of(run, self.held, names, arrays)
 
-    def put(self, values: Mapping[int, Any], seed: int) -> None:
-        """Give each variable its value; hooks of the variable may change what it stores.
-
-        Statistics, counts and keys that have no value yet get what their modules start with.
-        """
-        started = {
+    def start(self, seed: int) -> dict[int, Any]:
+        """Statistics, counts and keys that have no value yet, as their modules start them."""
+        found = {
             at: starting_value(variable, self.held[at].start, ".".join(self.held[at].path), seed)
             for at, variable in enumerate(self._variables.values())
             if is_abstract(self.held[at].value) and not self.held[at].trained
         }
+        return {at: value for at, value in found.items() if value is not None}
+
+    def put(self, values: Mapping[int, Any], seed: int) -> None:
+        """Give each variable its value; hooks of the variable may change what it stores."""
+        started = self.start(seed)
         for at, variable in enumerate(self._variables.values()):
             value = values.get(at, started.get(at))
             if value is not None:
@@ -117,6 +119,7 @@ def _held(variable: Any, paths: Sequence[NnxPath], nodes: Mapping[NnxPath, Any])
     trained = isinstance(variable, nnx.Param)
     held = Held(tuple(parts), variable.get_raw_value(), trained, type(module).__name__)
     held.aliases = tuple(map(_parts, others))
+    held.random = isinstance(variable, nnx.RngState)
     if isinstance(module, nnx.BatchNorm) and isinstance(variable, nnx.BatchStat):
         held.start = 1.0 if attribute == "var" else 0.0
     if trained:

@@ -19,8 +19,9 @@ class Held:
 
     `placed` is None where no module of a known class holds it; `made` is what every element of
     such modules starts with, None where they differ. `start` is the value of an untrained one,
-    where its module says it. `noted` is the value that an abstract one is made with, where that
-    follows from the program and not from chance.
+    where its module says it, and `random` says that random numbers come from it. `noted` is the
+    value that an abstract one is made with, where that follows from the program and not from
+    chance.
     """
 
     path: tuple[str, ...]
@@ -31,6 +32,7 @@ class Held:
     made: float | None = None
     aliases: tuple[tuple[str, ...], ...] = ()
     start: float | None = None
+    random: bool = False
     noted: Any = None
 
     @property

@@ -89,7 +89,7 @@ class Slot:
         self, initializer: Initializer, seed: int, axes: Axes | None = None
     ) -> jax.Array:
         """A new array of the initializer's values where this one lies, or is to lie."""
-        return make_array(self.value, self._source(initializer, seed, axes))
+        return make_array(self.value, self.source(initializer, seed, axes))
 
     def draw(
         self, initializer: Initializer, seed: int, axes: Axes | None, index: Any = None
@@ -110,8 +110,10 @@ class Slot:
         clear_row(values, self.padding_row, index, (*param.shape, 0)[0])
         return values
 
-    def _source(self, initializer: Initializer, seed: int, axes: Axes | None) -> Source:
-        """What gives a box of the values."""
+    def source(self, initializer: Initializer | None, seed: int, axes: Axes | None) -> Source:
+        """What gives a box of the values; those that it has where nothing is drawn."""
+        if initializer is None:
+            return self._read_box
 
         def draw(index: Any) -> Array:
             return self.draw(initializer, seed, axes, index)
@@ -135,7 +137,7 @@ class Slot:
         self._require_value("no values", "Initialize first.")
         initializer = bind(initializer, self.param.shape, self.part, self._read_box)
         tolerance = initializer.tolerance(self.param.dtype)
-        source = self._source(initializer, seed, axes)
+        source = self.source(initializer, seed, axes)
         return all(agree(source(index), held, tolerance) for index, held in parts(self._held))
 
     def equals(self, other: "Slot") -> bool:

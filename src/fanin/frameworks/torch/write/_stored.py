@@ -2,28 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fanin.axes import Axes
 from fanin.errors import FaninError, an
+from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.torch.write._slot import Slot, draw_bytes, row_major
-from fanin.initializers import Initializer
-
-HowDrawn = tuple[Initializer | None, Axes]
-
-
-class Stored(NamedTuple):
-    """One tensor of a file: its bytes in row-major order come in pieces."""
-
-    name: str
-    planned: str  # the canonical name, by which a plan calls it
-    dtype: str
-    shape: tuple[int, ...]
-    size: int  # in bytes
-    pieces: Callable[[], Iterator[bytes]]
 
 
 def list_stored(
@@ -74,21 +60,16 @@ def _drawing(slot: Slot, *how: Any) -> Callable[[], Iterator[bytes]]:
     return lambda: draw_bytes(slot, *how)
 
 
-def call_factory(
-    factory: Callable[[], Any], *, empty: bool = True, dtype: str | None = None
-) -> nn.Module:
-    """The model that a factory makes, without memory for its parameters if `empty`.
-
-    Its real numbers get another type, if one is named.
-    """
+def call_factory(factory: Callable[[], Any], *, empty: bool = True) -> Any:
+    """What a factory makes, without memory for its parameters if `empty`."""
     from fanin.frameworks.torch.draws._empty import empty_weights
 
     with empty_weights() if empty else nullcontext(), torch.no_grad():
-        model = factory()
-    if not isinstance(model, nn.Module):
-        raise FaninError(f"the factory made {an(type(model).__name__)}; it must make a Module.")
-    if dtype is not None:
-        wanted = getattr(torch, dtype)
-        convert: Any = model._apply  # not `to`, which makes complex numbers real
-        convert(lambda tensor: tensor.to(wanted) if tensor.is_floating_point() else tensor)
-    return model
+        return factory()
+
+
+def retype(model: nn.Module, dtype: str) -> None:
+    """Give the real numbers of a model another type."""
+    wanted = getattr(torch, dtype)
+    convert: Any = model._apply  # not `to`, which makes complex numbers real
+    convert(lambda tensor: tensor.to(wanted) if tensor.is_floating_point() else tensor)
