@@ -82,7 +82,7 @@ def load_plan(
     return plan if arguments.seed is None else replace(plan, seed=check_seed(arguments.seed))
 
 
-class Named(NamedTuple):
+class ModelAsked(NamedTuple):
     """What a command line names: a model, parameters that it does not hold, and inputs or None."""
 
     model: Any
@@ -95,17 +95,17 @@ class Named(NamedTuple):
         return open_model(self.model, self.params, self.inputs)
 
 
-def build(arguments: argparse.Namespace) -> Named:
+def build(arguments: argparse.Namespace) -> ModelAsked:
     """The factory's model, one of PyTorch without memory but where the recipe measures it."""
     make = factory(arguments.factory)
     with users_code("drawn"):
         made = build_empty(make, empty=not _needs_values(arguments), dtype=arguments.dtype)
     if arguments.input:
         words = _inputs.of_words(arguments.input, arguments.batch, arguments.seed or 0)
-        return Named(*made, _inputs.place(words, open_model(*made)))
+        return ModelAsked(*made, _inputs.place(words, open_model(*made)))
     if arguments.batch is not None:
         raise FaninError("--batch is given without --input; give the shape of one input, too.")
-    return Named(*made, None)
+    return ModelAsked(*made, None)
 
 
 def _needs_values(arguments: argparse.Namespace) -> bool:
@@ -115,7 +115,7 @@ def _needs_values(arguments: argparse.Namespace) -> bool:
     return measures or bool(arguments.only or arguments.keep)
 
 
-def plan(arguments: argparse.Namespace, named: Named) -> fanin.Plan:
+def plan(arguments: argparse.Namespace, named: ModelAsked) -> fanin.Plan:
     """The plan of a model that the command line asks for; it knows the seed, if one is given."""
     seed = None if arguments.seed is None else check_seed(arguments.seed)
     names = ("recipe", "initializer", "unplaced", "only", "keep")

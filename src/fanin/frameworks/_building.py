@@ -64,11 +64,11 @@ def build_empty(factory: Factory, *, empty: bool, dtype: str | None) -> Made:
     """
     torch = FRAMEWORKS["torch"]
     # Keras cannot be built without memory, whatever computes for it.
-    as_torch = "torch" in sys.modules and "keras" not in sys.modules
+    as_torch = empty and "torch" in sys.modules and "keras" not in sys.modules
     for _ in range(2):
-        made = take_apart(_call(factory, empty) if as_torch else factory())
+        made = take_apart(_call_empty(factory) if as_torch else factory())
         found = framework_of(made.model)
-        if as_torch is (found is torch):
+        if not empty or as_torch is (found is torch):
             break
         as_torch = not as_torch
     if dtype is not None:
@@ -76,10 +76,10 @@ def build_empty(factory: Factory, *, empty: bool, dtype: str | None) -> Made:
     return made
 
 
-def _call(factory: Factory, empty: bool) -> Any:
-    from fanin.frameworks.torch import call_factory
+def _call_empty(factory: Factory) -> Any:
+    from fanin.frameworks.torch import call_empty
 
-    return call_factory(factory, empty=empty)
+    return call_empty(factory)
 
 
 def _retype(model: Any, found: Framework | None, dtype: str) -> None:

@@ -1,7 +1,6 @@
 """Stored: what a file of a model's weights holds, drawn while it is written."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -60,11 +59,11 @@ def _drawing(slot: Slot, *how: Any) -> Callable[[], Iterator[bytes]]:
     return lambda: draw_bytes(slot, *how)
 
 
-def call_factory(factory: Callable[[], Any], *, empty: bool = True) -> Any:
-    """What a factory makes, without memory for its parameters if `empty`."""
+def call_empty(factory: Callable[[], Any]) -> Any:
+    """What a factory makes, without memory for its parameters."""
     from fanin.frameworks.torch.draws._empty import empty_weights
 
-    with empty_weights() if empty else nullcontext(), torch.no_grad():
+    with empty_weights(), torch.no_grad():
         return factory()
 
 
