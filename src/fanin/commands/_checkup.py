@@ -12,7 +12,7 @@ from fanin.checks import Checkup
 from fanin.commands import _inputs, _output
 from fanin.commands._factory import factory
 from fanin.errors import FaninError
-from fanin.frameworks import Made, in_mode, is_made_anew, open_model, take_apart
+from fanin.frameworks import FactoryModel, in_mode, is_made_anew, open_model, take_apart
 
 
 def checkup(arguments: argparse.Namespace, rules: Collection[str]) -> Checkup:
@@ -54,7 +54,9 @@ def _maker(
     return make
 
 
-def _initialize(made: Made, seed: int, inputs: Any, given: Mapping[str, Any]) -> Made:
+def _initialize(
+    made: FactoryModel, seed: int, inputs: Any, given: Mapping[str, Any]
+) -> FactoryModel:
     """The same with new weights, which of some models are a new model or a new tree."""
     model, params = made
     batch = _inputs.place(inputs, open_model(model, params))
@@ -63,4 +65,4 @@ def _initialize(made: Made, seed: int, inputs: Any, given: Mapping[str, Any]) ->
         fanin.initialize(model, **how)
         return made
     new, _ = fanin.initialize_params(model, params, **how)
-    return Made(new) if type(new) is type(model) else Made(model, new)
+    return FactoryModel(new) if type(new) is type(model) else FactoryModel(model, new)

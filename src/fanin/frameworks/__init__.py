@@ -13,7 +13,7 @@ from fanin.frameworks._adapter import Slot as Slot
 from fanin.frameworks._adapter import Subject as Subject
 from fanin.frameworks._adapter import Target as Target
 from fanin.frameworks._adapter import Written as Written
-from fanin.frameworks._building import Made as Made
+from fanin.frameworks._building import FactoryModel as FactoryModel
 from fanin.frameworks._building import build_empty as build_empty
 from fanin.frameworks._building import build_model as build_model
 from fanin.frameworks._building import take_apart as take_apart

@@ -14,19 +14,19 @@ _WITH_STATES = ("keras", "torch")
 Factory = Callable[[], Any]
 
 
-class Made(NamedTuple):
+class FactoryModel(NamedTuple):
     """What a factory returned: a model, and the parameters beside one that holds none."""
 
     model: Any
     params: Any = None
 
 
-def take_apart(made: Any) -> Made:
+def take_apart(made: Any) -> FactoryModel:
     """A model, or a pair of a model and its parameters; FaninError for anything else."""
     if framework_of(made) is not None:  # a pair may be a model of NNX
-        return Made(made)
+        return FactoryModel(made)
     if isinstance(made, tuple) and len(made) == 2 and callable(made[0]) and made[1] is not None:
-        return Made(*made)
+        return FactoryModel(*made)
     raise FaninError(
         f"the factory returned {type(made).__name__}; it must return a torch.nn.Module, a "
         "keras.Layer, a module of Flax NNX or Equinox, or a pair: a module of Flax Linen and its "
@@ -57,7 +57,7 @@ def build_model(factory: Factory, seed: int) -> Any:
         known += own
 
 
-def build_empty(factory: Factory, *, empty: bool, dtype: str | None) -> Made:
+def build_empty(factory: Factory, *, empty: bool, dtype: str | None) -> FactoryModel:
     """What a factory makes; a model of torch without memory if `empty`, and of this type.
 
     It may be called again, as it does not show whose model it makes.
