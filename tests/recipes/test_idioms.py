@@ -324,6 +324,13 @@ def linear_attention(x: Tensor, value: Tensor) -> Tensor:
     return sums[..., :-1] / (sums[..., -1:] + 1e-5)
 
 
+def linear_attention_of_columns(x: Tensor, value: Tensor) -> Tensor:
+    """The same with positions along the last axis: what is summed comes first."""
+    query, key = F.relu(x).mT, F.relu(x.flip(-1)).mT
+    sums = (F.pad(value.mT, (0, 0, 0, 1), value=1.0) @ key.mT) @ query
+    return (sums[:, :-1] / (sums[:, -1:] + 1e-15)).mT
+
+
 def gated_attention(x: Tensor, value: Tensor) -> Tensor:
     """Every weight times an activation of its own: one for each of 16 positions."""
     return (torch.softmax(x @ x.mT / 8, -1) * x[..., :16]) @ value
@@ -340,7 +347,9 @@ def in_a_loop(x: Tensor, value: Tensor) -> Tensor:
     return made
 
 
-@pytest.mark.parametrize("average", [over_sum, linear_attention, gated_attention, in_a_loop])
+@pytest.mark.parametrize(
+    "average", [over_sum, linear_attention, linear_attention_of_columns, gated_attention, in_a_loop]
+)
 def test_averages_by_hand(average: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Of 16 positions, their second moment is 1/16 to 1 of the plan's."""
     torch.manual_seed(0)
@@ -350,6 +359,17 @@ def test_averages_by_hand(average: Callable[[Tensor, Tensor], Tensor]) -> None:
     assert row.averaged or average is in_a_loop
     assert re.search(r"second moment 1(,|;|$)", row.why)
     assert 1 / 20 < float(model.fed.detach().square().mean()) < 1
+
+
+def test_a_softmax_of_one_number_averages_nothing() -> None:
+    """As where tokens get a score each, and its softmax is taken over the axis of scores."""
+
+    def total(h: Tensor) -> Tensor:
+        return (torch.softmax(h.mean(-1, keepdim=True), -1) * h).sum(1)
+
+    planned, measured = planned_and_measured(total, 16)
+    assert planned == pytest.approx(measured, rel=0.1)
+    assert planned == pytest.approx(16, rel=0.1)
 
 
 SINGLE: dict[str, Idiom] = {

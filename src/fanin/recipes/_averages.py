@@ -19,11 +19,13 @@ def attention(run: object, position: int, node: Node, inputs: InputSignals) -> S
 def softmax(run: object, position: int, node: Node, inputs: InputSignals) -> Signal | None:
     if inputs[0] is None or "logarithm" in node.flags:
         return inputs[0]
+    if node.count == 1:  # of one number alone: one
+        return gaussian(1.0, position, 1.0, mean=1.0)
     return Signal(inputs[0].values, position, averaging=True)
 
 
 def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
-    """Weights over their sum, and linear attention q (k v) over its q (k 1); None for others."""
+    """Weights over their sum, and linear attention over its sum of weights; None for others."""
     node = graph.nodes[position]
     if len(node.inputs) != 2:
         return None
@@ -34,15 +36,25 @@ def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | Non
         weighs = first is not None and first.values.min() >= 0 and _multiplies(graph, position)
         return replace(first, averaging=True) if first is not None and weighs else None
     outer = graph.nodes[graph.behind(value)]
-    if outer.op != "matmul" or total.op != "matmul" or outer.inputs[0] != total.inputs[0]:
+    if outer.op != "matmul" or total.op != "matmul":
         return None
-    inner = graph.nodes[graph.behind(outer.inputs[1])]
-    if inner.op != "matmul":
-        return None
-    query, key, averaged = (signals[source] for source in (outer.inputs[0], *inner.inputs))
-    if averaged is None or any(item is None or item.values.min() < 0 for item in (query, key)):
-        return None
-    return gaussian(averaged.second, position, averaged.share, averaged=True)
+    return _attend(graph, signals, position, outer, total)
+
+
+def _attend(
+    graph: Graph, signals: InputSignals, position: int, outer: Node, total: Node
+) -> Signal | None:
+    """Linear attention, written as q (k v) or, of columns, as (v k) q."""
+    for side in (0, 1):
+        inner = graph.nodes[graph.behind(outer.inputs[1 - side])]
+        if outer.inputs[side] != total.inputs[side] or inner.op != "matmul":
+            continue
+        sources = outer.inputs[side], inner.inputs[side], inner.inputs[1 - side]
+        query, key, averaged = (signals[source] for source in sources)
+        if averaged is None or any(item is None or item.values.min() < 0 for item in (query, key)):
+            continue
+        return gaussian(averaged.second, position, averaged.share, averaged=True)
+    return None
 
 
 def _multiplies(graph: Graph, position: int) -> bool:

@@ -1,5 +1,7 @@
 """Softmax: the quotient or the difference that it is written as, without its name."""
 
+import math
+
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.recording._record import ActivationTensor
@@ -32,7 +34,7 @@ def note_difference(call: Call, made: ActivationTensor) -> None:
 
 
 def note_exponential(call: Call, source: ActivationTensor, made: ActivationTensor) -> None:
-    """Notes the exponential of such a row, and the note_exponential of its sum."""
+    """Notes the exponential of such a row, and the logarithm of its sum."""
     recorder = call.recorder
     node = _see_through(recorder, source.node)
     if call.name == "exp" and node in recorder.shifted:
@@ -55,23 +57,28 @@ def find_softmax(call: Call, value: ActivationTensor, divisor: int) -> Activatio
     if not isinstance(entry, ActivationTensor):
         return None
     of = recorder.exponentials.get(_see_through(recorder, value.node))
-    if of is None or recorder.totals.get(_see_through(recorder, entry.node)) != (of, False):
+    total = _see_through(recorder, entry.node)
+    if of is None or recorder.totals.get(total) != (of, False):
         return None
-    return _softmax(call, of, "softmax")
+    return _softmax(call, of, total, "softmax")
 
 
 def find_log_softmax(call: Call) -> ActivationTensor | None:
-    """A row less the note_exponential of the sum of its exponentials."""
+    """A row less the logarithm of the sum of its exponentials."""
     recorder = call.recorder
     x, entry = call.entries
     if not isinstance(entry, ActivationTensor) or not isinstance(x, ActivationTensor):
         return None
     of = recorder.shifted.get(_see_through(recorder, x.node))
-    if of is None or recorder.totals.get(_see_through(recorder, entry.node)) != (of, True):
+    total = _see_through(recorder, entry.node)
+    if of is None or recorder.totals.get(total) != (of, True):
         return None
-    return _softmax(call, of, "log_softmax")
+    return _softmax(call, of, total, "log_softmax")
 
 
-def _softmax(call: Call, source: int, label: str) -> ActivationTensor:
-    made = call.recorder.emit("softmax", [ActivationTensor(source)], call.shape, label=label)
-    return made
+def _softmax(call: Call, source: int, total: int, label: str) -> ActivationTensor:
+    recorder = call.recorder
+    count = math.prod(call.shape) / max(math.prod(recorder.nodes[total].shape), 1)
+    return recorder.emit(
+        "softmax", [ActivationTensor(source)], call.shape, label=label, count=count
+    )

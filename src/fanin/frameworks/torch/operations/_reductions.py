@@ -179,7 +179,8 @@ def softmax(call: Call) -> TensorEntry:
         return kept
     source = call.activation(call.first)
     label = "log_softmax" if "log" in call.name else "softmax"
-    return call.recorder.emit("softmax", [source], call.shape, label=label)
+    count = call.first.shape[call.dim()] if call.shape else 1
+    return call.recorder.emit("softmax", [source], call.shape, label=label, count=count)
 
 
 def _running_sum(call: Call) -> TensorEntry:
