@@ -121,7 +121,7 @@ class Node:
     # The plain name of what is computed, without its numbers: "leaky_relu", "sin", "lstm".
     function: str = ""
     flags: frozenset[Flag] = frozenset()
-    # How many products a matmul sums; of how many elements a mean, pool, sum, softmax or largest is.
+    # How many products a matmul sums; over how many elements a mean, sum, softmax or maximum is.
     count: float | None = None
     # By which attention scales its logits; by which zeros and a divisor change a pool's means.
     factor: float | None = None
