@@ -28,6 +28,7 @@ def of_timm(row: str) -> Architecture:
         partial(imagenets.build, row),
         partial(data.mnist, 32),
         objectives.CLASSES,
+        16 if row in imagenets.BATCH_NORMALIZED else 8,
     )
 
 
@@ -46,6 +47,7 @@ def of_transformers(row: str) -> Architecture:
         partial(languages.build, row),
         _LANGUAGE[languages.ROWS[row][0]],
         objectives.CLASSES,
+        8,
     )
 
 

@@ -117,6 +117,30 @@ ROWS: dict[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
 }
+BATCH_NORMALIZED = frozenset(
+    [
+        "resnet18",
+        "resnet26",
+        "resnetv2_50",
+        "resnext50_32x4d",
+        "seresnet18",
+        "skresnet18",
+        "resnest14d",
+        "densenet121",
+        "regnetx_002",
+        "regnety_002",
+        "repvgg_a0",
+        "mobilenetv2",
+        "mobilenetv3",
+        "convmixer",
+        "inception_next",
+        "starnet_s1",
+        "ghostnet",
+        "xcit_nano",
+        "levit_128s",
+        "visformer_tiny",
+    ]
+)  # a batch of fewer than 16 images would be too few for their statistics
 
 
 def build(row: str) -> nn.Module:
