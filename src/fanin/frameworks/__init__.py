@@ -7,6 +7,7 @@ from importlib import import_module as _import_module
 from typing import Any
 
 from fanin.frameworks._adapter import Adapter as Adapter
+from fanin.frameworks._adapter import BufferProof as BufferProof
 from fanin.frameworks._adapter import Draw as Draw
 from fanin.frameworks._adapter import Facts as Facts
 from fanin.frameworks._adapter import Slot as Slot

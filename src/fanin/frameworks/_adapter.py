@@ -61,6 +61,12 @@ class Slot(Protocol):
     def equals(self, other: Any) -> bool:
         """Whether it holds the bits of another slot of the same shape and type."""
 
+    def find_unwritten(self, varies: bool) -> str:
+        """What shows that its memory was never written; "" for nothing.
+
+        `varies`: it was to be drawn from a distribution that has no rows of zeros.
+        """
+
     def digest(self) -> str:
         """The SHA-256 of its values as they are stored, in row-major order, less its part."""
 
@@ -89,6 +95,18 @@ class Written(NamedTuple):
     twins: Sequence[str]  # parameters that another living one equals
     restarted: Sequence[str]  # buffers of statistics that started anew
     made: Any = None  # the new model, or tree, of one that is not written in place
+
+
+class BufferProof(NamedTuple):
+    """What one buffer is, in words, and what is wrong with it; "" for nothing.
+
+    `line` is what a hash over all buffers is made of, "" where there is nothing to hash.
+    """
+
+    name: str
+    told: str = "buffer"
+    fault: str = ""
+    line: str = ""
 
 
 class Target(Protocol):
@@ -130,6 +148,12 @@ class Target(Protocol):
 
     def chance_buffers(self) -> Sequence[str]:
         """Buffers that the graph read, and whose values look drawn."""
+
+    def prove_buffers(self, build: Callable[[], Any] | None) -> Sequence[BufferProof]:
+        """Every buffer beside what the constructor computes: that of the model that `build` makes.
+
+        Without it, as far as the parts of the model can be built once more.
+        """
 
     def find_drawn_buffers(self) -> Sequence[str]:
         """Buffers whose values the constructor drew, whatever the seed."""

@@ -1,7 +1,8 @@
 """Matching: every parameter of a model with its row of a plan, and what is kept proved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fanin._columns import list_names
 from fanin.errors import FaninError
@@ -12,6 +13,8 @@ from fanin.plans._laid import lay_out
 from fanin.plans._row import Row
 
 Pairs = list[tuple[Slot, Row]]
+
+_TOLD = 3  # of what is wrong, in full
 
 
 def alike(library: str, target: Target) -> bool | None:
@@ -65,22 +68,39 @@ def as_kept(slot: Slot, row: Row) -> bool:
     return unknown or slot.digest() == row.kept_sha256
 
 
-def find_unlike(rows: Sequence[Row], library: str, target: Target, seed: int) -> list[str]:
-    """The parameters that do not hold what the plan draws, keeps or copies, bit by bit."""
+def refuse_unlike(
+    rows: Sequence[Row],
+    library: str,
+    target: Target,
+    seed: int,
+    build: Callable[[], Any] | None,
+    hint: str,
+) -> None:
+    """FaninError where a parameter does not hold what the plan draws, keeps or copies.
+
+    Or a buffer holds other values than its constructor computes.
+    """
     require_sources(rows, target)
-    return [
-        row.name
+    pairs = [
+        (slot, row)
         for slot, row in match_rows(rows, library, target)
         if not is_as_drawn(target, slot, row, seed)
     ]
-
-
-def refuse_unlike(names: Sequence[str], seed: int, hint: str) -> None:
-    """FaninError where there are such parameters."""
-    if names:
+    if pairs:
+        found = ((row.name, slot.find_unwritten(bool(row.std))) for slot, row in pairs)
+        odd = [f" {name} was never written: {told}." for name, told in found if told]
         raise FaninError(
-            f"{list_names(names)} {'holds' if len(names) == 1 else 'hold'} other values than seed "
-            f"{seed} of this plan draws: trained, loaded or drawn otherwise.{hint}"
+            f"{list_names([row.name for _, row in pairs])} "
+            f"{'holds' if len(pairs) == 1 else 'hold'} other values than seed {seed} of this plan "
+            f"draws: trained, loaded or drawn otherwise.{''.join(odd[:_TOLD])}{hint}"
+        )
+    wrong = [proof for proof in target.prove_buffers(build) if proof.fault]
+    if wrong:
+        told = "; ".join(f"{proof.name}: {proof.fault}" for proof in wrong[:_TOLD])
+        raise FaninError(
+            f"{len(wrong)} {'buffer holds' if len(wrong) == 1 else 'buffers hold'} other values "
+            f"than the constructor computes. {told}. Build the model under fanin.empty_weights(), "
+            "or pass buffers={name: tensor} to apply."
         )
 
 
@@ -90,6 +110,16 @@ def is_as_drawn(target: Target, slot: Slot, row: Row, seed: int) -> bool:
         return slot.equals(target.slots[row.like])
     drawn = row.initializer is None or slot.holds(row.initializer, seed, row.axes)
     return drawn and as_kept(slot, row)
+
+
+def hash_kept(rows: Sequence[Row], library: str, target: Target) -> tuple[Row, ...]:
+    """The rows, with the hashes of all that stays as it is."""
+    found = {
+        row.name: slot.digest()
+        for slot, row in match_rows(rows, library, target)
+        if (row.initializer is None and row.like is None) or row.drawn_rows is not None
+    }
+    return tuple(replace(row, kept_sha256=found.get(row.name, row.kept_sha256)) for row in rows)
 
 
 def hash_rows(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:

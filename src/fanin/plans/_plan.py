@@ -1,6 +1,6 @@
 """Plan: which initializer each parameter gets, and why: shown, saved, applied, proved."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,7 @@ from fanin.frameworks import Draw, Target, adapter_for, functional, open_model, 
 from fanin.plans import _file
 from fanin.plans._audit import Audit, audit_slots
 from fanin.plans._differences import differences, differences_from
-from fanin.plans._matching import find_unlike, hash_rows, match_rows, refuse_unlike, rehearse
+from fanin.plans._matching import hash_kept, hash_rows, match_rows, refuse_unlike, rehearse
 from fanin.plans._notes import find_unseeded, refuse_unseeded, warn_of_twins, warn_of_unseeded
 from fanin.plans._resized import RowSelection, take_part
 from fanin.plans._row import Row
@@ -235,14 +235,7 @@ class Plan(Mapping[str, Row]):
         fanin.errors.FaninError: bias of shape (2,) is kept by the plan, and its values are not ...
         """
         target = adapter_for(model).target(model, rename=rename)
-        pairs = match_rows(self.rows, self.library, target)
-        kept = {
-            row.name: slot.digest()
-            for slot, row in pairs
-            if (row.initializer is None and row.like is None) or row.drawn_rows is not None
-        }
-        rows = [replace(row, kept_sha256=kept.get(row.name, row.kept_sha256)) for row in self.rows]
-        return replace(self, rows=tuple(rows))
+        return replace(self, rows=hash_kept(self.rows, self.library, target))
 
     def audit(
         self,
@@ -252,6 +245,7 @@ class Plan(Mapping[str, Row]):
         inputs: Any = None,
         rename: Mapping[str, str] | None = None,
         shards: Mapping[str, Any] | None = None,
+        build: Callable[[], Any] | None = None,
     ) -> Audit:
         """Every parameter and buffer of a model accounted for, measured against this plan.
 
@@ -262,6 +256,8 @@ class Plan(Mapping[str, Row]):
             inputs: what it is called with, as of `apply_params`.
             rename: canonical names by the model's own.
             shards: (global shape, index) by name, of local tensors that are no DTensors.
+            build: makes the model once more, without memory for its weights: its buffers are what
+                this one's should be. Without it, modules are built alone where they can be.
 
         Returns an Audit: it prints as a table, `ok` says whether everything measured is as
         planned, within six standard errors, and `findings` what is not. `as_drawn` of `drawn`
@@ -279,7 +275,8 @@ class Plan(Mapping[str, Row]):
         """
         model = open_model(model, params, inputs)
         target = adapter_for(model).target(model, rename=rename, shards=shards, prefix=self.prefix)
-        return audit_slots(target, match_rows(self.rows, self.library, target), self.seed)
+        pairs = match_rows(self.rows, self.library, target)
+        return audit_slots(target, pairs, self.seed, build)
 
     def verify(
         self,
@@ -291,8 +288,9 @@ class Plan(Mapping[str, Row]):
         rename: Mapping[str, str] | None = None,
         shards: Mapping[str, Any] | None = None,
         prefix: str | None = None,
+        build: Callable[[], Any] | None = None,
     ) -> None:
-        """Draw every weight again and compare bit by bit.
+        """Draw every weight again and compare bit by bit; compute every buffer again.
 
         Args:
             model: one that this plan was applied to; it is read alone.
@@ -303,9 +301,10 @@ class Plan(Mapping[str, Row]):
             rename: canonical names by the model's own.
             shards: (global shape, index) by name, of local tensors that are no DTensors.
             prefix: as of `fanin.plan`; by default the plan's own.
+            build: makes the model once more, as of `audit`.
 
-        Returns None where all values are those that the plan draws. Raises FaninError that names
-        the parameters which differ, or where names or shapes are not the plan's.
+        Returns None where all values are those that the plan draws, and those of buffers what the
+        constructor computes, as far as it is known. Raises FaninError that names what differs.
 
         >>> import fanin, torch
         >>> model = torch.nn.Linear(4, 2)
@@ -323,7 +322,7 @@ class Plan(Mapping[str, Row]):
         model = open_model(model, params, inputs)
         target = adapter_for(model).target(model, rename=rename, shards=shards, prefix=before)
         hint = " This plan was never applied: say which seed." if unsaid else ""
-        refuse_unlike(find_unlike(self.rows, self.library, target, seed), seed, hint)
+        refuse_unlike(self.rows, self.library, target, seed, build, hint)
 
     def diff(self, other: "Plan | Any", params: Any = None) -> tuple[str, ...]:
         """What differs from another plan, or in names and shapes from a model.

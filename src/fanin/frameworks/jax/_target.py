@@ -1,11 +1,12 @@
 """Target: a JAX model that is planned for, or new arrays of which are made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fanin.errors import FaninError
-from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._adapter import BufferProof, Draw, Written
+from fanin.frameworks._arrays import list_unproved
 from fanin.frameworks._bare import long_axes
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.jax._stored import list_stored
@@ -87,6 +88,10 @@ class Target:
     def chance_buffers(self) -> Sequence[str]:
         """None: a program shows no values."""
         return ()
+
+    def prove_buffers(self, build: Callable[[], Any] | None) -> Sequence[BufferProof]:
+        """Every buffer by name; arrays do not say how they were made."""
+        return list_unproved(self.buffer_names(), build)
 
     def find_drawn_buffers(self) -> Sequence[str]:
         """None that is known."""

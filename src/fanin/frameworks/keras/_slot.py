@@ -103,6 +103,10 @@ class Slot:
         """Whether it holds the bits of another slot."""
         return self.digest() == other.digest()
 
+    def find_unwritten(self, varies: bool) -> str:
+        """Nothing: an array is made with its values."""
+        return ""
+
     def digest(self) -> str:
         """SHA-256 of the values in row-major order, little-endian."""
         if self.is_sharded:

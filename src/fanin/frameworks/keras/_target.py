@@ -7,7 +7,8 @@ from typing import Any
 import keras
 
 from fanin.errors import FaninError
-from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._adapter import BufferProof, Draw, Written
+from fanin.frameworks._arrays import list_unproved
 from fanin.frameworks._naming import check_prefix
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.keras._inputs import call_arguments
@@ -67,6 +68,10 @@ class Target:
     def chance_buffers(self) -> Sequence[str]:
         """None: Keras's layers draw no buffers that a run reads."""
         return ()
+
+    def prove_buffers(self, build: Callable[[], Any] | None) -> Sequence[BufferProof]:
+        """Every buffer by name; arrays do not say how they were made."""
+        return list_unproved(self.buffer_names(), build)
 
     def find_drawn_buffers(self) -> Sequence[str]:
         """None that is known."""

@@ -1,12 +1,13 @@
 """Target: a module that is planned for or written into."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fanin.errors import FaninError
-from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._adapter import BufferProof, Draw, Written
 from fanin.frameworks._naming import check_prefix
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.torch.observe._measure import TorchProbe
@@ -14,6 +15,7 @@ from fanin.frameworks.torch.observe._seen import measure
 from fanin.frameworks.torch.trace._trace import trace
 from fanin.frameworks.torch.tree._names import buffer_names
 from fanin.frameworks.torch.write._buffers import chance_buffers, find_drawn_buffers
+from fanin.frameworks.torch.write._built import prove_buffers, refuse_unwritten
 from fanin.frameworks.torch.write._device import write_all
 from fanin.frameworks.torch.write._marks import claim, mark
 from fanin.frameworks.torch.write._new_buffers import new_buffers
@@ -74,6 +76,10 @@ class Target:
         """Buffers whose values look drawn."""
         return chance_buffers(self._model)
 
+    def prove_buffers(self, build: Callable[[], Any] | None) -> Sequence[BufferProof]:
+        """Every buffer beside what its constructor computes when it runs once more."""
+        return prove_buffers(self._model, build)
+
     def find_drawn_buffers(self) -> Sequence[str]:
         """Buffers that hold what their constructors drew."""
         return find_drawn_buffers(self._model)
@@ -101,6 +107,7 @@ class Target:
                     f"{name} of shape {self.slots[name].param.shape} is a copy of {source}, and "
                     "this process holds other parts of both. Shard them alike."
                 )
+        refuse_unwritten(self._model, buffers or {})
         same = twins(items, seed)
         made = new_buffers(self._model, self._device, buffers)
         write_all(items, seed, copies)

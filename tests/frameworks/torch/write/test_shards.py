@@ -304,6 +304,59 @@ def test_zero_3_partitions() -> None:
     assert (model.weight.ds_tensor[9:] == 9).all()
 
 
+class Partitioned(nn.Linear):
+    """As DeepSpeed's zero.Init leaves a layer: parameters without elements, parts beside them."""
+
+    def __init__(self, ins: int, outs: int, rank: int, world: int, group: Any) -> None:
+        super().__init__(ins, outs)
+        for name, whole in list(self.named_parameters()):
+            size = -(-whole.numel() // world)
+            empty = nn.Parameter(torch.empty(0))
+            empty.ds_shape, empty.ds_numel = whole.shape, whole.numel()  # type: ignore[attr-defined]
+            empty.ds_tensor = torch.full((size,), 9.0)  # type: ignore[attr-defined]
+            empty.ds_process_group = group  # type: ignore[attr-defined]
+            setattr(self, name, empty)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_parts_of_zero_3_are_written_by_their_rank(world: int) -> None:
+    whole = nn.Linear(7, 3)
+    plan = fanin.plan(whole)
+    plan.apply(whole, 5)
+    for name, tensor in whole.named_parameters():
+        parts = []
+        for rank in range(world):
+            with pretended(rank, world):
+                model = Partitioned(7, 3, rank, world, dist.group.WORLD)
+                plan.apply(model, 5).verify(model)
+                parts.append(model.get_parameter(name).ds_tensor)
+        joined = torch.cat(parts)
+        assert torch.equal(joined[: tensor.numel()], tensor.detach().flatten())
+        assert (joined[tensor.numel() :] == 9).all()
+
+
+def test_parts_of_zero_3_that_say_too_little_are_refused() -> None:
+    plan = fanin.plan(nn.Linear(7, 3))
+    model = Partitioned(7, 3, 0, 2, None)
+    told = r"weight of shape \(3, 7\) is partitioned by ZeRO-3 and, without its process group"
+    with pytest.raises(FaninError, match=told):
+        plan.apply(model)
+    with pytest.raises(FaninError, match=told):
+        fanin.initialize(model)
+    with pretended(0, 2):
+        model = Partitioned(7, 3, 0, 3, dist.group.WORLD)
+        with pytest.raises(FaninError, match="into parts of 7 elements, which are not all of it"):
+            plan.apply(model)
+        model = Partitioned(7, 3, 0, 2, dist.group.WORLD)
+        model.weight.data = torch.ones(3, 7)
+        with pytest.raises(FaninError, match="is gathered from the parts of ZeRO-3"):
+            plan.apply(model)
+    model = nn.Linear(7, 3)
+    model.weight.data = torch.empty(0)
+    with pytest.raises(FaninError, match=r"weight of a Linear has shape \(0,\): a partitioner"):
+        fanin.initialize(model)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -148,6 +148,10 @@ class Slot:
         """An array of these values where this one lies, or is to lie."""
         return make_array(self.value, lambda index: np.array(values[index]))
 
+    def find_unwritten(self, varies: bool) -> str:
+        """Nothing: an array is made with its values."""
+        return ""
+
     def digest(self) -> str:
         """SHA-256 of the values in row-major order, little-endian."""
         if self.is_sharded:

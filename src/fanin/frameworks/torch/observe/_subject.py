@@ -24,6 +24,7 @@ from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._failure import locate
 from fanin.frameworks.torch.tree._names import canonical_names, require_shape
 from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
+from fanin.frameworks.torch.write._built import prove_buffers
 
 
 def build(factory: Callable[[], Any], seed: int) -> Any:
@@ -101,10 +102,13 @@ def _observe(
         except FaninError:
             raise
         except Exception as error:
+            with _disable_current_modes():
+                wrong = [proof for proof in prove_buffers(model, None) if proof.fault]
+            blamed = "".join(f" Buffer {proof.name} is {proof.fault}." for proof in wrong[:1])
             raise FaninError(
                 f"{locate(model, error)} does not run on these inputs: "
-                f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
-                "the model is in."
+                f"{one_line(error, named=True)}.{blamed} Check that model(inputs) runs, in the "
+                "mode that the model is in."
             ) from error
 
 

@@ -35,7 +35,7 @@ def new_buffers(
     device: str | torch.device | None = None,
     given: Mapping[str, Tensor] | None = None,
 ) -> NewBuffers:
-    """Memory for the buffers on the meta device; the model is left as it is.
+    """Memory for the buffers on the meta device, and what is given; the model is left as it is.
 
     Batch statistics start anew, the vectors of a spectral norm follow when its weight is drawn,
     others are `given`. Raises FaninError that lists the buffers which nobody knows, for a name in
@@ -49,14 +49,15 @@ def new_buffers(
     unknown: list[str] = []
     for path, module in model.named_modules():
         for attribute, buffer in module._buffers.items():
-            if buffer is None or not buffer.is_meta:
-                continue
             name = f"{path}.{attribute}" if path else attribute
+            if buffer is None or not (buffer.is_meta or name in values):
+                continue
+            place = where if buffer.is_meta else buffer.device
             is_norm = isinstance(module, nn.modules.batchnorm._NormBase)
             if name in values:
                 value = _fitting(name, values[name], buffer)
-                with room_for(name, buffer, where):
-                    found.append((module, attribute, value.to(where)))
+                with room_for(name, buffer, place):
+                    found.append((module, attribute, value.to(place)))
             elif is_norm or attribute in spectral_buffers(module):
                 with room_for(name, buffer, where):
                     found.append((module, attribute, torch.empty_like(buffer, device=where)))

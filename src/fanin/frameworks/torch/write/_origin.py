@@ -39,23 +39,44 @@ def find_origin(slot: Slot) -> None:
         slot.origin = Mark(drawn=record.drawn)
 
 
-def build_again(module: nn.Module) -> nn.Module | None:
-    """A module like this one, without memory for its weights; None where it cannot be had."""
+def build_again(
+    module: nn.Module, dtype: torch.dtype | None = None, converted: bool = False
+) -> nn.Module | None:
+    """A module like this one, without memory for its weights; None where it cannot be had.
+
+    `dtype` is that of real numbers by default, where it is not what the program has now.
+    `converted` allows for another type of what the module holds.
+    """
     arguments = _arguments(module)
     if arguments is None:
         return None
+    before = torch.get_default_dtype()
     with _silence():
         try:
+            torch.set_default_dtype(before if dtype is None else dtype)
             with empty_weights():
                 again: nn.Module = type(module)(**copy.deepcopy(arguments))
         except Exception:  # whatever a constructor may raise, it says nothing of this model
             return None
-    return again if _geometry(again) == _geometry(module) else None
+        finally:
+            torch.set_default_dtype(before)
+    return again if _geometry(again, converted) == _geometry(module, converted) else None
 
 
-def _geometry(module: nn.Module) -> dict[str, Any]:
+def _geometry(module: nn.Module, converted: bool) -> dict[str, Any]:
     own = (*module._parameters.items(), *module._buffers.items())
-    return {name: None if tensor is None else (tensor.shape, tensor.dtype) for name, tensor in own}
+    return {
+        name: None if tensor is None else (tensor.shape, None if converted else tensor.dtype)
+        for name, tensor in own
+    }
+
+
+def knows_arguments(module: nn.Module) -> bool:
+    """Whether every argument of its constructor is an attribute of a module, none by default."""
+    parameters = inspect.signature(type(module)).parameters.values()
+    kinds = {parameter.kind for parameter in parameters}
+    free = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} & kinds
+    return not free and all(parameter.name in vars(module) for parameter in parameters)
 
 
 def _arguments(module: nn.Module) -> dict[str, Any] | None:

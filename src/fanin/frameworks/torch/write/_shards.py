@@ -1,6 +1,7 @@
 """Shards: which elements of a global tensor a local tensor holds."""
 
 import itertools
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fanin._arguments import check_shape
-from fanin.errors import FaninError, quote
+from fanin.errors import FaninError, an, quote
 from fanin.frameworks._tiles import Box
 
 Runs = tuple[range, ...]  # positions along one axis, in the order in which they are stored
@@ -101,11 +102,8 @@ def shard_of(name: str, tensor: Tensor) -> Shard | None:
     Placements apply from the left to the right of the mesh, each to what the former left, and
     split as torch.chunk does. Raises FaninError for what cannot be told for sure.
     """
-    if getattr(tensor, "ds_tensor", None) is not None:
-        raise FaninError(
-            f"{name} is partitioned by ZeRO-3 and says nothing of its place. Pass "
-            f"shards={{{name!r}: (global_shape, range(start, stop))}}."
-        )
+    if hasattr(tensor, "ds_shape") or getattr(tensor, "ds_tensor", None) is not None:
+        return _partition_of(name, tensor)
     if not _is_dtensor(tensor):
         return None
     spec = tensor._spec  # type: ignore[attr-defined]
@@ -135,6 +133,55 @@ def shard_of(name: str, tensor: Tensor) -> Shard | None:
             f"{shard.local_shape}. Pass shards={{{name!r}: (global_shape, index)}}."
         )
     return None if held == shape else shard
+
+
+def _partition_of(name: str, tensor: Any) -> Shard:
+    """The elements that ZeRO-3 left on this rank: those of as many processes lie in a row.
+
+    Its own words: `ds_shape` is the whole one's, `ds_tensor` the part, of equal size on all ranks
+    of `ds_process_group`, with padding behind the last.
+    """
+    shape, part = getattr(tensor, "ds_shape", None), getattr(tensor, "ds_tensor", None)
+    group = getattr(tensor, "ds_process_group", None)
+    road = (
+        f"Pass shards={{{name!r}: (global_shape, range(start, stop))}}, or apply the plan before "
+        "the model is partitioned."
+    )
+    if tensor.numel():
+        raise FaninError(
+            f"{name} of shape {tuple(tensor.shape)} is gathered from the parts of ZeRO-3, which "
+            "would keep their old values. Leave deepspeed.zero.GatheredParameters first."
+        )
+    if shape is None or part is None or part.dim() != 1:
+        raise FaninError(
+            f"{name} is partitioned by ZeRO-3 and says nothing of its place (ds_shape "
+            f"{quote(shape)}, ds_tensor {quote(part)}). {road}"
+        )
+    distributed = sys.modules.get("torch.distributed")
+    if group is None or distributed is None or not distributed.is_initialized():
+        raise FaninError(
+            f"{name} of shape {tuple(shape)} is partitioned by ZeRO-3 and, without its process "
+            f"group, says nothing of its place. {road}"
+        )
+    rank, size = distributed.get_rank(group), part.numel()
+    held = size * distributed.get_world_size(group)
+    if rank < 0 or held < math.prod(shape):
+        raise FaninError(
+            f"{name} of shape {tuple(shape)} is partitioned by ZeRO-3 into parts of {size} "
+            f"elements, which are not all of it. {road}"
+        )
+    return Shard(tuple(shape), flat=range(rank * size, (rank + 1) * size))
+
+
+def refuse_emptied(name: str, tensor: Tensor, module: nn.Module) -> None:
+    """FaninError for a layer's weight that lost its elements, and with them its shape."""
+    own = type(module).__module__.startswith("torch.nn.")
+    if own and tuple(tensor.shape) == (0,):
+        raise FaninError(
+            f"{name} of {an(type(module).__name__)} has shape (0,): a partitioner took its "
+            "elements. Plan and initialize before the model is partitioned, or pass "
+            f"shards={{{name!r}: (global_shape, range(start, stop))}} to apply."
+        )
 
 
 def _check_order(name: str, spec: Any) -> None:

@@ -17,6 +17,7 @@ from fanin.frameworks.torch.draws._records import Mark
 from fanin.frameworks.torch.draws._replay import MemoryView, replay
 from fanin.frameworks.torch.write._copy import as_numpy, copy_from_host
 from fanin.frameworks.torch.write._shards import Shard, local_tensor
+from fanin.frameworks.torch.write._unwritten import find_patterns, find_zero_rows
 from fanin.frameworks.torch.write._vacancy import Places, Vacancy, room_for
 from fanin.initializers import Initializer
 from fanin.initializers._base import Elementwise
@@ -208,6 +209,19 @@ class Slot:
         return mine.shape == theirs.shape and all(
             _bytes(mine[at]) == _bytes(theirs[at]) for at in cuts
         )
+
+    def find_unwritten(self, varies: bool) -> str:
+        """What shows that its memory was never written; "" for nothing."""
+        if self.vacancy is not None:
+            return "it has no memory"
+        views = [view for _, view in self.pieces()]
+        odd = find_patterns(views)
+        if odd or not varies or self.shard is not None or not views:
+            return odd
+        start = 0 if self.part is None else self.part[0].start
+        padding = None if self.padding_row is None else self.padding_row - start
+        within = padding is not None and 0 <= padding < len(views[0])
+        return find_zero_rows(views[0], padding if within else None)
 
     def digest(self) -> str:
         """SHA-256 of the values in row-major order, little-endian: the hash of a kept one."""

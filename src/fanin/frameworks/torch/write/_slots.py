@@ -22,7 +22,7 @@ from fanin.frameworks.torch.tree._names import (
     require_shape,
 )
 from fanin.frameworks.torch.tree._offloaded import find_offloaded
-from fanin.frameworks.torch.write._shards import refuse_flat, shard_given, shard_of
+from fanin.frameworks.torch.write._shards import refuse_emptied, refuse_flat, shard_given, shard_of
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._vacancy import vacancy
 from fanin.param import Param
@@ -122,6 +122,8 @@ def _slot(
     require_shape(name, tensor)
     assert role is not None
     shard = shard_given(name, tensor, shards[name]) if name in shards else shard_of(name, tensor)
+    if shard is None:
+        refuse_emptied(name, tensor, places[0].module)
     homes = tuple(dict.fromkeys((place.module, place.attribute) for place in places))
     param = Param(
         name=name,
