@@ -48,7 +48,7 @@ def prove_buffers(model: nn.Module, build: Callable[[], Any] | None) -> list[Buf
     `build` makes the model once more; without it the modules that have buffers are built alone,
     where their arguments are known from their attributes.
     """
-    builder = _Builder(None if build is None else _named(build))
+    builder = _Reconstruction(None if build is None else _build_named(build))
     return [_prove(held, builder) for held in list_held(model)]
 
 
@@ -62,7 +62,7 @@ def list_held(model: nn.Module) -> Iterator[Held]:
                 yield Held(f"{path}.{attribute}" if path else attribute, module, attribute, buffer)
 
 
-def _named(build: Callable[[], Any]) -> dict[str, Held]:
+def _build_named(build: Callable[[], Any]) -> dict[str, Held]:
     if not callable(build):
         raise FaninError(
             f"build is {an(type(build).__name__)}; give the function that makes the model."
@@ -75,7 +75,7 @@ def _named(build: Callable[[], Any]) -> dict[str, Held]:
 
 
 @dataclass
-class _Builder:
+class _Reconstruction:
     """What constructors make, each built once."""
 
     given: dict[str, Held] | None
@@ -104,7 +104,7 @@ def _of(module: nn.Module, attribute: str, sure: bool) -> Fresh:
     return Fresh(module._buffers.get(attribute), "buffer", sure)
 
 
-def _prove(held: Held, builder: _Builder) -> BufferProof:
+def _prove(held: Held, builder: _Reconstruction) -> BufferProof:
     name, module, attribute, buffer = held
     if buffer.is_meta:
         return BufferProof(name, "buffer", "NEVER WRITTEN: it has no memory")
@@ -173,7 +173,7 @@ def refuse_unwritten(model: nn.Module, given: Mapping[str, Any]) -> None:
 
     As after `to_empty` of what is in no checkpoint. `given` are brought by the user.
     """
-    builder = _Builder(None)
+    builder = _Reconstruction(None)
     for held in list_held(model):
         module, buffer = held.module, held.buffer
         brought = held.name in given or held.attribute not in module._non_persistent_buffers_set
