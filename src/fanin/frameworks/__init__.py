@@ -7,13 +7,13 @@ from importlib import import_module as _import_module
 from typing import Any
 
 from fanin.frameworks._adapter import Adapter as Adapter
-from fanin.frameworks._adapter import BufferProof as BufferProof
 from fanin.frameworks._adapter import Draw as Draw
 from fanin.frameworks._adapter import Facts as Facts
 from fanin.frameworks._adapter import Slot as Slot
 from fanin.frameworks._adapter import Subject as Subject
 from fanin.frameworks._adapter import Target as Target
 from fanin.frameworks._adapter import Written as Written
+from fanin.frameworks._buffers import BufferProof as BufferProof
 from fanin.frameworks._building import FactoryModel as FactoryModel
 from fanin.frameworks._building import build_empty as build_empty
 from fanin.frameworks._building import build_model as build_model

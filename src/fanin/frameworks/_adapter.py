@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from fanin.axes import Axes
+from fanin.frameworks._buffers import BufferProof
 from fanin.frameworks._observation import Observation
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks._tiles import Box
@@ -95,18 +96,6 @@ class Written(NamedTuple):
     twins: Sequence[str]  # parameters that another living one equals
     restarted: Sequence[str]  # buffers of statistics that started anew
     made: Any = None  # the new model, or tree, of one that is not written in place
-
-
-class BufferProof(NamedTuple):
-    """What one buffer is, in words, and what is wrong with it; "" for nothing.
-
-    `line` is what a hash over all buffers is made of, "" where there is nothing to hash.
-    """
-
-    name: str
-    told: str = "buffer"
-    fault: str = ""
-    line: str = ""
 
 
 class Target(Protocol):

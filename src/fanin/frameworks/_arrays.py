@@ -1,13 +1,12 @@
 """Arrays: what is said of a parameter's values, whoever holds them."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from fanin.errors import FaninError
-from fanin.frameworks._adapter import BufferProof
 from fanin.frameworks._tiles import TILE, Box, meet, tiles
 from fanin.initializers import Elementwise, Initializer
 from fanin.initializers._present import PresentRows
@@ -121,13 +120,3 @@ def arrange(values: Array, gates: tuple[int, ...]) -> Array:
         return values
     blocks = np.split(values, len(gates), axis=-1)
     return np.concatenate([blocks[gate] for gate in gates], axis=-1)
-
-
-def list_unproved(names: Iterable[str], build: object) -> list[BufferProof]:
-    """Buffers of arrays that do not say how they were made."""
-    if build is not None:
-        raise FaninError(
-            "build is given, and buffers are built once more for models of PyTorch alone. Leave it "
-            "out."
-        )
-    return [BufferProof(name) for name in names]

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from fanin.errors import FaninError
-from fanin.frameworks._adapter import BufferProof, Draw, Written
-from fanin.frameworks._arrays import list_unproved
+from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._bare import long_axes
+from fanin.frameworks._buffers import BufferProof, list_unproved
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.jax._stored import list_stored
 from fanin.frameworks.jax.doors._door import Door, refuse_traced

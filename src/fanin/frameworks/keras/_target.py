@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from fanin.errors import FaninError
-from fanin.frameworks._adapter import BufferProof, Draw, Written
-from fanin.frameworks._arrays import list_unproved
+from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._buffers import BufferProof, list_unproved
 from fanin.frameworks._naming import check_prefix
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.keras._inputs import call_arguments

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fanin.errors import FaninError
-from fanin.frameworks._adapter import BufferProof, Draw, Written
+from fanin.frameworks._adapter import Draw, Written
+from fanin.frameworks._buffers import BufferProof
 from fanin.frameworks._naming import check_prefix
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.torch.observe._measure import TorchProbe

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fanin.errors import FaninError, an
-from fanin.frameworks._adapter import BufferProof
+from fanin.frameworks._buffers import BufferProof
 from fanin.frameworks.torch.draws._empty import empty_weights
 from fanin.frameworks.torch.draws._records import DRAWN
 from fanin.frameworks.torch.tree._names import module_paths
