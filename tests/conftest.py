@@ -4,6 +4,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
@@ -29,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_folder] = tempfile.mkdtemp(prefix="fanin-tests-")
         os.environ[_INHERITED] = os.environ["TMPDIR"] = config.stash[_folder]
     tempfile.tempdir = os.environ[_INHERITED]
+    # A torchvision that was built for another torch, as beside that without CUDA, lacks operators.
+    if find_spec("torchvision") is not None:
+        import_module("bench.zoo.torchvision_ops")
     os.environ["KERAS_HOME"] = os.environ[_INHERITED]
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.environ[_INHERITED]
 

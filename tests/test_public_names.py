@@ -28,6 +28,8 @@ def public(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_public_names_are_the_golden_ones(module: str) -> None:
+    if module.startswith("fanin.integrations."):
+        pytest.importorskip(module)
     assert public(module) == {name for name in NAMES if name.rpartition(".")[0] == module}
 
 
@@ -42,6 +44,8 @@ def test_the_golden_file_is_sorted_and_has_every_promised_module() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_public_name_is_there(name: str) -> None:
     module, _, own = name.rpartition(".")
+    if module.startswith("fanin.integrations."):
+        pytest.importorskip(module)
     assert hasattr(import_module(module), own)
 
 

@@ -122,20 +122,28 @@ def read(path: str | os.PathLike[str]) -> Contents:
     path = _check(path)
     try:
         text = path.read_text("utf-8")
-        data = tomllib.loads(text)
     except OSError as error:
         raise FaninError(f"cannot read the plan {str(path)!r}: {one_line(error)}.") from None
-    except (ValueError, RecursionError) as error:  # also what is no UTF-8
+    except ValueError as error:  # what is no UTF-8
         raise FaninError(f"{str(path)!r} is not a plan: {one_line(error)}.") from None
+    return parse(text, repr(str(path)))
+
+
+def parse(text: str, where: str) -> Contents:
+    """The contents of a file's text; `where` says in errors what held it."""
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FaninError(f"{where} is not a plan: {one_line(error)}.") from None
     for key, known in (("format", _FORMAT), ("stream", _STREAM)):
         if type(data.get(key)) is not int or data[key] != known:
             raise FaninError(
-                f"{str(path)!r} has {key} {quote(data.get(key))}; this fanin reads {key} {known}."
+                f"{where} has {key} {quote(data.get(key))}; this fanin reads {key} {known}."
             )
     try:
         return _contents(data, lines_of(text))
     except FaninError as error:
-        raise FaninError(f"{str(path)!r} is not a plan: {error}") from None
+        raise FaninError(f"{where} is not a plan: {error}") from None
 
 
 def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
