@@ -1,6 +1,7 @@
 """The recipe lsuv: the loop with a model of its own, without any framework."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,13 @@ def test_queries_keys_and_hidden_outputs_stay() -> None:
     for name in ("q", "k", "m"):
         assert made[f"{name}.weight"].initializer == orthogonal()
         assert "not scaled: it makes queries or keys, or no module" in made[f"{name}.weight"].why
+
+
+def test_a_head_that_was_made_zero_stays() -> None:
+    params = {"a.weight": weight("a.weight"), "b.weight": replace(weight("b.weight"), constant=0.0)}
+    made = lsuv(line := Line(["a", "b"])).choose(params, chain("a.weight", "b.weight"), {})
+    assert line.measured == ["a", "a"]
+    assert made["b.weight"].initializer == zeros()
 
 
 @pytest.mark.parametrize("variance", [0.0, math.nan, math.inf])

@@ -35,8 +35,9 @@ def lsuv(probe: Probe) -> Recipe:
 
     A weight is scaled if its module returns its output, bias included. Attention is one unit:
     the projections of queries and keys, and packed ones, stay as they start. So do recurrent
-    layers, and weights whose output no module returns; the plan says which. Normalized
-    (weight_norm) weights get the size that `orthogonal` gives them.
+    layers, constants that the constructor made on purpose, such as a head of zeros, and weights
+    whose output no module returns; the plan says which. Normalized (weight_norm) weights get the
+    size that `orthogonal` gives them.
 
     Args:
         probe: a copy of the model's weights and a batch to run it on. `recipe="lsuv"` of
@@ -101,7 +102,8 @@ def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[MeasuredWeigh
             continue
         name = node.param.name
         seen.add(name)
-        kind = choices[name].role if name in choices else ""
+        starts = name in choices and choices[name].initializer == initializer()  # constants stay
+        kind = choices[name].role if starts else ""
         if kind == "weight" and position not in projections and _returns_alone(graph, position):
             yield MeasuredWeight(name, node.module)
 
