@@ -21,6 +21,11 @@ def list_notes(
 ) -> list[str]:
     """All that is to be told of these rows."""
     notes = [] if rows else ["the model has no parameters, so there is nothing to draw."]
+    if rows and all(row.keeps == "asked" for row in rows.values()):
+        notes.append(
+            "every parameter stays as it is, so there is nothing to draw; only= says what."
+        )
+    notes += _find_silent(graph, rows)
     notes += _of_dropout(graph)
     notes += _of_values(target, graph, rows)
     notes += _find_overruled(target, rows, given)
@@ -28,6 +33,26 @@ def list_notes(
     if guessed:
         notes.append(f"guessed, for no run showed their use: {list_names(guessed)}")
     return notes
+
+
+def _find_silent(graph: Graph | None, rows: Mapping[str, Row]) -> list[str]:
+    """The note of drawn weights whose inputs were measured to be zero."""
+    measured = {} if graph is None else graph.measured
+    names = [
+        node.param.name
+        for node in ([] if graph is None else graph.nodes)
+        if node.param is not None
+        and node.op == "linear"
+        and node.param.name in rows
+        and rows[node.param.name].initializer is not None
+        and measured.get(node.inputs[0]) == 0
+    ]
+    if not names:
+        return []
+    return [
+        f"on these inputs all that {list_names(names)} reads is zero, so that it is sized for "
+        "nothing that it will see. Look at what comes before: fanin.check(model, inputs)."
+    ]
 
 
 def _of_dropout(graph: Graph | None) -> list[str]:

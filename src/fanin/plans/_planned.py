@@ -1,5 +1,6 @@
 """Planned: the three steps from a target to its plan: collect, choose, tell."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,7 @@ from fanin.errors import FaninError, quote
 from fanin.frameworks import Target
 from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer, get
+from fanin.param import Param
 from fanin.plans._choices import FROZEN, find_param, row_of, settle
 from fanin.plans._copied import find_copies, note_copies
 from fanin.plans._notes import list_notes, refuse_unseeded
@@ -58,6 +60,7 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     stays = _find_staying(target, wishes, held, named)
     counted = stays.keys() | resized.keys()  # with the values that they have
     params = {name: find_param(target, name, stays=name in counted) for name in target.slots}
+    broken = _find_broken(params, held, wishes.inputs)
     aliases = {alias: name for name, param in params.items() for alias in param.aliases}
     given = match_overrides(params, wishes.overrides, aliases)
     copied = {name: f"a copy of {source}, as like= says" for name, source in copies.items()}
@@ -88,6 +91,8 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
         for name, slot in target.slots.items()
     }
 
+    if broken:
+        notes.append(f"values that are not finite stay in {list_names(broken)}: load them again.")
     if rows and wishes.inputs is None and wishes.initializer is None:
         notes.append(f"made without inputs: {_TREE}")
     notes += [*target.notes, *list_notes(target, graph, rows, given)]
@@ -98,6 +103,19 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
             [row.name for row in made if row.keeps == "unseeded"], target.find_drawn_buffers()
         )
     return Plan(recipe.name, made, tuple(notes), prefix=target.prefix, library=target.library)
+
+
+def _find_broken(params: Mapping[str, Param], held: Collection[str], inputs: object) -> list[str]:
+    """The kept parameters that are not finite; FaninError where they size what is drawn."""
+    sizes = {name: params[name].kept_rms for name in held}
+    broken = [name for name, rms in sizes.items() if rms is not None and not math.isfinite(rms)]
+    if broken and inputs is not None:
+        raise FaninError(
+            f"{list_names(broken)}: what stays as it is holds values that are not finite, and "
+            "nothing can be sized for what it makes of the inputs. Load the checkpoint again, or "
+            "draw it, too: only=, rows=."
+        )
+    return broken
 
 
 def _find_staying(

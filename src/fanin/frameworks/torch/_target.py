@@ -108,9 +108,9 @@ class Target:
                     f"{name} of shape {self.slots[name].param.shape} is a copy of {source}, and "
                     "this process holds other parts of both. Shard them alike."
                 )
-        refuse_unwritten(self._model, buffers or {})
         same = twins(items, seed)
         made = new_buffers(self._model, self._device, buffers)
+        refuse_unwritten(self._model, buffers or {})
         write_all(items, seed, copies)
         made.put()
         remember(items, seed)
