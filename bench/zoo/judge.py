@@ -1,7 +1,8 @@
 """Judge one initialized model: the size of every weight's output, and gradients along chains."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from torch import nn
 import fanin
 from fanin.checks._chains import Chains, ratio
 from fanin.checks._width import count_averaged, finite_width
-from fanin.frameworks.torch import Observation, observe, project, tensors_in
+from fanin.frameworks._observation import Observation
+from fanin.frameworks.torch import observe, project
 from fanin.graph import Graph
 
 SEED = 0
@@ -21,10 +23,10 @@ SPAN = 20.0  # e^3, the largest ratio of gradient norms along a chain
 def outputs(seen: Observation, chains: Chains) -> dict[str, tuple[int, float]]:
     """For every weight, the node of its first use and the RMS of what it gave, bias included."""
     found: dict[str, tuple[int, float]] = {}
-    for unit in chains.uses:
-        rms = seen.rms[unit.output]
-        if unit.name not in found and rms is not None:
-            found[unit.name] = unit.node, rms
+    for use in chains.uses:
+        rms = seen.rms[use.output]
+        if use.name not in found and rms is not None:
+            found[use.name] = use.node, rms
     return found
 
 
@@ -40,14 +42,14 @@ def branch_spans(seen: Observation, chains: Chains) -> Iterator[tuple[float, int
     A branch begins behind its stream.
     """
     before: list[tuple[float, float]] = []  # smallest and largest norm among each and its parents
-    for unit in chains.uses:
-        known = [before[parent] for parent in unit.parents]
+    for use in chains.uses:
+        known = [before[parent] for parent in use.parents]
         low = min((one[0] for one in known), default=math.inf)
         high = max((one[1] for one in known), default=0.0)
-        norm = seen.gradients[unit.output]
+        norm = seen.gradients[use.output]
         if norm is not None:
             if high:
-                yield max(ratio(norm, low), ratio(high, norm)), unit.node
+                yield max(ratio(norm, low), ratio(high, norm)), use.node
             low, high = min(low, norm), max(high, norm)
         before.append((low, high))
 
@@ -82,18 +84,23 @@ def run(model: nn.Module, inputs: Any, train: bool) -> Observation:
 
 
 def judge(model: nn.Module, inputs: Any, plan: fanin.Plan | None) -> dict[str, Any]:
-    """The signal of an initialized model in train and eval mode; beside the plan, if there is one.
+    """The signal of an initialized model of PyTorch; beside the plan, if there is one."""
+    return judge_runs(partial(run, model, inputs), plan)
+
+
+def judge_runs(look: Callable[[bool], Observation], plan: fanin.Plan | None) -> dict[str, Any]:
+    """The signal of a model of any framework, of which `look` shows a run in train mode or not.
 
     `outside` lists weights whose output is outside of the rule, as (name, mode, ratio, why).
     """
     result: dict[str, Any] = {"finite": True, "outside": [], "ratios": []}
     ratios: list[float] = []
     for mode in ("eval", "train"):  # a train pass moves the statistics of batch norm
-        seen = run(model, inputs, mode == "train")
+        seen = look(mode == "train")
         chains = chains_of(seen, mode == "train")
         sizes = outputs(seen, chains)
-        result["finite"] &= all(math.isfinite(rms) for _, rms in sizes.values())
-        result["finite"] &= all(bool(one.isfinite().all()) for one in tensors_in(seen.output))
+        given = [rms for at in seen.outputs if (rms := seen.rms[at]) is not None]
+        result["finite"] &= all(map(math.isfinite, (*given, *(rms for _, rms in sizes.values()))))
         result[f"rms_{mode}"] = [
             min((rms for _, rms in sizes.values()), default=math.nan),
             max((rms for _, rms in sizes.values()), default=math.nan),

@@ -78,6 +78,35 @@ def test_few_zeros_leave_a_weight_as_it_is() -> None:
     )
 
 
+class Moved(nn.Module):
+    """A convolution, a function of its output with the features last or not, and another one."""
+
+    def __init__(self, function: nn.Module, moved: bool) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(8, 8, 3, padding=1) for _ in range(2))
+        self.function, self.moved = function, moved
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        x = x.movedim(1, -1) if self.moved else x
+        x = self.function(x)
+        return self.second(x.movedim(-1, 1) if self.moved else x)
+
+
+def test_maps_are_followed_where_features_come_last() -> None:
+    for function in (nn.ReLU(), nn.Identity()):
+        plans = [
+            fanin.plan(Moved(function, moved), torch.zeros(2, 8, 4, 5)) for moved in (False, True)
+        ]
+        assert "is left" in plans[0]["second.weight"].why
+        assert str(plans[0]) == str(plans[1])
+
+
+def test_a_normalization_of_each_position_leaves_nothing_of_borders() -> None:
+    plan = fanin.plan(Moved(nn.LayerNorm(8), True), torch.zeros(2, 8, 4, 5))
+    assert "0.72 is left" in plan["second.weight"].why  # 10/12 x 13/15: of a map of ones
+
+
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "before", "dilation"),
     [((5, 4), (3, 3), (1, 1), (1, 1), (1, 1)), ((9, 8), (5, 3), (2, 3), (2, 0), (1, 2))],

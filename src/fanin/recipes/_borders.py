@@ -45,11 +45,25 @@ class Borders:
             if node.op == "linear":  # whose weight makes up for it
                 part = float(read.mean())
                 made = read / part if part > 0 and np.ptp(read) > 0 else None
-        elif made is not None and made.shape != node.shape[-made.ndim :]:
-            made = _resize(made, node)
+        elif made is not None:
+            made = self._carry(made, node)
         self.nodes.append(node)
         self.maps.append(made)
         self.parts.append(part)
+
+    def _carry(self, made: Values, node: Node) -> Values | None:
+        """The map behind what is no window, whether its axes come last or before the features.
+
+        A normalization of the features at each position leaves nothing of it.
+        """
+        first, last = slice(-made.ndim, None), slice(-made.ndim - 1, -1)
+        if made.shape == node.shape[first]:
+            return made
+        if node.op in ("pool", "max") and len(node.shape) > made.ndim:
+            before = self.nodes[node.inputs[0]].shape
+            return _resize(made, node.shape[first if made.shape == before[first] else last])
+        level = node.op == "normalize" and node.over == "features"
+        return made if made.shape == node.shape[last] and not level else None
 
     def _join(self, node: Node, signals: list[Signal | None]) -> Values | None:
         """The maps of a node's inputs, those of one shape, in proportion to their size."""
@@ -67,11 +81,9 @@ class Borders:
         return found / total
 
 
-def _resize(values: Values, node: Node) -> Values | None:
+def _resize(values: Values, sizes: tuple[int, ...]) -> Values | None:
     """What is left of a map behind a pool; None where its positions cannot be told any more."""
-    if node.op not in ("pool", "max") or len(node.shape) <= values.ndim:
-        return None
-    for axis, size in enumerate(node.shape[-values.ndim :]):
+    for axis, size in enumerate(sizes):
         last = values.shape[axis] - 1
         places = np.clip((np.arange(size) + 0.5) * (last + 1) / max(size, 1) - 0.5, 0, last)
         ends = [values.take(side(places).astype(int), axis) for side in (np.floor, np.ceil)]

@@ -183,6 +183,42 @@ def test_inputs_come_as_the_model_takes_them() -> None:
     assert str(fanin.plan(small(), keras.KerasTensor((None, 6)))) == str(fanin.plan(small(), X))
 
 
+@traced
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_zeros_put_around_a_map_are_those_of_padding(rank: int) -> None:
+    def plan(padded: bool) -> str:
+        keras.utils.clear_session()
+        conv = getattr(layers, f"Conv{rank}D")
+        own = {"padding": "valid" if padded else "same"}
+        zeros = [getattr(layers, f"ZeroPadding{rank}D")(1)] if padded else []
+        behind = [layers.ReLU(), *zeros, conv(4, 3, **own)]
+        model = keras.Sequential([conv(4, 3, padding="same"), *behind])
+        x = np.zeros((2, *(4,) * rank, 3), np.float32)
+        model(x)
+        return str(fanin.plan(model, x)[f"layers.conv{rank}d_1.weight"].why)
+
+    assert plan(padded=True) == plan(padded=False)
+    assert "is left" in plan(padded=True)
+
+
+@traced
+def test_a_model_that_takes_no_training_runs_in_train_mode_and_may_be_told_otherwise() -> None:
+    class Plain(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense, self.norm = layers.Dense(4), layers.BatchNormalization()
+
+        def call(self, x: Any) -> Any:
+            return self.norm(self.dense(x))
+
+    model = Plain()
+    model(np.zeros((2, 3), np.float32))
+    nodes = adapter_for(model).target(model).trace(np.zeros((2, 3), np.float32)).nodes
+    assert "normalize" in {node.op for node in nodes}
+    told = {"inputs": np.zeros((2, 6), np.float32), "training": False}
+    assert fanin.plan(small(), told)["layers.dense.weight"].initializer is not None
+
+
 def test_frozen_variables_are_kept() -> None:
     model = small()
     model.layers[0].trainable = False

@@ -11,6 +11,7 @@ from fanin.frameworks.jax._program import Leaf, Program
 from fanin.frameworks.jax.observe._subject import Subject
 from fanin.frameworks.jax.trace._trace import trace as trace_program
 from fanin.frameworks.jax.tree._held import is_array
+from fanin.frameworks.keras._errors import plain_errors
 from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
 from fanin.frameworks.keras._slots import places_of
 from fanin.frameworks.keras._walk import buffers, layers_of
@@ -45,16 +46,18 @@ def program_of(model: Any, arguments: Arguments, rename: Mapping[str, str] | Non
     leaves = _leaves(model, rename)
     items, structure = jax.tree_util.tree_flatten(arguments)
     vary = [is_array(item) for item in items]
-    trained, others = model.trainable_variables, model.non_trainable_variables
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
 
     def run(values: Sequence[Any], *arrays: Any) -> Any:
         given = iter(arrays)
         filled = [next(given) if each else item for each, item in zip(vary, items, strict=True)]
         args, kwargs = jax.tree_util.tree_unflatten(structure, filled)
         held = dict(zip(leaves, values, strict=True))
-        parts = [[held[id(variable)] for variable in group] for group in (trained, others)]
-        outputs, _ = model.stateless_call(*parts, *args, training=True, **kwargs)
-        return outputs
+        mapping = [(variable, held[id(variable)]) for variable in variables]
+        # Not by stateless_call, which wants a model that takes `training`; layers are in train mode
+        # below one that does not, too.
+        with keras.StatelessScope(state_mapping=mapping), plain_errors():
+            return model(*args, **{"training": True, **kwargs})
 
     inputs = tuple(item for item, each in zip(items, vary, strict=True) if each)
     return Program(run, tuple(leaves.values()), inputs)

@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from fanin.frameworks._adapter import Facts
 from fanin.frameworks._observation import Observation
+from fanin.frameworks.keras._errors import plain_errors
 from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
 from fanin.frameworks.keras._recurrent import kind_of
 from fanin.frameworks.keras._roles import role_of
@@ -24,6 +25,8 @@ from fanin.frameworks.torch import trace as trace_module
 from fanin.graph import Graph
 
 Call = Callable[..., Any]
+
+_PADDINGS = (keras.layers.ZeroPadding1D, keras.layers.ZeroPadding2D, keras.layers.ZeroPadding3D)
 
 
 def trace(model: Any, arguments: Arguments, rename: Mapping[str, str] | None) -> Graph:
@@ -135,7 +138,7 @@ class Shell(nn.Module):
             stack.enter_context(_plain_chance())
             stack.enter_context(keras.device("cpu"))
             stack.enter_context(plain_errors())
-            return self._model[0](*args, training=self.training, **kwargs)
+            return self._model[0](*args, **{"training": self.training, **kwargs})
 
     @contextmanager
     def _values(self) -> Iterator[None]:
@@ -183,6 +186,8 @@ def _as_torch(layer: Any) -> Call:
         return functools.partial(_batch_norm, layer)
     if isinstance(layer, keras.layers.GroupNormalization):
         return functools.partial(_group_norm, layer)
+    if isinstance(layer, _PADDINGS) and layer.data_format == "channels_last":
+        return functools.partial(_pad, layer)
     if isinstance(layer, keras.layers.SpectralNormalization):  # else it writes its weight
         return lambda x, training=False: call(x, training=False)
     if isinstance(layer, keras.layers.RNN) and kind_of(layer) is not None:
@@ -227,6 +232,13 @@ def _group_norm(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
     return x.movedim(1, layer.axis)
 
 
+def _pad(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
+    """Zeros around a map, where torch has its positions: elsewhere they could be anything's."""
+    pairs = (layer.padding,) if isinstance(layer, _PADDINGS[0]) else layer.padding
+    widths = [size for pair in reversed(pairs) for size in pair]
+    return nn.functional.pad(inputs.movedim(-1, 1), widths).movedim(1, -1)
+
+
 def _values_of(*variables: Any) -> list[Any]:
     return [None if variable is None else variable.value for variable in variables]
 
@@ -239,18 +251,6 @@ def _through(module: nn.Module, call: Call) -> Call:
         return module(*args, **kwargs)
 
     return run
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """What a layer raises comes as it is, without Keras's account of all arguments."""
-    filtered = keras.config.is_traceback_filtering_enabled()
-    keras.config.disable_traceback_filtering()
-    try:
-        yield
-    finally:
-        if filtered:
-            keras.config.enable_traceback_filtering()
 
 
 @contextmanager
