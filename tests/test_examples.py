@@ -17,7 +17,7 @@ import fanin
 README = Path(__file__).parents[1] / "README.md"
 PAGES = sorted(
     page
-    for page in (README.parent / "docs").rglob("*.md")
+    for page in (README, *(README.parent / "docs").rglob("*.md"))
     if page.parent.name != "api"  # whose examples are those of docstrings
 )
 ELLIPSIS = doctest.ELLIPSIS  # `...` stands for the end of a long message
@@ -49,7 +49,7 @@ def test_examples_in_docstrings(name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_examples_in_pages(page: Path) -> None:
-    """The >>> lines of docs; the pages of the catalogue use initializers by name."""
+    """The >>> lines of README and docs; the pages of the catalogue use initializers by name."""
     known = vars(importlib.import_module("fanin.initializers")) if "catalogue" in str(page) else {}
     failures = io.StringIO()
     text = FENCE.sub("", page.read_text("utf-8"))  # doctest would take a fence for output

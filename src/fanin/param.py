@@ -33,8 +33,8 @@ class Param:
     differ or there is no memory to look at. `activation` is the function that the module tree
     puts before a weight, where it shows one. `kept_rms` is that of the values of a parameter
     that stays as it is, such as a frozen one; None of one that is drawn. `head` says that a
-    table is the weight of a linear layer, too. `read` gives the values
-    that it has now, where it has any.
+    table is the weight of a linear layer, too. `gate` is "forget" of an LSTM's bias that is of that
+    gate alone, and "" of all else. `read` gives the values that it has now, where it has any.
     """
 
     name: str
@@ -49,4 +49,5 @@ class Param:
     activation: Callable[..., Any] | None = None
     kept_rms: float | None = None
     head: bool = False
+    gate: str = ""
     read: Callable[[], Any] | None = field(default=None, compare=False, repr=False)

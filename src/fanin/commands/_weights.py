@@ -67,7 +67,7 @@ def write_weights(arguments: argparse.Namespace) -> None:
     if plan.library != target.library:  # the one that is saved says how this model stores weights
         plan = replace(plan, rows=tuple(rows), library=target.library)
     choices = {row.name: (row.initializer, row.axes) for row in rows}
-    entries, same = target.stored(choices, seed)
+    entries, same = target.list_stored(choices, seed)
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
         metadata = same | _metadata(plan, seed, entries)
         written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)

@@ -150,7 +150,7 @@ class Target(Protocol):
     def buffer_names(self) -> Iterable[str]:
         """Every buffer by its canonical name."""
 
-    def stored(
+    def list_stored(
         self, choices: Mapping[str, HowDrawn], seed: int
     ) -> tuple[list[Stored], dict[str, str]]:
         """The tensors of a file of the model's weights, drawn while it is written.

@@ -9,7 +9,6 @@ from fanin.axes import Axes
 from fanin.graph import Graph
 from fanin.initializers import (
     Initializer,
-    forget_gate,
     glorot_uniform,
     lecun_truncated_normal,
     normal,
@@ -26,7 +25,7 @@ from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
-from fanin.recipes._tree import is_lstm_bias
+from fanin.recipes._tree import open_forget_gate
 
 
 def torch(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
@@ -153,8 +152,8 @@ def _keras(param: Param) -> Choice | None:
             return Choice(uniform(-0.05, 0.05), "table", "Keras's default, U(+-0.05)")
         case "recurrent":
             return Choice(orthogonal(), "recurrent", "Keras's default")
-        case "bias" if is_lstm_bias(param):
-            return Choice(forget_gate(), "bias", "Keras's unit_forget_bias")
+        case "bias" if (opened := open_forget_gate(param)) is not None:
+            return Choice(opened, "bias", "Keras's unit_forget_bias")
     return None
 
 

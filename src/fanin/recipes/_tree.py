@@ -8,6 +8,7 @@ from typing import Any
 from fanin.errors import FaninError
 from fanin.gains import gain
 from fanin.initializers import (
+    Initializer,
     constant,
     forget_gate,
     normal,
@@ -47,8 +48,8 @@ def by_kind(param: Param) -> Choice | None:
             return Choice(normal(std=TABLE), "table", f"RMS {TABLE:g}")
         case "recurrent":
             return Choice(orthogonal(), "recurrent", "every gate keeps the length of the state")
-        case "bias" if is_lstm_bias(param):
-            return Choice(forget_gate(), "bias", "the forget gate starts open")
+        case "bias" if (opened := open_forget_gate(param)) is not None:
+            return Choice(opened, "bias", "the forget gate starts open")
         case "bias":
             return Choice(zeros(), "bias", "biases start at zero")
         case "shift":
@@ -61,9 +62,15 @@ def by_kind(param: Param) -> Choice | None:
     return None
 
 
-def is_lstm_bias(param: Param) -> bool:
-    """Whether a bias holds an LSTM's gates: input, forget, cell, output."""
-    return param.kind == "bias" and len(param.axes.blocks) == _LSTM_GATES
+def open_forget_gate(param: Param) -> Initializer | None:
+    """Ones for the forget gate of an LSTM; None for a bias that is not that gate's.
+
+    A bias holds all gates (input, forget, cell, output) or one of them.
+    """
+    if param.gate == "forget":
+        return ones()
+    packed = param.kind == "bias" and len(param.axes.blocks) == _LSTM_GATES
+    return forget_gate() if packed else None
 
 
 def activation_gain(param: Param) -> float:

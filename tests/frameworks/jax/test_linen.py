@@ -156,3 +156,17 @@ def test_a_torch_plan_draws_a_port_and_the_reverse() -> None:
 def test_bad_input_says_what_to_do(call: Any, message: str) -> None:
     with pytest.raises(FaninError, match=message):
         call(nn.Dense(3))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.OptimizedLSTMCell, nn.GRUCell])
+def test_the_forget_gate_of_a_cell_starts_open(kind: Any) -> None:
+    model, x = nn.RNN(kind(8)), jnp.ones((2, 5, 4))
+    params, _ = fanin.initialize_params(model, inputs=x)
+    cell = next(iter(params["params"].values()))
+    gates = {name: float(held["bias"].mean()) for name, held in cell.items() if "bias" in held}
+    lstm = kind is not nn.GRUCell
+    assert {name for name, mean in gates.items() if mean} == ({"hf"} if lstm else set())
+    assert len(gates) == 4
+    keras = fanin.plan(model, x, recipe="keras")
+    opened = [row.why for name, row in keras.items() if name.endswith("hf.bias")]
+    assert opened == ["Keras's unit_forget_bias"] * lstm

@@ -197,3 +197,65 @@ def test_the_row_that_a_torch_plan_keeps_zero_is_zero() -> None:
     np.testing.assert_array_equal(model.table.embedding[...], weight)
     planned.verify(model)
     assert planned.audit(model).ok
+
+
+class Normed(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs, **how: Any) -> None:
+        self.line = nnx.WeightNorm(nnx.Linear(8, 4, rngs=rngs), rngs=rngs, **how)
+        self.head = nnx.Linear(4, 2, rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        return self.head(nnx.relu(self.line(nnx.relu(x))))
+
+
+def test_norms_of_weights_are_arrays_that_are_no_variables() -> None:
+    model, x = Normed(nnx.Rngs(0)), jnp.ones((3, 8))
+    plan = fanin.initialize(model, 0, x)
+    assert plan["line.scales.weight"].role == "magnitude"
+    weight = model.line.layer_instance.kernel[...]
+    drawn = plan["line.layer_instance.weight"].initializer
+    assert np.array_equal(
+        weight, drawn((8, 4), seed=0, name="line.layer_instance.weight", axes="in out")
+    )
+    (scales,) = model.line.scales.values()
+    # The rows that act have the size that the drawn ones would have had.
+    np.testing.assert_allclose(
+        scales, drawn.std((8, 4), plan["line.layer_instance.weight"].axes) * 8**0.5
+    )
+    plan.verify(model)
+    scales = next(iter(model.line.scales))
+    model.line.scales[scales] = 2 * model.line.scales[scales]
+    with pytest.raises(FaninError, match=r"line\.scales\.weight holds other values"):
+        plan.verify(model)
+    assert fanin.check(model, np.random.default_rng(0).standard_normal((32, 8)).astype(np.float32))
+
+
+def test_norms_in_a_state_and_in_an_abstract_model() -> None:
+    graphdef, state = nnx.split(Normed(nnx.Rngs(0)))
+    x = jnp.ones((3, 8))
+    fanin.initialize((graphdef, state), 0, x, overrides={"line.scales.weight": "constant(3)"})
+    (scales,) = nnx.merge(graphdef, state).line.scales.values()
+    assert bool((scales == 3).all())
+    with pytest.raises(FaninError, match=r"line keeps its norms in plain arrays, .* with values"):
+        fanin.initialize(nnx.eval_shape(lambda: Normed(nnx.Rngs(0))), 0, x)
+
+
+class Recurrent(nnx.Module):
+    def __init__(self, kind: Any, rngs: nnx.Rngs) -> None:
+        self.rnn = nnx.RNN(kind(4, 8, rngs=rngs))
+
+    def __call__(self, x: Any) -> Any:
+        return self.rnn(x)
+
+
+def test_the_forget_gate_starts_open_whether_gates_are_packed_or_not() -> None:
+    x = jnp.ones((2, 5, 4))
+    fanin.initialize(packed := Recurrent(nnx.OptimizedLSTMCell, nnx.Rngs(0)), 0, x)
+    plan = fanin.initialize(apart := Recurrent(nnx.LSTMCell, nnx.Rngs(0)), 0, x)
+    assert np.array_equal(packed.rnn.cell.dense_h.bias[...], np.repeat([0, 1, 0, 0], 8))
+    cell = apart.rnn.cell
+    biases = [held.bias[...] for held in (cell.hi, cell.hf, cell.hg, cell.ho)]
+    assert np.array_equal(np.concatenate(biases), packed.rnn.cell.dense_h.bias[...])
+    assert plan["rnn.cell.hf.bias"].why == "the forget gate starts open"
+    fanin.initialize(gated := Recurrent(nnx.GRUCell, nnx.Rngs(0)), 0, x)
+    assert not np.asarray(gated.rnn.cell.dense_i.bias[...]).any()

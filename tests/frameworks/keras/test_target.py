@@ -1,5 +1,7 @@
 """A model of Keras as a target: roles, values, what is refused, and what stays as it was."""
 
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -379,3 +381,42 @@ def test_a_layer_inside_of_a_torch_module_is_refused_with_the_road_to_take() -> 
     around = torch.nn.Sequential(torch.nn.Linear(6, 6), small())
     with pytest.raises(FaninError, match="Pass the Keras model or layer itself"):
         fanin.initialize(around)
+
+
+@traced
+def test_a_new_head_is_sized_by_what_the_kept_layers_give() -> None:
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(16, activation="exponential"), layers.Dense(3)]
+    )
+    x = 0.5 + np.random.default_rng(0).standard_normal((32, 6)).astype(np.float32)
+    before = values_of(model)
+    plan = fanin.plan(model, x, only="layers.dense_1.*")
+    assert (
+        "what kept weights alone make of the inputs counts as it was measured on them."
+        in plan.notes
+    )
+    seen = np.exp(x @ before[0] + before[1])
+    wanted = 1 / np.sqrt(16 * np.square(seen).mean())
+    assert plan["layers.dense_1.weight"].std == pytest.approx(wanted, rel=1e-4)
+    assert all(map(np.array_equal, before, values_of(model)))
+    notes = fanin.plan(model, keras.KerasTensor((2, 6)), only="layers.dense_1.*").notes
+    assert any("have no values to run with" in note for note in notes)
+
+
+@traced
+def test_the_gates_of_a_recurrent_layer_show_on_every_back_end() -> None:
+    model = keras.Sequential([keras.Input((7, 6)), layers.GRU(8), layers.Dense(3)])
+    row = fanin.plan(model, keras.KerasTensor((2, 7, 6)))["layers.gru.cell.weight"]
+    assert (row.axes.blocks, row.fans.fan_out) == ((8, 8, 8), 8)
+
+
+def test_a_back_end_that_changed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small()
+    before = values_of(model)
+    another = types.ModuleType("keras")  # which keras.config.set_backend imports anew
+    vars(another)["Layer"] = keras.Layer
+    monkeypatch.setitem(sys.modules, "keras", another)
+    with pytest.raises(FaninError, match="Choose it once, by the environment variable KERAS_BACK"):
+        fanin.initialize(model, 0, X)
+    monkeypatch.undo()
+    assert all(map(np.array_equal, before, values_of(model)))

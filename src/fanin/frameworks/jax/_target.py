@@ -1,6 +1,6 @@
 """Target: a JAX model that is planned for, or new arrays of which are made."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +9,16 @@ from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._bare import long_axes
 from fanin.frameworks._buffers import BufferProof, list_unproved
 from fanin.frameworks._stored import HowDrawn, Stored
+from fanin.frameworks._twins import DrawPlace
 from fanin.frameworks.jax._stored import list_stored
 from fanin.frameworks.jax.doors._door import Door, refuse_traced
+from fanin.frameworks.jax.observe._seen import measure
 from fanin.frameworks.jax.trace._trace import trace
 from fanin.frameworks.jax.tree._held import Held
 from fanin.frameworks.jax.tree._names import names_of
 from fanin.frameworks.jax.tree._params import params_of
 from fanin.frameworks.jax.write._slot import Slot
+from fanin.frameworks.jax.write._twins import TWINS, Unmade
 from fanin.graph import Graph, NoGraphError
 from fanin.param import Kind, Param
 from fanin.recipes import Probe
@@ -72,15 +75,16 @@ class Target:
         return self._traced[1]
 
     def probe(self, inputs: object, seed: int) -> Probe:
-        """Not yet."""
+        """No layer of JAX is there to be measured alone."""
         raise FaninError(
-            "recipe lsuv measures on a real run, which fanin does not do of JAX models yet; use "
-            "recipe auto, which follows the signal through the traced program."
+            "recipe lsuv sizes weights by what the modules around them return, and a JAX program "
+            "shows no modules; use recipe auto, which follows the signal through the program, "
+            "or lsuv on a PyTorch model of the same names, whose plan draws this one, too."
         )
 
     def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
-        """Models of JAX are not run for a plan."""
-        raise FaninError("models of JAX are not run with their values for a plan.")
+        """What a run shows of the nodes of a graph, in the mode that the model is in."""
+        return measure(self._door.program(inputs, self._names), graph)
 
     def find_origin(self, name: str) -> None:
         """Arrays do not say how they were made."""
@@ -102,7 +106,7 @@ class Target:
         pairs = zip(self._names, self._door.held, strict=True)
         return [name for name, item in pairs if not item.trained]
 
-    def stored(
+    def list_stored(
         self, choices: Mapping[str, HowDrawn], seed: int
     ) -> tuple[list[Stored], dict[str, str]]:
         """Every array but keys and counts of random numbers, by its path in the library's tree."""
@@ -117,6 +121,8 @@ class Target:
                 "buffers is given, and a JAX model has none; put arrays that are not trained "
                 "into the model or its variables."
             )
+        places = list(self._places(draws, seed))
+        same = TWINS.find(place for place, _ in places)
         values = {
             self._at[name]: self.slots[name].draw_array(draw.initializer, seed, draw.axes)
             for name, draw in draws.items()
@@ -127,7 +133,23 @@ class Target:
                 source = self._at[draw.like]
                 held = values.get(source, self.slots[draw.like].value)
                 values[self._at[name]] = self.slots[name].copy_of(held)
-        return Written([], [], self._door.put(values, seed))
+        TWINS.remember((place, values[at]) for place, at in places)
+        return Written(same, [], self._door.put(values, seed))
+
+    def _places(self, draws: Mapping[str, Draw], seed: int) -> Iterator[tuple[DrawPlace, int]]:
+        """What is drawn whole, and where; of abstract arrays only those that are written.
+
+        A new tree made of them is what it was asked for, however often.
+        """
+        for name, draw in draws.items():
+            slot, at = self.slots[name], self._at[name]
+            seeded = draw.initializer is not None and draw.initializer.seeded
+            if not seeded or slot.is_sharded or not slot.param.shape:
+                continue
+            if slot.is_empty and not self._door.in_place:
+                continue
+            origin = Unmade() if slot.is_empty else slot.value
+            yield DrawPlace((seed, slot.stream, slot.param.shape), name, origin), at
 
 
 def _is_unknown(param: Param) -> bool:

@@ -8,6 +8,7 @@ import jax
 import keras
 
 from fanin.frameworks.jax._program import Leaf, Program
+from fanin.frameworks.jax.observe._seen import measure as measure_program
 from fanin.frameworks.jax.observe._subject import Subject
 from fanin.frameworks.jax.trace._trace import trace as trace_program
 from fanin.frameworks.jax.tree._held import is_array
@@ -21,6 +22,13 @@ from fanin.graph import Graph
 def trace(model: Any, arguments: Arguments, rename: Mapping[str, str] | None) -> Graph:
     """The graph of one run on abstract arrays."""
     return trace_program(program_of(model, arguments, rename))
+
+
+def measure(
+    model: Any, arguments: Arguments, graph: Graph, rename: Mapping[str, str] | None
+) -> dict[int, float]:
+    """Mean squares by node of the graph of `trace`, of one run in train mode."""
+    return measure_program(program_of(model, arguments, rename), graph)
 
 
 def symbolic(tensor: keras.KerasTensor) -> jax.ShapeDtypeStruct:

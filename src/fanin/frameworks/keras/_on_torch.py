@@ -20,6 +20,7 @@ from fanin.frameworks.keras._recurrent import kind_of
 from fanin.frameworks.keras._roles import role_of
 from fanin.frameworks.keras._walk import Place, buffers, layers_of, parameters
 from fanin.frameworks.torch import Reading, Recurrent
+from fanin.frameworks.torch import measure as measure_module
 from fanin.frameworks.torch import subject as subject_of_torch
 from fanin.frameworks.torch import trace as trace_module
 from fanin.graph import Graph
@@ -33,6 +34,14 @@ def trace(model: Any, arguments: Arguments, rename: Mapping[str, str] | None) ->
     """The graph of one run on fake tensors; names are those of the walk."""
     args, kwargs = arguments
     return trace_module(Shell(model), {"args": args, "kwargs": kwargs}, rename)
+
+
+def measure(
+    model: Any, arguments: Arguments, graph: Graph, rename: Mapping[str, str] | None
+) -> dict[int, float]:
+    """Mean squares by node of the graph of `trace`, of one run in train mode."""
+    args, kwargs = arguments
+    return measure_module(Shell(model), {"args": args, "kwargs": kwargs}, graph, rename)
 
 
 def symbolic(tensor: keras.KerasTensor) -> torch.Tensor:

@@ -49,17 +49,23 @@ class Target:
 
     def trace(self, inputs: object) -> Graph:
         """The graph of one run without values, by the tracer of the back end's framework."""
-        symbolic, run = _tracer()
-        return run(self._model, call_arguments(self._model, inputs, symbolic), self._rename)
+        module = _runner()
+        arguments = call_arguments(self._model, inputs, module.symbolic)
+        graph: Graph = module.trace(self._model, arguments, self._rename)
+        return graph
 
     def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
-        """Keras models are not measured."""
-        raise FaninError("models of Keras are not run with their values for a plan.")
+        """What a run in train mode shows of the nodes of a graph."""
+        module = _runner()
+        arguments = call_arguments(self._model, inputs, module.symbolic)
+        sizes: dict[int, float] = module.measure(self._model, arguments, graph, self._rename)
+        return sizes
 
     def probe(self, inputs: object, seed: int) -> Probe:
         """Keras models are not measured."""
         raise FaninError(
-            "recipes that measure, such as lsuv, run models of PyTorch alone. Choose another one."
+            "recipes that measure, such as lsuv, run models of PyTorch alone. Choose another one, "
+            "or measure a PyTorch model of the same names: its plan draws this one, too."
         )
 
     def find_origin(self, name: str) -> None:
@@ -82,7 +88,7 @@ class Target:
         found = buffers(layers_of(self._model))
         return [places[0].name for places in found.values()]
 
-    def stored(
+    def list_stored(
         self, choices: Mapping[str, HowDrawn], seed: int
     ) -> tuple[list[Stored], dict[str, str]]:
         """Every variable of a layer, by its path in weight files."""
@@ -106,22 +112,19 @@ class Target:
         return Written(same, restart(layers_of(self._model), drawn))
 
 
-def _tracer() -> tuple[Callable[[Any], Any], Callable[..., Graph]]:
-    """What makes an input of a shape alone, and what traces a run, by the back end."""
-    if keras.config.backend() == "torch":
+def _runner() -> Any:
+    """What makes an input of a shape alone, traces a run, and measures one, by the back end."""
+    backend = keras.config.backend()
+    if backend == "torch":
         from fanin.frameworks.keras import _on_torch
 
-        return _on_torch.symbolic, _on_torch.trace
-    if keras.config.backend() == "jax":
+        return _on_torch
+    if backend == "jax":
         from fanin.frameworks.keras import _on_jax
 
-        return _on_jax.symbolic, _on_jax.trace
-    return lambda tensor: tensor, _refuse_to_trace
-
-
-def _refuse_to_trace(*_: Any) -> Graph:
+        return _on_jax
     raise NoGraphError(
-        f"Keras computes with {keras.config.backend()} here, whose programs are not read; a plan "
+        f"Keras computes with {backend} here, whose programs are not read; a plan "
         "that is made with KERAS_BACKEND=jax or torch applies to this model, too."
     )
 

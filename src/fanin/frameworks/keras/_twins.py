@@ -1,37 +1,19 @@
 """Twins: variables of this process that the same seed, name and shape made equal."""
 
-import gc
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import ref
 
 import keras
 
 from fanin.axes import Axes
+from fanin.frameworks._twins import DrawPlace, Twins
 from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._values import pieces
 from fanin.initializers import Initializer
 
 _SOME = 64  # values that a back end without a count is asked for
-# Seed, name of the stream, shape: all that decides a draw.
-DrawKey = tuple[int, str, tuple[int, ...]]
 Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
-
-
-class _Drawn(NamedTuple):
-    variable: "ref[Any]"
-    unwritten: Callable[[Any], bool]  # whether the variable holds what was written
-    group: list["_Drawn"]  # all that one call drew
-
-    def is_untouched(self) -> bool:
-        """Whether nothing of the call that still lives was written since: training would have."""
-        living = ((item.variable(), item.unwritten) for item in self.group)
-        return all(variable is None or unwritten(variable) for variable, unwritten in living)
-
-
-# The latest variable of each draw, for as long as it lives.
-_latest: dict[DrawKey, _Drawn] = {}
 
 
 def twins(items: Items, seed: int) -> list[str]:
@@ -39,38 +21,26 @@ def twins(items: Items, seed: int) -> list[str]:
 
     Less those that hold it already, as a copy does that is drawn again.
     """
-    found = [(key, slot) for key, slot in _key(items, seed) if _twin_of(key, slot)]
-    if not found:
-        return []
-    gc.collect()  # a model that is gone may still be in a cycle
-    left = ((slot, _twin_of(key, slot)) for key, slot in found)
-    return [slot.param.name for slot, twin in left if twin and twin.is_untouched()]
+    return _known.find(_places(items, seed))
 
 
 def remember(items: Items, seed: int) -> None:
     """Note what was drawn into which variable."""
-    group: list[_Drawn] = []
-    for key, slot in _key(items, seed):
-        known = ref(slot.variable, partial(_forget, key))
-        group.append(_Drawn(known, _watch_writes(slot.variable), group))
-        _latest[key] = group[-1]
+    _known.remember((place, place.origin) for place in _places(items, seed))
 
 
-def _key(items: Items, seed: int) -> Iterator[tuple[DrawKey, Slot]]:
+def _places(items: Items, seed: int) -> Iterator[DrawPlace]:
     """What is drawn whole, and so that the seed decides it."""
     for slot, initializer, _ in items:
-        if initializer is not None and initializer.seeded and not slot.is_sharded:
-            yield (seed, slot.stream, slot.param.shape), slot
+        seeded = initializer is not None and initializer.seeded and not slot.is_sharded
+        if seeded and slot.param.shape:
+            name = slot.param.name
+            yield DrawPlace((seed, slot.stream, slot.param.shape), name, slot.variable)
 
 
-def _twin_of(key: DrawKey, slot: Slot) -> _Drawn | None:
-    known = _latest.get(key)
-    other = None if known is None else known.variable()
-    if other is None or other is slot.variable or not slot.param.shape:
-        return None
-    pairs = zip(pieces(slot.variable), pieces(other), strict=False)
-    same = all(mine.tobytes() == theirs.tobytes() for (_, mine), (_, theirs) in pairs)
-    return None if same else known
+def _holds(variable: Any, other: Any) -> bool:
+    pairs = zip(pieces(variable), pieces(other), strict=False)
+    return all(mine.tobytes() == theirs.tobytes() for (_, mine), (_, theirs) in pairs)
 
 
 def _watch_writes(variable: Any) -> Callable[[Any], bool]:
@@ -94,7 +64,4 @@ def _some(variable: Any) -> bytes:
     return values.reshape(-1)[:_SOME].tobytes()
 
 
-def _forget(key: DrawKey, gone: "ref[Any]") -> None:
-    known = _latest.get(key)
-    if known is not None and known.variable is gone:
-        _latest.pop(key, None)
+_known = Twins(_holds, _watch_writes)

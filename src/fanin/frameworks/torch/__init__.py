@@ -6,6 +6,7 @@ from fanin.frameworks.torch._target import target as target
 from fanin.frameworks.torch.draws._empty import empty_weights as empty_weights
 from fanin.frameworks.torch.observe._objective import project as project
 from fanin.frameworks.torch.observe._observe import observe as observe
+from fanin.frameworks.torch.observe._seen import measure as measure
 from fanin.frameworks.torch.observe._subject import build as build
 from fanin.frameworks.torch.observe._subject import place as place
 from fanin.frameworks.torch.observe._subject import subject as subject

@@ -89,7 +89,7 @@ class Target:
         """Every buffer by its canonical name."""
         return buffer_names(self._model)
 
-    def stored(
+    def list_stored(
         self, choices: Mapping[str, HowDrawn], seed: int
     ) -> tuple[list[Stored], dict[str, str]]:
         """The tensors of the model's state_dict, and names of the same."""

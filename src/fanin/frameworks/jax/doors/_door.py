@@ -14,6 +14,7 @@ class Door(Protocol):
     """A model of one library."""
 
     library: str  # its package: two doors of one library store weights alike
+    in_place: bool  # whether new values are put into the model itself
 
     @property
     def held(self) -> Sequence[Held]:
@@ -46,6 +47,7 @@ class Door(Protocol):
 class PathNamed:
     """A door whose library's tree has the paths that are held."""
 
+    in_place = False
     held: Sequence[Held]
 
     @property

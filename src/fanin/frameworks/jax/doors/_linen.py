@@ -1,6 +1,6 @@
 """Flax Linen: a module computes, its variables are a tree; new weights are a new tree."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,13 @@ from fanin.frameworks.jax.doors._door import program_of
 from fanin.frameworks.jax.doors._inputs import CallArguments, arrays_in, split
 from fanin.frameworks.jax.tree._computed import find_computed
 from fanin.frameworks.jax.tree._held import Held, abstract, is_abstract, is_array, is_real, part_of
-from fanin.frameworks.jax.tree._linen import by_convention, constant_in, find_place_in, list_modules
+from fanin.frameworks.jax.tree._linen import (
+    by_convention,
+    constant_in,
+    find_place_in,
+    gate_in,
+    list_modules,
+)
 from fanin.frameworks.jax.write._shards import sharding_of
 
 Path = tuple[str, ...]
@@ -27,9 +33,11 @@ class Linen:
     """A module and its variables, or its parameters alone; boxes round arrays stay."""
 
     library = "flax"
+    in_place = False
 
     def __init__(self, functional: Functional) -> None:
         self._module, self._inputs = functional.model, functional.inputs
+        self._known: tuple[object, Callable[..., Any], tuple[Any, ...]] | None = None
         given = self._abstract() if functional.params is None else functional.params
         self._alone = not _has_collections(given)
         paths, self._structure = jax.tree_util.tree_flatten_with_path(given)
@@ -92,12 +100,10 @@ class Linen:
         """Roles, from a run where there are inputs, else from Flax's own names."""
         seen = {}
         if self._inputs is not None:
-            arrays, filled = split(self._inputs)
+            run, arrays = self._run_on(self._inputs)
             values = [abstract(item.shape, item.value.dtype) for item in self.held]
             with self._rename_errors("apply(variables, inputs)"):
-                seen = list_modules(
-                    lambda held, given: self._apply(held, filled(given)), values, arrays
-                )
+                seen = list_modules(run, values, arrays)
         siblings: dict[Path, set[str]] = {}
         for item in self.held:
             siblings.setdefault(item.path[:-1], set()).add(item.path[-1])
@@ -106,6 +112,7 @@ class Linen:
             item.owner = type(self._module if known is None else known.module).__name__
             item.made = constant_in(seen, path)
             item.placed = find_place_in(seen, path, item.shape)
+            item.gate = gate_in(seen, path)
             if known is None:
                 item.placed = by_convention(path, item.shape, siblings[path[:-1]])
 
@@ -146,12 +153,18 @@ class Linen:
 
     def program(self, inputs: object, names: Sequence[str]) -> Program:
         """`apply` on the variables and these inputs."""
-        arrays, filled = split(inputs)
+        run, arrays = self._run_on(inputs)
+        return program_of(lambda values, *given: run(values, given), self.held, names, arrays)
 
-        def run(values: Sequence[Any], *given: Any) -> Any:
-            return self._apply(values, filled(given))
-
-        return program_of(run, self.held, names, arrays)
+    def _run_on(self, inputs: object) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What applies the module, and the arrays among its inputs; JAX traces it once alone."""
+        if self._known is None or self._known[0] is not inputs:
+            arrays, filled = split(inputs)
+            run: Callable[..., Any] = jax.jit(
+                lambda values, given: self._apply(values, filled(given))
+            )
+            self._known = inputs, run, arrays
+        return self._known[1:]
 
     @property
     def tree_names(self) -> Sequence[str]:

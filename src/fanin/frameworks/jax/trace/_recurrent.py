@@ -12,6 +12,7 @@ from fanin.graph import Node, Use
 
 # How many times as large as the state all gates together are, by the number of states.
 _KINDS = {(4, 2): "lstm", (3, 1): "gru", (1, 1): "rnn"}
+_GATES = {kind: gates for (gates, _), kind in _KINDS.items()}
 _BOUNDED = {
     "lstm": {"sigmoid", "tanh"},
     "gru": {"sigmoid", "tanh"},
@@ -27,6 +28,7 @@ class Cell:
     """What a step is: its kind, and all its parameters."""
 
     kind: str
+    width: int  # of the state, which each gate has
     uses: tuple[Use, ...]
 
 
@@ -80,7 +82,7 @@ def _judge(
         return None
     uses = [_use(nodes[at], above[at] & inputs, _units(trial, nodes[at]), width) for at in linear]
     others = (node.param for node in nodes if node.op in ("shift", "scale", "parameter"))
-    return Cell(kind, tuple(_once([*uses, *others])))
+    return Cell(kind, width, tuple(_once([*uses, *others])))
 
 
 def _units(trial: Recorder, node: Node) -> int:
@@ -92,7 +94,11 @@ def _units(trial: Recorder, node: Node) -> int:
 def _use(node: Node, reads: set[int], units: int, width: int) -> Use:
     """The use of a gate's weight, or of all gates', packed; `layer` where it reads the input."""
     assert node.param is not None
-    use = replace(node.param, layer=0 if reads else None)
+    return _pack(replace(node.param, layer=0 if reads else None), units, width)
+
+
+def _pack(use: Use, units: int, width: int) -> Use:
+    """The use of a weight whose outputs are those of gates, of this width each."""
     packed = units > width and units % width == 0 and use.axes.roles.count("out") == 1
     if not packed or use.fans is not None:
         return use
@@ -120,6 +126,8 @@ def add_recurrent(
         for entry in given
         if isinstance(entry, ActivationTensor) and entry.node not in recorder.integers
     ]
+    for entry in sources:
+        _pack_projection(recorder, entry.node, cell)
     outs = [*states, *rows]
     shape = next((shaped.shape for shaped in rows if shaped.is_real), states[-1].shape)
     parts = [recorder.modules[use.name].split(".") for use in cell.uses]
@@ -127,6 +135,17 @@ def add_recurrent(
     recorder.path[-1] = ".".join(names[0] for names in shared)
     made = recorder.emit("recurrent", sources, shape, label=cell.kind, uses=cell.uses)
     return [_show(recorder, made, shaped) for shaped in outs]
+
+
+def _pack_projection(recorder: Recorder, at: int, cell: Cell) -> None:
+    """A weight that reads all inputs before the loop, as Keras's do, holds the gates, too."""
+    while recorder.nodes[at].op in ("view", "shift"):
+        at = recorder.nodes[at].inputs[0]
+    node = recorder.nodes[at]
+    if node.op == "linear" and node.param is not None:
+        units = _units(recorder, node)
+        if units == _GATES[cell.kind] * cell.width:
+            recorder.replace_node(at, param=_pack(node.param, units, cell.width))
 
 
 def _show(recorder: Recorder, made: ActivationTensor, shaped: AbstractArray) -> TensorEntry:

@@ -29,6 +29,7 @@ class Held:
     trained: bool = True
     owner: str = ""
     placed: Placed | None = None
+    gate: str = ""  # "forget" of a bias that is of that gate alone
     made: float | None = None
     aliases: tuple[tuple[str, ...], ...] = ()
     start: float | None = None

@@ -68,6 +68,13 @@ def find_place_in(seen: Mapping[Path, Seen], path: Path, shape: tuple[int, ...])
     return kind, _lift(axes, inner, shape)
 
 
+def gate_in(seen: Mapping[Path, Seen], path: Path) -> str:
+    """The gate that a bias is of alone, as in both of Linen's LSTM cells."""
+    around = seen.get(path[:-2])
+    cell = around is not None and isinstance(around.module, nn.LSTMCell | nn.OptimizedLSTMCell)
+    return "forget" if cell and path[-2:] == ("hf", "bias") else ""
+
+
 def _lift(axes: Axes, inner: tuple[int, ...], shape: tuple[int, ...]) -> Axes:
     """The axes with `stack` where a transformation put axes of its own: the first that fit."""
     more = len(shape) - len(inner)

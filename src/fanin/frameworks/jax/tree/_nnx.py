@@ -65,6 +65,12 @@ def _find_place(module: Any, attribute: str, shape: tuple[int, ...]) -> Placed |
     return None
 
 
+def gate_in(attribute: str, around: Any, called: str) -> str:
+    """The gate that a bias is of alone: of a cell whose gates are modules of their own."""
+    own = isinstance(around, nnx.LSTMCell) and attribute == "bias"
+    return "forget" if own and called == "hf" else ""
+
+
 def constant_in(module: Any, attribute: str) -> float | None:
     """What a known class gives to every element; None where it draws, or was told."""
     if isinstance(module, _NORMALIZATIONS) and attribute in ("scale", "bias"):

@@ -31,12 +31,13 @@ def _magnitudes_first(params: list[tuple[int, Param]]) -> list[tuple[int, Param]
     for at, (_, param) in enumerate(params):
         if param.kind == "magnitude":
             module = param.name.rpartition(".")[0]
-            inside = (
+            inside = [
                 n
+                for around in (module, module.rpartition(".")[0])  # NNX has a dict of norms
                 for n, (_, other) in enumerate(params[:at])
-                if other.kind == "direction" and other.name.startswith(module)
-            )
-            params.insert(next(inside, at), params.pop(at))
+                if other.kind == "direction" and other.name.startswith(around)
+            ]
+            params.insert([*inside, at][0], params.pop(at))
     return params
 
 
@@ -56,4 +57,5 @@ def _param(item: Held, name: str, siblings: Shapes, leaf: bool) -> Param:
         axes=axes,
         aliases=tuple(canonical(path) for path in item.aliases),
         constant=made,
+        gate=item.gate,
     )

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fanin.errors import FaninError, one_line
+from fanin.frameworks.observing._seen import NO_VALUES, check_alike, refuse_constant
 from fanin.frameworks.recording._finish import prune
 from fanin.frameworks.torch.observe._observe import observe
 from fanin.frameworks.torch.runs._alone import run_alone
@@ -15,7 +16,7 @@ from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._failure import has_values, locate
 from fanin.frameworks.torch.tree._names import find_wrapped
-from fanin.graph import Graph, Node
+from fanin.graph import Graph
 
 
 def measure(
@@ -31,13 +32,10 @@ def measure(
         model = model.get_submodule(attribute)
     arguments = call_arguments(inputs)
     if not has_values(model, arguments):
-        raise FaninError("the model or the inputs have no values to run with.")
+        raise FaninError(NO_VALUES)
     for tensor in tensors_in(arguments):
         if tensor.is_floating_point() and tensor.numel() > 1 and not tensor.std() > 0:
-            raise FaninError(
-                f"an input of shape {tuple(tensor.shape)} holds one number alone; pass a batch of "
-                "real data to have it measured."
-            )
+            refuse_constant(tensor.shape)
     devices = {held.device for held in model.parameters() if held.is_cuda}
     with run_alone(seeded=True, devices=[*devices]), torch.no_grad(), _training(model):
         try:
@@ -48,14 +46,8 @@ def measure(
                 f"{one_line(error, named=True)}."
             ) from error
     run, places = prune(seen.nodes, seen.outputs)
-    if [_outline(node) for node in run.nodes] != [_outline(node) for node in graph.nodes]:
-        raise FaninError("the run with values showed other operations than the one without.")
+    check_alike(run, graph)
     return {new: size**2 for old, new in places.items() if (size := seen.rms[old]) is not None}
-
-
-def _outline(node: Node) -> tuple[Any, ...]:
-    """What both runs must tell alike of a node; packed blocks show to a trace alone."""
-    return node.op, node.inputs, node.shape, node.param and node.param.name
 
 
 @contextmanager
