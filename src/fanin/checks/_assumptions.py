@@ -13,6 +13,7 @@ _INSIDE = {
     "F09": "repeated weights",
     "F12": "weights far too small or large",
 }
+_BY_GATES = ("F03", "F05", "F12")
 
 
 def assumptions(
@@ -27,17 +28,28 @@ def assumptions(
     if conditions.loss == "random projection":
         unjudged = ", and the initial loss (F11) was not judged" if "F11" in rules else ""
         yield f"no targets: gradients are those of a random projection of the outputs{unjudged}."
-    recurrent = dict.fromkeys(node.module for node in m.nodes if node.op == "recurrent")
-    inside = {rule: what for rule, what in _INSIDE.items() if rule in rules}
-    if recurrent and inside:
-        *first, last = inside.values()
-        judged = f"{', '.join(first)} and {last}" if first else last
-        yield (
-            f"{', '.join(recurrent)}: a recurrent module is one layer here; of its inside, "
-            f"{judged} were judged ({', '.join(inside)})."
-        )
+    yield from _tell_inside(m, rules)
     if conditions.draws > 1:
         yield (
             f"sizes and gradients are geometric means over {conditions.draws} draws; rows and "
             "values are those of the first."
         )
+
+
+def _tell_inside(m: Measurement, rules: Collection[str]) -> Iterator[str]:
+    """What was judged inside of recurrent modules: less where gates were not looked at."""
+    looked: dict[str, bool] = {}
+    for at, node in enumerate(m.nodes):
+        if node.op == "recurrent":
+            looked[node.module] = looked.get(node.module, False) or bool(m.gates.get(at))
+    for gates in (True, False):
+        modules = [module for module, seen in looked.items() if seen is gates]
+        known = [rule for rule in _INSIDE if gates or rule not in _BY_GATES]
+        inside = [rule for rule in known if rule in rules]
+        if modules and inside:
+            *first, last = (_INSIDE[rule] for rule in inside)
+            judged = f"{', '.join(first)} and {last}" if first else last
+            yield (
+                f"{', '.join(modules)}: a recurrent module is one layer here; of its inside, "
+                f"{judged} were judged ({', '.join(inside)})."
+            )

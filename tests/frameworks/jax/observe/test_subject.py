@@ -168,6 +168,20 @@ def test_a_model_that_returns_its_own_loss() -> None:
     assert found.conditions.loss == "the model's own"
 
 
+def test_what_is_judged_inside_of_a_recurrent_layer_is_said() -> None:
+    class Recurrent(nnx.Module):
+        def __init__(self) -> None:
+            self.rnn = nnx.RNN(nnx.OptimizedLSTMCell(8, 16, rngs=nnx.Rngs(0)))
+            self.head = nnx.Linear(16, 3, rngs=nnx.Rngs(1))
+
+        def __call__(self, x: Any) -> Any:
+            return self.head(self.rnn(x))
+
+    found = fanin.check(Recurrent(), X.reshape(8, 8, 8))
+    said = "of its inside, equal units and repeated weights were judged (F08, F09)."
+    assert any(said in note for note in found.notes), found.notes
+
+
 MODELS = """
 import equinox as eqx, jax
 from flax import nnx
