@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 import fanin
 from fanin import FaninError, Plan
+from fanin.cli import main
 
 
 class Deep(nn.Module):
@@ -156,3 +157,17 @@ def test_arrays_of_jax_are_copied() -> None:
     assert (made.layers[1].weight == model[0].weight).all()
     assert made.layers[1].weight is not made.layers[0].weight
     plan.verify(made)
+
+
+def test_files_are_verified_copy_by_copy(tmp_path: Any, capsys: Any) -> None:
+    safetensors = pytest.importorskip("safetensors.torch")
+    model = trained()
+    plan = fanin.initialize(model, 0, like=LIKE)
+    path, file = plan.save(tmp_path / "plan.toml"), tmp_path / "model.safetensors"
+    safetensors.save_file(model.state_dict(), file)
+    assert main(["verify", str(path), str(file)]) == 0
+    changed = bits(model)
+    changed["blocks.2.1.weight"][0, 0] += 1
+    safetensors.save_file(changed, file)
+    assert main(["verify", str(path), str(file)]) == 1
+    assert "blocks.2.1.weight: is no copy of blocks.1.1.weight" in capsys.readouterr().out

@@ -13,6 +13,7 @@ class Digest:
 
     def __init__(self) -> None:
         self._lines: dict[str, str] = {}
+        self.values: dict[str, str] = {}  # the SHA-256 of each tensor's bytes
 
     def passing(
         self, name: str, dtype: str, shape: tuple[int, ...], pieces: Iterable[bytes]
@@ -22,7 +23,8 @@ class Digest:
         for piece in pieces:
             values.update(piece)
             yield piece
-        parts = [name, dtype, list(shape), values.hexdigest()]
+        self.values[name] = values.hexdigest()
+        parts = [name, dtype, list(shape), self.values[name]]
         self._lines[name] = json.dumps(parts, ensure_ascii=False)
 
     def __str__(self) -> str:

@@ -57,6 +57,13 @@ def _run(arguments: argparse.Namespace) -> int:
         told = _difference(tensor, row, plan.prefix, seed, digest)
         differences += [f"{tensor.name}: {told}"] if told else []
         others += [tensor.name] if row is None else []
+    places = {known[item.planned].name: item.name for item in tensors if item.planned in known}
+    differences += [
+        f"{places[row.name]}: is no copy of {row.like}"
+        for row in plan.rows
+        if row.like in places and row.name in places
+        if digest.values[places[row.name]] != digest.values[places[row.like]]
+    ]
     held = {known[tensor.planned].name for tensor in tensors if tensor.planned in known}
     differences += [f"{name}: in none of the files" for name in plan if name not in held]
     if others:
