@@ -19,6 +19,7 @@ Kind = Literal[
     "magnitude",  # the norms of a weight-normalized weight's rows
     "direction",  # the other half of it
     "norms",  # of the rows or columns of a frozen weight: DoRA's magnitudes
+    "factor",  # of a low-rank update that was made of a frozen weight: PiSSA's, OLoRA's
     "other",  # no rule covers it
 ]
 

@@ -102,7 +102,7 @@ class Slot:
     def find_unwritten(self, varies: bool) -> str:
         return ""
 
-    def digest(self) -> str:
+    def digest(self, *, held: bool = False) -> str:
         return hashlib.sha256(self.value.tobytes()).hexdigest()
 
     def moments(self) -> tuple[float, float]:

@@ -281,3 +281,30 @@ def test_a_guess_without_inputs_is_noted_and_gives_way_to_keep() -> None:
     assert str(guessed["core"].initializer) == "normal(0.0, 0.02)"
     assert kept["core"].initializer is None
     assert not any("guessed" in note for note in kept.notes)
+
+
+class Rates(nn.Module):
+    """A rate that the constructor computes, which a plan keeps and training moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(8, 8)
+        self.rate = nn.Parameter(torch.log(torch.arange(1.0, 9.0)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-torch.exp(self.rate)) * self.line(x)
+
+
+def test_what_is_kept_is_proved_as_it_is_in_memory() -> None:
+    """Not as the module remembers it, by which a second `apply` puts it back."""
+    with fanin.empty_weights():
+        rates = Rates()
+    plan = fanin.initialize(rates, 0, torch.zeros(1, 8))
+    assert plan["rate"].initializer is None
+    plan.verify(rates)
+    with torch.no_grad():
+        rates.rate.add_(1)
+    with pytest.raises(FaninError, match="rate holds other values than seed 0 of this plan"):
+        plan.verify(rates)
+    plan.apply(rates)
+    plan.verify(rates)

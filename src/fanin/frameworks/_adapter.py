@@ -68,8 +68,12 @@ class Slot(Protocol):
         `varies`: it was to be drawn from a distribution that has no rows of zeros.
         """
 
-    def digest(self) -> str:
-        """The SHA-256 of its values as they are stored, in row-major order, less its part."""
+    def digest(self, *, held: bool = False) -> str:
+        """The SHA-256 of its values as they are stored, in row-major order, less its part.
+
+        Of one that is kept, what writing would put back, as the constructor gave it; `held`: what
+        is in memory now.
+        """
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values of its part, else of all of it."""

@@ -100,7 +100,7 @@ def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     if (
         choice.initializer is not None
         or slot.param.constant is not None
-        or slot.param.kind == "norms"
+        or slot.param.kind in ("norms", "factor")
     ):
         return Settled(choice)
     if not slot.is_empty:

@@ -62,10 +62,13 @@ def rehearse(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pa
     return pairs
 
 
-def as_kept(slot: Slot, row: Row) -> bool:
-    """Whether what is kept has the planned values; of a shard this process cannot tell."""
+def as_kept(slot: Slot, row: Row, *, held: bool = False) -> bool:
+    """Whether what is kept has the planned values; of a shard this process cannot tell.
+
+    `held`: those in memory, not those that writing would put back.
+    """
     unknown = row.kept_sha256 is None or slot.is_sharded or slot.is_redrawn
-    return unknown or slot.digest() == row.kept_sha256
+    return unknown or slot.digest(held=held) == row.kept_sha256
 
 
 def refuse_unlike(
@@ -109,7 +112,7 @@ def is_as_drawn(target: Target, slot: Slot, row: Row, seed: int) -> bool:
     if row.like is not None:
         return slot.equals(target.slots[row.like])
     drawn = row.initializer is None or slot.holds(row.initializer, seed, row.axes)
-    return drawn and as_kept(slot, row)
+    return drawn and as_kept(slot, row, held=True)
 
 
 def hash_kept(rows: Sequence[Row], library: str, target: Target) -> tuple[Row, ...]:

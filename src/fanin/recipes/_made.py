@@ -4,6 +4,7 @@ A draw never gives equal elements, so a parameter whose elements are equal was c
 author says something. It stays where the model can train with it.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -43,11 +44,26 @@ def heard(params: Mapping[str, Param], graph: Graph | None) -> Made:
     In any recipe stay: biases that are not zero, but those that would switch rectifiers off;
     zeros of weights, tables and scales that end or modulate branches or are the last layer, if
     gradients reach them and nothing that reads them is silent; parameters that reach no weight,
-    such as a log-deviation that is returned.
+    such as a log-deviation that is returned; and the zeros of adapters.
     """
     stay, refused = _by_tree(params) if graph is None else _ConstantsRun(params, graph).verdict()
-    left = {name: replace(params[name], constant=None) for name in refused}
+    stay |= _find_adapters(params)
+    left = {name: replace(params[name], constant=None) for name in refused - stay}
     return Made(dict(params) | left, frozenset(stay))
+
+
+def _find_adapters(params: Mapping[str, Param]) -> set[str]:
+    """Zeros that train beside more weights that do not: by them an update starts as nothing."""
+    sizes = {True: 0, False: 0}
+    for param in params.values():
+        sizes[param.trainable] += math.prod(param.shape)
+    if sizes[False] <= sizes[True]:
+        return set()
+    return {
+        name
+        for name, param in params.items()
+        if param.trainable and param.constant == 0 and param.kind not in ("bias", "shift")
+    }
 
 
 Constants = tuple[set[str], set[str]]  # the names that stay, and those that nobody heeds

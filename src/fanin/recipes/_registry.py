@@ -24,7 +24,7 @@ def _auto(params: Params, graph: Graph | None, given: GivenInitializers) -> dict
         choice = chosen.get(param.name)
         # The norms of a weight follow from its size, what starts at zero is no weight of its own,
         # what reads a state is to keep its length, and an activation's slope is no token.
-        by_kind = param.kind in ("magnitude", "shift", "norms", "recurrent")
+        by_kind = param.kind in ("magnitude", "shift", "norms", "factor", "recurrent")
         slope = choice is not None and param.kind == "scale" and choice.role == "token"
         return None if by_kind or slope else choice
 

@@ -8,7 +8,7 @@ from fanin.graph import Graph
 from fanin.initializers import Initializer, constant, get, ones, zeros
 from fanin.recipes._choice import Choice
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
-from fanin.recipes._tree import NORMS
+from fanin.recipes._tree import FACTORS, NORMS
 
 
 def match_overrides(
@@ -78,6 +78,8 @@ def single(initializer: str | Initializer) -> Recipe:
                     choices[name] = Choice(zeros(), param.kind, "starts at zero")
                 case "norms":
                     choices[name] = Choice(None, "magnitude", NORMS)
+                case "factor":
+                    choices[name] = Choice(None, "adapter", FACTORS)
                 case "scale":
                     same = param.constant in (None, 1.0)
                     start = ones() if same else constant(param.constant or 0.0)

@@ -23,6 +23,7 @@ from fanin.recipes._made import same
 from fanin.recipes._sizes import TABLE
 
 NORMS = "the norms of a frozen weight, kept"
+FACTORS = "orthogonal, as what is made of a frozen weight or its inputs, kept"
 AS_MADE = "the constant that the model was made with"
 _LSTM_GATES = 4
 
@@ -56,6 +57,8 @@ def by_kind(param: Param) -> Choice | None:
             return Choice(zeros(), "shift", "shifts start at zero")
         case "norms":
             return Choice(None, "magnitude", NORMS)
+        case "factor":
+            return Choice(None, "adapter", FACTORS)
         case "scale":
             value = 1.0 if param.constant is None else param.constant
             return Choice(same(value), "scale", "the identity" if value == 1 else AS_MADE)

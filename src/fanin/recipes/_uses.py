@@ -63,7 +63,7 @@ def _refine(param: Param, nodes: list[Node], graph: Graph) -> Param:
     low_rank = param.kind == "shift" and has_rows(param, nodes)
     if "recurrent" in ops:
         return _refine_recurrent(param, nodes)
-    if low_rank or param.kind in ("recurrent", "magnitude", "norms") or slope:
+    if low_rank or param.kind in ("recurrent", "magnitude", "norms", "factor") or slope:
         return param
     first = next((node for node in nodes if node.op in ("lookup", "linear")), nodes[0])
     assert first.param is not None

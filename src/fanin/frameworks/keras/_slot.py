@@ -107,7 +107,7 @@ class Slot:
         """Nothing: an array is made with its values."""
         return ""
 
-    def digest(self) -> str:
+    def digest(self, *, held: bool = False) -> str:
         """SHA-256 of the values in row-major order, little-endian."""
         if self.is_sharded:
             raise FaninError(

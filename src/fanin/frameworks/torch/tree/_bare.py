@@ -1,7 +1,7 @@
 """Bare parameters: roles of what modules of unknown classes hold, by shape and neighbours."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import torch
 from torch import nn
@@ -10,6 +10,8 @@ from torch.nn.parameter import UninitializedParameter
 from fanin.axes import Axes, parse_axes
 from fanin.frameworks._bare import bare_role, long_axes
 from fanin.param import Kind
+
+_ORTHOGONAL = 4e-6  # cosines of what a decomposition in float32 gives
 
 
 def role_by_shape(
@@ -51,29 +53,71 @@ def _shortest(number: torch.Tensor) -> float:
     return value
 
 
-def low_rank_outputs(model: nn.Module) -> set[int]:
+def low_rank_outputs(model: nn.Module, zeros: Container[int]) -> set[int]:
     """The ids of B in low-rank updates B A of a frozen weight; an update starts at zero by it.
 
     Where one frozen weight (out, in) has beside it, at most two modules down, trainable A
-    (r, in) and B (out, r), r smaller than both. The weight may be stored (in, out).
+    (r, in) and B (out, r), r smaller than both. The weight may be stored (in, out). Where another
+    factor of the update was made zero (its id is among `zeros`), as A may be, or a third one,
+    the update starts at zero by that: with two zero factors none would get a gradient.
     """
     found: set[int] = set()
+    for trained, pairs in _updates(model):
+        last = {id(pair[1]) for pair in pairs}
+        if not any(id(tensor) in zeros for tensor in trained if id(tensor) not in last):
+            found |= last
+    return found
+
+
+def factors_of_frozen(model: nn.Module) -> set[int]:
+    """The ids of A and B in low-rank updates that were made of the frozen weight or its inputs.
+
+    Rows of A or columns of B are then orthogonal, of rank 2 on, which no independent draw gives:
+    singular vectors (PiSSA, CorDA, EVA, LoRA-GA) or those of a QR decomposition (OLoRA).
+    """
+    pairs = (pair for _, pairs in _updates(model) for pair in pairs)
+    return {
+        id(tensor)
+        for first, last in pairs
+        if all(map(_is_plain, (first, last)))
+        and (_has_orthogonal_rows(first) or _has_orthogonal_rows(last.T))
+        for tensor in (first, last)
+    }
+
+
+Pair = tuple[nn.Parameter, nn.Parameter]
+
+
+def _updates(model: nn.Module) -> Iterator[tuple[list[nn.Parameter], list[Pair]]]:
+    """What trains beside one frozen weight, and its pairs A, B of low rank."""
     for module in model.modules():
         matrices = list(_near(module, depth=2))
         frozen = [matrix for matrix in matrices if not matrix.requires_grad]
         if len(frozen) != 1 or len(matrices) < 3:
             continue
         trained = [matrix for matrix in matrices if matrix.requires_grad]
-        shapes = {tuple(tensor.shape) for tensor in trained}
         for outputs, inputs in (frozen[0].shape, frozen[0].shape[::-1]):
-            found.update(
-                id(tensor)
-                for tensor in trained
-                if tensor.shape[0] == outputs
-                and tensor.shape[1] < min(outputs, inputs)
-                and (tensor.shape[1], inputs) in shapes
+            yield (
+                trained,
+                [
+                    (first, last)
+                    for last in trained
+                    if last.shape[0] == outputs and last.shape[1] < min(outputs, inputs)
+                    for first in trained
+                    if tuple(first.shape) == (last.shape[1], inputs) and first is not last
+                ],
             )
-    return found
+
+
+def _has_orthogonal_rows(matrix: torch.Tensor) -> bool:
+    """Up to the rounding of their type; rows of zeros, or a single one, say nothing."""
+    rows = matrix.detach().float()
+    norms = rows.norm(dim=1)
+    if len(rows) < 2 or not bool((norms > 0).all()):
+        return False
+    cosines = (rows @ rows.T) / norms / norms[:, None]
+    limit = max(_ORTHOGONAL, 2 * torch.finfo(matrix.dtype).eps / rows.shape[1] ** 0.5)
+    return bool((cosines.fill_diagonal_(0).abs() < limit).all())
 
 
 def norms_of_frozen(model: nn.Module) -> set[int]:

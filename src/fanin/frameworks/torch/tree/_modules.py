@@ -19,6 +19,7 @@ from fanin.frameworks.torch.draws._records import find_mark, find_note
 from fanin.frameworks.torch.tree._activations import activations
 from fanin.frameworks.torch.tree._bare import (
     constant_value,
+    factors_of_frozen,
     low_rank_outputs,
     norms_of_frozen,
     role_by_shape,
@@ -56,7 +57,8 @@ def roles(model: nn.Module) -> dict[int, Role]:
     A tied parameter has the role in its embedding, else in the module registered first.
     """
     homes = _find_parametrized(model)
-    increments, norms = low_rank_outputs(model), norms_of_frozen(model)
+    increments, norms = low_rank_outputs(model, _find_zeros(model)), norms_of_frozen(model)
+    factors = factors_of_frozen(model)
     found: dict[int, Role] = {}
     weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
     for module in model.modules():
@@ -68,7 +70,9 @@ def roles(model: nn.Module) -> dict[int, Role]:
                 continue
             made = _find_constant(module, attribute, tensor)
             role = _role(home, weight or attribute, attribute, tensor, made)
-            if id(tensor) in increments:
+            if id(tensor) in factors:
+                role = replace(role, kind="factor")
+            elif id(tensor) in increments:
                 role = replace(role, kind="shift")
             elif id(tensor) in norms or _were_norms(module, attribute, tensor):
                 role = replace(role, kind="norms")
@@ -79,6 +83,20 @@ def roles(model: nn.Module) -> dict[int, Role]:
     for item, activation in activations(model, single.keys()).items():
         found[single[item]] = replace(found[single[item]], activation=activation)
     return found
+
+
+def _find_zeros(model: nn.Module) -> set[int]:
+    """The ids of trainable matrices that the constructor made zero."""
+    return {
+        id(tensor)
+        for module in model.modules()
+        for attribute, tensor in module._parameters.items()
+        if tensor is not None
+        and not isinstance(tensor, nn.parameter.UninitializedParameter)
+        and tensor.requires_grad
+        and tensor.ndim == 2
+        and _find_constant(module, attribute, tensor) == 0
+    }
 
 
 def _find_constant(module: nn.Module, attribute: str, tensor: torch.Tensor) -> float | None:

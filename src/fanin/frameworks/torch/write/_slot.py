@@ -223,7 +223,7 @@ class Slot:
         within = padding is not None and 0 <= padding < len(views[0])
         return find_zero_rows(views[0], padding if within else None)
 
-    def digest(self) -> str:
+    def digest(self, *, held: bool = False) -> str:
         """SHA-256 of the values in row-major order, little-endian: the hash of a kept one."""
         if self.shard is not None:
             raise FaninError(
@@ -231,7 +231,8 @@ class Slot:
                 "of it. Plan from the unsharded model."
             )
         result = hashlib.sha256()
-        values = self._values()
+        in_memory = held and self.vacancy is None
+        values = local_tensor(self.tensor).detach() if in_memory else self._values()
         for box in outside(self.param.shape, self.part):
             for piece in row_major(values[box]):
                 result.update(piece)
