@@ -21,6 +21,7 @@ from bench.libraries.port import LIBRARIES, Drawn, draw
 
 MODELS = ("mlp", "cnn", "resnet", "gpt", "lstm", "moe", "vit")
 BACK_ENDS = ("jax", "torch")
+TOLERANCE = 2e-6  # of a loss in float32
 COLUMNS = (*LIBRARIES[1:-1], *(f"keras_on_{back_end}" for back_end in BACK_ENDS))
 TITLES = ("Equinox", "Flax NNX", "Flax Linen", "Keras on JAX", "Keras on torch")
 PAGE = Path(__file__).parents[2] / "docs" / "libraries.md"
@@ -88,8 +89,9 @@ def _loss_of(ports: Any, weights: dict[str, np.ndarray]) -> float:
     import torch
 
     model = ports.make["torch"]()
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    logits = model(torch.from_numpy(ports.inputs))
+    model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    with torch.no_grad():
+        logits = model(torch.from_numpy(ports.inputs))
     return float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(ports.labels).long()))
 
 
