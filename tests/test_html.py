@@ -116,7 +116,7 @@ def test_a_comparison_is_shown() -> None:
     "make",
     [
         lambda: _html.paragraph(HOSTILE, HOSTILE),
-        lambda: _html.monospaced(HOSTILE),
+        lambda: _html.preformat(HOSTILE),
         lambda: _html.table([HOSTILE], [[HOSTILE]]),
     ],
 )

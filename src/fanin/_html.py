@@ -40,7 +40,7 @@ def paragraph(text: str, title: str = "", tone: Tone = "") -> str:
     return f"<p>{' '.join(filter(None, [bold, escape(text)]))}</p>\n"
 
 
-def monospaced(text: str) -> str:
+def preformat(text: str) -> str:
     """Lines whose columns stand below each other."""
     return f"<pre>{escape(text)}</pre>\n"
 

@@ -10,7 +10,7 @@ import fanin
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
-from fanin.integrations.transformers import Initialize, model_init  # noqa: E402
+from fanin.integrations.transformers import InitializeModel, model_init  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore", "error::fanin.errors.FaninWarning", "ignore:.* the same numbers as another"
@@ -46,7 +46,7 @@ def trainer(folder: Path, rate: float = 0.0, **given: Any) -> Any:
 
 
 def test_the_callback_draws_and_saves_the_plan(tmp_path: Path) -> None:
-    callback, model = Initialize(3, {"input_ids": IDS}), make()
+    callback, model = InitializeModel(3, {"input_ids": IDS}), make()
     trainer(tmp_path, model=model, callbacks=[callback]).train()
     assert callback.plan is not None
     callback.plan.verify(model)
@@ -57,9 +57,9 @@ def test_the_callback_draws_and_saves_the_plan(tmp_path: Path) -> None:
 
 def test_a_checkpoint_wins(tmp_path: Path) -> None:
     first = make()
-    trainer(tmp_path, 0.1, model=first, callbacks=[Initialize(3)]).train()
+    trainer(tmp_path, 0.1, model=first, callbacks=[InitializeModel(3)]).train()
     resumed = make()
-    again = trainer(tmp_path, 0.1, model=resumed, callbacks=[Initialize(4)])
+    again = trainer(tmp_path, 0.1, model=resumed, callbacks=[InitializeModel(4)])
     again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     for mine, theirs in zip(resumed.parameters(), first.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -68,7 +68,7 @@ def test_a_checkpoint_wins(tmp_path: Path) -> None:
 def test_a_part_alone(tmp_path: Path) -> None:
     model = make()
     kept = model.model.embed_tokens.weight.clone()
-    callback = Initialize(3, {"input_ids": IDS}, only="lm_head.*")
+    callback = InitializeModel(3, {"input_ids": IDS}, only="lm_head.*")
     trainer(tmp_path, model=model, callbacks=[callback])
     assert torch.equal(model.model.embed_tokens.weight, kept)
     callback.plan.verify(model)  # type: ignore[union-attr]
@@ -97,12 +97,12 @@ def test_model_init_keeps_what_the_factory_loaded() -> None:
 
 
 def test_a_model_that_is_made_later_is_told(tmp_path: Path) -> None:
-    made = trainer(tmp_path, model_init=make, callbacks=[Initialize(3)])
+    made = trainer(tmp_path, model_init=make, callbacks=[InitializeModel(3)])
     with pytest.raises(fanin.FaninError, match="was made after the Trainer, so this callback did"):
         made.train()
 
 
-@pytest.mark.parametrize("start", [Initialize, lambda **given: model_init(make, **given)])
+@pytest.mark.parametrize("start", [InitializeModel, lambda **given: model_init(make, **given)])
 def test_wrong_arguments_are_told_at_once(start: Any) -> None:
     with pytest.raises(fanin.FaninError, match="unknown argument 'recipi'"):
         start(recipi="auto")
@@ -130,6 +130,6 @@ def test_a_wrong_model_is_left_as_it_was(
     model = make()
     before = [parameter.clone() for parameter in model.parameters()]
     with pytest.raises(fanin.FaninError) as error:
-        trainer(tmp_path, model=model, callbacks=[Initialize(3, **options)])
+        trainer(tmp_path, model=model, callbacks=[InitializeModel(3, **options)])
     assert message in str(error.value)
     assert all(map(torch.equal, before, model.parameters()))

@@ -50,7 +50,7 @@ def _list_layers(layers: Sequence[Layer], findings: Sequence[Finding]) -> Iterat
     """The scales and the table, those with a finding of their own in its tone."""
     if not layers:
         return
-    yield _html.monospaced("\n".join(list_scales(layers)))
+    yield _html.preformat("\n".join(list_scales(layers)))
     # The severest come first, and stay where a layer has several.
     tones = {finding.layer: _TONES[finding.severity] for finding in reversed(findings)}
     shown = [layers[at] for at in pick_layers(layers, tones)]

@@ -14,10 +14,10 @@ from fanin.errors import FaninError, FaninWarning, an
 from fanin.integrations._start import Start, save_beside
 from fanin.plans import Plan
 
-__all__ = ["Initialize", "model_init"]
+__all__ = ["InitializeModel", "model_init"]
 
 
-class Initialize(TrainerCallback):  # type: ignore[misc]
+class InitializeModel(TrainerCallback):  # type: ignore[misc]
     """Draws the weights of the Trainer's model when the Trainer is made.
 
     That is before anything wraps it, makes an optimizer for it or restores a checkpoint, whose
@@ -37,10 +37,10 @@ class Initialize(TrainerCallback):  # type: ignore[misc]
 
     >>> import torch
     >>> from transformers import LlamaConfig, LlamaForCausalLM
-    >>> from fanin.integrations.transformers import Initialize
+    >>> from fanin.integrations.transformers import InitializeModel
     >>> sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
     >>> config = LlamaConfig(vocab_size=50, num_attention_heads=2, **sizes)
-    >>> start = Initialize(seed=1, inputs={"input_ids": torch.zeros(1, 8, dtype=torch.long)})
+    >>> start = InitializeModel(seed=1, inputs={"input_ids": torch.zeros(1, 8, dtype=torch.long)})
     >>> start.on_init_end(None, None, None, model=LlamaForCausalLM(config))
     >>> len(start.plan), start.plan.seed
     (21, 1)
