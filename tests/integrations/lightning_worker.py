@@ -21,7 +21,7 @@ def main(how: str, folder: str) -> None:
     from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
     from torch.distributed.fsdp import fully_shard
 
-    from fanin.integrations.lightning import Initialize
+    from fanin.integrations.lightning import InitializeModule
 
     class Net(pl.LightningModule):
         def __init__(self) -> None:
@@ -52,7 +52,7 @@ def main(how: str, folder: str) -> None:
         whole.configure_model()
         plan = fanin.plan(whole, whole.example_input_array)
     parallel = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1)
-    start, module = Initialize(3, plan=plan), Net()
+    start, module = InitializeModule(3, plan=plan), Net()
     trainer = pl.Trainer(
         max_steps=2,
         accelerator="cpu",

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 import fanin
 
 pl = pytest.importorskip("lightning.pytorch")
-from fanin.integrations.lightning import Initialize  # noqa: E402
+from fanin.integrations.lightning import InitializeModule  # noqa: E402
 
 # Lightning's own, of workers, folders and torch's deprecations; ours are errors as everywhere.
 pytestmark = pytest.mark.filterwarnings(
@@ -60,7 +60,7 @@ class Net(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=self.rate)
 
 
-def fit(callback: Initialize, module: Net, folder: Path, **options: Any) -> Any:
+def fit(callback: InitializeModule, module: Net, folder: Path, **options: Any) -> Any:
     trainer = pl.Trainer(
         max_steps=2, accelerator="cpu", callbacks=[callback], default_root_dir=folder, **QUIET
     )
@@ -70,7 +70,7 @@ def fit(callback: Initialize, module: Net, folder: Path, **options: Any) -> Any:
 
 @pytest.mark.parametrize("built", ["init", "setup", "configure"])
 def test_the_weights_are_those_of_the_seed(built: str, tmp_path: Path) -> None:
-    callback, module = Initialize(3), Net(built)
+    callback, module = InitializeModule(3), Net(built)
     fit(callback, module, tmp_path)
     assert callback.plan is not None
     assert callback.plan.seed == 3
@@ -81,21 +81,21 @@ def test_the_weights_are_those_of_the_seed(built: str, tmp_path: Path) -> None:
 
 
 def test_the_plan_is_beside_the_checkpoint_and_in_it(tmp_path: Path) -> None:
-    callback = Initialize(3)
+    callback = InitializeModule(3)
     trainer = fit(callback, Net(), tmp_path)
     folder = Path(trainer.checkpoint_callback.dirpath)
     assert fanin.Plan.load(folder / "plan.toml") == callback.plan
     saved = torch.load(next(folder.glob("*.ckpt")), weights_only=False)
-    other = Initialize()
-    other.load_state_dict(saved["callbacks"]["Initialize"])
+    other = InitializeModule()
+    other.load_state_dict(saved["callbacks"]["InitializeModule"])
     assert other.plan == callback.plan
 
 
 def test_a_checkpoint_wins(tmp_path: Path) -> None:
     """And the plan is that of the training which it goes on with."""
-    first, module = Initialize(3), Net(rate=0.1)
+    first, module = InitializeModule(3), Net(rate=0.1)
     path = fit(first, module, tmp_path / "a").checkpoint_callback.best_model_path
-    second, resumed = Initialize(4), Net()
+    second, resumed = InitializeModule(4), Net()
     fit(second, resumed, tmp_path, ckpt_path=path)
     for mine, theirs in zip(resumed.parameters(), module.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -103,7 +103,7 @@ def test_a_checkpoint_wins(tmp_path: Path) -> None:
 
 
 def test_a_module_is_drawn_once(tmp_path: Path) -> None:
-    callback, module = Initialize(3), Net(rate=0.1)
+    callback, module = InitializeModule(3), Net(rate=0.1)
     fit(callback, module, tmp_path)
     trained = [parameter.clone() for parameter in module.parameters()]
     module.rate = 0.0
@@ -116,7 +116,7 @@ def test_a_module_is_drawn_once(tmp_path: Path) -> None:
 
 
 def test_only_a_fit_draws(tmp_path: Path) -> None:
-    callback, module = Initialize(3), Net()
+    callback, module = InitializeModule(3), Net()
     before = [parameter.clone() for parameter in module.parameters()]
     trainer = pl.Trainer(
         accelerator="cpu", callbacks=[callback], default_root_dir=tmp_path, **QUIET
@@ -129,12 +129,12 @@ def test_only_a_fit_draws(tmp_path: Path) -> None:
 def test_a_part_and_a_plan(tmp_path: Path) -> None:
     module = Net()
     kept = module.net[0].weight.clone()
-    fit(Initialize(3, only="net.2.*"), module, tmp_path)
+    fit(InitializeModule(3, only="net.2.*"), module, tmp_path)
     assert torch.equal(module.net[0].weight, kept)
 
     plan = fanin.plan(Net(), initializer="orthogonal")
     for given in (plan, plan.save(tmp_path / "given.toml")):
-        callback, module = Initialize(5, plan=given), Net()
+        callback, module = InitializeModule(5, plan=given), Net()
         fit(callback, module, tmp_path)
         assert callback.plan is not None
         assert callback.plan.seed == 5
@@ -153,7 +153,7 @@ def test_a_part_and_a_plan(tmp_path: Path) -> None:
 )
 def test_wrong_arguments_are_told_at_once(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(fanin.FaninError) as error:
-        Initialize(**arguments)
+        InitializeModule(**arguments)
     assert message in str(error.value)
 
 
@@ -171,7 +171,7 @@ def test_wrong_models_are_told_when_the_fit_starts(
     module = Net()
     before = [parameter.clone() for parameter in module.parameters()]
     with pytest.raises(fanin.FaninError) as error:
-        fit(Initialize(**arguments), module, tmp_path)
+        fit(InitializeModule(**arguments), module, tmp_path)
     assert message in str(error.value)
     assert all(map(torch.equal, before, module.parameters()))
 

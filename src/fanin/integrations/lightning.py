@@ -18,10 +18,10 @@ else:
             raise
         import pytorch_lightning as _lightning
 
-__all__ = ["Initialize"]
+__all__ = ["InitializeModule"]
 
 
-class Initialize(_lightning.Callback):  # type: ignore[misc]
+class InitializeModule(_lightning.Callback):  # type: ignore[misc]
     """Draws the weights when a fit starts, before the strategy wraps the module.
 
     After `setup` and `configure_model` of the module, which may build layers under
@@ -42,7 +42,7 @@ class Initialize(_lightning.Callback):  # type: ignore[misc]
     Raises FaninError for what is wrong: of the arguments at once, of the model when the fit starts.
 
     >>> import lightning.pytorch as pl, torch
-    >>> from fanin.integrations.lightning import Initialize
+    >>> from fanin.integrations.lightning import InitializeModule
     >>> class Net(pl.LightningModule):
     ...     def __init__(self):
     ...         super().__init__()
@@ -54,7 +54,7 @@ class Initialize(_lightning.Callback):  # type: ignore[misc]
     ...         return self(batch).square().mean()
     ...     def configure_optimizers(self):
     ...         return torch.optim.SGD(self.parameters(), lr=0.1)
-    >>> start = Initialize(seed=3)
+    >>> start = InitializeModule(seed=3)
     >>> quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
     >>> trainer = pl.Trainer(max_steps=1, accelerator="cpu", callbacks=[start], **quiet)
     >>> print(start.plan)
