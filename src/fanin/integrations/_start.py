@@ -1,4 +1,4 @@
-"""Start: the first weights of a model, as a trainer is asked for them."""
+"""FirstWeights: the first weights of a model, as a trainer is asked for them."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _NAME = "plan.toml"
 _OWN = {"self", "model", "seed", "inputs", "device", "prefix"}  # said elsewhere, or not at all
 
 
-class Start:
+class FirstWeights:
     """A plan that was made before, or what `fanin.initialize` makes one of; checked at once."""
 
     def __init__(

@@ -5,7 +5,7 @@ import weakref
 from os import PathLike
 from typing import Any
 
-from fanin.integrations._start import Start, save_beside
+from fanin.integrations._start import FirstWeights, save_beside
 from fanin.plans import Plan, _file
 
 if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
@@ -70,7 +70,7 @@ class InitializeModule(_lightning.Callback):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         super().__init__()
-        self._start = Start(seed, inputs, plan, options)
+        self._start = FirstWeights(seed, inputs, plan, options)
         self._drawn: weakref.ref[Any] | None = None
         self.plan: Plan | None = None
 

@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 
 from fanin._empty import empty_weights
 from fanin.errors import FaninError, FaninWarning, an
-from fanin.integrations._start import Start, save_beside
+from fanin.integrations._start import FirstWeights, save_beside
 from fanin.plans import Plan
 
 __all__ = ["InitializeModel", "model_init"]
@@ -54,7 +54,7 @@ class InitializeModel(TrainerCallback):  # type: ignore[misc]
         plan: Plan | str | PathLike[str] | None = None,
         **options: Any,
     ) -> None:
-        self._start = Start(seed, inputs, plan, options)
+        self._start = FirstWeights(seed, inputs, plan, options)
         self._drawn: weakref.ref[Any] | None = None
         self.plan: Plan | None = None
 
@@ -117,7 +117,7 @@ def model_init(
     """
     if not callable(make):
         raise FaninError(f"make is {an(type(make).__name__)}; give a function that makes a model.")
-    start = Start(seed, inputs, plan, options)
+    start = FirstWeights(seed, inputs, plan, options)
 
     def make_and_draw() -> Any:
         if "only" in options or "keep" in options:
