@@ -128,7 +128,7 @@ def test_every_part_is_escaped(make: Callable[[], str]) -> None:
 
 
 def test_what_is_wrong_stands_out() -> None:
-    accounts = (Account("a", "zeros()"), Account("b", "zeros()", ok=False))
+    accounts = (Account("a", "zeros()"), Account("b", "zeros()", fault="NOT AS PLANNED"))
     lines = Audit(accounts)._repr_html_().splitlines()
     assert [line.partition(">")[0] for line in lines if "<td>" in line] == [
         '<tr class=""',
