@@ -196,6 +196,10 @@ VERBS = {"embed", "exceed", "feed", "need", "proceed", "seed", "speed"}
 TERMS = {"fixed_point", "truncated_normal", "truncated_normal32", "truncated_normal64"}
 
 
+def test_the_map_is_read_in_one_go() -> None:
+    assert len(ARCHITECTURE.read_text("utf-8").splitlines()) <= 120
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_functions_are_verbs(path: Path) -> None:
     """A past participle names a value: `drawn = draw(...)`. Properties are values."""
