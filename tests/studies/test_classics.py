@@ -222,6 +222,7 @@ def quick() -> StudyResult:
     return run(STUDY, "quick")
 
 
+@pytest.mark.slow
 def test_the_quick_form_has_all_rows(quick: StudyResult) -> None:
     claims = quick.findings.claims
     numbers = [int(claim.statement.split(".")[0]) for claim in claims]
@@ -233,6 +234,7 @@ def test_the_quick_form_has_all_rows(quick: StudyResult) -> None:
     assert all(claim.verdict == "undecided" for claim in short)
 
 
+@pytest.mark.slow
 def test_the_page_has_its_pictures(quick: StudyResult, tmp_path: Path) -> None:
     page, *pictures = write_page(quick, tmp_path)
     text = page.read_text("utf-8")
@@ -242,6 +244,7 @@ def test_the_page_has_its_pictures(quick: StudyResult, tmp_path: Path) -> None:
         assert picture.stat().st_size < 100_000
 
 
+@pytest.mark.slow
 def test_the_same_numbers_every_time(quick: StudyResult) -> None:
     again = {part.name: part for part in STUDY.parts("quick")}
     for name in ("lengths", "fixup"):

@@ -136,6 +136,7 @@ def test_with_fashion_it_is_measured_too(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert not any(sentence.startswith("Without") for sentence in findings.conditions)
 
 
+@pytest.mark.slow  # networks are trained
 def test_the_quick_form() -> None:
     result = run(mnist.STUDY, "quick")
     assert len(result.findings.claims) == 8
