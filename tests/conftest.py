@@ -1,5 +1,6 @@
 """What all tests share: reproducible property tests, and every back end in turn."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -36,6 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
         import_module("bench.zoo.torchvision_ops")
     os.environ["KERAS_HOME"] = os.environ[_INHERITED]
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.environ[_INHERITED]
+
+
+def pytest_collection_finish() -> None:
+    # Whoever draws a model that looks like another collects garbage, to see whether that lives.
+    # What all these libraries hold is no garbage, and takes a second to look through.
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
