@@ -3,10 +3,13 @@
 import gc
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -57,3 +60,41 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """Draw with this back end; a test that asks for it runs once for each."""
     with use_backend(request.param):
         yield request.param
+
+
+@pytest.fixture
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """`write_module(name, text)`: a user's module, in a folder that is the current one."""
+
+    def write_module(name: str, text: str) -> Path:
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return tmp_path
+
+    return write_module
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """The lab trains in one thread; two wait for each other where others use the machine."""
+    with import_module("fanin.lab.training.stack").one_thread():
+        yield
+
+
+@pytest.fixture(scope="session")
+def pretended() -> Callable[[int, int], AbstractContextManager[None]]:
+    """`pretended(rank, world)`: this process as one of many, of which the others do not exist."""
+    dist = import_module("torch.distributed")
+    store = import_module("torch.testing._internal.distributed.fake_pg").FakeStore
+
+    @contextmanager
+    def pretended(rank: int, world: int) -> Iterator[None]:
+        dist.init_process_group("fake", rank=rank, world_size=world, store=store())
+        try:
+            yield
+        finally:
+            dist.destroy_process_group()
+
+    return pretended

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -12,12 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _bench() -> Iterator[None]:
-    from fanin.lab.training.stack import one_thread
-
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

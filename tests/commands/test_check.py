@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,9 @@ number = 3
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "check_models.py").write_text(MODELS)
-    (tmp_path / "check_exits.py").write_text("import sys; sys.exit(0)")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "check_models", raising=False)
-    return tmp_path
+def folder(write_module: Callable[[str, str], Path]) -> Path:
+    write_module("check_exits", "import sys; sys.exit(0)")
+    return write_module("check_models", MODELS)
 
 
 def run(factory: str, *arguments: str) -> int:

@@ -1,7 +1,7 @@
 """`fanin plan`: a plan as a table, as TOML and JSON, in a file, and what changed against one."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,8 @@ NET = ["plan", "plan_models:Net", "--input", "8:tokens=50"]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "plan_models.py").write_text(MODELS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "plan_models", raising=False)
-    return tmp_path
+def folder(write_module: Callable[[str, str], Path]) -> Path:
+    return write_module("plan_models", MODELS)
 
 
 def printed(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +44,8 @@ INIT += ["--override", "rotated.weight=orthogonal", "--seed", "7"]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "verify_models.py").write_text(MODELS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "verify_models", raising=False)
-    return tmp_path
+def folder(write_module: Callable[[str, str], Path]) -> Path:
+    return write_module("verify_models", MODELS)
 
 
 def init(*arguments: str) -> None:

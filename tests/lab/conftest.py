@@ -1,6 +1,6 @@
 """A comparison made by hand, so that tests of its presentation train nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from fanin.lab.comparison import Comparison
 from fanin.lab.rates import Rate
 from fanin.lab.result import ResultRow
 from fanin.lab.settings import CompareSettings
-from fanin.lab.training import stack
 from fanin.lab.training.signals import Signals
 from fanin.lab.training.trial import Trial, TrialVerdict
 
@@ -28,10 +27,8 @@ def trial(seed: int, score: float, verdict: TrialVerdict = "learned", steps: int
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """The lab trains in one thread; two wait for each other where others use the machine."""
-    with stack.one_thread():
-        yield
+def _alone(one_thread: None) -> None:
+    """Every test here trains as the lab does."""
 
 
 @pytest.fixture

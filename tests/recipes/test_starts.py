@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,13 +13,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _bench() -> Iterator[None]:
-    from fanin.lab.training.stack import one_thread
-
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

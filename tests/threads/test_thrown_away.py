@@ -1,36 +1,25 @@
 """Values that were drawn, and thrown away or drawn twice: public failures and their small cases."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from inspect import signature
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
-from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import fanin
 from fanin import FaninError
 from fanin.frameworks.torch import init
 
+Pretended = Callable[[int, int], AbstractContextManager[None]]
 alone = pytest.mark.skipif(
     "src_data_rank" not in signature(distribute_tensor).parameters,
     reason="this torch distributes by communication alone",
 )
-
-
-@contextmanager
-def pretended(rank: int, world: int) -> Iterator[None]:
-    """This process as one of `world`, of which the others do not exist."""
-    dist.init_process_group("fake", rank=rank, world_size=world, store=FakeStore())
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def model() -> nn.Module:
@@ -143,7 +132,9 @@ def test_dense_and_sharded_have_the_same_bits(rank: int) -> None:
 @alone
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("draw", [init.kaiming_normal_, init.uniform_, init.trunc_normal_])
-def test_initializers_of_dtensors_are_those_of_dense_ones(rank: int, draw: Any) -> None:
+def test_initializers_of_dtensors_are_those_of_dense_ones(
+    pretended: Pretended, rank: int, draw: Any
+) -> None:
     """torchtitan 3928 asks for this as a contract."""
     dense = draw(torch.empty(8, 6), seed=3, name="weight")
     with pretended(rank, 2):

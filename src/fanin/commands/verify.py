@@ -64,11 +64,10 @@ def _run(arguments: argparse.Namespace) -> int:
         if row.like in places and row.name in places
         if digest.values[places[row.name]] != digest.values[places[row.like]]
     ]
-    held = {known[tensor.planned].name for tensor in tensors if tensor.planned in known}
-    differences += [f"{name}: in none of the files" for name in plan if name not in held]
+    differences += [f"{name}: in none of the files" for name in plan if name not in places]
     if others:
         _output.tell("verify", f"not in the plan, as buffers are not: {list_names(others)}")
-    drawn = f"{len(held)} parameters, seed {seed}"
+    drawn = f"{len(places)} parameters, seed {seed}"
     if not differences:
         _output.show(f"verified: {drawn}, all as the plan draws them\ndigest {digest}\n")
         return 0

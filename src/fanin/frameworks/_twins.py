@@ -1,13 +1,32 @@
 """Twins: what the same seed, name and shape made equal of two models that live in this process."""
 
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import ref
+
+from fanin.axes import Axes
+from fanin.initializers import Initializer
+from fanin.param import Param
 
 # Seed, name of the stream, shape: all that decides a draw.
 DrawKey = tuple[int, str, tuple[int, ...]]
+
+
+class StreamSlot(Protocol):
+    """A slot whose values come from a stream."""
+
+    @property
+    def param(self) -> Param:
+        """The neutral record."""
+
+    @property
+    def stream(self) -> str:
+        """The name of its stream."""
+
+
+Items = Iterable[tuple[StreamSlot, Initializer | None, Axes | None]]
 
 
 class DrawPlace(NamedTuple):
@@ -41,21 +60,26 @@ class _Drawn(NamedTuple):
 class Twins:
     """The latest draw of each key, for as long as what it made lives.
 
+    `origin_of(slot)` is where its draw goes, None where that is not the whole of it.
     `holds(origin, made)` says whether one has the values of another already, as a copy does that
     is drawn again; `watch(made)` gives what tells later whether it was written.
     """
 
     def __init__(
         self,
+        origin_of: Callable[[Any], Any],
         holds: Callable[[Any, Any], bool],
         watch: Callable[[Any], Callable[[Any], bool]],
     ) -> None:
-        self._holds, self._watch = holds, watch
+        self._origin_of, self._holds, self._watch = origin_of, holds, watch
         self._latest: dict[DrawKey, _Drawn] = {}
 
-    def find(self, places: Iterable[DrawPlace]) -> list[str]:
-        """Parameters whose draw another model has that lives, and was not trained since."""
-        found = [place for place in places if self._find(place)]
+    def find(self, items: Items, seed: int) -> list[str]:
+        """Parameters whose draw another model has that lives, and was not trained since.
+
+        Less those that hold it already, as a copy does that is drawn again.
+        """
+        found = [place for place in self._list_places(items, seed) if self._find(place)]
         if not found:
             return []
         gc.collect()  # a model that is gone may still be in a cycle
@@ -73,16 +97,24 @@ class Twins:
         again = place.origin is made or place.origin is known.origin()
         return None if again or self._holds(place.origin, made) else known
 
-    def remember(self, pairs: Iterable[tuple[DrawPlace, Any]]) -> None:
-        """Note what was made for each place."""
-        drawn = [
-            (place, ref(made, partial(self._forget, place.key)), self._watch(made))
-            for place, made in pairs
-        ]
+    def remember(self, items: Items, seed: int, values: Mapping[str, Any] | None = None) -> None:
+        """Note what was drawn, in place or as these new values by name."""
+        drawn = []
+        for place in self._list_places(items, seed):
+            made = place.origin if values is None else values[place.name]
+            known = ref(made, partial(self._forget, place.key))
+            drawn.append((place, known, self._watch(made)))
         group = _DrawnTogether(tuple((known, unwritten) for _, known, unwritten in drawn))
         self._latest.update(
             (place.key, _Drawn(known, ref(place.origin), group)) for place, known, _ in drawn
         )
+
+    def _list_places(self, items: Items, seed: int) -> Iterator[DrawPlace]:
+        """What is drawn whole, and so that the seed decides it."""
+        for slot, initializer, _ in items:
+            seeded = initializer is not None and initializer.seeded
+            if seeded and (origin := self._origin_of(slot)) is not None:
+                yield DrawPlace((seed, slot.stream, slot.param.shape), slot.param.name, origin)
 
     def _forget(self, key: DrawKey, gone: "ref[Any]") -> None:
         known = self._latest.get(key)

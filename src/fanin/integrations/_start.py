@@ -44,9 +44,9 @@ class FirstWeights:
         """
         if self.plan is not None:
             return self.plan.apply(model, self.seed, device=device, **self.options)
-        if self.inputs is None and _is_sharded(model):
-            inputs = None
-        given = inputs if self.inputs is None else self.inputs
+        given = self.inputs
+        if given is None and inputs is not None and not _is_sharded(model):
+            given = inputs
         return initialize(model, self.seed or 0, given, device=device, **self.options)
 
 

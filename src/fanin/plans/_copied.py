@@ -7,6 +7,7 @@ from fanin._columns import list_names
 from fanin.errors import FaninError, quote, suggestion
 from fanin.frameworks import Target
 from fanin.plans._row import Row
+from fanin.plans._selection import name_aliases
 
 
 def find_copies(target: Target, like: Mapping[str, str] | None) -> dict[str, str]:
@@ -44,8 +45,7 @@ def _match(target: Target, copy: object, source: object) -> dict[str, str]:
             f"like has {copy!r}: {source!r}; each * of the one stands for a * of the other, so "
             "that both have as many."
         )
-    aliases = {alias: name for name, slot in target.slots.items() for alias in slot.param.aliases}
-    names = {name: name for name in target.slots} | aliases
+    names = {name: name for name in target.slots} | name_aliases(target)
     pattern = re.compile("(.*)".join(map(re.escape, copy.split("*"))))
     matches = {name: met for name in names if (met := pattern.fullmatch(name))}
     if not matches:

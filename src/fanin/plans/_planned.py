@@ -15,7 +15,7 @@ from fanin.plans._copied import find_copies, note_copies
 from fanin.plans._notes import list_notes, refuse_unseeded
 from fanin.plans._plan import Plan
 from fanin.plans._resized import RowSelection, find_resized, refuse_present
-from fanin.plans._selection import Selection, find_held
+from fanin.plans._selection import Selection, find_held, name_aliases
 from fanin.recipes import Recipe, find, match_overrides, single
 
 _PASS_INPUTS = "pass inputs= (in a shell --input 3,224,224, say)"
@@ -61,8 +61,7 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     counted = stays.keys() | resized.keys()  # with the values that they have
     params = {name: find_param(target, name, stays=name in counted) for name in target.slots}
     broken = _find_broken(params, held, wishes.inputs)
-    aliases = {alias: name for name, param in params.items() for alias in param.aliases}
-    given = match_overrides(params, wishes.overrides, aliases)
+    given = match_overrides(params, wishes.overrides, name_aliases(target))
     copied = {name: f"a copy of {source}, as like= says" for name, source in copies.items()}
     given = _of_drawn(given, held | copied, wishes.overrides)
     for name in given.keys() - resized.keys():

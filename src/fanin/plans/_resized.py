@@ -10,7 +10,7 @@ from fanin.initializers._constant import Given
 from fanin.initializers._present import PresentRows
 from fanin.param import Param
 from fanin.plans._row import Row, row_axis
-from fanin.plans._selection import Selection, find_held, hold
+from fanin.plans._selection import Selection, find_held, hold, name_aliases
 
 # Rows by a parameter's name; or a plan of the smaller model, whose tables have grown since.
 RowSelection = Mapping[str, slice] | Mapping[str, Row]
@@ -28,7 +28,7 @@ def find_resized(target: Target, rows: RowSelection | None) -> dict[str, slice]:
     before = {name: row for name, row in rows.items() if isinstance(row, Row)}
     if before:
         return _find_grown(target, before)
-    aliases = {alias: name for name, slot in target.slots.items() for alias in slot.param.aliases}
+    aliases = name_aliases(target)
     found = {}
     for name, item in rows.items():
         own = aliases.get(name, name)

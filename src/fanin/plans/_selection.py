@@ -57,13 +57,17 @@ def hold(rows: Sequence[Row], held: Mapping[str, str]) -> tuple[Row, ...]:
     )
 
 
+def name_aliases(target: Target) -> dict[str, str]:
+    """The canonical name by each other name of a tied parameter."""
+    return {alias: name for name, slot in target.slots.items() for alias in slot.param.aliases}
+
+
 def select(target: Target, selection: Selection, called: str) -> frozenset[str]:
     """The parameters of a selection, by canonical name; FaninError where it means none.
 
     Names of buffers are passed over: lists of missing keys have them.
     """
-    aliases = {alias: name for name, slot in target.slots.items() for alias in slot.param.aliases}
-    names = {name: name for name in target.slots} | aliases
+    names = {name: name for name in target.slots} | name_aliases(target)
     if callable(selection):
         found = {name for spelled, name in names.items() if selection(spelled)}
     else:

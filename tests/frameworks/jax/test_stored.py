@@ -89,11 +89,8 @@ X = jnp.zeros((256, 8))  # the command's batch: 2**20 numbers at most, 256 at mo
 
 
 @pytest.fixture(autouse=True)
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    (tmp_path / "stored_models.py").write_text(MODELS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "stored_models", raising=False)
+def models(write_module: Callable[[str, str], Path]) -> Any:
+    sys.path.insert(0, str(write_module("stored_models", MODELS)))
     import stored_models  # type: ignore[import-not-found]
 
     return stored_models

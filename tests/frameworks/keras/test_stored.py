@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,8 @@ def model():
 
 
 @pytest.fixture(autouse=True)
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    (tmp_path / "stored_keras_models.py").write_text(MODELS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "stored_keras_models", raising=False)
+def models(write_module: Callable[[str, str], Path]) -> Any:
+    sys.path.insert(0, str(write_module("stored_keras_models", MODELS)))
     import stored_keras_models  # type: ignore[import-not-found]
 
     return stored_keras_models

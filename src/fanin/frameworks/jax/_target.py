@@ -1,6 +1,6 @@
 """Target: a JAX model that is planned for, or new arrays of which are made."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,6 @@ from fanin.frameworks._adapter import Draw, Written
 from fanin.frameworks._bare import long_axes
 from fanin.frameworks._buffers import BufferProof, list_unproved
 from fanin.frameworks._stored import HowDrawn, Stored
-from fanin.frameworks._twins import DrawPlace
 from fanin.frameworks.jax._stored import list_stored
 from fanin.frameworks.jax.doors._door import Door, refuse_traced
 from fanin.frameworks.jax.observe._seen import measure
@@ -18,7 +17,7 @@ from fanin.frameworks.jax.tree._held import Held
 from fanin.frameworks.jax.tree._names import names_of
 from fanin.frameworks.jax.tree._params import params_of
 from fanin.frameworks.jax.write._slot import Slot
-from fanin.frameworks.jax.write._twins import TWINS, Unmade
+from fanin.frameworks.jax.write._twins import TWINS
 from fanin.graph import Graph, NoGraphError
 from fanin.param import Kind, Param
 from fanin.recipes import Probe
@@ -121,8 +120,13 @@ class Target:
                 "buffers is given, and a JAX model has none; put arrays that are not trained "
                 "into the model or its variables."
             )
-        places = list(self._places(draws, seed))
-        same = TWINS.find(place for place, _ in places)
+        # A new tree made of abstract arrays is what it was asked for, however often.
+        items = [
+            (slot, draw.initializer, draw.axes)
+            for name, draw in draws.items()
+            if not (slot := self.slots[name]).is_empty or self._door.in_place
+        ]
+        same = TWINS.find(items, seed)
         values = {
             self._at[name]: self.slots[name].draw_array(draw.initializer, seed, draw.axes)
             for name, draw in draws.items()
@@ -133,23 +137,10 @@ class Target:
                 source = self._at[draw.like]
                 held = values.get(source, self.slots[draw.like].value)
                 values[self._at[name]] = self.slots[name].copy_of(held)
-        TWINS.remember((place, values[at]) for place, at in places)
+        TWINS.remember(
+            items, seed, {name: values[at] for name, at in self._at.items() if at in values}
+        )
         return Written(same, [], self._door.put(values, seed))
-
-    def _places(self, draws: Mapping[str, Draw], seed: int) -> Iterator[tuple[DrawPlace, int]]:
-        """What is drawn whole, and where; of abstract arrays only those that are written.
-
-        A new tree made of them is what it was asked for, however often.
-        """
-        for name, draw in draws.items():
-            slot, at = self.slots[name], self._at[name]
-            seeded = draw.initializer is not None and draw.initializer.seeded
-            if not seeded or slot.is_sharded or not slot.param.shape:
-                continue
-            if slot.is_empty and not self._door.in_place:
-                continue
-            origin = Unmade() if slot.is_empty else slot.value
-            yield DrawPlace((seed, slot.stream, slot.param.shape), name, origin), at
 
 
 def _is_unknown(param: Param) -> bool:

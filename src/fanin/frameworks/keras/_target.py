@@ -16,7 +16,7 @@ from fanin.frameworks.keras._restart import restart
 from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._slots import slots
 from fanin.frameworks.keras._stored import list_stored
-from fanin.frameworks.keras._twins import remember, twins
+from fanin.frameworks.keras._twins import TWINS
 from fanin.frameworks.keras._walk import buffers, layers_of
 from fanin.graph import Graph, NoGraphError
 from fanin.recipes import Probe
@@ -100,14 +100,14 @@ class Target:
         """Write all; what can fail was rehearsed."""
         _refuse("buffers", buffers)
         items = [(self.slots[name], draw.initializer, draw.axes) for name, draw in draws.items()]
-        same = twins(items, seed)
+        same = TWINS.find(items, seed)
         for slot, initializer, axes in items:
             if initializer is not None:
                 slot.write(initializer, seed, axes)
         for name, draw in draws.items():
             if draw.like is not None:
                 self.slots[name].variable.assign(self.slots[draw.like].variable)
-        remember(items, seed)
+        TWINS.remember(items, seed)
         drawn = {id(slot.variable) for slot, initializer, _ in items if initializer is not None}
         return Written(same, restart(layers_of(self._model), drawn))
 

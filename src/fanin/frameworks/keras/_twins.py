@@ -1,41 +1,20 @@
 """Twins: variables of this process that the same seed, name and shape made equal."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
 import keras
 
-from fanin.axes import Axes
-from fanin.frameworks._twins import DrawPlace, Twins
+from fanin.frameworks._twins import Twins
 from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._values import pieces
-from fanin.initializers import Initializer
 
 _SOME = 64  # values that a back end without a count is asked for
-Items = Iterable[tuple[Slot, Initializer | None, Axes | None]]
 
 
-def twins(items: Items, seed: int) -> list[str]:
-    """The variables whose draw another one has that lives, in a model that was not trained since.
-
-    Less those that hold it already, as a copy does that is drawn again.
-    """
-    return _known.find(_places(items, seed))
-
-
-def remember(items: Items, seed: int) -> None:
-    """Note what was drawn into which variable."""
-    _known.remember((place, place.origin) for place in _places(items, seed))
-
-
-def _places(items: Items, seed: int) -> Iterator[DrawPlace]:
-    """What is drawn whole, and so that the seed decides it."""
-    for slot, initializer, _ in items:
-        seeded = initializer is not None and initializer.seeded and not slot.is_sharded
-        if seeded and slot.param.shape:
-            name = slot.param.name
-            yield DrawPlace((seed, slot.stream, slot.param.shape), name, slot.variable)
+def _origin_of(slot: Slot) -> Any:
+    return slot.variable if slot.param.shape and not slot.is_sharded else None
 
 
 def _holds(variable: Any, other: Any) -> bool:
@@ -64,4 +43,4 @@ def _some(variable: Any) -> bytes:
     return values.reshape(-1)[:_SOME].tobytes()
 
 
-_known = Twins(_holds, _watch_writes)
+TWINS = Twins(_origin_of, _holds, _watch_writes)

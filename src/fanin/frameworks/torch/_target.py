@@ -25,7 +25,7 @@ from fanin.frameworks.torch.write._restart import restart
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._slots import refuse_sharded, slots
 from fanin.frameworks.torch.write._stored import list_stored
-from fanin.frameworks.torch.write._twins import remember, twins
+from fanin.frameworks.torch.write._twins import TWINS
 from fanin.graph import Graph
 
 
@@ -108,12 +108,12 @@ class Target:
                     f"{name} of shape {self.slots[name].param.shape} is a copy of {source}, and "
                     "this process holds other parts of both. Shard them alike."
                 )
-        same = twins(items, seed)
+        same = TWINS.find(items, seed)
         made = new_buffers(self._model, self._device, buffers)
         refuse_unwritten(self._model, buffers or {})
         write_all(items, seed, copies)
         made.put()
-        remember(items, seed)
+        TWINS.remember(items, seed)
         for slot, draw in pairs:
             own = draw.asked or draw.like is not None
             mark(slot, kept=draw.initializer is None and not own)

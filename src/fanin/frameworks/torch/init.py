@@ -28,7 +28,7 @@ from fanin.axes import parse_axes
 from fanin.errors import FaninError, quote, warn
 from fanin.frameworks.torch.write._shards import shard_of
 from fanin.frameworks.torch.write._slot import Slot
-from fanin.frameworks.torch.write._twins import remember, twins
+from fanin.frameworks.torch.write._twins import TWINS
 from fanin.initializers import Initializer
 from fanin.param import Param
 
@@ -80,10 +80,10 @@ def _fill(
         slot.rehearse(initializer, 0 if seed is None else check_seed(seed))
         if tensor.numel():
             item = (slot, initializer, None)
-            same = seed is not None and twins([item], seed)
+            same = seed is not None and TWINS.find([item], seed)
             drawn = _seed_from(generator) if seed is None else seed
             slot.write(initializer, drawn)
-            remember([item], drawn)
+            TWINS.remember([item], drawn)
             if same:
                 warn(
                     f"{param.name!r} of shape {param.shape} gets the same numbers as another "

@@ -5,8 +5,8 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.placement_types import _StridedShard
-from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import fanin
 from fanin import FaninError, Stream
@@ -33,6 +32,7 @@ from fanin.frameworks.torch.write._shards import shard_given, shard_of
 from fanin.initializers import he_normal, normal, orthogonal
 
 WORKER = Path(__file__).with_name("shards_worker.py")
+Pretended = Callable[[int, int], AbstractContextManager[None]]
 alone = pytest.mark.skipif(
     "src_data_rank" not in signature(distribute_tensor).parameters,
     reason="this torch distributes by communication alone",
@@ -71,16 +71,6 @@ def test_three_processes(tmp_path: Path) -> None:
     run(3, tmp_path)
 
 
-@contextmanager
-def pretended(rank: int, world: int) -> Iterator[None]:
-    """This process as one of `world`, of which the others do not exist."""
-    dist.init_process_group("fake", rank=rank, world_size=world, store=FakeStore())
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
 def held(values: torch.Tensor, shard: Any, like: torch.Tensor) -> torch.Tensor:
     """What a local tensor holds of `values` by what we think of its shard."""
     if shard is None:
@@ -105,6 +95,7 @@ def shardings(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[
 @alone
 @given(shardings())
 def test_any_placements_hold_what_torch_distributes(
+    pretended: Pretended,
     sharding: tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...], int],
 ) -> None:
     shape, sizes, placements, rank = sharding
@@ -119,7 +110,7 @@ def test_any_placements_hold_what_torch_distributes(
 @alone
 @given(st.integers(1, 4), st.integers(2, 3), st.integers(2, 3), st.data())
 def test_strided_shards_hold_what_torch_distributes(
-    part: int, processes: int, factor: int, data: st.DataObject
+    pretended: Pretended, part: int, processes: int, factor: int, data: st.DataObject
 ) -> None:
     """As FSDP makes them over tensor parallel: outer strided, inner plain."""
     rows = part * processes * factor
@@ -142,7 +133,7 @@ class Decay(nn.Module):
         self.rates = nn.Parameter(torch.arange(20.0).view(10, 2))
 
 
-def test_a_kept_value_is_restored_in_parts() -> None:
+def test_a_kept_value_is_restored_in_parts(pretended: Pretended) -> None:
     with pretended(1, 3):
         mesh = init_device_mesh("cpu", (3,))
         with empty_weights():
@@ -156,7 +147,7 @@ def test_a_kept_value_is_restored_in_parts() -> None:
 
 
 @alone
-def test_a_strided_shard_alone_has_several_runs() -> None:
+def test_a_strided_shard_alone_has_several_runs(pretended: Pretended) -> None:
     values = torch.arange(24).view(12, 2)
     with pretended(1, 2):
         mesh = init_device_mesh("cpu", (2,))
@@ -177,7 +168,9 @@ def test_a_strided_shard_alone_has_several_runs() -> None:
         ([Partial(), Shard(0)], r"placements .* values are partial results. Redistribute"),
     ],
 )
-def test_what_cannot_be_told_is_refused(placements: list[Any], message: str) -> None:
+def test_what_cannot_be_told_is_refused(
+    pretended: Pretended, placements: list[Any], message: str
+) -> None:
     with pretended(0, 4):
         mesh = init_device_mesh("cpu", (2, 2))
         local = torch.zeros(2, 3)
@@ -191,7 +184,7 @@ def test_what_cannot_be_told_is_refused(placements: list[Any], message: str) -> 
         assert (model.weight.to_local() == 0).all()
 
 
-def test_a_local_tensor_of_another_shape_is_refused() -> None:
+def test_a_local_tensor_of_another_shape_is_refused(pretended: Pretended) -> None:
     with pretended(0, 2):
         mesh = init_device_mesh("cpu", (2,))
         tensor = DTensor.from_local(
@@ -203,7 +196,7 @@ def test_a_local_tensor_of_another_shape_is_refused() -> None:
 
 
 @alone
-def test_a_process_outside_the_mesh_writes_nothing() -> None:
+def test_a_process_outside_the_mesh_writes_nothing(pretended: Pretended) -> None:
     with pretended(3, 4):
         mesh = dist.device_mesh.DeviceMesh("cpu", [0, 1])
         model = nn.Linear(3, 6)
@@ -319,7 +312,7 @@ class Partitioned(nn.Linear):
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_parts_of_zero_3_are_written_by_their_rank(world: int) -> None:
+def test_parts_of_zero_3_are_written_by_their_rank(pretended: Pretended, world: int) -> None:
     whole = nn.Linear(7, 3)
     plan = fanin.plan(whole)
     plan.apply(whole, 5)
@@ -335,7 +328,7 @@ def test_parts_of_zero_3_are_written_by_their_rank(world: int) -> None:
         assert (joined[tensor.numel() :] == 9).all()
 
 
-def test_parts_of_zero_3_that_say_too_little_are_refused() -> None:
+def test_parts_of_zero_3_that_say_too_little_are_refused(pretended: Pretended) -> None:
     plan = fanin.plan(nn.Linear(7, 3))
     model = Partitioned(7, 3, 0, 2, None)
     told = r"weight of shape \(3, 7\) is partitioned by ZeRO-3 and, without its process group"

@@ -14,7 +14,7 @@ from torch import nn
 import fanin
 from fanin import FaninError, FaninWarning, Plan
 from fanin.frameworks.torch import init
-from fanin.frameworks.torch.write import _twins
+from fanin.frameworks.torch.write._twins import TWINS
 
 SAID = "the same numbers as another"
 
@@ -281,10 +281,11 @@ def test_a_twin_may_go_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) ->
     def drop(*tensors: torch.Tensor) -> bool:
         looks.append(tensors)
         if len(looks) > 2:  # both weights were found to have twins
-            _twins._latest.clear()
+            TWINS._latest.clear()
         return False
 
-    monkeypatch.setattr(_twins, "_holds", drop)
+    monkeypatch.setattr(TWINS, "_holds", drop)
     with pytest.warns(FaninWarning, match=SAID):
         fanin.initialize(critic(), 0)
+    assert len(looks) > 2
     assert first[0].weight.numel()

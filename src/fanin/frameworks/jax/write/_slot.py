@@ -114,9 +114,10 @@ class Slot:
         """What gives a box of the values; those that it has where nothing is drawn."""
         if initializer is None:
             return self._read_box
+        bound = bind(initializer, self.param.shape, self.part, self._read_box)  # once for all boxes
 
         def draw(index: Any) -> Array:
-            return self.draw(initializer, seed, axes, index)
+            return self.draw(bound, seed, axes, index)
 
         if self.part is not None:
             return patch(self._read_box, draw, self.param.shape, self.part)

@@ -1,7 +1,8 @@
 """Bare parameters: roles of what modules of unknown classes hold, by shape and neighbours."""
 
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -53,43 +54,20 @@ def _shortest(number: torch.Tensor) -> float:
     return value
 
 
-def low_rank_outputs(model: nn.Module, zeros: Container[int]) -> set[int]:
-    """The ids of B in low-rank updates B A of a frozen weight; an update starts at zero by it.
+class WeightUpdate(NamedTuple):
+    """What trains beside one frozen weight, and its pairs A, B of low rank, B A an update of it."""
+
+    trained: list[nn.Parameter]
+    pairs: list[tuple[nn.Parameter, nn.Parameter]]
+
+
+def updates_of_frozen(model: nn.Module) -> list[WeightUpdate]:
+    """The updates of frozen weights.
 
     Where one frozen weight (out, in) has beside it, at most two modules down, trainable A
-    (r, in) and B (out, r), r smaller than both. The weight may be stored (in, out). Where another
-    factor of the update was made zero (its id is among `zeros`), as A may be, or a third one,
-    the update starts at zero by that: with two zero factors none would get a gradient.
+    (r, in) and B (out, r), r smaller than both. The weight may be stored (in, out).
     """
-    found: set[int] = set()
-    for trained, pairs in _updates(model):
-        last = {id(pair[1]) for pair in pairs}
-        if not any(id(tensor) in zeros for tensor in trained if id(tensor) not in last):
-            found |= last
-    return found
-
-
-def factors_of_frozen(model: nn.Module) -> set[int]:
-    """The ids of A and B in low-rank updates that were made of the frozen weight or its inputs.
-
-    Rows of A or columns of B are then orthogonal, of rank 2 on, which no independent draw gives:
-    singular vectors (PiSSA, CorDA, EVA, LoRA-GA) or those of a QR decomposition (OLoRA).
-    """
-    pairs = (pair for _, pairs in _updates(model) for pair in pairs)
-    return {
-        id(tensor)
-        for first, last in pairs
-        if all(map(_is_plain, (first, last)))
-        and (_has_orthogonal_rows(first) or _has_orthogonal_rows(last.T))
-        for tensor in (first, last)
-    }
-
-
-Pair = tuple[nn.Parameter, nn.Parameter]
-
-
-def _updates(model: nn.Module) -> Iterator[tuple[list[nn.Parameter], list[Pair]]]:
-    """What trains beside one frozen weight, and its pairs A, B of low rank."""
+    found = []
     for module in model.modules():
         matrices = list(_near(module, depth=2))
         frozen = [matrix for matrix in matrices if not matrix.requires_grad]
@@ -97,16 +75,45 @@ def _updates(model: nn.Module) -> Iterator[tuple[list[nn.Parameter], list[Pair]]
             continue
         trained = [matrix for matrix in matrices if matrix.requires_grad]
         for outputs, inputs in (frozen[0].shape, frozen[0].shape[::-1]):
-            yield (
-                trained,
-                [
-                    (first, last)
-                    for last in trained
-                    if last.shape[0] == outputs and last.shape[1] < min(outputs, inputs)
-                    for first in trained
-                    if tuple(first.shape) == (last.shape[1], inputs) and first is not last
-                ],
-            )
+            pairs = [
+                (first, last)
+                for last in trained
+                if last.shape[0] == outputs and last.shape[1] < min(outputs, inputs)
+                for first in trained
+                if tuple(first.shape) == (last.shape[1], inputs) and first is not last
+            ]
+            found.append(WeightUpdate(trained, pairs))
+    return found
+
+
+def low_rank_outputs(updates: Sequence[WeightUpdate], zeros: Container[int]) -> set[int]:
+    """The ids of B in low-rank updates; an update starts at zero by it.
+
+    Where another factor of the update was made zero (its id is among `zeros`), as A may be, or a
+    third one, the update starts at zero by that: with two zero factors none would get a gradient.
+    """
+    found: set[int] = set()
+    for trained, pairs in updates:
+        last = {id(pair[1]) for pair in pairs}
+        if not any(id(tensor) in zeros for tensor in trained if id(tensor) not in last):
+            found |= last
+    return found
+
+
+def factors_of_frozen(updates: Sequence[WeightUpdate]) -> set[int]:
+    """The ids of A and B in low-rank updates that were made of the frozen weight or its inputs.
+
+    Rows of A or columns of B are then orthogonal, of rank 2 on, which no independent draw gives:
+    singular vectors (PiSSA, CorDA, EVA, LoRA-GA) or those of a QR decomposition (OLoRA).
+    """
+    pairs = (pair for update in updates for pair in update.pairs)
+    return {
+        id(tensor)
+        for first, last in pairs
+        if all(map(_is_plain, (first, last)))
+        and (_has_orthogonal_rows(first) or _has_orthogonal_rows(last.T))
+        for tensor in (first, last)
+    }
 
 
 def _has_orthogonal_rows(matrix: torch.Tensor) -> bool:

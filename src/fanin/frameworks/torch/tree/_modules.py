@@ -23,6 +23,7 @@ from fanin.frameworks.torch.tree._bare import (
     low_rank_outputs,
     norms_of_frozen,
     role_by_shape,
+    updates_of_frozen,
 )
 from fanin.frameworks.torch.tree._recurrent import gates_of
 from fanin.param import Kind
@@ -57,8 +58,9 @@ def roles(model: nn.Module) -> dict[int, Role]:
     A tied parameter has the role in its embedding, else in the module registered first.
     """
     homes = _find_parametrized(model)
-    increments, norms = low_rank_outputs(model, _find_zeros(model)), norms_of_frozen(model)
-    factors = factors_of_frozen(model)
+    updates = updates_of_frozen(model)
+    increments = low_rank_outputs(updates, _find_zeros(model) if updates else ())
+    factors, norms = factors_of_frozen(updates), norms_of_frozen(model)
     found: dict[int, Role] = {}
     weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
     for module in model.modules():

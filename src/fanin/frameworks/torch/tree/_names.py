@@ -1,7 +1,7 @@
 """Canonical names: what a parameter is called, whatever its model is wrapped in."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -130,14 +130,28 @@ def other_names(places: Mapping[str, Placed]) -> dict[str, str]:
     return {other: name for other, name in found.items() if other not in places}
 
 
-def buffer_names(model: nn.Module) -> dict[str, Tensor]:
-    """Every buffer once, by its canonical name."""
-    names: dict[int, tuple[str, Tensor]] = {}
+class BufferPlace(NamedTuple):
+    """A buffer by its canonical name, and where it is registered."""
+
+    name: str
+    module: nn.Module
+    attribute: str
+    buffer: Tensor
+
+
+def buffer_places(model: nn.Module) -> Iterator[BufferPlace]:
+    """Every buffer once."""
+    seen: set[int] = set()
     for module, path in module_paths(model).items():
         for attribute, tensor in module._buffers.items():
-            if isinstance(tensor, Tensor):
-                names.setdefault(id(tensor), (_join(path, attribute), tensor))
-    return dict(names.values())
+            if isinstance(tensor, Tensor) and id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield BufferPlace(_join(path, attribute), module, attribute, tensor)
+
+
+def buffer_names(model: nn.Module) -> dict[str, Tensor]:
+    """Every buffer once, by its canonical name."""
+    return {place.name: place.buffer for place in buffer_places(model)}
 
 
 def _parameter_name(path: str, attribute: str, module: nn.Module) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,21 +13,12 @@ from fanin.errors import FaninError, an
 from fanin.frameworks._buffers import BufferProof
 from fanin.frameworks.torch.draws._empty import empty_weights
 from fanin.frameworks.torch.draws._records import DRAWN
-from fanin.frameworks.torch.tree._names import module_paths
+from fanin.frameworks.torch.tree._names import BufferPlace, buffer_places
 from fanin.frameworks.torch.write._new_buffers import spectral_buffers
 from fanin.frameworks.torch.write._origin import build_again, knows_arguments
 from fanin.frameworks.torch.write._shards import local_tensor, shard_of
 from fanin.frameworks.torch.write._slot import row_major
 from fanin.frameworks.torch.write._unwritten import find_patterns
-
-
-class Held(NamedTuple):
-    """One buffer of a model, and where it is registered."""
-
-    name: str
-    module: nn.Module
-    attribute: str
-    buffer: Tensor
 
 
 class Fresh(NamedTuple):
@@ -49,20 +40,10 @@ def prove_buffers(model: nn.Module, build: Callable[[], Any] | None) -> list[Buf
     where their arguments are known from their attributes.
     """
     builder = _Reconstruction(None if build is None else _build_named(build))
-    return [_prove(held, builder) for held in list_held(model)]
+    return [_prove(held, builder) for held in buffer_places(model)]
 
 
-def list_held(model: nn.Module) -> Iterator[Held]:
-    """Every buffer once, by its canonical name."""
-    seen: set[int] = set()
-    for module, path in module_paths(model).items():
-        for attribute, buffer in module._buffers.items():
-            if isinstance(buffer, Tensor) and id(buffer) not in seen:
-                seen.add(id(buffer))
-                yield Held(f"{path}.{attribute}" if path else attribute, module, attribute, buffer)
-
-
-def _build_named(build: Callable[[], Any]) -> dict[str, Held]:
+def _build_named(build: Callable[[], Any]) -> dict[str, BufferPlace]:
     if not callable(build):
         raise FaninError(
             f"build is {an(type(build).__name__)}; give the function that makes the model."
@@ -71,17 +52,17 @@ def _build_named(build: Callable[[], Any]) -> dict[str, Held]:
         made = build()
     if not isinstance(made, nn.Module):
         raise FaninError(f"build made {an(type(made).__name__)}; it must make a Module.")
-    return {held.name: held for held in list_held(made)}
+    return {held.name: held for held in buffer_places(made)}
 
 
 @dataclass
 class _Reconstruction:
     """What constructors make, each built once."""
 
-    given: dict[str, Held] | None
+    given: dict[str, BufferPlace] | None
     made: dict[tuple[int, torch.dtype | None], nn.Module | None] = field(default_factory=dict)
 
-    def fresh(self, held: Held, dtype: torch.dtype | None = None) -> Fresh:
+    def fresh(self, held: BufferPlace, dtype: torch.dtype | None = None) -> Fresh:
         """What the constructor makes of a buffer, where real numbers have this type by default."""
         if self.given is not None:
             its = self.given.get(held.name)
@@ -104,7 +85,7 @@ def _of(module: nn.Module, attribute: str, sure: bool) -> Fresh:
     return Fresh(module._buffers.get(attribute), "buffer", sure)
 
 
-def _prove(held: Held, builder: _Reconstruction) -> BufferProof:
+def _prove(held: BufferPlace, builder: _Reconstruction) -> BufferProof:
     name, module, attribute, buffer = held
     if buffer.is_meta:
         return BufferProof(name, "buffer", "NEVER WRITTEN: it has no memory")
@@ -129,7 +110,7 @@ def _prove(held: Held, builder: _Reconstruction) -> BufferProof:
     return BufferProof(name, "buffer", f"{verdict}: {told}", _line(held))
 
 
-def find_difference(held: Held, expected: Tensor) -> str:
+def find_difference(held: BufferPlace, expected: Tensor) -> str:
     """The first element that differs from what was computed; "" for none."""
     name, _, _, buffer = held
     if buffer.shape != expected.shape:
@@ -153,7 +134,7 @@ def find_difference(held: Held, expected: Tensor) -> str:
     return ""
 
 
-def _line(held: Held, fresh: Fresh | None = None) -> str:
+def _line(held: BufferPlace, fresh: Fresh | None = None) -> str:
     """What a hash over all buffers is made of; of a part the whole, where it is proved."""
     name, _, _, buffer = held
     value = local_tensor(buffer)
@@ -174,7 +155,7 @@ def refuse_unwritten(model: nn.Module, given: Mapping[str, Any]) -> None:
     As after `to_empty` of what is in no checkpoint. `given` are brought by the user.
     """
     builder = _Reconstruction(None)
-    for held in list_held(model):
+    for held in buffer_places(model):
         module, buffer = held.module, held.buffer
         brought = held.name in given or held.attribute not in module._non_persistent_buffers_set
         if brought or buffer.is_meta or DRAWN in vars(module) or not _is_suspicious(buffer):
