@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsIndex, TypeVar
 
-from fanin.errors import FaninError, quote, warn
+from fanin.errors import FaninError, as_number, quote, warn
 
 Class = TypeVar("Class", bound=type[Any])
 
@@ -54,6 +54,12 @@ def check_shape(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ..
     if total >= 2**63:
         raise FaninError(f"shape {result} has {total} elements; a tensor has fewer than 2**63.")
     return result
+
+
+def check_number(name: str, value: object, low: float, high: float) -> None:
+    """FaninError unless a value is a number above `low` and at most `high`."""
+    if not low < as_number(value) <= high:
+        raise FaninError(f"{name} is {quote(value)}; give a number above {low:g}, up to {high:g}.")
 
 
 def keep_names(**names: str) -> Callable[[Class], Class]:

@@ -15,6 +15,12 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sqrt": math.sqrt,
+    "log": math.log,
+    "min": min,
+    "max": max,
+}
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
@@ -26,9 +32,9 @@ def parse_expression(
 ) -> tuple[str, list[Any], dict[str, Any]]:
     """The name, the positional and the keyword arguments of "name" or "name(0.2, key=1 / 3)".
 
-    Arguments are literals, and what + - * / **, sqrt and pi make of numbers. `what` and `example`
-    tell the reader of an error what the text should have been. `nested` makes the object of
-    another call among the arguments; without it there may be none.
+    Arguments are literals, and what + - * / **, sqrt, log, min, max and pi make of numbers. `what`
+    and `example` tell the reader of an error what the text should have been. `nested` makes the
+    object of another call among the arguments; without it there may be none.
     """
     try:
         node = ast.parse(text.strip(), mode="eval").body
@@ -47,12 +53,12 @@ def parse_expression(
         pass
     raise FaninError(
         f"{what} {quote(text)} is neither a name nor a call with literal arguments, such as "
-        f"{example}. Numbers may be computed by + - * / **, sqrt and pi."
+        f"{example}. Numbers may be computed by + - * / **, sqrt, log, min, max and pi."
     )
 
 
 def _value(node: ast.expr, nested: Callable[[str], Any] | None) -> Any:
-    if nested and isinstance(node, ast.Call) and not _is_root(node):
+    if nested and isinstance(node, ast.Call) and not _is_function(node):
         return nested(ast.unparse(node))
     match node:
         case ast.Tuple(elts=elements):
@@ -77,8 +83,8 @@ def _number(node: ast.expr) -> int | float:
             found = _power(_number(left), _number(right))
         case ast.BinOp(left=left, op=step, right=right) if type(step) in _BINARY:
             found = _BINARY[type(step)](_number(left), _number(right))
-        case ast.Call(args=[argument], keywords=[]) if _is_root(node):
-            found = math.sqrt(_number(argument))
+        case ast.Call(args=arguments, keywords=[]) if _is_function(node):
+            found = _call(_FUNCTIONS[_plain(node.func)], [_number(item) for item in arguments])
         case ast.Name() | ast.Attribute():
             found = _CONSTANTS.get(_plain(node))
     if found is None or isinstance(found, complex):
@@ -93,8 +99,15 @@ def _power(base: int | float, exponent: int | float) -> Any:
     return base**exponent if small else float(base) ** float(exponent)
 
 
-def _is_root(node: ast.Call) -> bool:
-    return _plain(node.func) == "sqrt"
+def _call(function: Callable[..., Any], numbers: list[int | float]) -> Any:
+    try:
+        return function(*numbers)
+    except TypeError as error:  # too few of them, or too many
+        raise ValueError(*error.args) from None
+
+
+def _is_function(node: ast.Call) -> bool:
+    return _plain(node.func) in _FUNCTIONS
 
 
 def _plain(node: ast.expr) -> str:

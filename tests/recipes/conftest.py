@@ -53,6 +53,103 @@ class Recurrent(nn.Module):
         return self.head(self.lstm(self.words(x))[0][:, -1])
 
 
+class Attention(nn.Module):
+    """Attention of two heads to what is given."""
+
+    def __init__(self, width: int, packed: bool, scale: float | None) -> None:
+        super().__init__()
+        self.scale = scale
+        if packed:
+            self.qkv = nn.Linear(width, 3 * width, bias=False)
+        else:
+            self.q, self.k, self.v = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.o = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: torch.Tensor, read: torch.Tensor) -> Any:
+        packed = self.qkv(x).chunk(3, -1) if hasattr(self, "qkv") else None
+        parts = packed or (self.q(x), self.k(read), self.v(read))
+        q, k, v = (part.unflatten(-1, (2, -1)).transpose(1, 2) for part in parts)
+        y = nn.functional.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        return self.o(y.transpose(1, 2).flatten(2))
+
+
+class Gated(nn.Module):
+    """An MLP with a gate."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gate, self.up = (nn.Linear(width, 3 * width, bias=False) for _ in range(2))
+        self.down = nn.Linear(3 * width, width, bias=False)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.down(nn.functional.silu(self.gate(x)) * self.up(x))
+
+
+class Layer(nn.Module):
+    """Attention, attention to another stream where there is one, and an MLP.
+
+    The stream of a positive alpha is post-norm and times alpha; that of zero is pre-norm.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        packed: bool = False,
+        scale: float | None = None,
+        alpha: float = 0,
+        cross: bool = False,
+    ) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.attention, self.mlp = Attention(width, packed, scale), Gated(width)
+        self.cross = Attention(width, False, scale) if cross else None
+        self.norms = nn.ModuleList(nn.RMSNorm(width) for _ in range(2 + cross))
+
+    def forward(self, x: torch.Tensor, read: torch.Tensor | None = None) -> Any:
+        x = self.add(x, 0, lambda y: self.attention(y, y))
+        if self.cross is not None:
+            x = self.add(x, 2, lambda y: self.cross(y, read))
+        return self.add(x, 1, self.mlp)
+
+    def add(self, x: torch.Tensor, at: int, branch: Callable[[torch.Tensor], Any]) -> Any:
+        if self.alpha:
+            return self.norms[at](x * self.alpha + branch(x))
+        return x + branch(self.norms[at](x))
+
+
+class Decoder(nn.Module):
+    """A language model of three layers; `tied` has the table of words for its head."""
+
+    def __init__(self, width: int = WIDTH, tied: bool = False, **options: Any) -> None:
+        super().__init__()
+        self.words = nn.Embedding(11, width)
+        self.layers = nn.Sequential(*(Layer(width, **options) for _ in range(3)))
+        self.norm, self.head = nn.RMSNorm(width), nn.Linear(width, 11, bias=False)
+        if tied:
+            self.head.weight = self.words.weight
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.head(self.norm(self.layers(self.words(x))))
+
+
+class Translator(nn.Module):
+    """An encoder of three layers, and a decoder of two that reads it."""
+
+    def __init__(self, width: int = WIDTH) -> None:
+        super().__init__()
+        self.words = nn.Embedding(11, width)
+        self.encoder = nn.Sequential(*(Layer(width) for _ in range(3)))
+        self.decoder = nn.ModuleList(Layer(width, cross=True) for _ in range(2))
+        self.norm, self.head = nn.RMSNorm(width), nn.Linear(width, 11, bias=False)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        y = self.words(x)
+        read = self.norm(self.encoder(y))
+        for layer in self.decoder:
+            y = layer(y, read)
+        return self.head(y)
+
+
 def mlp(width: int = WIDTH) -> nn.Module:
     return nn.Sequential(
         nn.Linear(6, width), nn.ReLU(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 3)
@@ -92,6 +189,7 @@ class Zoo:
 
     inputs = INPUTS
     models = MODELS
+    decoder, translator, tokens = Decoder, Translator, torch.zeros(2, 5, dtype=torch.long)
 
     def params(self, model: nn.Module) -> dict[str, Param]:
         return {slot.param.name: slot.param for slot in adapter.slots(model)}

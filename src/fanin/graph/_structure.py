@@ -39,11 +39,13 @@ class Residual:
 class Chain:
     """A residual stream: how many branches are added to it, and the node where it begins.
 
-    Behind a norm on the stream, as in post-norm blocks, it begins anew in size.
+    Behind a norm on the stream, as in post-norm blocks, it begins anew in size. `first` is the
+    first of its additions.
     """
 
     length: int
     start: int
+    first: int
 
 
 class Structure:
@@ -213,7 +215,7 @@ class Structure:
         longest: dict[int, int] = {}
         for node, first in root.items():
             longest[first] = max(longest.get(first, 0), depth[node])
-        return {node: Chain(longest[first], start[node]) for node, first in root.items()}
+        return {node: Chain(longest[first], start[node], first) for node, first in root.items()}
 
     def _is_normalized(self, stream: int, previous: int) -> bool:
         """Whether a stream met a norm since the last addition to it: whatever it was, it is one."""

@@ -94,7 +94,7 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
         notes.append(f"values that are not finite stay in {list_names(broken)}: load them again.")
     if rows and wishes.inputs is None and wishes.initializer is None:
         notes.append(f"made without inputs: {_TREE}")
-    notes += [*target.notes, *list_notes(target, graph, rows, given)]
+    notes += [*recipe.notes(params, graph), *target.notes, *list_notes(target, graph, rows, given)]
     notes += note_copies([*rows.values()])
     made = tuple(rows.values())
     if wishes.strict:

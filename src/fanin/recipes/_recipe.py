@@ -24,6 +24,10 @@ class Probe(Protocol):
         """The variance of all values that a module returns when it first runs on the batch."""
 
 
+def _tell_nothing(params: Params, graph: Graph | None) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`choose(params, graph, given)` returns a choice for every parameter that it can place.
@@ -31,7 +35,8 @@ class Recipe:
     `given` are the initializers that the user fixed by name. `source` is the paper or the code
     that the rule comes from. `needs` is what it cannot do without: "shapes", a "graph" (else
     graph may be None), or "values". One that needs values is made for a model: `measuring(probe)`
-    is the recipe then, and `choose` is not called.
+    is the recipe then, and `choose` is not called. `notes(params, graph)` is what a plan tells
+    beside its rows: what the recipe needs of the model and the run did not show.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Recipe:
     source: str
     needs: Literal["shapes", "graph", "values"] = "shapes"
     measuring: "Callable[[Probe], Recipe] | None" = None
+    notes: Callable[[Params, Graph | None], list[str]] = _tell_nothing
 
     @property
     def needs_graph(self) -> bool:

@@ -1,19 +1,25 @@
 """Recipes by name."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
 
+from fanin._expression import parse_expression
 from fanin.errors import FaninError, quote, suggestion
 from fanin.graph import Graph
 from fanin.param import Param
 from fanin.recipes._auto import AUTO
 from fanin.recipes._choice import Choice
+from fanin.recipes._depth import DEPTH
 from fanin.recipes._fixup import FIXUP
+from fanin.recipes._language import LANGUAGE
 from fanin.recipes._libraries import LIBRARIES
 from fanin.recipes._lsuv import BATCH, LSUV
 from fanin.recipes._orthogonal import ORTHOGONAL
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._transformers import TRANSFORMERS
+from fanin.recipes._vision import VISION
 
 
 def _auto(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
@@ -36,6 +42,11 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (replace(AUTO, choose=_auto), ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, FIXUP, LSUV)
 }
 
+# Recipes that may have arguments: "gamma(0.65)".
+CALLED: dict[str, Callable[..., Recipe]] = {
+    make.__name__: make for make in (*LANGUAGE, *DEPTH, *VISION)
+}
+
 # Recipes that a name alone does not make: what else they need.
 _MADE = {
     "mup": "the shapes of a narrower model: pass recipe=fanin.recipes.mup(base={name: shape})",
@@ -45,7 +56,7 @@ _FUNCTIONS = {**_MADE, "lsuv": BATCH}  # what makes a recipe where it is called
 
 def names() -> tuple[str, ...]:
     """The names that `find` knows."""
-    return (*RECIPES, *_MADE)
+    return (*RECIPES, *CALLED, *_MADE)
 
 
 def find(recipe: str | Recipe) -> Recipe:
@@ -61,6 +72,23 @@ def find(recipe: str | Recipe) -> Recipe:
         raise FaninError(f"recipe is {quote(recipe)}; give a name or a Recipe.")
     if recipe in _MADE:
         raise FaninError(f"recipe {quote(recipe)} needs {_MADE[recipe]}.")
-    if recipe not in RECIPES:
-        raise FaninError(f"unknown recipe {quote(recipe)}{suggestion(recipe, names())}")
-    return RECIPES[recipe]
+    if recipe in RECIPES:
+        return RECIPES[recipe]
+    return _call(recipe)
+
+
+def _call(spec: str) -> Recipe:
+    """The recipe of a name with arguments: "gamma(0.65)"."""
+    name, positional, keywords = parse_expression(spec, "recipe", "'auto' or 'gamma(0.65)'")
+    if name not in CALLED:
+        known = name in RECIPES and f" takes no arguments: write {name!r}."
+        raise FaninError(f"recipe {name}{known}" if known else _say_unknown(name))
+    try:
+        inspect.signature(CALLED[name]).bind(*positional, **keywords)
+    except TypeError as error:
+        raise FaninError(f"recipe {quote(spec)} cannot be made: {error}.") from None
+    return CALLED[name](*positional, **keywords)
+
+
+def _say_unknown(name: str) -> str:
+    return f"unknown recipe {quote(name)}{suggestion(name, names())}"

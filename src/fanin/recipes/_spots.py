@@ -1,0 +1,176 @@
+"""Spots: what every parameter is in a transformer or a residual network, told by the graph."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fanin.graph import Graph, Logits, Structure, having, logits_of, reach
+from fanin.recipes._branches import (
+    ResidualStream,
+    find_ends,
+    find_inside,
+    find_reading,
+    find_streams,
+)
+
+# Where the way back from an attention to its projections ends.
+_STOPS = having("source", "weight") | {"lookup", "attention", "softmax", "matmul"}
+_SHIFTED = having("carries", "function") | {"shift"}
+_TABLES = {"lookup": "embedding", "shift": "position", "parameter": "token"}
+_COUNTED = ("layer", "layers", "branches", "encoder", "decoder")
+
+
+@dataclass(slots=True)
+class Spot:
+    """Words for what a parameter is, and the numbers of its stream.
+
+    Words: of weights "head", "attention" or "mlp" of a residual branch, "end" of one, "query",
+    "key", "value", "gate", "up"; of tables "embedding", "tied", "position", "token", "relative";
+    of scales "norm", "last" (at the end of a branch), "scalar" (of a branch, behind no norm);
+    "branch" of all in a residual branch; there "encoder" or "decoder", too, where one stream
+    reads another. Numbers: the layer, counted from 1, and how many there are; the branches of the
+    stream and, but of maps, its width, "stream"; the layers of encoder and decoder; "size" of
+    the heads, of projections.
+    """
+
+    words: set[str] = field(default_factory=set)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+class Spots:
+    """The spots of all parameters of a run."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.structure = graph, Structure(graph)
+        self.streams = find_streams(self.structure)
+        self.reading = find_reading(self.structure, self.streams)
+        self._found: dict[str, Spot] = {}
+        for stream in self.streams:
+            self._mark_branches(stream)
+        self._mark_elements()
+        self._mark_attentions()
+        self._mark_gates()
+        for head in self.structure.heads:
+            self._spot(head).words.add("head")
+
+    @cached_property
+    def main(self) -> ResidualStream | None:
+        """The stream with most branches; None where there is none."""
+        return max(self.streams, key=lambda stream: len(stream.branches), default=None)
+
+    @cached_property
+    def logits(self) -> list[Logits]:
+        """All attention logits."""
+        return list(logits_of(self.structure))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """All words that any parameter has."""
+        return frozenset().union(*(spot.words for spot in self._found.values()))
+
+    def find(self, name: str) -> Spot:
+        """The place of a parameter; its numbers are the main stream's where it is in no branch."""
+        spot = self._found.get(name, Spot())
+        numbers = self._count(self.main) if self.main else dict.fromkeys(_COUNTED, 1.0)
+        return Spot(spot.words, numbers | spot.numbers)
+
+    def _count(self, stream: ResidualStream) -> dict[str, float]:
+        encoder, decoder = self.reading or (stream, stream)
+        counts = (1, stream.layers, len(stream.branches), encoder.layers, decoder.layers)
+        numbers = dict(zip(_COUNTED, map(float, counts), strict=True))
+        ends = self.structure.ends(stream.first)
+        if any("convolution" in self.graph.nodes[end].flags for end in ends):
+            return numbers
+        return numbers | {"stream": float(self.graph.nodes[stream.first.node].shape[-1])}
+
+    def _mark_branches(self, stream: ResidualStream) -> None:
+        sides = dict(zip(map(id, self.reading or ()), ("encoder", "decoder"), strict=False))
+        side = {sides[id(stream)]} if id(stream) in sides else set()
+        for residual in stream.branches:
+            inside = find_inside(self.structure, self.streams, residual)
+            kind = "attention" if residual.node in stream.attentions else "mlp"
+            layer = {"layer": float(stream.layer(residual.node))}
+            for node in inside:
+                if self._is_free(node):
+                    spot = self._spot(node)
+                    spot.words |= {"branch", kind} | side
+                    spot.numbers |= self._count(stream) | layer
+            for node in find_ends(self.structure, residual, inside):
+                if self.graph.nodes[node].op == "scale":
+                    normed = self._is_norm(node)
+                    self._spot(node).words.add("last" if normed else "scalar")
+                elif self.graph.nodes[node].op == "linear":
+                    self._spot(node).words.add("end")
+
+    def _is_free(self, node: int) -> bool:
+        """Whether a node has a parameter that is in no branch yet: one within a branch is first."""
+        use = self.graph.nodes[node].param
+        return use is not None and not self._found.get(use.name, Spot()).numbers
+
+    def _mark_elements(self) -> None:
+        """Tables, tokens, and the scales of norms."""
+        for position, node in enumerate(self.graph.nodes):
+            if node.param is None:
+                continue
+            if node.op in _TABLES:
+                bias = node.op == "lookup" and self.structure.feeds_softmax(position)
+                self._spot(position).words.add("relative" if bias else _TABLES[node.op])
+            elif node.op == "linear" and "embedding" in self._spot(position).words:
+                self._spot(position).words.add("tied")
+            elif node.op == "scale" and self._is_norm(position):
+                self._spot(position).words.add("norm")
+
+    def _mark_attentions(self) -> None:
+        nodes = self.graph.nodes
+        for logits in self.logits:
+            for word, side in (("query", logits.query), ("key", logits.key)):
+                self._mark_projections(side, word, logits.terms)
+        for node in nodes:
+            if node.op == "attention":
+                self._mark_projections(node.inputs[2], "value", nodes[node.inputs[2]].shape[-1])
+            elif node.op == "matmul":
+                for weights, values in (node.inputs, node.inputs[::-1]):
+                    if self.structure.averages(weights):
+                        self._mark_projections(values, "value", nodes[values].shape[-1])
+
+    def _mark_projections(self, side: int, word: str, width: int) -> None:
+        """The weights that an operand of an attention comes from, norms and rotations between."""
+        nodes = self.graph.nodes
+
+        def go_on(position: int) -> tuple[int, ...]:
+            stops = nodes[position].op in _STOPS or position in self.structure.residuals
+            return () if stops else nodes[position].inputs
+
+        for position in reach([side], go_on):
+            if nodes[position].op == "linear" and nodes[position].param is not None:
+                self._spot(position).words.add(word)
+                self._spot(position).numbers.setdefault("size", float(width))
+
+    def _mark_gates(self) -> None:
+        """Of a product of f(a) and b, the weights that make a, the gate, and b."""
+        for node in self.graph.nodes:
+            if node.op != "mul":
+                continue
+            paths = [list(self.structure.back(source, _SHIFTED)) for source in node.inputs]
+            functions = [any(self._is_function(at) for at in path) for path in paths]
+            ends = [path[-1] for path in paths]
+            if sum(functions) == 1 and all(self._is_weight(end) for end in ends):
+                gate = functions.index(True)
+                self._spot(ends[gate]).words.add("gate")
+                self._spot(ends[1 - gate]).words.add("up")
+
+    def _is_function(self, position: int) -> bool:
+        return self.graph.nodes[position].op == "pointwise"
+
+    def _is_weight(self, position: int) -> bool:
+        node = self.graph.nodes[position]
+        return node.op == "linear" and node.param is not None
+
+    def _is_norm(self, position: int) -> bool:
+        """Whether a scale is a norm's own."""
+        source = self.graph.behind(self.graph.nodes[position].inputs[0])
+        return self.graph.nodes[source].op == "normalize"
+
+    def _spot(self, position: int) -> Spot:
+        use = self.graph.nodes[position].param
+        assert use is not None
+        return self._found.setdefault(use.name, Spot())
