@@ -18,6 +18,9 @@ from fanin.streams import backends, use_backend
 
 # TensorFlow, which Keras takes by default, is not installed.
 os.environ.setdefault("KERAS_BACKEND", "torch")
+# Models of tests are small, and other tests run beside them: torch's threads would mostly wait for
+# each other, and spin while they do. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("fanin", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("fanin")
@@ -53,6 +56,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash.get(_folder, None)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """No test knows the models that others drew, which a draw like theirs would look for."""
+    yield
+    for framework in ("torch.write", "jax.write", "keras"):
+        module = sys.modules.get(f"fanin.frameworks.{framework}._twins")
+        if module is not None:
+            module.TWINS.forget_all()
 
 
 @pytest.fixture(params=backends())

@@ -109,6 +109,10 @@ class Twins:
             (place.key, _Drawn(known, ref(place.origin), group)) for place, known, _ in drawn
         )
 
+    def forget_all(self) -> None:
+        """As in a process that has drawn nothing."""
+        self._latest.clear()
+
     def _list_places(self, items: Items, seed: int) -> Iterator[DrawPlace]:
         """What is drawn whole, and so that the seed decides it."""
         for slot, initializer, _ in items:

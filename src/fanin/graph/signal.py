@@ -34,7 +34,7 @@ _MOST_VALUES = 1 << 18  # of a function
 _NEARLY_ALL = 0.99  # of the mass: a function that is known there is known
 _LIKELY = 4.0  # standard deviations: values beyond them are rare
 _TAIL = 40.0  # of a density's logarithm: what is smaller counts as nothing
-_CLOSE = 1e-6  # of a correlation
+_CLOSE = 1e-7  # of a correlation, and of a second moment
 
 
 @lru_cache
@@ -346,13 +346,23 @@ def gamma(shape: float, second: float, node: int) -> Signal:
 
 
 def _correlate(signal: Signal, shared: float) -> Signal:
-    """The same with the correlation that has two positions share this."""
-    low, high = 0.0, 1.0
-    while high - low > _CLOSE:
-        middle = (low + high) / 2
-        found = replace(signal, correlation=middle)
-        low, high = (middle, high) if found.shared < shared else (low, middle)
-    return replace(signal, correlation=high)
+    """The same with the correlation that has two positions share this.
+
+    By the Illinois method (Dowell and Jarratt 1971): what they share is convex in it.
+    """
+    left, at_left = 0.0, signal.mean**2 - shared
+    right, at_right = 1.0, signal.second - shared
+    found = replace(signal, correlation=1.0)
+    while abs(found.shared - shared) > _CLOSE * signal.second and abs(right - left) > _CLOSE:
+        correlation = left - at_left * (right - left) / (at_right - at_left)
+        found = replace(signal, correlation=correlation)
+        rest = found.shared - shared
+        if (rest > 0) != (at_right > 0):
+            left, at_left = right, at_right
+        else:
+            at_left /= 2
+        right, at_right = correlation, rest
+    return found
 
 
 def root_of(signal: Signal) -> int:

@@ -90,7 +90,8 @@ X = jnp.zeros((256, 8))  # the command's batch: 2**20 numbers at most, 256 at mo
 
 @pytest.fixture(autouse=True)
 def models(write_module: Callable[[str, str], Path]) -> Any:
-    sys.path.insert(0, str(write_module("stored_models", MODELS)))
+    folder = write_module("stored_models", MODELS)  # which is not on the path of modules
+    sys.path.insert(0, str(folder))
     import stored_models  # type: ignore[import-not-found]
 
     return stored_models

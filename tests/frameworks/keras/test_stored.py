@@ -31,7 +31,8 @@ def model():
 
 @pytest.fixture(autouse=True)
 def models(write_module: Callable[[str, str], Path]) -> Any:
-    sys.path.insert(0, str(write_module("stored_keras_models", MODELS)))
+    folder = write_module("stored_keras_models", MODELS)  # which is not on the path of modules
+    sys.path.insert(0, str(folder))
     import stored_keras_models  # type: ignore[import-not-found]
 
     return stored_keras_models
