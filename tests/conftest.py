@@ -6,7 +6,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from fanin.streams import backends, use_backend
+from tests.warm import Warm
 
 # TensorFlow, which Keras takes by default, is not installed.
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -94,6 +96,13 @@ def one_thread() -> Iterator[None]:
     """The lab trains in one thread; two wait for each other where others use the machine."""
     with import_module("fanin.lab.training.stack").one_thread():
         yield
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Callable[[str], Warm]]:
+    """`warm("import torch").run(program, *arguments)`: programs that need not import that again."""
+    with ExitStack() as stack:
+        yield cache(lambda imports: stack.enter_context(Warm(imports)))
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import fanin
 from fanin import cli
+from tests.warm import Warm
 
 
 def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,9 +79,21 @@ def test_help_needs_no_library_of_the_lab(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("library", cli.LAB_LIBRARIES)
-def test_a_missing_library_is_one_line(library: str, tmp_path: Path) -> None:
+def test_a_missing_library_is_one_line(
+    library: str, warm: Callable[[str], Warm], tmp_path: Path
+) -> None:
     data = "digits" if library in ("joblib", "sklearn", "threadpoolctl") else "mnist"
-    done = run_without((library,), "compare", "--data", data, "--out", str(tmp_path / "out"))
+    code = (
+        "import sys\n"
+        f"mine = [name for name in sys.modules if name.partition('.')[0] == {library!r}]\n"
+        f"sys.modules.update(dict.fromkeys([*mine, {library!r}]))\n"
+        "from fanin.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    out = str(tmp_path / "out")
+    done = warm("import torch._dynamo, scipy.stats").run(
+        code, "compare", "--data", data, "--out", out
+    )
     assert done.returncode == 2
     assert done.stderr.endswith("is missing. Install it: pip install 'fanin[lab]'\n")
     assert done.stderr.count("\n") == 1

@@ -1,9 +1,7 @@
 """The Lightning callback: under every strategy the weights are the seed's, and drawn once."""
 
-import os
 import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import fanin
+from tests.warm import TORCH, Warm
 
 pl = pytest.importorskip("lightning.pytorch")
 from fanin.integrations.lightning import InitializeModule  # noqa: E402
@@ -177,29 +176,27 @@ def test_wrong_models_are_told_when_the_fit_starts(
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2", "fsdp2-planned"])
-def test_two_processes_hold_the_same_weights(strategy: str, tmp_path: Path) -> None:
+def test_two_processes_hold_the_same_weights(
+    strategy: str, warm: Callable[[str], Warm], tmp_path: Path
+) -> None:
     """Each proves those that it holds, which were on the meta device."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "OMP_NUM_THREADS": "1"}
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
     shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
+    lightning = warm(f"{TORCH}\nimport bench.zoo.torchvision_ops, lightning.pytorch")
+    arguments = strategy, str(tmp_path)
     started = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), strategy, str(tmp_path)],
-            env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        lightning.start_file(WORKER, *arguments, RANK=rank, LOCAL_RANK=rank, **shared)
         for rank in "01"
     ]
-    ended = [process.communicate(timeout=300) for process in started]
-    for process, (_, told) in zip(started, ended, strict=True):
-        assert process.returncode == 0, told
+    ended = [lightning.wait(process) for process in started]
+    for done in ended:
+        assert done.returncode == 0, done.stderr
     kind = "Parameter" if strategy == "ddp" else "DTensor"
     planned = strategy != "fsdp2"
-    assert [out.splitlines()[-1] for out, _ in ended] == [
+    assert [done.stdout.splitlines()[-1] for done in ended] == [
         f"{rank} {kind} verified, with a graph: {planned}" for rank in (0, 1)
     ]
     assert len([*tmp_path.rglob("plan.toml")]) == 1

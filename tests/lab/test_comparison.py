@@ -1,6 +1,5 @@
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from fanin.lab.setup import TrialSpec
 from fanin.lab.training import group, runner, stacking
 from fanin.lab.training.store import NAME
 from fanin.lab.training.trial import Trial
+from tests.warm import LAB, Done, Warm
 
 SMALL: dict[str, Any] = {"seeds": 2, "train": 60, "test": 50, "epochs": 1, "data": "digits"}
 ROWS = ["torch", "he_normal", "zeros"]
@@ -269,10 +269,9 @@ checkpoint.save_file = save_file
 """
 
 
-def started(folder: Path, killed: str = "") -> subprocess.CompletedProcess[str]:
+def started(lab: Warm, folder: Path, killed: str = "") -> Done:
     code = f"{MAIN}{killed}\nsys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, *COMMAND, "--out", str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = lab.run(code, *COMMAND, "--out", str(folder))
     assert done.returncode == (-9 if killed else 0), done.stderr
     return done
 
@@ -285,16 +284,19 @@ def without_run(folder: Path) -> str:
     return head
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
+    warm: Callable[[str], Warm], tmp_path: Path
+) -> None:
+    lab = warm(LAB)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    started(whole)
-    started(killed, WITHIN)
+    started(lab, whole)
+    started(lab, killed, WITHIN)
     # The state of step 49, and that of step 50, which was not whole: it stays under another name.
     assert [path.name for path in killed.iterdir()] == ["unfinished"]
     assert len(list((killed / "unfinished").iterdir())) == 2
-    went_on = started(killed, BETWEEN)
+    went_on = started(lab, killed, BETWEEN)
     assert "training 4 x 2 networks: 12 %, " in went_on.stderr
-    started(killed)
+    started(lab, killed)
     facts = json.loads((killed / "results.json").read_text())["run"]
     assert (facts["found_finished"], facts["trained"]) == (4, 4)
     assert without_run(killed) == without_run(whole)

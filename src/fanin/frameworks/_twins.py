@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 from weakref import ref
@@ -40,10 +41,12 @@ class DrawPlace(NamedTuple):
     origin: Any
 
 
-class _DrawnTogether(NamedTuple):
+@dataclass
+class _DrawnTogether:
     """What one call drew, each with what tells whether it was written since."""
 
     items: "tuple[tuple[ref[Any], Callable[[Any], bool]], ...]"
+    told: bool  # that it lived beside an equal one; no garbage is collected to tell it of more
 
     def is_untouched(self) -> bool:
         """Whether none of those that live was written since: training would have."""
@@ -79,15 +82,21 @@ class Twins:
 
         Less those that hold it already, as a copy does that is drawn again.
         """
-        found = [place for place in self._list_places(items, seed) if self._find(place)]
-        if not found:
-            return []
-        gc.collect()  # a model that is gone may still be in a cycle
+        places = list(self._list_places(items, seed))
+        found = self._find_fresh(places)
+        if not all(group.told for _, group in found):
+            gc.collect()  # a model that is gone may still be in a cycle; many need no look each
+            found = self._find_fresh(places)
+        for _, group in found:
+            group.told = True
+        return [name for name, _ in found]
+
+    def _find_fresh(self, places: Iterable[DrawPlace]) -> list[tuple[str, _DrawnTogether]]:
         # Looked up once: in another thread a model may go at any time.
-        left = [(place.name, twin.group) for place in found if (twin := self._find(place))]
-        groups = {id(group): group for _, group in left}
+        found = [(place.name, twin.group) for place in places if (twin := self._find(place))]
+        groups = {id(group): group for _, group in found}
         fresh = {number for number, group in groups.items() if group.is_untouched()}
-        return [name for name, group in left if id(group) in fresh]
+        return [(name, group) for name, group in found if id(group) in fresh]
 
     def _find(self, place: DrawPlace) -> _Drawn | None:
         known = self._latest.get(place.key)
@@ -100,11 +109,14 @@ class Twins:
     def remember(self, items: Items, seed: int, values: Mapping[str, Any] | None = None) -> None:
         """Note what was drawn, in place or as these new values by name."""
         drawn = []
+        told = False
         for place in self._list_places(items, seed):
             made = place.origin if values is None else values[place.name]
             known = ref(made, partial(self._forget, place.key))
             drawn.append((place, known, self._watch(made)))
-        group = _DrawnTogether(tuple((known, unwritten) for _, known, unwritten in drawn))
+            before = self._latest.get(place.key)
+            told = told or (before is not None and before.group.told)
+        group = _DrawnTogether(tuple((known, unwritten) for _, known, unwritten in drawn), told)
         self._latest.update(
             (place.key, _Drawn(known, ref(place.origin), group)) for place, known, _ in drawn
         )

@@ -1,8 +1,8 @@
 """Buffers are proved: what a model holds beside what its constructor computes once more."""
 
 import re
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.distributed.tensor import Shard, distribute_tensor
 
 import fanin
 from fanin import FaninError, Plan
+from tests.warm import TORCH, Warm
 
 
 class Rotary(nn.Module):
@@ -170,8 +171,8 @@ def test_after_to_empty_nothing_is_drawn_over_garbage() -> None:
     plan.apply(model, buffers=given).verify(model, build=Model)
 
 
-def test_a_shard_is_compared_with_its_part(tmp_path: Path) -> None:
-    run_processes(tmp_path, 2)
+def test_a_shard_is_compared_with_its_part(warm: Callable[[str], Warm], tmp_path: Path) -> None:
+    run_processes(warm(TORCH), tmp_path, 2)
 
 
 def test_the_failing_run_of_a_check_names_the_buffer() -> None:
@@ -199,15 +200,13 @@ def test_a_buffer_that_the_factory_does_not_make_is_not_proved() -> None:
     assert whats["extra"] == "buffer, which build does not make"
 
 
-def run_processes(folder: Path, world: int) -> None:
+def run_processes(warm: Warm, folder: Path, world: int) -> None:
     """Processes that hold the same have one hash; then one has garbage, as after to_empty."""
-    command = [sys.executable, __file__, str(folder), str(world)]
-    running = [
-        subprocess.Popen([*command, str(rank)], stdout=subprocess.PIPE, text=True)
-        for rank in range(world)
-    ]
-    told = [process.communicate()[0].split() for process in running]
-    assert all(process.returncode == 0 for process in running)
+    arguments = str(folder), str(world)
+    running = [warm.start_file(Path(__file__), *arguments, str(rank)) for rank in range(world)]
+    ended = [warm.wait(process) for process in running]
+    assert [done.returncode for done in ended] == [0] * world, ended
+    told = [done.stdout.split() for done in ended]
     (same, *own), *others = told
     assert all(line[0] == same for line in others)  # sharded buffers included
     assert own[0] != others[0][1]

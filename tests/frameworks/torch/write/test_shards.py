@@ -3,8 +3,6 @@
 import hashlib
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from inspect import signature
@@ -30,6 +28,7 @@ from fanin.frameworks._tiles import inside, tiles
 from fanin.frameworks.torch import slots
 from fanin.frameworks.torch.write._shards import shard_given, shard_of
 from fanin.initializers import he_normal, normal, orthogonal
+from tests.warm import TORCH, Warm
 
 WORKER = Path(__file__).with_name("shards_worker.py")
 Pretended = Callable[[int, int], AbstractContextManager[None]]
@@ -39,19 +38,13 @@ alone = pytest.mark.skipif(
 )
 
 
-def run(world: int, folder: Path) -> None:
+def run(warm: Warm, world: int, folder: Path) -> None:
     """As many processes as `world` says; all of them end with the weights of a single one."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(rank), str(world), str(folder)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-    for process in processes:
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+    arguments = str(world), str(folder)
+    started = [warm.start_file(WORKER, str(rank), *arguments) for rank in range(world)]
+    for process in started:
+        done = warm.wait(process)
+        assert done.returncode == 0, done.stderr
     results = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world)]
     assert all(result == results[0] for result in results)
     for way, digests in results[0].items():
@@ -62,13 +55,15 @@ def run(world: int, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
-def test_processes_write_the_weights_of_one(world: int, tmp_path: Path) -> None:
-    run(world, tmp_path)
+def test_processes_write_the_weights_of_one(
+    warm: Callable[[str], Warm], world: int, tmp_path: Path
+) -> None:
+    run(warm(TORCH), world, tmp_path)
 
 
 @pytest.mark.slow
-def test_three_processes(tmp_path: Path) -> None:
-    run(3, tmp_path)
+def test_three_processes(warm: Callable[[str], Warm], tmp_path: Path) -> None:
+    run(warm(TORCH), 3, tmp_path)
 
 
 def held(values: torch.Tensor, shard: Any, like: torch.Tensor) -> torch.Tensor:
