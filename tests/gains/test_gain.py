@@ -120,3 +120,28 @@ def test_importing_fanin_computes_nothing() -> None:
     code = "import fanin.gains._quadrature as q; print(q.rule.cache_info().currsize)"
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+def test_an_activation_of_ones_own_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fanin.gains._activation._REGISTERED", {})
+
+    def wave(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.arctan(2 * x))
+
+    gains.register("wave", wave)
+    gains.register("wave", wave)  # again
+    assert gain("wave") == gain(wave)
+    assert gain("wave", direction="backward") == gain(wave, direction="backward")
+    assert gains.depth_theory("wave", 1.0).chi1 == gains.depth_theory(wave, 1.0).chi1
+    assert "wave" not in gains.names()  # the table's
+    for taken in ("wave", "relu", "swish", "softmax"):
+        with pytest.raises(FaninError, match=f"name '{taken}' is taken, as an activation"):
+            gains.register(taken, np.tanh)
+    with pytest.raises(FaninError, match=r"name is 'a b'; register takes an identifier"):
+        gains.register("a b", np.tanh)
+    with pytest.raises(FaninError, match=r"f is 'relu'; give a function of one array\."):
+        gains.register("other", "relu")  # type: ignore[arg-type]
+    with pytest.raises(FaninError, match="activation wave was registered without parameters"):
+        gain("wave(2)")
+    with pytest.raises(FaninError, match="unknown activation 'wavy': did you mean 'wave'"):
+        gain("wavy")

@@ -2,14 +2,18 @@
 
 import json
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fanin
 from fanin import FaninError, initializers
-from fanin.initializers import from_dict, get, to_dict
+from fanin.initializers import _registry, from_dict, get, names, to_dict
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -329,3 +333,67 @@ def test_an_initializer_knows_what_the_catalogue_says() -> None:
     assert initializers.eye is initializers.identity
     with pytest.raises(FaninError, match="unknown initializer"):
         initializers.about("nothing")
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """What a test registers is forgotten."""
+    before = dict(_registry._REGISTERED)
+    yield
+    _registry._REGISTERED.clear()
+    _registry._REGISTERED.update(before)
+
+
+def make_small(gain: float = 0.5) -> initializers.Initializer:
+    """Small values."""
+    return initializers.variance_scaling(gain**2, "fan_in", "normal")
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_rule_of_ones_own_has_a_name() -> None:
+    initializers.register("small_rule", make_small, "Me 2026, section 1")
+    initializers.register("small_rule", make_small)  # again
+    made = get("small_rule(gain=1.0)")
+    assert repr(made) == "small_rule(gain=1.0)"
+    assert made.std((10, 100)) == pytest.approx(0.1)
+    whole = made((10, 100), seed=0, name="w")
+    assert np.array_equal(whole, make_small(1.0)((10, 100), seed=0, name="w"))
+    part = made((10, 100), seed=0, name="w", index=(3, slice(2, 9)))
+    assert np.array_equal(part, whole[3, 2:9])
+    assert get(repr(made)) == made != get("small_rule(0.6)")
+    assert from_dict(to_dict(made)).std((10, 100)) == made.std((10, 100))
+    assert "small_rule" not in names()  # the catalogue's
+    assert initializers.about(made).source == "Me 2026, section 1"
+    assert repr(get("blocks(small_rule(0.5), zeros())")) == "blocks(small_rule(0.5), zeros())"
+    initializers.register("turned", lambda: initializers.orthogonal(2.0))
+    assert repr(get("turned")) == "turned()"
+    assert get("turned()").tolerance("float32") == initializers.orthogonal(2.0).tolerance("float32")
+
+
+@pytest.mark.usefixtures("registered")
+def test_names_that_cannot_be_registered() -> None:
+    for taken in ("he_normal", "HeNormal", "kaiming_uniform", "present_rows", "zer_o"):
+        with pytest.raises(FaninError, match=f"name '{taken}' is taken, as an initializer"):
+            initializers.register(taken, make_small)
+    for wrong in ("two words", "1st", "", 3):
+        with pytest.raises(FaninError, match=r"register takes an identifier, such as 'small'\."):
+            initializers.register(wrong, make_small)  # type: ignore[arg-type]
+    with pytest.raises(FaninError, match=r"make is 'zeros'; give a function that returns"):
+        initializers.register("nothing", "zeros")  # type: ignore[arg-type]
+    initializers.register("wrong_kind", lambda: 3)  # type: ignore[arg-type,return-value]
+    with pytest.raises(FaninError, match=r"wrong_kind made 3; it was registered to make Initial"):
+        get("wrong_kind")
+    with pytest.raises(FaninError, match="name 'wrong_kind' is taken"):
+        initializers.register("wrong_kind", make_small)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_plan_says_what_to_register(tmp_path: Path) -> None:
+    from torch import nn
+
+    initializers.register("small_rule", make_small)
+    path = fanin.plan(nn.Linear(4, 3), initializer="small_rule(0.5)").save(tmp_path / "plan")
+    assert fanin.Plan.load(path)["weight"].std == pytest.approx(0.25)
+    _registry._REGISTERED.clear()
+    with pytest.raises(FaninError, match=r"unknown initializer 'small_rule'.*If the rule is your"):
+        fanin.Plan.load(path)

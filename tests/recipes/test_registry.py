@@ -20,6 +20,7 @@ def test_names() -> None:
         "vit", "fixup", "lsuv", "mup", "bert", "t5", "small_init", "wang", "gamma", "torchtitan",
         "olmo", "megatron", "nanochat", "spectral", "deepnorm", "sub_ln", "ds_init", "t_fixup",
         "rezero", "skipinit", "zero_gamma", "layerscale", "timm_vit", "efficientnet",
+        "dcgan", "dit", "ppo", "siren", "sdf", "irnn",
     }  # fmt: skip
     for name, recipe in RECIPES.items():
         assert recipe.name == name
@@ -63,7 +64,7 @@ def test_low_rank_updates_start_at_zero(name: str, zoo: Any) -> None:
 def test_unknown_recipes_are_named() -> None:
     with pytest.raises(FaninError, match=r"unknown recipe 'fixpu': did you mean 'fixup'\?"):
         recipes.find("fixpu")
-    with pytest.raises(FaninError, match=r"unknown recipe 'resnet'\. Of 33 known, nearest: "):
+    with pytest.raises(FaninError, match=r"unknown recipe 'resnet'\. Of 39 known, nearest: "):
         recipes.find("resnet")
     with pytest.raises(FaninError, match=r"recipe is 3; give a name or a Recipe\."):
         recipes.find(3)  # type: ignore[arg-type]

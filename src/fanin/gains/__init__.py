@@ -2,6 +2,7 @@
 
 from fanin.gains._activation import ActivationLike as ActivationLike
 from fanin.gains._activation import names as names
+from fanin.gains._activation import register as register
 from fanin.gains._critical import critical_weight_variance as critical_weight_variance
 from fanin.gains._depth import DepthTheory as DepthTheory
 from fanin.gains._depth import depth_theory as depth_theory

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -70,17 +70,58 @@ def as_activation(f: ActivationLike) -> Activation:
 
 
 def names() -> tuple[str, ...]:
-    """The names that have a gain, aliases included; some need parameters, "threshold(1, 0)"."""
+    """The names that have a gain, aliases included; some need parameters, "threshold(1, 0)".
+
+    Those that users `register` are not among them.
+    """
     return tuple(ROWS)
+
+
+def register(name: str, f: Callable[..., Any]) -> None:
+    """Let gains know an activation of your own by a name, in this process.
+
+    Args:
+        name: an identifier that no activation has.
+        f: a function of one array of NumPy, JAX or torch, element by element.
+
+    `gain(name)`, `nonlinearity=name` of initializers and the theory of depth then take the name,
+    without parameters. The same function may be registered again. Raises FaninError for a name
+    that is taken or no identifier, and for what has no gain.
+
+    >>> import numpy as np
+    >>> from fanin.gains import gain
+    >>> def snake(x):
+    ...     return x + np.sin(x) ** 2
+    >>> register("snake", snake)
+    >>> round(gain("snake"), 4) == round(gain(snake), 4)
+    True
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise FaninError(f"name is {quote(name)}; register takes an identifier, such as 'snake'.")
+    known = _REGISTERED.get(name)
+    if known is not None and known[0] is f:
+        return
+    if name in (*ROWS, *_REGISTERED) or name.lower() in REFUSED:
+        raise FaninError(f"name {name!r} is taken, as an activation; register another one.")
+    if isinstance(f, str):
+        raise FaninError(f"f is {quote(f)}; give a function of one array.")
+    _REGISTERED[name] = f, replace(as_activation(f), name=name)
+
+
+_REGISTERED: dict[str, tuple[Callable[..., Any], Activation]] = {}
 
 
 @lru_cache(maxsize=256)
 def _parse(text: str) -> Activation:
     name, positional, keywords = parse_expression(text, "activation", _EXAMPLE)
     _refuse(name, REFUSED)
+    if name in _REGISTERED:
+        if positional or keywords:
+            raise FaninError(f"activation {name} was registered without parameters.")
+        return _REGISTERED[name][1]
     row = ROWS.get(name)
     if row is None:
-        raise FaninError(f"unknown activation {name!r}{suggestion(name, names())}")
+        raise FaninError(f"unknown activation {name!r}{suggestion(name, (*ROWS, *_REGISTERED))}")
     try:
         bound = inspect.signature(row.function).bind(None, *positional, **keywords)
     except (TypeError, ValueError) as error:

@@ -26,6 +26,7 @@ from fanin.initializers._registry import about as about
 from fanin.initializers._registry import from_dict as from_dict
 from fanin.initializers._registry import get as get
 from fanin.initializers._registry import names as names
+from fanin.initializers._registry import register as register
 from fanin.initializers._registry import to_dict as to_dict
 from fanin.initializers._scaling import variance_scaling as variance_scaling
 from fanin.initializers._sparse import sparse as sparse

@@ -3,7 +3,7 @@
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fanin._expression import parse_expression
@@ -21,8 +21,9 @@ from fanin.initializers import (
     _sparse,
     _structured,
 )
-from fanin.initializers._base import Initializer
+from fanin.initializers._base import Initializer, expression
 from fanin.initializers._entry import Entry
+from fanin.initializers._named import name_initializer
 
 FAMILIES = {
     "constant": _constant.ENTRIES,
@@ -37,6 +38,8 @@ FAMILIES = {
 }
 ENTRIES: dict[str, Entry] = {row.name: row for rows in FAMILIES.values() for row in rows}
 
+_REGISTERED: dict[str, Entry] = {}  # by users, in this process
+
 # What a plan alone can draw, beside values that a model has: by name, and in no catalogue.
 BOUND = {"present_rows": _present.ENTRY}
 
@@ -48,12 +51,16 @@ _SPELLED = re.compile(r"\s*((?:\w+\.)*)([A-Za-z][\w -]*?)\s*(\(.*\))?\s*", re.DO
 _TRUNCATES = ("keras", "tf", "tensorflow", "jax", "flax")  # in whose words normal is truncated
 
 
+class UnknownInitializerError(FaninError):
+    """A name that no rule has, in this process."""
+
+
 def _squeeze(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def names() -> tuple[str, ...]:
-    """The names that `get` knows, aliases (xavier, kaiming) included."""
+    """The names that `get` knows, aliases (xavier, kaiming) included, `register`'s aside."""
     aliases = (
         name.replace(own, alias, 1)
         for alias, own in _ALIASES.items()
@@ -63,19 +70,56 @@ def names() -> tuple[str, ...]:
     return (*ENTRIES, *aliases)
 
 
+def register(name: str, make: Callable[..., Initializer], source: str = "the user's") -> None:
+    """Let `get`, overrides and plans know an initializer of your own by a name.
+
+    Args:
+        name: an identifier; no name, alias or spelling that is taken.
+        make: a function of literals that returns an Initializer; what `get` makes of the name
+            prints as its expression, "small(0.5)".
+        source: where the rule is from, for `about`.
+
+    The name is known in this process: register it wherever plans with it are loaded, which say so
+    otherwise. The same function may be registered again. Raises FaninError for a name that is
+    taken or no identifier, and for what cannot be called.
+
+    >>> from fanin.initializers import variance_scaling
+    >>> def half(gain=0.5):
+    ...     return variance_scaling(gain**2, "fan_in", "normal")
+    >>> register("half_fan_in", half)
+    >>> get("half_fan_in(0.3)"), get("half_fan_in").std((10, 100))
+    (half_fan_in(0.3), 0.05)
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise FaninError(f"name is {quote(name)}; register takes an identifier, such as 'small'.")
+    if not callable(make):
+        raise FaninError(f"make is {quote(make)}; give a function that returns an Initializer.")
+    known = _REGISTERED.get(name)
+    if known is not None and known.make is make:
+        return
+    if _squeeze(name) in map(_squeeze, (*names(), *BOUND, *_SYNONYMS, *_REGISTERED)):
+        raise FaninError(f"name {name!r} is taken, as an initializer; register another one.")
+    first = (inspect.getdoc(make) or "a rule of the user's").partition("\n")[0]
+    _REGISTERED[name] = Entry(
+        name, make, "what it reads", "not said", source, f"{name}()", (), first
+    )
+
+
 def _entry(name: str, module: str = "") -> Entry:
     """The entry of a name in any spelling; `module` is what stood before its last dot."""
     name = _SYNONYMS.get(name, name)
-    known = {_squeeze(name): name for name in (*names(), *BOUND)}
+    known = {_squeeze(name): name for name in (*names(), *BOUND, *_REGISTERED)}
     found = known.get(_squeeze(name))
     if found is None:
-        raise FaninError(f"unknown initializer {name!r}{suggestion(name, names())}")
+        raise UnknownInitializerError(
+            f"unknown initializer {name!r}{suggestion(name, (*names(), *_REGISTERED))}"
+        )
     alias, _, rest = found.partition("_")
     found = f"{_ALIASES[alias]}_{rest}" if alias in _ALIASES and found not in ENTRIES else found
     if module.partition(".")[0] in _TRUNCATES and found.endswith("_normal"):
         found = found.replace("_normal", "_truncated_normal")
         found = found if found in ENTRIES else found.replace("_truncated", "", 1)
-    return BOUND[found] if found in BOUND else ENTRIES[found]
+    return (ENTRIES | BOUND | _REGISTERED)[found]
 
 
 def get(spec: str | Initializer) -> Initializer:
@@ -116,11 +160,18 @@ def _read(spec: str) -> tuple[Entry, list[Any], dict[str, Any]]:
 def _make(entry: Entry, positional: list[Any], keywords: dict[str, Any], spec: Any) -> Initializer:
     try:
         inspect.signature(entry.make).bind(*positional, **keywords)
-        return entry.make(*positional, **keywords)
+        made = entry.make(*positional, **keywords)
     except FaninError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise FaninError(f"initializer {quote(spec)} cannot be made: {error}.") from None
+    if entry.name not in _REGISTERED:
+        return made
+    if not isinstance(made, Initializer):
+        raise FaninError(
+            f"{entry.name} made {quote(made)}; it was registered to make Initializers."
+        )
+    return name_initializer(made, expression(entry.name, *positional, **keywords))
 
 
 def about(initializer: str | Initializer) -> Entry:

@@ -13,6 +13,7 @@ from fanin._replacing import replacing
 from fanin.axes import Axes, parse_axes
 from fanin.errors import FaninError, one_line, quote
 from fanin.initializers import Initializer, get
+from fanin.initializers._registry import UnknownInitializerError
 from fanin.plans import _fields as kinds
 from fanin.plans._fields import Fields, lines_of
 from fanin.plans._resized import check_rows
@@ -218,6 +219,11 @@ def _initializer(fields: Fields) -> Initializer | None:
     spec = fields.take("initializer", kinds.TEXT)
     try:
         return None if spec == "kept" else get(spec)
+    except UnknownInitializerError as error:
+        told = (
+            "If the rule is your own, fanin.initializers.register its name before the plan is read."
+        )
+        raise fields.error("initializer", f"{error} {told}") from None
     except FaninError as error:
         raise fields.error("initializer", str(error)) from None
 

@@ -33,10 +33,10 @@ class Case:
     """An initializer for the parameters that `words` tell.
 
     `words` are ways to be meant, with commas between, each some words that all hold: "weight
-    end, weight value". They are the kinds weight, table, bias and scale, kernel, and those of
-    `Spot`. `rule` is an expression of an initializer, with the numbers of `Spot` in braces, and
-    "in", "out" and "width": the fans of a weight, of one group and one packed matrix whatever the
-    stride, and the length of a table's rows.
+    end, weight value". They are the kinds weight, recurrent, table, bias and scale, kernel, and
+    those of `Spot`. `rule` is an expression of an initializer, with the numbers of `Spot` in
+    braces, and "in", "out" and "width": the fans of a weight, of one group and one packed matrix
+    whatever the stride, and the length of a table's rows.
     """
 
     words: str
@@ -49,7 +49,11 @@ class Case:
     @property
     def reads_run(self) -> bool:
         """Whether only a run of the model tells."""
-        words = set().union(*map(str.split, self._ways())) - {"kernel", *_KINDS.values()}
+        words = set().union(*map(str.split, self._ways())) - {
+            "kernel",
+            "recurrent",
+            *_KINDS.values(),
+        }
         numbers = set(_NUMBER.findall(self.rule)) - {"in", "out", "width"}
         return bool(words or numbers)
 
@@ -82,6 +86,7 @@ def _choose(cases: Iterable[Case], param: Param, found: Spot) -> Choice | None:
     if param.kind not in _KINDS:
         return None
     words = found.words | {_KINDS[param.kind]} | set(param.axes.roles) & {"kernel"}
+    words |= {"recurrent"} if param.kind == "recurrent" else set()
     blocks_of = param.axes.blocks
     made = []
     for own, share in _split(words, blocks_of):

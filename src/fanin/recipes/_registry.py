@@ -11,6 +11,7 @@ from fanin.param import Param
 from fanin.recipes._auto import AUTO
 from fanin.recipes._choice import Choice
 from fanin.recipes._depth import DEPTH
+from fanin.recipes._domains import DOMAINS
 from fanin.recipes._fixup import FIXUP
 from fanin.recipes._language import LANGUAGE
 from fanin.recipes._libraries import LIBRARIES
@@ -44,7 +45,7 @@ RECIPES: dict[str, Recipe] = {
 
 # Recipes that may have arguments: "gamma(0.65)".
 CALLED: dict[str, Callable[..., Recipe]] = {
-    make.__name__: make for make in (*LANGUAGE, *DEPTH, *VISION)
+    make.__name__: make for make in (*LANGUAGE, *DEPTH, *VISION, *DOMAINS)
 }
 
 # Recipes that a name alone does not make: what else they need.

@@ -11,6 +11,8 @@ from fanin.recipes._branches import (
     find_reading,
     find_streams,
 )
+from fanin.recipes._modulated import find_conditions, find_modulating
+from fanin.recipes._sines import sines
 
 # Where the way back from an attention to its projections ends.
 _STOPS = having("source", "weight") | {"lookup", "attention", "softmax", "matmul"}
@@ -25,11 +27,13 @@ class Spot:
 
     Words: of weights "head", "attention" or "mlp" of a residual branch, "end" of one, "query",
     "key", "value", "gate", "up"; of tables "embedding", "tied", "position", "token", "relative";
-    of scales "norm", "last" (at the end of a branch), "scalar" (of a branch, behind no norm);
+    of weights that sines read "sine", "first" with no weight before; "modulation" of one whose
+    parts scale other activations, "condition" of those before it; "single" of a head of one
+    output; of scales "norm", "last" (at the end of a branch), "scalar" (of one, behind no norm);
     "branch" of all in a residual branch; there "encoder" or "decoder", too, where one stream
     reads another. Numbers: the layer, counted from 1, and how many there are; the branches of the
     stream and, but of maps, its width, "stream"; the layers of encoder and decoder; "size" of
-    the heads, of projections.
+    the heads, of projections; "omega", the factor in a sine. A bias has its weight's words, too.
     """
 
     words: set[str] = field(default_factory=set)
@@ -49,8 +53,10 @@ class Spots:
         self._mark_elements()
         self._mark_attentions()
         self._mark_gates()
-        for head in self.structure.heads:
-            self._spot(head).words.add("head")
+        self._mark_heads()
+        self._mark_sines()
+        self._mark_modulations()
+        self._mark_biases()
 
     @cached_property
     def main(self) -> ResidualStream | None:
@@ -157,6 +163,39 @@ class Spots:
                 gate = functions.index(True)
                 self._spot(ends[gate]).words.add("gate")
                 self._spot(ends[1 - gate]).words.add("up")
+
+    def _mark_heads(self) -> None:
+        for head in self.structure.heads:
+            single = {"single"} if self.graph.nodes[head].shape[-1] == 1 else set()
+            self._spot(head).words.update({"head"} | single)
+
+    def _mark_sines(self) -> None:
+        """Weights that sines of k z read; heads have the largest k of the model."""
+        read = sines(self.graph, self.structure.users, lambda node: None)
+        found = {position: factor for position, factor in read if factor}
+        for position, factor in found.items():
+            first = {"first"} if self.structure.reads_input(position) else set()
+            self._spot(position).words.update({"sine"} | first)
+            self._spot(position).numbers["omega"] = abs(factor)
+        largest = max(map(abs, found.values()), default=1.0)
+        for head in self.structure.heads:
+            self._spot(head).numbers.setdefault("omega", largest)
+
+    def _mark_modulations(self) -> None:
+        modulating = find_modulating(self.structure)
+        for position in find_conditions(self.structure, modulating):
+            self._spot(position).words.add("condition")
+        for position in modulating:
+            self._spot(position).words.add("modulation")
+            self._spot(position).words.discard("condition")
+
+    def _mark_biases(self) -> None:
+        """Biases are what their weights are."""
+        for position, node in enumerate(self.graph.nodes):
+            if node.op == "shift" and node.param is not None and "units" in node.flags:
+                weight = self.graph.behind(node.inputs[0])
+                if self._is_weight(weight):
+                    self._spot(position).words.update(self._spot(weight).words)
 
     def _is_function(self, position: int) -> bool:
         return self.graph.nodes[position].op == "pointwise"

@@ -1,0 +1,124 @@
+"""The recipes of other kinds of models by name, by their formulas."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fanin import FaninError, initialize, plan
+from fanin.initializers import identity, normal, orthogonal, uniform, zeros
+from fanin.recipes import find
+
+
+def test_dcgan_draws_scales(zoo: Any) -> None:
+    model = nn.Sequential(
+        nn.ConvTranspose2d(5, 4, 4), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 3)
+    )
+    made = zoo.choices(model, "dcgan", torch.zeros(2, 5, 1, 1))
+    assert made["0.weight"].initializer == made["3.weight"].initializer == normal(std=0.02)
+    assert made["1.weight"].initializer == normal(1, 0.02)
+    assert made["1.bias"].initializer == made["0.bias"].initializer == zeros()
+
+
+class Modulated(nn.Module):
+    """A block of DiT in small: norm, shift and scale, an MLP, a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time, self.ada = nn.Linear(3, 8), nn.Linear(8, 24)
+        self.patches, self.head = nn.Linear(5, 8), nn.Linear(8, 5)
+        self.up, self.down = nn.Linear(8, 16), nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> Any:
+        c = nn.functional.silu(self.time(t))
+        shift, scale, gate = self.ada(c).unsqueeze(1).chunk(3, -1)
+        x = self.patches(x)
+        y = nn.functional.layer_norm(x, (8,)) * (1 + scale) + shift
+        x = x + gate * self.down(torch.relu(self.up(y)))
+        return self.head(x)
+
+
+def test_dit_is_ada_ln_zero(zoo: Any) -> None:
+    inputs = (torch.zeros(2, 4, 5), torch.zeros(2, 3))
+    found = zoo.stds(Modulated(), "dit", inputs)
+    assert found["ada.weight"] == found["ada.bias"] == found["head.weight"] == 0
+    assert found["time.weight"] == 0.02
+    assert found["patches.weight"] == pytest.approx(math.sqrt(2 / 13))
+    assert found["up.weight"] == found["down.weight"] == pytest.approx(math.sqrt(2 / 24))
+    notes = plan(nn.Linear(3, 2), torch.zeros(1, 3), "dit").notes
+    assert any("shows no weight that modulates blocks" in note for note in notes)
+
+
+class Agent(nn.Module):
+    """A policy of some actions, and a value."""
+
+    def __init__(self, actions: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 8), nn.Tanh())
+        self.policy, self.value = nn.Linear(8, actions), nn.Linear(8, 1)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        h = self.body(x)
+        return self.policy(h), self.value(h)
+
+
+def test_ppo_tells_policy_from_value(zoo: Any) -> None:
+    inputs = torch.zeros(2, 4)
+    made = zoo.choices(Agent(3), "ppo", inputs)
+    assert made["body.0.weight"].initializer == orthogonal(math.sqrt(2))
+    assert made["policy.weight"].initializer == orthogonal(0.01)
+    assert made["value.weight"].initializer == orthogonal(1)
+    assert not any("ppo" in note for note in plan(Agent(3), inputs, "ppo").notes)
+    notes = plan(Agent(1), inputs, "ppo").notes
+    assert any("all heads have one output, as values have" in note for note in notes)
+
+
+class Sine(nn.Module):
+    def __init__(self, omega: float) -> None:
+        super().__init__()
+        self.omega = omega
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return torch.sin(self.omega * x)
+
+
+def test_siren_finds_omega(zoo: Any) -> None:
+    model = nn.Sequential(nn.Linear(2, 8), Sine(20.0), nn.Linear(8, 8), Sine(30.0), nn.Linear(8, 3))
+    made = zoo.choices(model, "siren", torch.zeros(4, 2))
+    assert made["0.weight"].initializer == uniform(-0.5, 0.5)
+    for name in ("2.weight", "4.weight"):
+        limit = math.sqrt(6 / 8) / 30
+        assert made[name].initializer.std((3, 8)) == pytest.approx(limit / math.sqrt(3))
+    notes = plan(nn.Sequential(nn.Linear(2, 3)), torch.zeros(1, 2), "siren").notes
+    assert any("no weight whose outputs are read by a sine" in note for note in notes)
+
+
+def test_sdf_is_a_sphere(zoo: Any) -> None:
+    """Before training the output is nearly |x| - radius, at width 512 within a tenth."""
+    layers = nn.Linear(3, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 1)
+    model, x = nn.Sequential(*layers), torch.randn(64, 3, generator=torch.manual_seed(0))
+    initialize(model, 0, x, "sdf(0.5)")
+    told = model(x)[:, 0].detach()
+    assert (told - (x.norm(dim=1) - 0.5)).abs().max() < 0.4
+    assert (told / (x.norm(dim=1) - 0.5)).median().item() == pytest.approx(1, abs=0.15)
+    with pytest.raises(FaninError, match=r"radius is -1; give a number above 0"):
+        find("sdf(-1)")
+
+
+def test_irnn_is_the_identity(zoo: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.RNN(3, 5, nonlinearity="relu"), nn.Linear(5, 2)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.head(self.rnn(x)[0])
+
+    made = zoo.choices(Net(), "irnn", torch.zeros(4, 2, 3))
+    assert made["rnn.weight_hh_l0"].initializer == identity()
+    assert made["rnn.weight_ih_l0"].initializer == normal(std=0.001)
+    assert made["head.weight"].initializer == normal(std=0.001)
+    assert made["rnn.bias_hh_l0"].initializer == zeros()
+    assert not find("irnn").needs_graph
