@@ -75,21 +75,6 @@ def test_a_function_of_two_independent_activations() -> None:
     assert made.second == pytest.approx(np.mean((x / (1 + relu(y))) ** 2), rel=0.01)
 
 
-@pytest.mark.parametrize("count", [4, 9])
-def test_the_largest_of_several(count: int) -> None:
-    draws = RNG.standard_normal((200_000, count))
-    largest = signal.largest(gaussian(1.0, 0), count, 1)
-    assert largest.second == pytest.approx(np.mean(draws.max(1) ** 2), rel=0.01)
-    rectified_largest = signal.largest(rectified(), count, 1)
-    assert rectified_largest.second == pytest.approx(np.mean(relu(draws).max(1) ** 2), rel=0.01)
-
-
-def test_averages_keep_what_positions_share() -> None:
-    assert signal.pool(rectified(), np.inf, 1).second == pytest.approx(1 / (2 * math.pi))
-    four = signal.pool(gaussian(1.0, 0, 0.5), 4, 1)
-    assert four.second == pytest.approx(0.25 + 0.75 * 0.5)
-
-
 def test_normalizations_make_the_second_moment_one() -> None:
     centred = signal.normalize(rectified(3.0), centred=True)
     assert centred.second == pytest.approx(1)
@@ -102,13 +87,6 @@ def test_concatenation_weighs_by_size() -> None:
     assert both.second == pytest.approx(7 / 4)
     mixed = signal.concatenate([rectified(), gaussian(4.0, 1)], [1, 1], 2)
     assert mixed.second == pytest.approx((0.5 + 4) / 2, rel=1e-9)
-
-
-def test_the_largest_of_correlated_positions() -> None:
-    shared, own = RNG.standard_normal((200_000, 1)), RNG.standard_normal((200_000, 4))
-    draws = math.sqrt(0.7) * shared + math.sqrt(0.3) * own
-    made = signal.largest(rectified(correlation=0.7), 4, 1)
-    assert made.second == pytest.approx(np.mean(relu(draws).max(1) ** 2), rel=0.01)
 
 
 OFF_THE_GRID = ("hardshrink(0.3)", "softshrink(0.1)", "hardtanh(-0.3, 0.4)", "threshold(0.1, 20)")

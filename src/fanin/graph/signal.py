@@ -26,15 +26,13 @@ _CENTRES = (_EDGES[1:, None] + _EDGES[:-1, None]) / 2
 Z: Values = (_CENTRES + _NODES * 0.125).ravel()
 _MASS: Values = np.tile(_NODE_WEIGHTS * 0.125, len(_EDGES) - 1) * np.exp(-Z * Z / 2)
 MASS: Values = _MASS / _MASS.sum()
-_PROBABILITY: Values = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in Z])
+PROBABILITY: Values = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in Z])
 
 _SAMPLE = 1 << 12
 _TOLERANCE = 1e-8  # of a second moment
 _MOST_VALUES = 1 << 18  # of a function
 _NEARLY_ALL = 0.99  # of the mass: a function that is known there is known
-_LIKELY = 4.0  # standard deviations: values beyond them are rare
 _TAIL = 40.0  # of a density's logarithm: what is smaller counts as nothing
-_CLOSE = 1e-7  # of a correlation, and of a second moment
 
 
 @lru_cache
@@ -102,7 +100,7 @@ def gaussian(
 
 def spread(values: Values, base: int) -> Signal:
     """Known values, in any order, as a function of z that rises."""
-    return Signal(np.quantile(values, _PROBABILITY), base)
+    return Signal(np.quantile(values, PROBABILITY), base)
 
 
 def scale(signal: Signal, factor: float) -> Signal:
@@ -128,7 +126,7 @@ def apply_pointwise(fn: Callable[..., Values], inputs: Sequence[Signal], node: i
 
 def apply_sampled(fn: Callable[[Values], Values], signal: Signal, node: int) -> Signal:
     """A function that gives equally likely values for such ones of an activation."""
-    z = np.interp((np.arange(_SAMPLE) + 0.5) / _SAMPLE, _PROBABILITY, Z)
+    z = np.interp((np.arange(_SAMPLE) + 0.5) / _SAMPLE, PROBABILITY, Z)
     values = fn(np.interp(z, Z, signal.values))
     if not np.isfinite(values).all():
         return gaussian(signal.second, node)
@@ -305,35 +303,6 @@ def centre(signal: Signal, *, positions: bool) -> Signal:
     return replace(signal, values=values * math.sqrt(rest), correlation=0.0)
 
 
-def pool(signal: Signal, count: float, node: int) -> Signal:
-    """The mean over `count` positions; over infinitely many, what they share."""
-    mean, spread = signal.mean, signal.shared - signal.mean**2
-    second = max(signal.second / count + (1 - 1 / count) * signal.shared, mean**2)
-    rest = second - mean**2
-    correlation = 1.0 if math.isinf(count) or rest <= 0 else spread / rest
-    return _of_several(signal, second, correlation, mean, node)
-
-
-def sum_positions(signal: Signal, count: float, node: int) -> Signal:
-    """The sum of `count` positions; two sums share what all their terms share."""
-    mean, shared = count * signal.mean, count**2 * signal.shared
-    second = count * (signal.second - signal.shared) + shared
-    spread = second - mean**2
-    correlation = (shared - mean**2) / spread if spread > 0 else 0.0
-    return _of_several(signal, second, correlation, mean, node)
-
-
-def _of_several(
-    signal: Signal, second: float, correlation: float, mean: float, node: int
-) -> Signal:
-    """What sums positions: normal, or gamma of as large moments where no value is negative."""
-    made = gaussian(second, node, correlation, mean)
-    spread = second - mean**2
-    if spread > 0 and signal.values.min() >= 0 > made.values[Z > -_LIKELY].min():
-        made = _correlate(gamma(mean**2 / spread, second, node), made.shared)
-    return replace(made, root=root_of(signal))
-
-
 def gamma(shape: float, second: float, node: int) -> Signal:
     """The gamma distribution of this shape with a second moment, as sums of squares have it."""
     sharp = math.sqrt(2 * _TAIL / shape)
@@ -345,48 +314,9 @@ def gamma(shape: float, second: float, node: int) -> Signal:
     return scale(made, math.sqrt(second / made.second))
 
 
-def _correlate(signal: Signal, shared: float) -> Signal:
-    """The same with the correlation that has two positions share this.
-
-    By the Illinois method (Dowell and Jarratt 1971): what they share is convex in it.
-    """
-    left, at_left = 0.0, signal.mean**2 - shared
-    right, at_right = 1.0, signal.second - shared
-    found = replace(signal, correlation=1.0)
-    while abs(found.shared - shared) > _CLOSE * signal.second and abs(right - left) > _CLOSE:
-        correlation = left - at_left * (right - left) / (at_right - at_left)
-        found = replace(signal, correlation=correlation)
-        rest = found.shared - shared
-        if (rest > 0) != (at_right > 0):
-            left, at_left = right, at_right
-        else:
-            at_left /= 2
-        right, at_right = correlation, rest
-    return found
-
-
 def root_of(signal: Signal) -> int:
     """The base of what an activation sums, or its own."""
     return signal.base if signal.root is None else signal.root
-
-
-def largest(signal: Signal, count: float, node: int) -> Signal:
-    """The largest of `count` positions; what their z do not share is independent."""
-    ordered = np.sort(signal.values)  # of a function of z that need not rise
-    if not np.array_equal(ordered, signal.values):
-        order = np.argsort(signal.values, kind="stable")
-        reached = np.cumsum(MASS[order]) - MASS[order] / 2
-        ordered = np.interp(_PROBABILITY, reached, signal.values[order])
-    shared = min(max(signal.correlation, 0.0), 1.0)
-    top = np.interp(_PROBABILITY ** (1 / count), _PROBABILITY, Z)
-    nodes, weights = hermite(48)
-    z = math.sqrt(1 - shared) * top[:, None] + math.sqrt(shared) * nodes
-    mass = np.broadcast_to(MASS[:, None] * weights, z.shape)
-    spread = float(MASS @ top**2) - float(MASS @ top) ** 2
-    values = np.interp(z, Z, ordered)
-    correlation = shared / (shared + (1 - shared) * spread)
-    made = mixture_of(values.ravel(), mass.ravel(), node, correlation)
-    return replace(made, root=root_of(signal))
 
 
 def is_gaussian(signal: Signal) -> bool:
@@ -400,6 +330,6 @@ def mixture_of(values: Values, mass: Values, node: int, correlation: float) -> S
     order = np.argsort(values, kind="stable")
     values, mass = values[order], mass[order]
     reached = np.cumsum(mass) - mass / 2
-    made = np.interp(_PROBABILITY, reached, values)
+    made = np.interp(PROBABILITY, reached, values)
     second, own = float(mass @ values**2), float(MASS @ made**2)
     return Signal(made * math.sqrt(second / own) if own > 0 else made, node, correlation)

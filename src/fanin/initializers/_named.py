@@ -9,7 +9,7 @@ from fanin.streams import Array, Distribution
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Named(Initializer):
+class NamedInitializer(Initializer):
     """What a registered name made: the values of another initializer, under `expression`."""
 
     expression: str
@@ -62,4 +62,4 @@ def name_initializer(made: Initializer, expression: str) -> Initializer:
     """The initializer, printing as this expression."""
     if isinstance(made, Elementwise):
         return NamedElementwise(expression, made)
-    return Named(expression, made)
+    return NamedInitializer(expression, made)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from fanin.graph import Graph, Node, having, mixture
+from fanin.graph.positions import largest, pool, sum_positions
 from fanin.graph.signal import (
     LEVEL,
     Signal,
@@ -18,14 +19,11 @@ from fanin.graph.signal import (
     concatenate,
     drop,
     gaussian,
-    largest,
     multiply,
     multiply_apart,
     normalize,
-    pool,
     root_of,
     scale,
-    sum_positions,
 )
 from fanin.graph.tails import add_tails, gate, level
 from fanin.recipes._averages import attention, quotient, softmax

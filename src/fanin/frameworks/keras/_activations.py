@@ -12,7 +12,7 @@ _FUNCTIONS = "keras.src.layers.activations."
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedActivation:
     """A function of one tensor under the name that people call it by."""
 
     label: str
@@ -28,13 +28,13 @@ def _of_tensorflow() -> bool:
     return bool(keras.config.backend() == "tensorflow")
 
 
-def activations(layers: dict[str, Any]) -> dict[int, Named]:
+def activations(layers: dict[str, Any]) -> dict[int, NamedActivation]:
     """The function before each layer of a functional or sequential model (ids), where one is.
 
     The way back goes over dropout, pooling and reshaping; a normalization, a sum and a nested
     model leave nothing. What a subclassed layer does inside is not seen.
     """
-    found: dict[int, Named] = {}
+    found: dict[int, NamedActivation] = {}
     for layer in layers.values():
         nodes = getattr(layer, "_inbound_nodes", ())
         before = _behind(nodes[0]) if nodes else None
@@ -43,7 +43,7 @@ def activations(layers: dict[str, Any]) -> dict[int, Named]:
     return found
 
 
-def _behind(node: Any) -> Named | None:
+def _behind(node: Any) -> NamedActivation | None:
     """The function that the only input of a call comes from."""
     while len(node.parent_nodes) == 1:
         (node,) = node.parent_nodes
@@ -57,17 +57,17 @@ def _passes(operation: Any) -> bool:
     return own.startswith(_PASSED) or isinstance(operation, keras.layers.Identity)
 
 
-def _function(operation: Any) -> Named | None:
+def _function(operation: Any) -> NamedActivation | None:
     """What an operation does to each element last; None where that is nothing, or not known."""
     if isinstance(operation, (keras.layers.PReLU, keras.layers.RNN)):  # gates mix what they pass
         return None
     if type(operation).__module__.startswith(_FUNCTIONS) and not isinstance(
         operation, keras.layers.Activation
     ):
-        return Named(type(operation).__name__, operation.call)
+        return NamedActivation(type(operation).__name__, operation.call)
     function = getattr(operation, "activation", None)
     if not callable(function) or function is keras.activations.linear:
         return None
     if isinstance(function, keras.Layer):
-        return Named(type(function).__name__, function.call)
-    return Named(getattr(function, "__name__", type(function).__name__), function)
+        return NamedActivation(type(function).__name__, function.call)
+    return NamedActivation(getattr(function, "__name__", type(function).__name__), function)
