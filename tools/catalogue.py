@@ -25,6 +25,8 @@ TITLES = {
     "periodic": "Networks of sines",
     "orthogonal": "Orthogonal maps and unit rows",
     "structured": "Structured maps, the same for every seed",
+    "upsampling": "Upsampling: interpolation and sub-pixels",
+    "states": "Time scales, gates and state spaces",
     "sparse": "Sparse maps",
     "bias": "Biases",
     "blocks": "Packed blocks and gates",

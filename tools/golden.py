@@ -29,6 +29,7 @@ from fanin.streams import (
     use_backend,
 )
 from fanin.streams._output import COMPLEX
+from fanin.streams._scales import InverseSoftplus, LogOfUniform, LogUniform, RingRate
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "streams_v1.txt"
@@ -76,6 +77,11 @@ HOST_DRAWN: tuple[tuple[Distribution, tuple[str, ...]], ...] = (
     (Laplace(0.1, 0.02), DTYPES),
     (Signs(1.0, 0.5), DTYPES),
     (Signs(0.5, 0.3), DTYPES),
+    (LogUniform(1e-3, 0.1), DTYPES),
+    (InverseSoftplus(1e-3, 0.1), DTYPES),
+    (InverseSoftplus(0.5, 90.0), DTYPES),
+    (LogOfUniform(1.0, 99.0), DTYPES),
+    (RingRate(0.5, 0.99), DTYPES),
     (ComplexNormal(1.0), COMPLEX),
     (ComplexUniform(0.5), COMPLEX),
     (ComplexTruncatedNormal(1.0, 2.0), COMPLEX),

@@ -28,12 +28,15 @@ every = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 FIXED = {
     *("zeros", "ones", "constant", "identity", "dirac", "zero_hadamard"),
     *("prior_probability", "class_priors", "forget_gate"),
+    *("bilinear", "hippo_legs", "s4d_lin", "s4d_real"),
 }
 # They have no complex form; the two last for the bounds and the uniform block of the example.
 REAL_ONLY = {
     *("uniform", "truncated_normal", "laplace", "signs", "torch_bias"),
     *("orthogonal", "delta_orthogonal", "unit_rows", "identity", "dirac", "zero_hadamard"),
     *("sparse", "variance_scaling", "blocks"),
+    *("bilinear", "icnr", "log_uniform", "chrono", "lru_ring", "lru_phase"),
+    *("hippo_legs", "s4d_lin", "s4d_real"),
 }
 BLOCKWISE = ("blocks", "forget_gate")
 

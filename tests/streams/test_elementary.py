@@ -1,4 +1,4 @@
-"""log, sine and cosine of + - * / alone: against mpmath, and their bits."""
+"""exp, log, sine and cosine of + - * / alone: against mpmath, and their bits."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanin.streams._elementary import cos_sin, log, log_of
+from fanin.streams._elementary import cos_sin, exp, expm1, log, log_of
 
 
 def relative(found: float, exact: mpmath.mpf) -> float:
@@ -26,6 +26,18 @@ def test_log_keeps_the_digits_of_an_excess_that_x_has_lost(less: float) -> None:
     found = float(log(np.array([1.0 - less]), np.array([-less]))[0])
     with mpmath.workdps(330):
         assert relative(found, mpmath.log(1 - mpmath.mpf(less))) < 2e-16
+
+
+@given(st.floats(-700.0, 700.0))
+def test_exp_is_right_to_5_e_16(x: float) -> None:
+    with mpmath.workdps(40):
+        assert relative(float(exp(np.array([x]))[0]), mpmath.exp(mpmath.mpf(x))) < 5e-16
+
+
+@given(st.floats(-1.0, 1.0).filter(lambda x: abs(x) > 1e-290))
+def test_exp_less_one_keeps_its_digits(x: float) -> None:
+    with mpmath.workdps(330):
+        assert relative(float(expm1(np.array([x]))[0]), mpmath.expm1(mpmath.mpf(x))) < 1e-15
 
 
 def test_log_of_one_is_zero() -> None:

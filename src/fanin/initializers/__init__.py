@@ -30,9 +30,18 @@ from fanin.initializers._registry import register as register
 from fanin.initializers._registry import to_dict as to_dict
 from fanin.initializers._scaling import variance_scaling as variance_scaling
 from fanin.initializers._sparse import sparse as sparse
+from fanin.initializers._states import chrono as chrono
+from fanin.initializers._states import hippo_legs as hippo_legs
+from fanin.initializers._states import log_uniform as log_uniform
+from fanin.initializers._states import lru_phase as lru_phase
+from fanin.initializers._states import lru_ring as lru_ring
+from fanin.initializers._states import s4d_lin as s4d_lin
+from fanin.initializers._states import s4d_real as s4d_real
 from fanin.initializers._structured import dirac as dirac
 from fanin.initializers._structured import identity as identity
 from fanin.initializers._structured import zero_hadamard as zero_hadamard
+from fanin.initializers._upsampling import bilinear as bilinear
+from fanin.initializers._upsampling import icnr as icnr
 
 glorot_uniform = xavier_uniform = _PRESETS["glorot_uniform"]
 glorot_normal = xavier_normal = _PRESETS["glorot_normal"]

@@ -19,7 +19,9 @@ from fanin.initializers import (
     _random,
     _scaling,
     _sparse,
+    _states,
     _structured,
+    _upsampling,
 )
 from fanin.initializers._base import Initializer, expression
 from fanin.initializers._entry import Entry
@@ -32,6 +34,8 @@ FAMILIES = {
     "periodic": _periodic.ENTRIES,
     "orthogonal": _orthogonal.ENTRIES,
     "structured": _structured.ENTRIES,
+    "upsampling": _upsampling.ENTRIES,
+    "states": _states.ENTRIES,
     "sparse": _sparse.ENTRIES,
     "bias": _bias.ENTRIES,
     "blocks": _blocks.ENTRIES,
