@@ -31,7 +31,8 @@ class Param:
 
     `owner` is the class of its module. `aliases` are the other names of a tied parameter.
     `constant` is the one value that the constructor gave to every element, None where elements
-    differ or there is no memory to look at. `activation` is the function that the module tree
+    differ or there is no memory to look at; `meant` says that elements differ as those of no drawn
+    weight do, as time steps and frequencies. `activation` is the function that the module tree
     puts before a weight, where it shows one. `kept_rms` is that of the values of a parameter
     that stays as it is, such as a frozen one; None of one that is drawn. `head` says that a
     table is the weight of a linear layer, too. `gate` is "forget" of an LSTM's bias that is of that
@@ -46,6 +47,7 @@ class Param:
     axes: Axes
     aliases: tuple[str, ...] = ()
     constant: float | None = None
+    meant: bool = False
     trainable: bool = True
     activation: Callable[..., Any] | None = None
     kept_rms: float | None = None

@@ -77,6 +77,7 @@ class Slot:
     is_sharded: bool = False
     is_redrawn: bool = False
     is_computed: bool = False
+    was_drawn: bool = False
     first_digest: str | None = None
     part: Any = None
 

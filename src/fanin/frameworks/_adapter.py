@@ -50,6 +50,10 @@ class Slot(Protocol):
         """Whether what it holds is known to follow from the program, not from chance."""
 
     @property
+    def was_drawn(self) -> bool:
+        """Whether fanin is known to have drawn it before: it is the constructor's no more."""
+
+    @property
     def first_digest(self) -> str | None:
         """The digest of what it held when it was first kept; None where that is not known."""
 

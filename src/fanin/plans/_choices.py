@@ -12,7 +12,7 @@ from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.plans._resized import resize
 from fanin.plans._row import Keeps, Row
-from fanin.recipes import Choice, same
+from fanin.recipes import Choice, has_steps, same, says_something
 from fanin.streams import Array
 
 
@@ -24,6 +24,7 @@ class Settled(NamedTuple):
     hashed: bool = True  # where it is kept: so that it can be proved
 
 
+_MEANT = ("bias", "shift", "table", "other")  # kinds of what may be no drawn weight
 FROZEN = "frozen, so kept as it is"
 
 
@@ -33,10 +34,28 @@ def find_param(target: Target, name: str, *, stays: bool) -> Param:
     param = slot.param
     if param.trainable and param.constant is None and not slot.is_empty and not stays:
         param = replace(param, read=partial(_typical, target, name))
+    if param.trainable and not stays and _is_meant(target, name):
+        param = replace(param, meant=True)
     if not stays or not slot.has_value:
         return param
     mean, std = slot.moments()
     return replace(param, kept_rms=math.hypot(mean, std))
+
+
+def _is_meant(target: Target, name: str) -> bool:
+    """Whether a vector, or what no layer is known by, has values that the constructor meant.
+
+    Of what is drawn again, the draw that is the same for all decides; the values at hand tell
+    whether it is worth to ask for that.
+    """
+    slot = target.slots[name]
+    if slot.param.constant is not None or slot.was_drawn or slot.param.kind not in _MEANT:
+        return False
+    held = slot.read()
+    if held is None or not says_something(held, share=0.5):
+        return False
+    values = held if slot.is_empty else _typical(target, name)
+    return values is not None and says_something(values)
 
 
 def _typical(target: Target, name: str) -> Array | None:
@@ -108,10 +127,16 @@ def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     if slot.is_redrawn:
         why = f"{choice.why}, drawn as the constructor draws it, from the seed's stream"
         return Settled(replace(choice, why=why), "redrawn")
-    if slot.has_value if slot.is_empty else slot.is_computed:
+    if slot.has_value if slot.is_empty else slot.is_computed or _has_steps(slot):
         return Settled(choice)
     why = f"{choice.why}: its values are the constructor's, not the seed's"
     return Settled(replace(choice, why=why), "unseeded")
+
+
+def _has_steps(slot: Slot) -> bool:
+    """Whether what a parameter holds goes on by equal steps, as no draw does."""
+    values = slot.read()
+    return values is not None and has_steps(values)
 
 
 def row_of(slot: Slot, settled: Settled, rows: slice | None, like: str | None) -> Row:

@@ -31,7 +31,8 @@ from fanin.recipes._propagate import Propagation
 from fanin.recipes._reasons import before, of_weight, on_stream, role_of
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._sines import sines
-from fanin.recipes._sizes import HEAD, TABLE, Sizes
+from fanin.recipes._sizes import TABLE, Sizes, rms_of_tied
+from fanin.recipes._statements import find_moved
 from fanin.recipes._targets import find_known_targets
 from fanin.recipes._uses import constants, measure_apart
 
@@ -110,7 +111,8 @@ class _Auto:
         found: dict[str, Values] = {}
         for name in (self.constants | self.fixed) - self.given.keys():
             param = self.params[name]
-            said = name in self.stay or param.read is None or name not in self.uses
+            made = name in self.stay and param.constant is not None
+            said = made or param.read is None or name not in self.uses
             values = None if said or param.read is None else param.read()
             if values is not None and values.size and np.isfinite(values).all():
                 found[name] = values
@@ -148,7 +150,7 @@ class _Auto:
             if fed is None or fed.second <= 0 or self.params[name].kind == "shift":
                 continue
             width = self.params[name].shape[-1]
-            size, before = _rms_of_tied(width, fed.second), self.sizes.get(name)
+            size, before = rms_of_tied(width, fed.second), self.sizes.get(name)
             if before is None:  # as large as a rule says
                 continue
             for other, value in self.sizes.items():  # and what is added to its rows
@@ -229,11 +231,13 @@ class _Auto:
 
     def _branches(self) -> None:
         """The last weight, or the norm's or layer's scale, of every residual branch."""
+        moved = find_moved(self.graph, {n for n in self.stay if self.params[n].meant})
         for residual in self.structure.residuals.values():
             chain = self.structure.chains[residual.node]
             for end, factor in self._size_ends(self.structure.ends(residual)):
-                self.shares[end] = Share(self._part(residual, end), chain.start, factor)
-                self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
+                if end not in moved:
+                    self.shares[end] = Share(self._part(residual, end), chain.start, factor)
+                    self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
 
     def _mixtures(self) -> None:
         """What gates mix into a stream is as large as the stream: else gradients explode."""
@@ -288,7 +292,7 @@ class _Auto:
             for name, positions in self.uses.items()
         }
         tied = {
-            self.params[name].shape[-1]: _rms_of_tied(self.params[name].shape[-1], 1.0)
+            self.params[name].shape[-1]: rms_of_tied(self.params[name].shape[-1], 1.0)
             for name, found in ops.items()
             if {"lookup", "linear"} <= found and not self.parameters.is_codebook(name)
         }
@@ -318,7 +322,7 @@ class _Auto:
     def _rms(self, name: str) -> float:
         kept = self.params[name].kept_rms
         if name in self.stay:
-            return abs(self.params[name].constant or 0.0)
+            return math.sqrt(float(np.mean(np.square(self.values.get(name, 0.0)))))
         if name not in self.given and kept is not None:
             return kept if math.isfinite(kept) else 1.0  # values that are not finite say nothing
         shape = self.params[name].shape
@@ -391,8 +395,3 @@ class _Auto:
         output = None if weight.free else weight.target  # the model's own, with gains behind it
         why = of_weight(weight, use, read, reason)
         return Choice(drawn, role, why, use.axes, output, averaged=weight.averaged)
-
-
-def _rms_of_tied(width: int, second: float) -> float:
-    """The RMS of a table that is also a head, with outputs of second moment HEAD."""
-    return math.sqrt(HEAD / (max(width, 1) * second))

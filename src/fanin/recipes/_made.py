@@ -1,7 +1,8 @@
 """Made: constants that the constructor gave on purpose, and which of them stay.
 
 A draw never gives equal elements, so a parameter whose elements are equal was computed: its
-author says something. It stays where the model can train with it.
+author says something. It stays where the model can train with it. So does one whose elements
+differ as those of no weight do: time steps, decay rates, frequencies.
 """
 
 import math
@@ -15,6 +16,7 @@ from fanin.graph.signal import MASS, Z
 from fanin.initializers import Initializer, constant, ones, zeros
 from fanin.param import Param
 from fanin.recipes._silence import Silence
+from fanin.recipes._uses import has_rows
 
 _WEIGHTS = ("weight", "direction", "recurrent", "table")
 # Classes of torch whose weights are drawn: zeros in them were written on purpose.
@@ -44,10 +46,13 @@ def heard(params: Mapping[str, Param], graph: Graph | None) -> Made:
     In any recipe stay: biases that are not zero, but those that would switch rectifiers off;
     zeros of weights, tables and scales that end or modulate branches or are the last layer, if
     gradients reach them and nothing that reads them is silent; parameters that reach no weight,
-    such as a log-deviation that is returned; and the zeros of adapters.
+    such as a log-deviation that is returned; the zeros of adapters; and what differs from element
+    to element and was meant, where it is no weight.
     """
     stay, refused = _by_tree(params) if graph is None else _ConstantsRun(params, graph).verdict()
     stay |= _find_adapters(params)
+    if graph is None:
+        stay |= {name for name, param in params.items() if param.meant and not param.head}
     left = {name: replace(params[name], constant=None) for name in refused - stay}
     return Made(dict(params) | left, frozenset(stay))
 
@@ -117,6 +122,8 @@ class _ConstantsRun:
         stay: set[str] = set()
         refused: set[str] = set()
         for name, param in self.params.items():
+            if param.meant and self._acts_as_meant(name):
+                stay.add(name)
             said = None if param.constant is None else self._stays(name, param.constant)
             if said is not None:
                 (stay if said else refused).add(name)
@@ -147,6 +154,15 @@ class _ConstantsRun:
         if sum(size > 1 for size in param.shape) > 1:  # a table of positions
             return None if any(self.leads[position] for position in self.at[name]) else True
         return not any(self._is_off(item, made) for item in self.at[name]) if made else None
+
+    def _acts_as_meant(self, name: str) -> bool:
+        """Whether values that differ act element by element: a vector as one that is added."""
+        ops, param = self._ops(name), self.params[name]
+        if not has_rows(param, [self.graph.nodes[item] for item in self.at.get(name, ())]):
+            mean = 0.0 if param.read is None else float(np.mean(param.read()))
+            off = any(self._is_off(item, mean) for item in self.at.get(name, ()))
+            return ops <= {"shift", "parameter"} and not off
+        return ops <= {"shift", "scale", "parameter"}
 
     def _is_apart(self, name: str) -> bool:
         """Whether a parameter on its own is no token: a state, a constant, something returned."""

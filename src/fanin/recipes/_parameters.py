@@ -98,6 +98,9 @@ def linear(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal 
         return gaussian(fed.second, position)
     read = run.borders.read(position)
     fed = scale(fed, math.sqrt(read))
+    if use.function and use.name in run.values and (values := run.acting(use)) is not None:
+        second = use.fan_in(run.shapes[use.name]) * float(np.mean(values**2)) * fed.second
+        return gaussian(second, position, fed.share)
     made = _function_of_weight(run, position, use, fed) if use.function else None
     if made is not None:
         return made

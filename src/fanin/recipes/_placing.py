@@ -8,7 +8,7 @@ from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._made import heard, same
-from fanin.recipes._tree import AS_MADE, by_kind, magnitude
+from fanin.recipes._tree import AS_MADE, AS_MEANT, by_kind, magnitude
 from fanin.recipes._uses import constants, positions, refine
 
 _SMALL = 0.02  # RMS of a table that may be added to anything
@@ -35,11 +35,12 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: KindRule) -> d
             made[name] = Choice(value, "constant of the layer", why)
             continue
         choice = rule(param) or _choose_unseen(param, name in used, graph is not None)
-        if param.constant is not None and name in counts.stay:
-            role = choice.role if choice else param.kind
-            choice = Choice(
-                same(param.constant), role, AS_MADE, axes=choice.axes if choice else None
-            )
+        if name in counts.stay:
+            role, axes = (choice.role, choice.axes) if choice else (param.kind, None)
+            if param.constant is None:
+                choice = Choice(None, role, AS_MEANT, axes)
+            else:
+                choice = Choice(same(param.constant), role, AS_MADE, axes)
         if choice is not None:
             made[name] = choice
     if graph is None:

@@ -1,5 +1,6 @@
 """Sizes: what the parameters that are no weights are in a run, and how large they are to be."""
 
+import math
 from collections.abc import Collection, Mapping
 
 from fanin.graph import Graph, Structure, Use
@@ -107,3 +108,8 @@ class Sizes:
         """The use that says what a parameter is."""
         rows, products = self.uses_as(name, "lookup"), self.uses_as(name, "linear")
         return (*rows, *products, *self.uses[name])[0]
+
+
+def rms_of_tied(width: int, second: float) -> float:
+    """The RMS of a table that is also a head, with outputs of second moment HEAD."""
+    return math.sqrt(HEAD / (max(width, 1) * second))

@@ -25,6 +25,7 @@ from fanin.recipes._sizes import TABLE
 NORMS = "the norms of a frozen weight, kept"
 FACTORS = "orthogonal, as what is made of a frozen weight or its inputs, kept"
 AS_MADE = "the constant that the model was made with"
+AS_MEANT = "far from zero, or alike in rows or steps, as no weight is drawn; kept as made"
 _LSTM_GATES = 4
 
 

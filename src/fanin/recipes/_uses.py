@@ -9,6 +9,7 @@ from fanin.graph import Graph, Node, having
 from fanin.param import Kind, Param
 from fanin.recipes._acting import only_sizes
 
+_ELEMENTWISE = ("scale", "shift", "parameter", "linear")
 _NEARLY_CARRIED = having("carries", "window")
 
 
@@ -41,16 +42,20 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
     """Parameters that act element by element through a function, as a decay rate does, and it.
 
     What only scales, moves or normalizes a parameter makes no constant of it, nor does any
-    function of rows that are drawn.
+    function of rows that are drawn. A matrix is one only where it was not drawn, as the exponents
+    of a state space are that a product sums over.
     """
     shapes = {name: param.shape for name, param in params.items()}
     found: dict[str, tuple[str, ...]] = {}
     for node in graph.nodes if graph else ():
         use = node.param
-        if use is None or node.op not in ("scale", "shift", "parameter") or use.name in found:
+        if use is None or node.op not in _ELEMENTWISE or use.name in found or not use.through:
             continue
         param = params.get(use.name)
-        if param is None or param.kind == "magnitude" or only_sizes(use, shapes):
+        if param is None or param.kind == "magnitude":
+            continue
+        said = param.constant or param.meant or not has_rows(param, [node])
+        if (node.op == "linear" and not said) or only_sizes(use, shapes):
             continue
         if param.constant is not None or param.kind != "table":
             found[use.name] = use.through

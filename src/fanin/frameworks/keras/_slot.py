@@ -37,6 +37,7 @@ class Slot:
     is_empty: bool = False
     is_redrawn: bool = False
     is_computed: bool = False
+    was_drawn: bool = False
     first_digest: str | None = None
     part: Box | None = None  # what alone is drawn of it, where the rest stays
 

@@ -235,7 +235,8 @@ class Recorder:
         """An activation after the parameters that were multiplied into a weight."""
         for scale in part.scales:
             shape = self.nodes[value.node].shape
-            value = self.follow(value, self.emit("scale", [value], shape, param=plain_use(scale)))
+            made = self.emit("scale", [value], shape, param=plain_use(scale))
+            value = self.scale(self.follow(value, made), scale)
         return value
 
     def times(

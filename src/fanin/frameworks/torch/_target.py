@@ -1,6 +1,7 @@
 """Target: a module that is planned for or written into."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from fanin.frameworks.torch.write._built import prove_buffers, refuse_unwritten
 from fanin.frameworks.torch.write._device import write_all
 from fanin.frameworks.torch.write._marks import claim, mark
 from fanin.frameworks.torch.write._new_buffers import new_buffers
-from fanin.frameworks.torch.write._origin import find_origin
+from fanin.frameworks.torch.write._origin import Origins
 from fanin.frameworks.torch.write._restart import restart
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._slots import refuse_sharded, slots
@@ -44,6 +45,10 @@ class Target:
         self.prefix = check_prefix(prefix)
         found = slots(model, rename, shards, device, prefix)
         self.slots: dict[str, Slot] = {slot.param.name: slot for slot in found}
+
+    @cached_property
+    def _origins(self) -> Origins:
+        return Origins(self._model)
 
     @property
     def library(self) -> str:
@@ -70,8 +75,8 @@ class Target:
         return TorchProbe(self._model, inputs, seed, self._rename, self.prefix)
 
     def find_origin(self, name: str) -> None:
-        """Build the module of a parameter once more, where its arguments are known."""
-        find_origin(self.slots[name])
+        """Build the module of a parameter once more, or those around it."""
+        self._origins.find(self.slots[name])
 
     def chance_buffers(self) -> Sequence[str]:
         """Buffers whose values look drawn."""

@@ -40,6 +40,7 @@ class Slot:
     padding_row: int | None = None  # of a table: stays zero, where a torch plan says so
     noted: Any = None  # what an abstract one is made with, where the program says it
     is_redrawn: bool = False
+    was_drawn: bool = False
     first_digest: str | None = None
     part: Box | None = None  # what alone is drawn of it, where the rest stays
 

@@ -277,6 +277,13 @@ def apply_pointwise(call: Call) -> TensorEntry:
     if not active:
         weight = call.entry(max(real, key=lambda tensor: tensor.numel()))
         assert isinstance(weight, ParameterTensor)
+        names = {part.name for part in weight.parts}
+        for item in real:
+            entry = call.entry(item)
+            if isinstance(entry, ParameterTensor) and names.isdisjoint(
+                part.name for part in entry.parts
+            ):
+                call.activation(item)  # a node that says that it was used
         return weight.through(_label(call))
     active = [
         source

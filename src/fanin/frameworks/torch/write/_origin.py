@@ -20,23 +20,54 @@ from fanin.frameworks.torch.write._slot import Slot
 _DRAWS, _ERRORS = 16, 8.0  # draws to compare with, and how far off their mean real values may be
 
 
-def find_origin(slot: Slot) -> None:
-    """Note in a slot what the constructor of its module does, where that can be found out.
+class Origins:
+    """How constructors made the parameters of a model that was built for real.
 
-    The module alone is built once more, without memory for its weights, if its arguments are
-    known: from its attributes of the same names, or by default. What that computes counts if it
-    is what the parameter holds; what it draws counts if the parameter's values may be such.
+    The module of a parameter is built once more, without memory for its weights, if its arguments
+    are known: from its attributes of the same names, or by default. What that computes counts if
+    it is what the parameter holds; what it draws counts if the parameter's values may be such.
+    Else the modules around it are asked, which may have written it, each built once.
     """
-    if slot.origin is not None or slot.vacancy is not None or slot.shard is not None:
-        return
-    module, attribute = slot.homes[0]
-    again = build_again(module)
-    record: Record | None = None if again is None else vars(again).get(RECORDS, {}).get(attribute)
-    value = slot.tensor.detach()
-    if record is not None and record.value is not None and torch.equal(record.value, value):
-        slot.origin = Mark(value=record.value.clone(), computed=True)
-    elif record is not None and record.drawn is not None and _likely(record.drawn, value):
-        slot.origin = Mark(drawn=record.drawn)
+
+    def __init__(self, model: nn.Module) -> None:
+        self._made: dict[int, nn.Module | None] = {}
+        self._above = {
+            id(child): (parent, name)
+            for parent in model.modules()
+            for name, child in parent._modules.items()
+            if child is not None
+        }
+
+    def find(self, slot: Slot) -> None:
+        """Note in a slot what is found out of it."""
+        if slot.origin is not None or slot.vacancy is not None or slot.shard is not None:
+            return
+        module, attribute = slot.homes[0]
+        around, path, asked = module, "", {id(module)}
+        while slot.origin is None:
+            slot.origin = self._look(around, path, module, attribute, slot.tensor.detach())
+            around, name = self._above.get(id(around), (module, ""))
+            path = f"{name}.{path}" if path else name
+            if id(around) in asked:  # the model itself was the last
+                return
+            asked.add(id(around))
+
+    def _look(
+        self, around: nn.Module, path: str, module: nn.Module, attribute: str, value: Tensor
+    ) -> Mark | None:
+        """What a module that is built once more makes of a parameter of one in it."""
+        if id(around) not in self._made:
+            self._made[id(around)] = build_again(around)
+        again = self._made[id(around)]
+        found = dict(again.named_modules()).get(path) if again is not None else None
+        if found is None or _geometry(found, False) != _geometry(module, False):
+            return None
+        record: Record | None = vars(found).get(RECORDS, {}).get(attribute)
+        if record is not None and record.value is not None and torch.equal(record.value, value):
+            return Mark(value=record.value.clone(), computed=True)
+        if record is not None and record.drawn is not None and _likely(record.drawn, value):
+            return Mark(drawn=record.drawn)
+        return None
 
 
 def build_again(

@@ -43,6 +43,7 @@ class Slot:
     vacancy: Vacancy | None = None  # where an empty one is to be made; None: it has memory
     homes: Places = ()  # the modules and attributes that name it
     origin: Mark | None = None  # of one that is kept: what the constructor gave it, if known
+    was_drawn: bool = False  # by fanin: it is the constructor's no more
     prefix: str = ""  # what stands before the name in that of the stream
     part: Box | None = None  # what alone is drawn of it, where the rest stays
 

@@ -144,7 +144,8 @@ def _slot(
     told = known is not None and (known.value, known.drawn, known.digest) != (None, None, None)
     origin = known if told else None
     empty = vacancy(tensor, homes, device, id(tensor) in elsewhere)
-    slot = Slot(param, tensor, padding, shard, empty, homes=homes, origin=origin)
+    again = known is not None and not told
+    slot = Slot(param, tensor, padding, shard, empty, homes, origin, was_drawn=again)
     head = table and any(isinstance(place.module, nn.Linear) for place in places)
     # Of another slot: one that its own parameter reads is a cycle, which keeps models in memory.
     return replace(slot, param=replace(param, head=head, read=slot.read))

@@ -1,0 +1,61 @@
+"""Statements: values that differ, and that whoever made the model meant to be as they are.
+
+Weights and biases are drawn around zero. Time steps, decay rates and frequencies are not, and a
+model does not find them by training from zero.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from fanin.graph import CARRIERS, Graph
+from fanin.streams import Array
+
+_FAR = 2.0  # a mean of so many standard deviations: zeros would be other values
+_ERRORS = 8.0  # and of so many of its own, with which a draw around zero has it once in 10^4
+_LEAST = 8  # elements
+_STEADY = 1e-4  # of a range: by how much equal steps differ when they are rounded
+
+
+def says_something(values: Array, share: float = 1.0) -> bool:
+    """Whether values that are not all equal were meant: equal rows, equal steps, or far from zero.
+
+    A draw gives neither equal rows nor equal steps. A vector alone is looked at for its mean; of
+    how far that is to be, this share is enough.
+    """
+    if not values.size or not np.isfinite(values).all() or np.ptp(values) == 0:
+        return False
+    once = _without_copies(values)
+    if once.size < values.size:
+        return True
+    if once.ndim > 1 or once.size < _LEAST:
+        return False
+    far = abs(once.mean()) > share * max(_FAR, _ERRORS / once.size**0.5) * once.std()
+    return bool(far) or has_steps(once)
+
+
+def has_steps(values: Array) -> bool:
+    """Whether values go on by equal steps, in rows that are alike where there are several."""
+    once = _without_copies(values)
+    if once.ndim != 1 or once.size < _LEAST or not np.isfinite(once).all():
+        return False
+    return bool(np.ptp(np.diff(once)) <= _STEADY * np.ptp(once))
+
+
+def _without_copies(values: Array) -> Array:
+    """Values without axes of size one, and without those along which they are copies."""
+    plain: Array = values.reshape([size for size in values.shape if size > 1])
+    for axis in range(plain.ndim if plain.ndim > 1 else 0):
+        first = plain.take([0], axis)
+        if (plain == first).all():
+            return _without_copies(first)
+    return plain
+
+
+def find_moved(graph: Graph, meant: Collection[str]) -> set[int]:
+    """The nodes whose outputs are added to vectors that were meant, and only move them a little."""
+    return {
+        graph.behind(node.inputs[0], CARRIERS)
+        for node in graph.nodes
+        if node.op == "shift" and node.param is not None and node.param.name in meant
+    }
