@@ -102,7 +102,7 @@ def test_what_is_too_large_to_remember_is_named() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.line(x * torch.exp(-self.rate.exp()))
 
-    model, x = Large(torch.linspace(0, 1, 20000)), torch.zeros(1, 20000)
+    model, x = Large(torch.linspace(0, 1, 20000).square()), torch.zeros(1, 20000)
     with pytest.warns(FaninWarning, match="rate: the values are the constructor's"):
         assert not any("trained" in note for note in fanin.initialize(model, 0, x).notes)
     with torch.no_grad():
