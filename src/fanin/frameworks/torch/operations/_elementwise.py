@@ -305,6 +305,18 @@ def apply_pointwise(call: Call) -> TensorEntry:
     return made
 
 
+def pair(call: Call) -> TensorEntry:
+    """Two real tensors as one of complex numbers, each part as large as it was."""
+    parts = [call["real"], call["imag"]]
+    real = [entry for entry in map(call.entry, parts) if not isinstance(entry, ConstantTensor)]
+    if len(real) < 2:
+        return real[0] if real else call.view()
+    weights = [entry for entry in real if isinstance(entry, ParameterTensor)]
+    if len(weights) == 2:
+        return ParameterTensor(tuple(part for weight in weights for part in weight.parts))
+    return call.recorder.emit("concat", [call.activation(part) for part in parts], call.shape)
+
+
 class _Unchanged:
     """Membership by identity: tensors compare element by element."""
 
@@ -332,4 +344,5 @@ TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(("rrelu_with_noise", "rrelu_with_noise_functional", "rrelu"), random_leaky),
     **dict.fromkeys(("addcmul", "lerp"), unfuse),
     **dict.fromkeys(("native_dropout", "_fused_dropout"), native_dropout),
+    "complex": pair,
 }

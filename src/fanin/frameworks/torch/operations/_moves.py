@@ -240,19 +240,6 @@ def _pick_neighbours(call: Call) -> TensorEntry | None:
     return _narrow(call, call.first, dim, start, call.out)
 
 
-def pair(call: Call) -> TensorEntry:
-    """Two real tensors as one of complex numbers, each part as large as it was."""
-    parts = [call["real"], call["imag"]]
-    entries = [call.entry(part) for part in parts]
-    real = [entry for entry in entries if not isinstance(entry, ConstantTensor)]
-    if len(real) < 2:
-        return same_as(call, parts[entries.index(real[0])]) if real else call.view()
-    weights = [entry for entry in real if isinstance(entry, ParameterTensor)]
-    if len(weights) == 2:
-        return ParameterTensor(tuple(part for weight in weights for part in weight.parts))
-    return call.recorder.emit("concat", [call.activation(part) for part in parts], call.shape)
-
-
 def look_up(
     call: Call,
     table: Tensor,
@@ -383,7 +370,6 @@ TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     ),
     **dict.fromkeys(("where", "masked_fill"), either),
     "constant_pad_nd": pad,
-    "complex": pair,
 }
 
 # What shows elements of its argument.
