@@ -110,9 +110,13 @@ def build(arguments: argparse.Namespace) -> ModelAsked:
 
 def _needs_values(arguments: argparse.Namespace) -> bool:
     """Whether the plan measures, or keeps what the factory loaded."""
-    recipe = arguments.recipe
-    measures = recipe in recipes.names() and recipes.find(recipe).needs == "values"
-    return measures or bool(arguments.only or arguments.keep)
+    recipe = recipes.find(arguments.recipe or "auto")
+    if recipe.needs == "data":
+        raise FaninError(
+            f"recipe {recipe.name} goes by a batch of real data, and --input makes one by chance. Pass "
+            f"the batch in Python: fanin.initialize(model, seed, inputs, {recipe.name!r})."
+        )
+    return recipe.needs_values or bool(arguments.only or arguments.keep)
 
 
 def plan(arguments: argparse.Namespace, named: ModelAsked) -> fanin.Plan:

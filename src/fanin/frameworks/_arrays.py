@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from fanin.errors import FaninError
 from fanin.frameworks._tiles import TILE, Box, meet, tiles
 from fanin.initializers import Elementwise, Initializer
+from fanin.initializers._computed import Computed
 from fanin.initializers._present import PresentRows
+from fanin.param import Param
 from fanin.streams import Array
 
 Source = Callable[[Any], Array]  # the values at an index of a whole parameter
@@ -102,6 +104,37 @@ def bind(
         for low in range(box[0].start, box[0].stop, step)
     ]
     return initializer.bind(map(held, cut))
+
+
+class Hashed(Protocol):
+    """A parameter that can tell what it holds."""
+
+    @property
+    def param(self) -> Param:
+        """What it is."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no memory yet."""
+
+    def digest(self, *, held: bool = False) -> str:
+        """The SHA-256 of its values; `held`: of those in memory."""
+
+
+def holds_computed(slot: Hashed, initializer: Initializer | None) -> bool:
+    """Whether a parameter has the values of an initializer that knows them by their hash.
+
+    FaninError where it has neither them nor what they replace.
+    """
+    if not isinstance(initializer, Computed) or slot.is_empty:
+        return False
+    held = slot.digest(held=True)
+    if initializer.before not in ("", held) and held != initializer.digest:
+        raise FaninError(
+            f"{slot.param.name} of shape {slot.param.shape} holds other values than those that the "
+            "plan was made with, and would lose them. Plan this model again."
+        )
+    return held == initializer.digest
 
 
 def clear_row(values: Any, row: int | None, index: Any, rows: int) -> None:

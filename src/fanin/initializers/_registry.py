@@ -11,6 +11,7 @@ from fanin.errors import FaninError, quote, suggestion
 from fanin.initializers import (
     _bias,
     _blocks,
+    _computed,
     _constant,
     _orthogonal,
     _periodic,
@@ -44,8 +45,8 @@ ENTRIES: dict[str, Entry] = {row.name: row for rows in FAMILIES.values() for row
 
 _REGISTERED: dict[str, Entry] = {}  # by users, in this process
 
-# What a plan alone can draw, beside values that a model has: by name, and in no catalogue.
-BOUND = {"present_rows": _present.ENTRY}
+# What a plan alone can draw, of values that a model has: by name, and in no catalogue.
+BOUND = {"present_rows": _present.ENTRY, "computed": _computed.ENTRY}
 
 _ALIASES = {"xavier": "glorot", "kaiming": "he"}
 # In just this spelling: who writes "zero" means zeros.

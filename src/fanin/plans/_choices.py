@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fanin.errors import FaninError, an
 from fanin.frameworks import Slot, Target
 from fanin.initializers import Initializer
+from fanin.initializers._computed import Computed
 from fanin.param import Param
 from fanin.plans._resized import resize
 from fanin.plans._row import Keeps, Row
@@ -88,6 +89,13 @@ def settle(
         role = choice.role if choice else param.kind
         lr = choice.lr_factor if choice else 1.0  # of the parametrization, whatever the values
         return Settled(Choice(given[param.name], role, "as the override says", axes, lr_factor=lr))
+    if choice is not None and isinstance(choice.initializer, Computed):
+        if stays.get(name, FROZEN) != FROZEN:
+            raise FaninError(
+                f"{param.name} of shape {param.shape} is {stays[name]}, and its recipe changes it: "
+                f"{choice.why}. Let it be drawn, too, or keep the adapter beside it."
+            )
+        return Settled(choice)
     if name in stays:
         role = choice.role if choice else param.kind
         if slot.has_value:

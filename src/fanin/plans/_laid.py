@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from fanin.axes import ROLES, Axes
 from fanin.errors import FaninError
+from fanin.initializers._computed import Computed
 from fanin.param import Param
 from fanin.plans._row import Row
 
@@ -21,6 +22,11 @@ def lay_out(row: Row, param: Param, alike: bool | None) -> Row:
     """
     if row.shape == param.shape and alike is not False:
         return row
+    if isinstance(row.initializer, Computed):
+        raise FaninError(
+            f"{row.name} of shape {row.shape} was computed for another library's layers, whose "
+            "values do not lie as these do. Plan this model."
+        )
     if alike:
         raise FaninError(
             f"{row.name} has shape {param.shape}; the plan was made for {row.shape}. Plan this "

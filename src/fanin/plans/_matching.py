@@ -8,6 +8,7 @@ from fanin._columns import list_names
 from fanin.errors import FaninError
 from fanin.frameworks import Slot, Target
 from fanin.initializers import zeros
+from fanin.initializers._computed import Computed
 from fanin.plans._copied import require_sources
 from fanin.plans._laid import lay_out
 from fanin.plans._row import Row
@@ -126,12 +127,24 @@ def hash_kept(rows: Sequence[Row], library: str, target: Target) -> tuple[Row, .
 
 
 def hash_rows(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[Row, ...]:
-    """The rows, with the hashes of what was drawn as the constructor draws it."""
+    """The rows, with the hashes of what was drawn as the constructor draws it.
+
+    What was computed is known by its hash from here on, and holds no memory.
+    """
     found = {
         row.name: slot.digest()
         for slot, row in pairs
         if row.initializer is None and slot.is_redrawn and not slot.is_sharded
     }
     return tuple(
-        replace(row, kept_sha256=found[row.name]) if row.name in found else row for row in rows
+        replace(
+            row,
+            kept_sha256=found.get(row.name, row.kept_sha256),
+            initializer=(
+                row.initializer.forget()
+                if isinstance(row.initializer, Computed)
+                else row.initializer
+            ),
+        )
+        for row in rows
     )

@@ -9,6 +9,7 @@ from fanin.axes import Axes
 from fanin.errors import FaninError
 from fanin.frameworks._tiles import Box
 from fanin.initializers import Elementwise, Initializer
+from fanin.initializers._computed import Computed
 from fanin.initializers._present import PresentRows
 
 # Where the values of a kept parameter come from, if not from what is told in `why` alone: the user
@@ -71,9 +72,9 @@ class Row:
     def std(self) -> float | None:
         """The standard deviation of the values, after truncation; None where kept.
 
-        None, too, where they are as the rows that a table has.
+        None, too, where they are as the rows that a table has, or were computed.
         """
-        if self.initializer is None or isinstance(self.initializer, PresentRows):
+        if self.initializer is None or isinstance(self.initializer, PresentRows | Computed):
             return None
         return self.initializer.std(self.shape, self.axes)
 

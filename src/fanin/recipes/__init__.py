@@ -4,6 +4,7 @@ from fanin.graph import Graph as Graph
 from fanin.graph import Node as Node
 from fanin.recipes._choice import Choice as Choice
 from fanin.recipes._dropout import dropout_factor as dropout_factor
+from fanin.recipes._lora import lora as lora
 from fanin.recipes._lsuv import lsuv as lsuv
 from fanin.recipes._made import same as same
 from fanin.recipes._mup import mup as mup
@@ -16,7 +17,7 @@ from fanin.recipes._rules import single as single
 from fanin.recipes._statements import has_steps as has_steps
 from fanin.recipes._statements import says_something as says_something
 
-__all__ = ["Choice", "Graph", "Node", "Probe", "Recipe", "find", "lsuv", "mup", "names"]
+__all__ = ["Choice", "Graph", "Node", "Probe", "Recipe", "find", "lora", "lsuv", "mup", "names"]
 
 
 def __dir__() -> list[str]:

@@ -1,17 +1,19 @@
 """Recipe: a rule for all parameters of a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from fanin.axes import Axes
 from fanin.graph import Graph
 from fanin.initializers import Initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
+from fanin.streams import Array
 
 Params = Mapping[str, Param]
 GivenInitializers = Mapping[str, Initializer]
+Needs = Literal["shapes", "graph", "values", "data"]
 
 
 class Probe(Protocol):
@@ -22,6 +24,29 @@ class Probe(Protocol):
 
     def variance(self, module: str) -> float:
         """The variance of all values that a module returns when it first runs on the batch."""
+
+    def read(self, name: str) -> Array:
+        """The values of a parameter of the copy in float64, as it stores them.
+
+        Of a quantized one those that it stands for. FaninError where they cannot be read.
+        """
+
+    def store(self, name: str, values: Array) -> Initializer:
+        """Put values into a parameter of the copy; the initializer with what its type made of them.
+
+        FaninError where its type cannot hold them.
+        """
+
+    def measure_inputs(self, names: Collection[str]) -> Mapping[str, tuple[Array, Array]]:
+        """E[x] and E[x x^T] of what each of these weights multiplies on the batch, dropout off."""
+
+    def differentiate(
+        self, names: Collection[str], loss: Callable[[Any], Any] | None
+    ) -> Mapping[str, Array]:
+        """The gradient of the loss on the batch by each of these weights, dropout off.
+
+        The loss is that of the model's output, or the one that the model returns.
+        """
 
 
 def _tell_nothing(params: Params, graph: Graph | None) -> list[str]:
@@ -34,17 +59,23 @@ class Recipe:
 
     `given` are the initializers that the user fixed by name. `source` is the paper or the code
     that the rule comes from. `needs` is what it cannot do without: "shapes", a "graph" (else
-    graph may be None), or "values". One that needs values is made for a model: `measuring(probe)`
-    is the recipe then, and `choose` is not called. `notes(params, graph)` is what a plan tells
-    beside its rows: what the recipe needs of the model and the run did not show.
+    graph may be None), "values", or "data", values and a batch that is none by chance. One that
+    needs values is made for a model: `measuring(probe)` is the recipe then, and `choose` is not
+    called. `notes(params, graph)` is what a plan tells beside its rows: what the recipe needs of
+    the model and the run did not show.
     """
 
     name: str
     choose: Callable[[Params, Graph | None, GivenInitializers], dict[str, Choice]]
     source: str
-    needs: Literal["shapes", "graph", "values"] = "shapes"
+    needs: Needs = "shapes"
     measuring: "Callable[[Probe], Recipe] | None" = None
     notes: Callable[[Params, Graph | None], list[str]] = _tell_nothing
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether it cannot do without the values of a model."""
+        return self.needs in ("values", "data")
 
     @property
     def needs_graph(self) -> bool:

@@ -2,45 +2,26 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import replace
 
 from fanin._expression import parse_expression
 from fanin.errors import FaninError, quote, suggestion
-from fanin.graph import Graph
-from fanin.param import Param
-from fanin.recipes._auto import AUTO
-from fanin.recipes._choice import Choice
+from fanin.recipes._default import DEFAULT
 from fanin.recipes._depth import DEPTH
 from fanin.recipes._domains import DOMAINS
+from fanin.recipes._factors import STARTS
 from fanin.recipes._fixup import FIXUP
 from fanin.recipes._language import LANGUAGE
 from fanin.recipes._libraries import LIBRARIES
+from fanin.recipes._lora import lora
 from fanin.recipes._lsuv import BATCH, LSUV
 from fanin.recipes._orthogonal import ORTHOGONAL
-from fanin.recipes._placing import place
-from fanin.recipes._recipe import GivenInitializers, Params, Recipe
+from fanin.recipes._recipe import Recipe
 from fanin.recipes._transformers import TRANSFORMERS
 from fanin.recipes._vision import VISION
 
-
-def _auto(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
-    """What the run showed decides; the rules by kind take the rest."""
-    chosen = AUTO.choose(params, graph, given)
-
-    def rule(param: Param) -> Choice | None:
-        choice = chosen.get(param.name)
-        # The norms of a weight follow from its size, what starts at zero is no weight of its own,
-        # what reads a state is to keep its length, and an activation's slope is no token.
-        by_kind = param.kind in ("magnitude", "shift", "norms", "factor", "recurrent")
-        slope = choice is not None and param.kind == "scale" and choice.role == "token"
-        return None if by_kind or slope else choice
-
-    return place(params, graph, rule)
-
-
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (replace(AUTO, choose=_auto), ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, FIXUP, LSUV)
+    for recipe in (DEFAULT, ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, FIXUP, LSUV, *map(lora, STARTS))
 }
 
 # Recipes that may have arguments: "gamma(0.65)".
@@ -51,6 +32,7 @@ CALLED: dict[str, Callable[..., Recipe]] = {
 # Recipes that a name alone does not make: what else they need.
 _MADE = {
     "mup": "the shapes of a narrower model: pass recipe=fanin.recipes.mup(base={name: shape})",
+    "lora": f"a start, which has a name of its own: recipe='pissa', say; {', '.join(STARTS)}",
 }
 _FUNCTIONS = {**_MADE, "lsuv": BATCH}  # what makes a recipe where it is called
 
@@ -81,14 +63,15 @@ def find(recipe: str | Recipe) -> Recipe:
 def _call(spec: str) -> Recipe:
     """The recipe of a name with arguments: "gamma(0.65)"."""
     name, positional, keywords = parse_expression(spec, "recipe", "'auto' or 'gamma(0.65)'")
-    if name not in CALLED:
+    called = CALLED | {"lora": lora}
+    if name not in called:
         known = name in RECIPES and f" takes no arguments: write {name!r}."
         raise FaninError(f"recipe {name}{known}" if known else _say_unknown(name))
     try:
-        inspect.signature(CALLED[name]).bind(*positional, **keywords)
+        inspect.signature(called[name]).bind(*positional, **keywords)
     except TypeError as error:
         raise FaninError(f"recipe {quote(spec)} cannot be made: {error}.") from None
-    return CALLED[name](*positional, **keywords)
+    return called[name](*positional, **keywords)
 
 
 def _say_unknown(name: str) -> str:

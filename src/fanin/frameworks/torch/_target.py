@@ -28,6 +28,7 @@ from fanin.frameworks.torch.write._slots import refuse_sharded, slots
 from fanin.frameworks.torch.write._stored import list_stored
 from fanin.frameworks.torch.write._twins import TWINS
 from fanin.graph import Graph
+from fanin.initializers._computed import Computed
 
 
 class Target:
@@ -125,7 +126,12 @@ class Target:
             if draw.initializer is not None or draw.like is not None:
                 claim(slot)
         held = [slot for slot, draw in pairs if draw.initializer is None and draw.asked]
-        drawn = [slot for slot, draw in pairs if draw.initializer is not None and not slot.part]
+        drawn = [
+            slot
+            for slot, draw in pairs
+            if draw.initializer is not None
+            and not (slot.part or isinstance(draw.initializer, Computed))
+        ]
         moved = restart(self._model, drawn, held, seed)
         return Written(same, moved)
 

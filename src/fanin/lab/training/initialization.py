@@ -70,7 +70,7 @@ def _glorot_then_he(model: nn.Module, seed: int, inputs: Tensor) -> fanin.Plan:
 
 def _from_recipe(name: str) -> Initialization:
     recipe = recipes.find(name.removeprefix(PREFIX))
-    if recipe.needs == "values":
+    if recipe.needs_values:
         # It measures on what the seed draws, so that its plan is made only while initializing.
         return Initialization(
             name,

@@ -1,7 +1,7 @@
 """Measure: variances of module outputs on a batch, under weights that the model never gets."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +11,9 @@ from torch.func import functional_call
 
 from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
+from fanin.frameworks.observing._own_loss import takes_labels
+from fanin.frameworks.torch.observe._objective import Objective
+from fanin.frameworks.torch.observe._quantized import as_array, dequantize, is_quantized, kind_of
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved
@@ -26,6 +29,8 @@ from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._slots import slots
 from fanin.initializers import Initializer
+from fanin.initializers._computed import Computed
+from fanin.streams import Array
 
 
 class TorchProbe:
@@ -64,6 +69,7 @@ class TorchProbe:
                 slot.param,
                 self.copies[own[id(tensors[slot.param.name])]],
                 slot.padding_row,
+                homes=slot.homes,
                 prefix=slot.prefix,
             )
             for slot in slots(model, rename=rename, prefix=prefix)
@@ -85,15 +91,8 @@ class TorchProbe:
                 )
                 raise _MeasuredError
 
-        devices = {copy.device for copy in self.copies.values() if copy.is_cuda}
-        with ExitStack() as stack:
-            stack.enter_context(run_alone(seeded=True, devices=list(devices)))
-            stack.enter_context(torch.no_grad())
-            stack.callback(Saved(self.model.modules(), tensors=True).restore)
+        with self._running(torch.no_grad()):
             self.modules[module].register_forward_hook(look)
-            for item in self.model.modules():
-                if isinstance(item, nn.modules.dropout._DropoutNd):
-                    item.training = False
             self._run()
         if not found:
             raise FaninError(
@@ -102,21 +101,126 @@ class TorchProbe:
             )
         return found[0]
 
-    def _run(self) -> None:
+    def read(self, name: str) -> Array:
+        """The values of a parameter's copy, in float64."""
+        return as_array(dequantize(name, self.slots[name].tensor))
+
+    def store(self, name: str, values: Array) -> Computed:
+        """Put values into a parameter's copy."""
+        slot = self.slots[name]
+        if is_quantized(slot.tensor):
+            raise FaninError(
+                f"{name} of shape {slot.param.shape} is quantized ({kind_of(slot.tensor)}), and "
+                "the start of its adapter would change it. Start from the weight in float and "
+                "quantize it then, or choose a start that leaves it as it is: 'eva' or 'mica'."
+            )
+        before = slot.digest(held=True)
+        slot.tensor.copy_(torch.from_numpy(values))
+        wide = torch.promote_types(slot.tensor.dtype, torch.float32)
+        return Computed(slot.digest(held=True), slot.tensor.to("cpu", wide).numpy(), before)
+
+    def measure_inputs(self, names: Collection[str]) -> dict[str, tuple[Array, Array]]:
+        """E[x] and E[x x^T] of what the modules that hold these weights are called with."""
+        sums: dict[str, list[Any]] = {name: [0, 0.0, 0.0] for name in names}
+
+        def look(name: str, args: Any) -> None:
+            rows = as_array(args[0]).reshape(-1, args[0].shape[-1])
+            for at, value in enumerate((len(rows), rows.sum(0), rows.T @ rows)):
+                sums[name][at] += value
+
+        with self._running(torch.no_grad()):
+            for name in names:
+                module = self._find_linear(name)
+                module.register_forward_pre_hook(lambda _, args, name=name: look(name, args))
+            self._run()
+        for name, (count, *_) in sums.items():
+            if not count:
+                raise FaninError(f"{name} was not used on these inputs, so nothing was measured.")
+        return {
+            name: (mean / count, second / count) for name, (count, mean, second) in sums.items()
+        }
+
+    def _find_linear(self, name: str) -> nn.Module:
+        """The module that holds a weight, which is called with what the weight multiplies."""
+        for module, attribute in self.slots[name].homes:
+            linear = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+            if attribute == "weight" and linear:
+                return module
+        raise FaninError(
+            f"{name} of shape {self.slots[name].param.shape} is the weight of no linear layer, so "
+            "that its inputs are not seen. Choose a start that reads the weight alone, such as "
+            "'pissa'."
+        )
+
+    def differentiate(
+        self, names: Collection[str], loss: Callable[[Any], Any] | None
+    ) -> dict[str, Array]:
+        """The gradient of the loss by each of these weights."""
+        objective = Objective(
+            loss=loss, labelled=takes_labels(self.model.forward, self.args, self.kwargs)
+        )
+        weights = {name: self.slots[name].tensor for name in names}
+        for name, weight in weights.items():
+            if is_quantized(weight):
+                raise FaninError(
+                    f"{name} of shape {self.slots[name].param.shape} is quantized "
+                    f"({kind_of(weight)}), which gives no gradient. Take it from the model in "
+                    "float, or choose a start that does not read it: 'eva'."
+                )
+        with self._running(torch.enable_grad()), _requiring_grad(weights.values()):
+            value = objective(self._run())
+            if loss is None and not objective.own:
+                raise FaninError(
+                    "recipe lora_ga needs a loss, and the model returns none on these inputs. Pass "
+                    "labels among them, where the model takes any, or recipe="
+                    "fanin.recipes.lora('lora_ga', loss=...), a function of the model's output."
+                )
+            found = torch.autograd.grad(
+                value, [*weights.values()], allow_unused=True, materialize_grads=True
+            )
+        return {name: as_array(slope) for name, slope in zip(weights, found, strict=True)}
+
+    @contextmanager
+    def _running(self, mode: AbstractContextManager[Any]) -> Iterator[None]:
+        """Hooks may be added, and dropout is off; the model is afterwards as it was."""
+        devices = {copy.device for copy in self.copies.values() if copy.is_cuda}
+        with ExitStack() as stack:
+            stack.enter_context(run_alone(seeded=True, devices=list(devices)))
+            stack.enter_context(mode)
+            stack.callback(Saved(self.model.modules(), tensors=True).restore)
+            for item in self.model.modules():
+                if isinstance(item, nn.modules.dropout._DropoutNd):
+                    item.training = False
+            yield
+
+    def _run(self) -> Any:
         # Buffers change in a run, too: it gets copies of their copies.
         values = self.copies | {
             name: self.copies[name].clone() for name, _ in self.model.named_buffers()
         }
         try:
-            functional_call(self.model, values, self.args, self.kwargs)
+            return functional_call(self.model, values, self.args, self.kwargs)
         except _MeasuredError:
-            pass
+            return None
         except Exception as error:
             raise FaninError(
                 f"{locate(self.model, error)} does not run on these inputs: "
                 f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
                 "the model is in."
             ) from error
+
+
+@contextmanager
+def _requiring_grad(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """A gradient by these tensors can be asked for."""
+    held = [*tensors]
+    try:
+        for tensor in held:
+            tensor.requires_grad_()
+        yield
+    finally:
+        for tensor in held:
+            tensor.requires_grad_(False)
 
 
 def _refuse_empty(tensors: Mapping[str, Tensor], inputs: list[Tensor]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
-from fanin.frameworks._arrays import bind, clear_row, outside
+from fanin.frameworks._arrays import bind, clear_row, holds_computed, outside
 from fanin.frameworks._tiles import Box, inside, meet, tiles
 from fanin.frameworks.torch.draws._records import Mark
 from fanin.frameworks.torch.draws._replay import MemoryView, replay
@@ -21,6 +21,7 @@ from fanin.frameworks.torch.write._unwritten import find_patterns, find_zero_row
 from fanin.frameworks.torch.write._vacancy import Places, Vacancy, room_for
 from fanin.initializers import Initializer
 from fanin.initializers._base import Elementwise
+from fanin.initializers._computed import Computed
 from fanin.param import Param
 from fanin.streams import Array
 from fanin.streams._output import check_out
@@ -105,6 +106,8 @@ class Slot:
                 f"{param.name} of shape {param.shape} was built empty, so that it has no rows "
                 "beside those that are drawn. Load its values first."
             )
+        if holds_computed(self, initializer):
+            return
         nothing = (slice(0, 0),) * len(param.shape)
         self.draw(initializer, seed, axes, nothing)
         tensor = local_tensor(self.tensor)
@@ -136,6 +139,8 @@ class Slot:
         """Draw the values into a tensor that `memory` gave."""
         value = None if initializer else self._find_kept(seed)
         if initializer is None and value is None:
+            return
+        if holds_computed(self, initializer):
             return
         with torch.no_grad():
             if initializer is None and self.drawn is not None:
@@ -185,6 +190,8 @@ class Slot:
         if self.vacancy is not None:
             self.vacancy.refuse_reading(self.param.name)
             return False
+        if isinstance(initializer, Computed):
+            return self.digest(held=True) == initializer.digest
         initializer = self._bind(initializer)
         tolerance = initializer.tolerance(self.param.dtype)
         each = isinstance(initializer, Elementwise) or self.part is not None
