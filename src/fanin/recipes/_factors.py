@@ -45,7 +45,7 @@ Read = Literal["weight", "inputs", "gradient"]
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class UpdateStart:
     """A way to start an update: `make(seen, rank, factor)` gives B and A of W + factor B A."""
 
     name: str
@@ -127,52 +127,52 @@ def _decompose(matrix: Array) -> tuple[Array, Array, Array]:
     return left * signs, values, (right.T * signs).T
 
 
-STARTS: dict[str, Start] = {
+STARTS: dict[str, UpdateStart] = {
     start.name: start
     for start in (
-        Start(
+        UpdateStart(
             "pissa",
             frozenset({"weight"}),
             pissa,
             "the largest singular values of the weight",
             "Meng et al. 2024 (arXiv 2404.02948), equations 2 to 4",
         ),
-        Start(
+        UpdateStart(
             "milora",
             frozenset({"weight"}),
             milora,
             "the smallest singular values of the weight",
             "Wang et al. 2024 (arXiv 2406.09044), section 3",
         ),
-        Start(
+        UpdateStart(
             "olora",
             frozenset({"weight"}),
             olora,
             "the first columns and rows of the weight's QR decomposition",
             "Buyukakyuz 2024 (arXiv 2406.01775), algorithm 1",
         ),
-        Start(
+        UpdateStart(
             "mica",
             frozenset({"weight"}),
             mica,
             "the weight's left singular vectors of the smallest singular values; A is zero",
             "arXiv 2604.01694, as peft 0.21 has it",
         ),
-        Start(
+        UpdateStart(
             "eva",
             frozenset({"inputs"}),
             eva,
             "the principal directions of the inputs; B is zero",
             "Paischer et al. 2024 (arXiv 2410.07170), section 3",
         ),
-        Start(
+        UpdateStart(
             "corda",
             frozenset({"weight", "inputs"}),
             corda,
             "the largest singular values of the weight times E[x x^T] of its inputs",
             "Yang et al. 2024 (arXiv 2406.05223), section 3, the instruction-previewed mode",
         ),
-        Start(
+        UpdateStart(
             "lora_ga",
             frozenset({"gradient"}),
             lora_ga,

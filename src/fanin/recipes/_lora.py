@@ -12,7 +12,7 @@ from fanin.initializers import Initializer
 from fanin.recipes._adapters import LowRankUpdate, find_adapters
 from fanin.recipes._choice import Choice
 from fanin.recipes._default import DEFAULT
-from fanin.recipes._factors import STARTS, Evidence, Start
+from fanin.recipes._factors import STARTS, Evidence, UpdateStart
 from fanin.recipes._recipe import GivenInitializers, Needs, Params, Probe, Recipe
 from fanin.streams import Array
 
@@ -98,7 +98,7 @@ class _Updates:
     """All updates of one model."""
 
     def __init__(
-        self, start: Start, loss: Callable[[Any], Any] | None, probe: Probe, params: Params
+        self, start: UpdateStart, loss: Callable[[Any], Any] | None, probe: Probe, params: Params
     ) -> None:
         self.start, self.loss, self.probe, self.params = start, loss, probe, params
 
