@@ -113,8 +113,8 @@ def _needs_values(arguments: argparse.Namespace) -> bool:
     recipe = recipes.find(arguments.recipe or "auto")
     if recipe.needs == "data":
         raise FaninError(
-            f"recipe {recipe.name} goes by a batch of real data, and --input makes one by chance. Pass "
-            f"the batch in Python: fanin.initialize(model, seed, inputs, {recipe.name!r})."
+            f"recipe {recipe.name} goes by a batch of real data, and --input makes one by chance. "
+            f"Pass it in Python: fanin.initialize(model, seed, inputs, {recipe.name!r})."
         )
     return recipe.needs_values or bool(arguments.only or arguments.keep)
 
