@@ -51,6 +51,15 @@ def none():
 def nothing():
     return nn.Sequential(nn.ReLU())
 
+def grown():
+    torch.manual_seed(3)
+    return nn.ModuleDict({"emb": nn.Embedding(12, 4), "a": nn.Linear(4, 4), "b": nn.Linear(4, 4)})
+
+def drawn():
+    model = nn.Linear(2, 3)
+    model.register_buffer("noise", torch.rand(8))
+    return model
+
 class Language(nn.Module):
     def __init__(self):
         super().__init__()
@@ -166,6 +175,51 @@ def test_with_inputs_the_model_is_run(capsys: pytest.CaptureFixture[str]) -> Non
     capsys.readouterr()
     drawn()
     assert "note: made without inputs" in capsys.readouterr().err
+
+
+def test_rows_and_copies_are_written_as_python_writes_them() -> None:
+    """By flags, and by the plan that they made."""
+    flags = ["--rows", "emb.weight=8:", "--like", "a.*=b.*", "--quiet"]
+    assert init("init_models:grown", *flags, *OUT, "--save-plan", "p.toml") == 0
+    import init_models
+
+    model, before = init_models.grown(), init_models.grown()
+    rows, like = {"emb.weight": slice(8, None)}, {"a.*": "b.*"}
+    plan = fanin.initialize(
+        model, 5, initializer="he_normal", unplaced="keep", rows=rows, like=like
+    )
+    first = load_file("a.safetensors")
+    assert first.keys() == model.state_dict().keys()
+    assert all(torch.equal(first[name], t) for name, t in model.state_dict().items())
+    assert torch.equal(first["emb.weight"][:8], before["emb"].weight[:8])
+    assert torch.equal(first["a.weight"], before["b"].weight)
+    assert fanin.Plan.load("p.toml") == plan
+    draw = ["init", "init_models:grown", "--plan", "p.toml", "--out", "b.safetensors", "--quiet"]
+    assert cli.main(draw) == 0
+    assert all(torch.equal(first[name], t) for name, t in load_file("b.safetensors").items())
+
+
+def test_rows_may_be_the_plan_of_the_model_before() -> None:
+    before = {"emb": nn.Embedding(8, 4), "a": nn.Linear(4, 4), "b": nn.Linear(4, 4)}
+    fanin.plan(nn.ModuleDict(before)).save("before.toml")
+    flags = ["--rows", "before.toml", "--save-plan", "p.toml", "--quiet"]
+    assert init("init_models:grown", *OUT, *flags) == 0
+    assert fanin.Plan.load("p.toml")["emb.weight"].drawn_rows == (8, 12)
+
+
+def test_strict_refuses_what_no_seed_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["init_models:drawn", *OUT, "--quiet"]
+    assert init(*flags) == 0
+    assert init(*flags, "--strict") == 2
+    assert "strict is True, and values are the constructor's" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", [("--rows", "x=1:"), ("--like", "x=y"), ("--strict",)])
+def test_a_plan_says_which_rows_and_copies(
+    flag: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["init", "init_models:grown", *OUT, "--plan", "p.toml", *flag]) == 2
+    assert f"--plan and {flag[0]} are both given; the plan says it all." in capsys.readouterr().err
 
 
 def test_overrides_and_another_type() -> None:
@@ -313,6 +367,12 @@ def test_tiles_make_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
         (("init_models:Small", *OUT, "--override", "=zeros"), "override '=zeros' is not NAME=INIT"),
         (("init_models:Small", *OUT, "--override", "hiden.bias=ones"), "did you mean 'hidden"),
         (("init_models:Small", *OUT, "--override", "*.bias=zeross"), "did you mean 'zeros'?"),
+        (("init_models:grown", *OUT, "--rows", "emb.weight"), "is not NAME=FIRST:END, such as"),
+        (("init_models:grown", *OUT, "--rows", "emb.weight=8-9"), "is not NAME=FIRST:END"),
+        (("init_models:grown", *OUT, "--rows", "emb.weight=20:"), "has 12 rows"),
+        (("init_models:grown", *OUT, "--like", "a.*"), "like 'a.*' is not COPY=SOURCE"),
+        (("init_models:grown", *OUT, "--like", "a.*=z.*"), "which is no parameter"),
+        (("init_models:grown", *OUT, "--recipe", "eva"), "and --input makes one by chance"),
         (("init_models:Small", *OUT, "--dtype", "int8"), "--dtype: invalid choice: 'int8'"),
         (("init_models:Small", *OUT, "--batch", "3"), "--batch is given without --input"),
         (("init_models:Small", *OUT, "--input", "0"), "has an axis of length 0"),

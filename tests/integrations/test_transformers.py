@@ -65,6 +65,16 @@ def test_a_checkpoint_wins(tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
+def test_a_resumed_training_goes_on_and_draws_nothing(tmp_path: Path) -> None:
+    straight, resumed = make(), make()
+    trainer(tmp_path, 0.1, model=straight, callbacks=[InitializeModel(3)]).train()
+    again = trainer(tmp_path, 0.1, model=resumed, callbacks=[InitializeModel(4)])
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))  # nothing is left to do
+    for mine, theirs in zip(resumed.parameters(), straight.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_a_part_alone(tmp_path: Path) -> None:
     model = make()
     kept = model.model.embed_tokens.weight.clone()

@@ -101,6 +101,24 @@ def test_an_index_out_of_its_table() -> None:
     assert [account.name for account in fanin.plan(model).audit(model).findings] == ["index"]
 
 
+def test_an_index_beyond_its_table_that_nobody_can_build_again() -> None:
+    """The same of a number that could be an index, in a module whose arguments are not known."""
+
+    class Window(nn.Module):
+        def __init__(self, places: list[int]) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(9, 4))
+            self.register_buffer("index", torch.tensor(places))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.table[self.index].sum()
+
+    model = Window([0, 1, 12, 3])
+    told = r"Buffer index is OUT OF RANGE: it holds 0 to 12, and indexes 9 positions\."
+    with pytest.raises(FaninError, match=told):
+        fanin.check(model, torch.randn(8, 4))
+
+
 def test_constants_set_in_the_constructor_alone() -> None:
     """nanochat 686: 0.2 is what nobody makes again after to_empty."""
 

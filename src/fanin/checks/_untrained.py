@@ -26,13 +26,23 @@ def judge_untrained(m: Measurement) -> Iterator[Finding | Note]:
     for edge, group in groups.items():
         uncut = edge is None and not everything and _inputs_reach_outputs(m)
         if uncut or m.derived:  # of a derivative, constants are no part
+            what = "the loss does not depend" if _reach_outputs(m, group) else "no output depends"
             yield Note(
                 "F17",
-                f"{_list(group)}: used by the run, but the loss does not depend on what came of "
-                "it, so no gradient comes back (F17).",
+                f"{_list(group)}: used by the run, but {what} on what came of it, so no gradient "
+                "comes back (F17).",
             )
         else:
             yield _without_gradient(m, edge, group, everything)
+
+
+def _reach_outputs(m: Measurement, names: Sequence[str]) -> bool:
+    """Whether something that the model returned depends on any of these parameters."""
+    above = m.chains.structure.above
+    own = m.graph.where(
+        lambda node: any(use and use.name in names for use in (node.param, *node.uses))
+    )
+    return any(out in own or above[out] & own for out in m.outputs)
 
 
 def _inputs_reach_outputs(m: Measurement) -> bool:

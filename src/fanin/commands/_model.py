@@ -1,6 +1,7 @@
 """Model: what `fanin plan` and `fanin init` build without memory, and the plan that they make."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -55,6 +56,26 @@ def add_flags(parser: Any) -> None:
             flag, metavar="NAME", action="append", help=f"{text}. May be given again"
         )
     group.add_argument(
+        "--rows",
+        metavar="NAME=FIRST:END",
+        action="append",
+        help="of a table that has grown the rows to draw, beside which all stays as the factory "
+        "gives it; or the plan of the model before, whose shapes tell. May be given again",
+    )
+    group.add_argument(
+        "--like",
+        metavar="COPY=SOURCE",
+        action="append",
+        help="parameters that get the values of others, by name or by patterns such as "
+        "'blocks.4.*=blocks.3.*'; all else stays. May be given again",
+    )
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        default=None,
+        help="refuse where a value would be the constructor's, whatever the seed",
+    )
+    group.add_argument(
         "--seed", type=int, metavar="SEED", help="seed of the weights, 0 to 2**64 - 1 (default 0)"
     )
     group.add_argument(
@@ -64,7 +85,10 @@ def add_flags(parser: Any) -> None:
     )
 
 
-RULES = ("recipe", "initializer", "unplaced", "override", "only", "keep")
+RULES = (
+    *("recipe", "initializer", "unplaced", "override"),
+    *("only", "keep", "rows", "like", "strict"),
+)
 DECIDED = ("input", "batch", *RULES)
 
 
@@ -95,11 +119,16 @@ class ModelAsked(NamedTuple):
         return open_model(self.model, self.params, self.inputs)
 
 
-def build(arguments: argparse.Namespace) -> ModelAsked:
-    """The factory's model, one of PyTorch without memory but where the recipe measures it."""
+def build(arguments: argparse.Namespace, given: fanin.Plan | None = None) -> ModelAsked:
+    """The factory's model, one of PyTorch without memory but where its values count.
+
+    `given` is the plan that will be drawn into it, where there is one already.
+    """
     make = factory(arguments.factory)
+    stays = [row for row in given.rows if row.keeps == "asked" or row.part] if given else []
+    empty = not (stays or _needs_values(arguments))
     with users_code("drawn"):
-        made = build_empty(make, empty=not _needs_values(arguments), dtype=arguments.dtype)
+        made = build_empty(make, empty=empty, dtype=arguments.dtype)
     if arguments.input:
         words = _inputs.of_words(arguments.input, arguments.batch, arguments.seed or 0)
         return ModelAsked(*made, _inputs.place(words, open_model(*made)))
@@ -116,16 +145,19 @@ def _needs_values(arguments: argparse.Namespace) -> bool:
             f"recipe {recipe.name} goes by a batch of real data, and --input makes one by chance. "
             f"Pass it in Python: fanin.initialize(model, seed, inputs, {recipe.name!r})."
         )
-    return recipe.needs_values or bool(arguments.only or arguments.keep)
+    held = (arguments.only, arguments.keep, arguments.rows, arguments.like)
+    return recipe.needs_values or any(held)
 
 
 def plan(arguments: argparse.Namespace, named: ModelAsked) -> fanin.Plan:
     """The plan of a model that the command line asks for; it knows the seed, if one is given."""
     seed = None if arguments.seed is None else check_seed(arguments.seed)
-    names = ("recipe", "initializer", "unplaced", "only", "keep")
+    names = ("recipe", "initializer", "unplaced", "only", "keep", "strict")
     how = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in how.items() if value is not None}
-    given["overrides"] = _overrides(arguments.override)
+    given["overrides"] = _pairs(arguments.override, "override", "NAME=INIT", "'*.bias=zeros'")
+    given["like"] = _pairs(arguments.like, "like", "COPY=SOURCE", "'blocks.4.*=blocks.3.*'")
+    given["rows"] = _read_rows(arguments.rows)
     with users_code("drawn"):
         plan = fanin.plan(named.model, named.inputs, params=named.params, **given)
     if not plan.rows:
@@ -138,12 +170,26 @@ def without_parameters(arguments: argparse.Namespace) -> FaninError:
     return FaninError(f"{arguments.factory} makes a model without parameters: nothing to draw.")
 
 
-def _overrides(words: Sequence[str] | None) -> dict[str, str] | None:
+def _pairs(
+    words: Sequence[str] | None, flag: str, form: str, example: str
+) -> dict[str, str] | None:
+    """What stands before and behind the first sign of equality; None where nothing is asked."""
     pairs = [word.partition("=") for word in words or ()]
     for name, equals, spec in pairs:
         if not (name and equals and spec):
-            raise FaninError(
-                f"override {name + equals + spec!r} is not NAME=INIT, such as '*.bias=zeros' or "
-                "'head.weight=normal(std=0.02)'."
-            )
+            raise FaninError(f"{flag} {name + equals + spec!r} is not {form}, such as {example}.")
     return {name: spec for name, _, spec in pairs} or None
+
+
+def _read_rows(words: Sequence[str] | None) -> fanin.Plan | dict[str, slice] | None:
+    """Rows by name, or the plan of the model before."""
+    if words and len(words) == 1 and words[0].endswith(".toml"):
+        return fanin.Plan.load(words[0])
+    example = "'emb.weight=50257:50304', nor the one file of a plan"
+    found = {}
+    for name, text in (_pairs(words, "rows", "NAME=FIRST:END", example) or {}).items():
+        ends = re.fullmatch(r"(-?\d+)?:(-?\d+)?", text)
+        if ends is None:
+            raise FaninError(f"rows {f'{name}={text}'!r} is not NAME=FIRST:END, such as {example}.")
+        found[name] = slice(*(int(end) if end else None for end in ends.groups()))
+    return found or None

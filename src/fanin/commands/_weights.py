@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import fanin
+from fanin._columns import list_names
 from fanin.commands import _model, _output, _safetensors
 from fanin.errors import FaninError, quote
 from fanin.frameworks import Functional, Stored, adapter_for
+from fanin.initializers import zeros
+from fanin.plans import Row
 from fanin.plans._matching import rehearse
 
 
@@ -53,7 +56,7 @@ def write_weights(arguments: argparse.Namespace) -> None:
     given = None
     if arguments.plan is not None:
         given = _model.load_plan(arguments.plan, arguments, "--plan", _model.RULES)
-    named = _model.build(arguments)
+    named = _model.build(arguments, given)
     plan = _model.plan(arguments, named) if given is None else given
     seed = plan.seed or 0
     opened = named.opened
@@ -66,8 +69,17 @@ def write_weights(arguments: argparse.Namespace) -> None:
     rows = [row for _, row in rehearse(plan.rows, plan.library, target, seed)]
     if plan.library != target.library:  # the one that is saved says how this model stores weights
         plan = replace(plan, rows=tuple(rows), library=target.library)
-    choices = {row.name: (row.initializer, row.axes) for row in rows}
+    _refuse_parts(rows, target.library)
+    copied = {row.name: row.like for row in rows if row.like is not None}
+    choices = {
+        row.name: (zeros() if row.name in copied else row.initializer, row.axes) for row in rows
+    }
     entries, same = target.list_stored(choices, seed)
+    sources = {entry.planned: entry.pieces for entry in entries}
+    entries = [
+        entry._replace(pieces=sources[copied[entry.planned]]) if entry.planned in copied else entry
+        for entry in entries
+    ]
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
         metadata = same | _metadata(plan, seed, entries)
         written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)
@@ -77,6 +89,16 @@ def write_weights(arguments: argparse.Namespace) -> None:
     for place in written:
         _output.show(f"wrote {place}\n")
     _output.show(f"digest {digest}\n")
+
+
+def _refuse_parts(rows: Sequence[Row], library: str) -> None:
+    """FaninError where a part of a parameter alone is drawn, and this library's are drawn whole."""
+    parts = [row.name for row in rows if row.part is not None]
+    if parts and library != "torch":
+        raise FaninError(
+            f"{list_names(parts)}: some rows alone are to be drawn, which fanin init writes of "
+            "models of PyTorch. Initialize this one in Python with rows=, and save it."
+        )
 
 
 def _destination(out: str | None) -> Path:

@@ -63,7 +63,7 @@ def find(recipe: str | Recipe) -> Recipe:
 def _call(spec: str) -> Recipe:
     """The recipe of a name with arguments: "gamma(0.65)"."""
     name, positional, keywords = parse_expression(spec, "recipe", "'auto' or 'gamma(0.65)'")
-    called = CALLED | {"lora": lora}
+    called: dict[str, Callable[..., Recipe]] = {**CALLED, "lora": lora}
     if name not in called:
         known = name in RECIPES and f" takes no arguments: write {name!r}."
         raise FaninError(f"recipe {name}{known}" if known else _say_unknown(name))

@@ -33,6 +33,26 @@ def small() -> Any:
     )
 
 
+def test_layers_that_are_copies() -> None:
+    def twin() -> Any:
+        return keras.Sequential([keras.Input((6,)), layers.Dense(6), layers.Dense(6)])
+
+    model, drawn = twin(), twin()
+    copy, source = (name.removesuffix(".weight") for name in fanin.plan(model) if "weight" in name)
+    before = values_of(model.layers[1])
+    plan = fanin.initialize(model, 3, like={f"{copy}.*": f"{source}.*"})
+    for layer in model.layers:
+        assert all(np.array_equal(*pair) for pair in zip(values_of(layer), before, strict=True))
+    plan.verify(model)
+    copy, source = (name.removesuffix(".weight") for name in fanin.plan(drawn) if "weight" in name)
+    fanin.initialize(drawn, 3, like={f"{copy}.*": f"{source}.*"}, only=f"{source}.*")
+    first, second = map(values_of, drawn.layers)
+    assert np.array_equal(first[0], second[0])
+    assert not np.array_equal(first[0], before[0])
+    with pytest.raises(FaninError, match="they must agree"):
+        fanin.plan(model, like={"*.bias": "*.weight"})
+
+
 def built(layer: Any, *shape: int | None) -> Any:
     layer.build(shape)
     return layer

@@ -1,6 +1,7 @@
 """Subject: the model that a checkup is of, made or found, and what it is run on."""
 
 import random
+import re
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._failure import locate
-from fanin.frameworks.torch.tree._names import canonical_names, require_shape
+from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, require_shape
 from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
 from fanin.frameworks.torch.write._built import prove_buffers
 
@@ -104,12 +105,27 @@ def _observe(
         except Exception as error:
             with _disable_current_modes():
                 wrong = [proof for proof in prove_buffers(model, None) if proof.fault]
-            blamed = "".join(f" Buffer {proof.name} is {proof.fault}." for proof in wrong[:1])
+            told = [f" Buffer {proof.name} is {proof.fault}." for proof in wrong]
+            blamed = "".join((told or _find_beyond(model, error))[:1])
             raise FaninError(
                 f"{locate(model, error)} does not run on these inputs: "
                 f"{one_line(error, named=True)}.{blamed} Check that model(inputs) runs, in the "
                 "mode that the model is in."
             ) from error
+
+
+def _find_beyond(model: nn.Module, error: Exception) -> list[str]:
+    """Buffers of indices that hold one beyond the size that an error of indexing tells."""
+    found = re.search(r"index -?\d+ is out of bounds for dimension \d+ with size (\d+)", str(error))
+    size = int(found[1]) if found else 0
+    return [
+        f" Buffer {name} is OUT OF RANGE: it holds {int(low)} to {int(high)}, and indexes {size} "
+        "positions."
+        for name, buffer in buffer_names(model).items()
+        if size and buffer.numel() and not buffer.is_floating_point() and buffer.dtype != torch.bool
+        for low, high in [buffer.aminmax()]
+        if low < -size or high >= size
+    ]
 
 
 def _refuse_empty(model: nn.Module) -> None:

@@ -367,7 +367,11 @@ def draw_bytes(
     slot: Slot, initializer: Initializer | None, seed: int, axes: Axes | None
 ) -> Iterator[bytes]:
     """What `write` would make of a whole parameter, in pieces in row-major order."""
-    if initializer is None:
+    if slot.part is not None:
+        memory = slot._values().clone()
+        slot.fill(memory, initializer, seed, axes)
+        yield from row_major(memory)
+    elif initializer is None:
         value = None if slot.drawn is None else slot._find_kept(seed)
         yield from row_major(slot._values() if value is None else value)
     elif not isinstance(initializer, Elementwise):
