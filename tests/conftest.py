@@ -24,6 +24,9 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 # each other, and spin while they do. Before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Programs of tests run once: what JAX would spend on making them fast is a multiple of their run.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 settings.register_profile("fanin", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("fanin")
 

@@ -36,6 +36,12 @@ def block() -> Block:
     return Block(nnx.Rngs(0))
 
 
+@pytest.fixture(scope="module")
+def concrete() -> Block:
+    """Its values take seconds to make."""
+    return block()
+
+
 # The stored axes from torch's order (out, in, kernel ...), heads on their side, to flax's.
 LAYOUTS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "conv.weight": ((8, 2, 3, 3), (2, 3, 1, 0)),
@@ -56,7 +62,7 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_kernels_have_the_values_of_torch_weights(name: str) -> None:
-    model = block()
+    model = nnx.eval_shape(block)
     plan = fanin.initialize(model, seed=9)
     shape, order = LAYOUTS[name]
     std = plan[name].std
@@ -71,7 +77,7 @@ def test_kernels_have_the_values_of_torch_weights(name: str) -> None:
 
 
 def test_recurrent_weights_and_the_forget_gate_are_those_of_torch() -> None:
-    model, source = block(), nn.LSTM(4, 8)
+    model, source = nnx.eval_shape(block), nn.LSTM(4, 8)
     plan = fanin.initialize(model, seed=1)
     assert plan["lstm.dense_h.weight"].role == plan["gru.dense_h.weight"].role == "recurrent"
     assert plan["lstm.dense_h.weight"].axes.blocks == (8, 8, 8, 8)
@@ -84,8 +90,8 @@ def test_recurrent_weights_and_the_forget_gate_are_those_of_torch() -> None:
     np.testing.assert_array_equal(model.lora.lora_b[...], 0)
 
 
-def test_an_abstract_model_gets_all_its_values() -> None:
-    model, empty = block(), nnx.eval_shape(block)
+def test_an_abstract_model_gets_all_its_values(concrete: Block) -> None:
+    model, empty = nnx.clone(concrete), nnx.eval_shape(block)
     plan = fanin.initialize(model, seed=1)
     assert fanin.initialize(empty, seed=1).rows == plan.rows
     plan.verify(empty)
@@ -132,7 +138,7 @@ def test_a_torch_plan_writes_a_model_of_the_same_names_and_the_reverse() -> None
             self.head = nnx.Linear(8, 8, rngs=rngs)
 
     layers = {"q": nn.Linear(8, 8), "conv": nn.Conv2d(4, 8, 3), "head": nn.Linear(8, 8)}
-    source, model = nn.ModuleDict(layers), Port(nnx.Rngs(0))
+    source, model = nn.ModuleDict(layers), nnx.eval_shape(lambda: Port(nnx.Rngs(0)))
     planned = fanin.initialize(source, seed=6)
     planned.apply(model)
     planned.verify(model)
@@ -170,8 +176,8 @@ def test_types_are_those_of_the_variables() -> None:
     plan.verify(model)
 
 
-def test_what_fails_leaves_the_model_as_it_was() -> None:
-    model = block()
+def test_what_fails_leaves_the_model_as_it_was(concrete: Block) -> None:
+    model = nnx.clone(concrete)
     before = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(model, nnx.Param)))
     with pytest.raises(FaninError, match="seed"):
         fanin.initialize(model, jax.random.key(0))  # type: ignore[arg-type]

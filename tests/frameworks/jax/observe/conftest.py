@@ -32,7 +32,8 @@ def as_equinox(chain: Chain) -> Model:
 
     def layer(module: nn.Module) -> Any:
         if isinstance(module, nn.Linear):
-            line = eqx.nn.Linear(module.in_features, module.out_features, key=jax.random.key(0))
+            sizes = module.in_features, module.out_features
+            line = eqx.filter_eval_shape(eqx.nn.Linear, *sizes, key=jax.random.key(0))
             values = array(module.weight), array(module.bias)
             return eqx.tree_at(lambda held: (held.weight, held.bias), line, values)
         if isinstance(module, nn.LayerNorm):

@@ -45,7 +45,7 @@ def with_nan(model: nn.Sequential) -> nn.Sequential:
 
 
 def ordered() -> nn.Sequential:
-    model = network(20, 256, nn.Tanh, lambda w: nn.init.normal_(w, std=0.5 / w.shape[1] ** 0.5))
+    model = network(12, 64, nn.Tanh, lambda w: nn.init.normal_(w, std=0.5 / w.shape[1] ** 0.5))
     for module in model[::2]:
         nn.init.normal_(module.bias, std=0.5)
     return model
@@ -63,20 +63,20 @@ PITFALLS: dict[str, tuple[Callable[[], nn.Sequential], str]] = {
     "zeros, tanh": (lambda: network(4, 64, nn.Tanh, nn.init.zeros_), "F10"),
     "zeros, sigmoid": (lambda: network(4, 64, nn.Sigmoid, nn.init.zeros_), "F10"),
     "constants": (lambda: network(4, 64, nn.Tanh, constant), "F08"),
-    "saturated tanh": (lambda: network(10, 256, nn.Tanh, normal), "F05"),
-    "saturated sigmoid": (lambda: network(10, 256, nn.Sigmoid, normal), "F05"),
-    "vanishing": (lambda: network(30, 256, nn.ReLU, glorot), "F02 F03 F12"),
-    "overflow": (lambda: network(60, 256, nn.ReLU, normal), "F01 F02"),
+    "saturated tanh": (lambda: network(4, 256, nn.Tanh, normal), "F05"),
+    "saturated sigmoid": (lambda: network(4, 256, nn.Sigmoid, normal), "F05"),
+    "vanishing": (lambda: network(12, 64, nn.ReLU, lambda w: glorot(w, 0.5)), "F02 F03 F12"),
+    "overflow": (lambda: network(12, 64, nn.ReLU, lambda w: normal(w, std=1e3)), "F01 F02"),
     "not finite": (lambda: with_nan(network(3, 32, nn.ReLU, he)), "F01"),
     "dead first": (lambda: with_bias(network(3, 128, nn.ReLU, he), 0, -30.0), "F07 F03"),
     "dead later": (lambda: with_bias(network(3, 128, nn.ReLU, he), 2, -30.0), "F07"),
     "alike": (ordered, "F14"),
-    "narrow": (lambda: network(30, 10, nn.ReLU, he), "F16"),
+    "narrow": (lambda: network(12, 4, nn.ReLU, he), "F16"),
     "loud readout": (lambda: network(3, 64, nn.ReLU, lambda w: normal(w, std=1.0)), "F11"),
-    "healthy relu": (lambda: network(30, 256, nn.ReLU, he), ""),
+    "healthy relu": (lambda: network(12, 256, nn.ReLU, he), ""),
     "healthy tanh": (lambda: network(5, 256, nn.Tanh, glorot), ""),
     "healthy orthogonal": (
-        lambda: network(10, 256, nn.ReLU, lambda w: nn.init.orthogonal_(w, gain=2**0.5)),
+        lambda: network(6, 256, nn.ReLU, lambda w: nn.init.orthogonal_(w, gain=2**0.5)),
         "",
     ),
 }

@@ -1,7 +1,5 @@
 """Checkups of JAX models: what is asked, what is refused, and what stays as it was."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from flax import nnx
 
 import fanin
+from fanin import cli
 from fanin.errors import FaninError
 from fanin.frameworks import adapter_for, open_model
 
@@ -198,11 +197,11 @@ class Line(nnx.Module):
 
 
 @pytest.mark.parametrize("words", ["perceptron", "Line", "perceptron --recipe auto", "Line --eval"])
-def test_the_command(tmp_path: Path, words: str) -> None:
-    (tmp_path / "jax_models.py").write_text(MODELS)
-    command = [sys.executable, "-m", "fanin", "check", "--input", "8"]
-    done = subprocess.run(
-        [*command, *f"jax_models:{words}".split()], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "nothing stands against training it" in done.stdout
+def test_the_command(
+    words: str, write_module: Callable[[str, str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_module("jax_models", MODELS)
+    code = cli.main(["check", "--input", "8", *f"jax_models:{words}".split()])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    assert "nothing stands against training it" in printed.out
