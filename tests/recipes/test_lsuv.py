@@ -35,6 +35,8 @@ def chain(*names: str) -> Graph:
 class Line:
     """Modules in a row; each multiplies the variance by `factor` and its gain squared."""
 
+    sees_weights = False
+
     def __init__(self, modules: list[str], factor: float = 3.0) -> None:
         self.modules, self.factor = modules, factor
         self.gains: dict[str, float] = {}

@@ -19,10 +19,10 @@ _UNSCALED = "it makes queries or keys, or no module returns its output alone"
 
 
 class MeasuredWeight(NamedTuple):
-    """A weight, and the module whose output is that weight's."""
+    """A weight, and where its output is measured: at a module's path, or at its own name."""
 
     name: str
-    module: str
+    place: str
 
 
 def lsuv(probe: Probe) -> Recipe:
@@ -33,7 +33,8 @@ def lsuv(probe: Probe) -> Recipe:
     orthogonal(gain): what it draws is a function of the seed as ever, and the variances are
     those of the batch for the seed that the probe drew with.
 
-    A weight is scaled if its module returns its output, bias included. Attention is one unit:
+    A weight is scaled if its module returns its output, bias included; of JAX, where a program
+    shows what every weight gives, each is. Attention is one unit:
     the projections of queries and keys, and packed ones, stay as they start. So do recurrent
     layers, constants that the constructor made on purpose, such as a head of zeros, and weights
     whose output no module returns; the plan says which. Normalized (weight_norm) weights get the
@@ -63,7 +64,7 @@ def lsuv(probe: Probe) -> Recipe:
             start = given.get(name, choice.initializer)
             if start is not None and params[name].kept_rms is None:
                 probe.write(name, start, choice.axes)
-        for unit in units(graph, choices):
+        for unit in units(graph, choices, probe.sees_weights):
             if unit.name not in given and params[unit.name].kept_rms is None:
                 choices[unit.name] = _scale(probe, unit, choices[unit.name])
         return choices
@@ -92,8 +93,10 @@ def _start(param: Param) -> Choice | None:
     return Choice(initializer(), param.kind, f"orthogonal; not scaled: {_UNSCALED}")
 
 
-def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[MeasuredWeight]:
-    """The weights that are scaled, in the order of the run."""
+def units(
+    graph: Graph, choices: Mapping[str, Choice], everywhere: bool
+) -> Iterator[MeasuredWeight]:
+    """The weights that are scaled, in the order of the run; those alone in a module, or all."""
     found = logits_of(Structure(graph))
     projections = {end for logits in found for end in (logits.query, logits.key)}
     seen: set[str] = set()
@@ -104,8 +107,10 @@ def units(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[MeasuredWeigh
         seen.add(name)
         starts = name in choices and choices[name].initializer == initializer()  # constants stay
         kind = choices[name].role if starts else ""
-        if kind == "weight" and position not in projections and _returns_alone(graph, position):
-            yield MeasuredWeight(name, node.module)
+        if kind != "weight" or position in projections:
+            continue
+        if everywhere or _returns_alone(graph, position):
+            yield MeasuredWeight(name, name if everywhere else node.module)
 
 
 def _returns_alone(graph: Graph, position: int) -> bool:
@@ -127,10 +132,10 @@ def _scale(probe: Probe, unit: MeasuredWeight, choice: Choice) -> Choice:
     """The choice with the gain that gives its output variance one."""
     gain, first = 1.0, None
     for _ in range(TRIES):
-        variance = probe.variance(unit.module)
+        variance = probe.variance(unit.place)
         if not (math.isfinite(variance) and variance > 0):
             raise FaninError(
-                f"the output of {unit.module or 'the model'}, {unit.name}'s, has variance "
+                f"the output of {unit.place or 'the model'}, {unit.name}'s, has variance "
                 f"{variance} on these inputs, which no scale makes one. Look at the inputs, and "
                 "at what runs before it; or use recipe='orthogonal'."
             )

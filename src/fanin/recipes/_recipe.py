@@ -17,13 +17,22 @@ Needs = Literal["shapes", "graph", "values", "data"]
 
 
 class Probe(Protocol):
-    """What an adapter offers: a copy of a model's weights, and a batch to run it on."""
+    """What an adapter offers: a copy of a model's weights, and a batch to run it on.
+
+    `sees_weights` says that what any weight gives can be measured, not only what modules return.
+    """
+
+    sees_weights: bool
 
     def write(self, name: str, initializer: Initializer, axes: Axes | None) -> None:
         """Give a parameter of the copy the values that the plan will give it."""
 
-    def variance(self, module: str) -> float:
-        """The variance of all values that a module returns when it first runs on the batch."""
+    def variance(self, place: str) -> float:
+        """The variance of all values that a place gives when it first runs on the batch.
+
+        That is a module by its path, which returns them; of a probe that `sees_weights` a weight
+        by its name, with the bias behind it.
+        """
 
     def read(self, name: str) -> Array:
         """The values of a parameter of the copy in float64, as it stores them.

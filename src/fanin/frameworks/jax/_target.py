@@ -11,6 +11,7 @@ from fanin.frameworks._buffers import BufferProof, list_unproved
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.jax._stored import list_stored
 from fanin.frameworks.jax.doors._door import Door, refuse_traced
+from fanin.frameworks.jax.observe._probe import JaxProbe
 from fanin.frameworks.jax.observe._seen import measure
 from fanin.frameworks.jax.trace._trace import trace
 from fanin.frameworks.jax.tree._held import Held
@@ -20,7 +21,6 @@ from fanin.frameworks.jax.write._slot import Slot
 from fanin.frameworks.jax.write._twins import TWINS
 from fanin.graph import Graph, NoGraphError
 from fanin.param import Kind, Param
-from fanin.recipes import Probe
 
 
 class Target:
@@ -73,13 +73,9 @@ class Target:
             self._traced = inputs, trace(self._door.program(inputs, self._names))
         return self._traced[1]
 
-    def probe(self, inputs: object, seed: int) -> Probe:
-        """No layer of JAX is there to be measured alone."""
-        raise FaninError(
-            "recipe lsuv sizes weights by what the modules around them return, and a JAX program "
-            "shows no modules; use recipe auto, which follows the signal through the program, "
-            "or lsuv on a PyTorch model of the same names, whose plan draws this one, too."
-        )
+    def probe(self, inputs: object, seed: int) -> JaxProbe:
+        """A run of the model, in which every weight's output can be measured."""
+        return JaxProbe(self._door.program(inputs, self._names), self.slots, seed)
 
     def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
         """What a run shows of the nodes of a graph, in the mode that the model is in."""

@@ -64,8 +64,8 @@ class Target:
     def probe(self, inputs: object, seed: int) -> Probe:
         """Keras models are not measured."""
         raise FaninError(
-            "recipes that measure, such as lsuv, run models of PyTorch alone. Choose another one, "
-            "or measure a PyTorch model of the same names: its plan draws this one, too."
+            "recipes that measure, such as lsuv, run models of PyTorch and JAX. Choose another "
+            "one, or measure such a model of the same names: its plan draws this one, too."
         )
 
     def find_origin(self, name: str) -> None:

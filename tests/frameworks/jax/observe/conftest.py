@@ -22,6 +22,27 @@ FUNCTIONS: dict[type[nn.Module], Callable[[Any], Any]] = {
 }
 
 
+class Branch(nn.Module):
+    """What a chain makes of its input is added to it."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(*layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = x + self.inner(x)
+        return made
+
+
+class BranchOfEquinox(eqx.Module):
+    """Its twin."""
+
+    inner: eqx.nn.Sequential
+
+    def __call__(self, x: Any, *, key: Any = None) -> Any:
+        return x + self.inner(x)
+
+
 def array(tensor: torch.Tensor) -> jax.Array:
     """A copy of its values."""
     return jnp.asarray(tensor.detach().numpy().copy())
@@ -38,6 +59,8 @@ def as_equinox(chain: Chain) -> Model:
             return eqx.tree_at(lambda held: (held.weight, held.bias), line, values)
         if isinstance(module, nn.LayerNorm):
             return eqx.nn.LayerNorm(module.normalized_shape, module.eps)
+        if isinstance(module, Branch):
+            return BranchOfEquinox(as_equinox(module.inner)[0])
         return eqx.nn.Lambda(FUNCTIONS[type(module)])
 
     return eqx.nn.Sequential(list(map(layer, chain))), {}
@@ -85,6 +108,12 @@ def as_function(chain: Chain) -> Model:
         return x
 
     return apply, {"params": params}
+
+
+@pytest.fixture
+def branch() -> type[nn.Module]:
+    """A module of torch that adds to its input what its layers make of it."""
+    return Branch
 
 
 @pytest.fixture(params=[as_equinox, as_nnx, as_function])

@@ -11,7 +11,6 @@ import pytest
 from flax import nnx
 
 import fanin
-from fanin import FaninError
 
 X = np.random.default_rng(0).standard_normal((64, 8)).astype(np.float32) * 3 + 1
 TOLD = "what kept weights alone make of the inputs counts as it was measured on them."
@@ -81,11 +80,3 @@ def test_models_of_the_other_libraries() -> None:
 def test_without_real_inputs_sizes_are_those_of_theory(model: Any, inputs: Any, why: str) -> None:
     plan = fanin.plan(model, inputs, only="head.*")
     assert any("sizes are by theory" in note and why in note for note in plan.notes)
-
-
-def test_lsuv_says_what_to_do() -> None:
-    model = Net(nnx.Rngs(0))
-    before = np.asarray(model.first.kernel[...])
-    with pytest.raises(FaninError, match=r"use recipe auto, .* or lsuv on a PyTorch model"):
-        fanin.initialize(model, 0, X, "lsuv")
-    assert np.array_equal(before, model.first.kernel[...])

@@ -1,6 +1,6 @@
 """Seen: the sizes that a graph's nodes have in a run with the values that a program holds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -35,11 +35,16 @@ def measure(program: Program, graph: Graph) -> dict[int, float]:
         if is_real(array) and array.size > 1 and not float(jnp.std(jnp.asarray(array))) > 0:
             refuse_constant(array.shape)
     followed = follow(program, Following)
+    nodes = followed.recorder.nodes
+
+    def size(at: int, value: Array) -> Array | None:
+        return None if shows_others(nodes[at]) else jnp.mean(jnp.square(value))
+
     put_features_first(followed.recorder)
     run, places = prune(followed.recorder.nodes, followed.outputs)
     check_alike(run, graph)
     try:
-        seen = jax.jit(lambda given: _sizes(followed, given))([*program.values, *inputs])
+        seen = jax.jit(lambda given: see(followed, given, size))([*program.values, *inputs])
     except Exception as error:
         raise FaninError(
             f"the model does not run on these inputs: {one_line(error, named=True)}."
@@ -47,19 +52,22 @@ def measure(program: Program, graph: Graph) -> dict[int, float]:
     return {new: float(seen[old]) for old, new in places.items() if old in seen}
 
 
-def _sizes(followed: Followed, given: Sequence[Array]) -> dict[int, Array]:
-    """The mean square of what each node gives, where it is real."""
+def see(
+    followed: Followed, given: Sequence[Array], measure: Callable[[int, Array], Array | None]
+) -> dict[int, Array]:
+    """What `measure` makes of what each node first gives, in single precision; of real ones."""
     assert isinstance(followed.run, Following)
     (way,) = followed.run.passes
-    nodes = followed.recorder.nodes
     seen: dict[int, Array] = {}
 
     def show(entry: TensorEntry, value: Array) -> Array:
         at = entry.node if isinstance(entry, ActivationTensor) else -1
         real = jnp.issubdtype(value.dtype, jnp.floating) and value.size
-        if at >= 0 and at not in seen and real and not shows_others(nodes[at]):
+        if at >= 0 and at not in seen and real:
             wide = value.astype(jnp.promote_types(value.dtype, jnp.float32))
-            seen[at] = jnp.mean(jnp.square(wide))
+            found = measure(at, wide)
+            if found is not None:
+                seen[at] = found
         return value
 
     shown = [show(*pair) for pair in zip(followed.given, given, strict=True)]

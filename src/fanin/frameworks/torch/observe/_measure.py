@@ -43,6 +43,8 @@ class TorchProbe:
     and for whatever the model itself raises.
     """
 
+    sees_weights = False
+
     def __init__(
         self,
         model: nn.Module,
@@ -79,7 +81,7 @@ class TorchProbe:
         """Give a parameter's copy the values that a plan gives it."""
         self.slots[name].write(initializer, self.seed, axes)
 
-    def variance(self, module: str) -> float:
+    def variance(self, place: str) -> float:
         """The variance of the first tensor that a module returns, when it first runs."""
         found: list[float] = []
 
@@ -92,11 +94,11 @@ class TorchProbe:
                 raise _MeasuredError
 
         with self._running(torch.no_grad()):
-            self.modules[module].register_forward_hook(look)
+            self.modules[place].register_forward_hook(look)
             self._run()
         if not found:
             raise FaninError(
-                f"{module or 'the model'} did not run on these inputs, or returned no tensor of "
+                f"{place or 'the model'} did not run on these inputs, or returned no tensor of "
                 "real numbers, so nothing was measured."
             )
         return found[0]
