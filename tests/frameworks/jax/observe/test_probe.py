@@ -13,6 +13,7 @@ from torch import nn
 
 import fanin
 from fanin import FaninError
+from fanin.frameworks import adapter_for
 from fanin.initializers._orthogonal import Orthogonal
 
 X = np.random.default_rng(0).standard_normal((256, 16)).astype(np.float32) * 3 + 1
@@ -91,3 +92,16 @@ def test_a_state_without_values_is_named() -> None:
     line = nnx.eval_shape(lambda: nnx.Linear(16, 4, rngs=nnx.Rngs(0)))
     with pytest.raises(FaninError, match=r"has no values, and measuring runs the model"):
         fanin.plan(nnx.Sequential(model, line), X, "lsuv")
+
+
+def test_starts_of_adapters_are_refused_with_the_road() -> None:
+    model = Port()
+    probe = adapter_for(model).target(model).probe(X, 0)
+    for call in (
+        lambda: probe.read("layers.0.weight"),
+        lambda: probe.store("layers.0.weight", X),
+        lambda: probe.measure_inputs(["layers.0.weight"]),
+        lambda: probe.differentiate(["layers.0.weight"], None),
+    ):
+        with pytest.raises(FaninError, match="are for PyTorch models; use recipe auto, or make"):
+            call()

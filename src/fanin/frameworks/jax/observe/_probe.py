@@ -81,9 +81,7 @@ class JaxProbe:
         """Starts of adapters are not made here."""
         raise FaninError(_ADAPTERS)
 
-    def differentiate(
-        self, names: Collection[str], loss: Callable[[Any], Any] | None
-    ) -> NoReturn:
+    def differentiate(self, names: Collection[str], loss: Callable[[Any], Any] | None) -> NoReturn:
         """Starts of adapters are not made here."""
         raise FaninError(_ADAPTERS)
 
