@@ -365,3 +365,19 @@ def test_a_small_dropout_needs_no_note() -> None:
     plan = fanin.plan(model, torch.zeros(1, 8))
     assert not plan.notes
     assert scale(plan, "3.weight") == pytest.approx(1.8, rel=1e-6)
+
+
+def test_biases_of_experts_that_lie_side_by_side_start_at_zero() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.back = (nn.Parameter(torch.randn(4, *to)) for to in ((16, 32), (32, 16)))
+            self.first, self.last = (nn.Parameter(torch.zeros(4, 1, n)) for n in (32, 16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            each = torch.relu(torch.bmm(x.expand(4, -1, -1), self.up) + self.first)
+            made: Tensor = x + (torch.bmm(each, self.back) + self.last).sum(0)
+            return made
+
+    plan = fanin.plan(Experts(), torch.randn(8, 16))
+    assert {plan[name].initializer for name in ("first", "last")} == {zeros()}

@@ -81,6 +81,7 @@ class Layout:
     features: int
     dims: Dims
     units: int  # how many features there are
+    stacked: int = 0  # the first axes, which count matrices side by side: experts
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +269,19 @@ class Recorder:
         return value
 
     def _covers_units(self, value: ActivationTensor, weight: ParameterTensor, rank: int) -> bool:
-        """Whether a parameter has one element for every feature that a linear node made."""
+        """Whether a parameter has one element for every feature that a linear node made.
+
+        It may have one for every feature of every matrix, where several lie side by side.
+        """
         layout, dims = self.layouts.get(value.node), weight.parts[0].dims
         if layout is None or dims is None or len(layout.dims) != rank or len(dims) > rank:
             return False
         units = 1
         for mine, theirs in zip(layout.dims[rank - len(dims) :], dims, strict=True):
             own = math.prod(atom.size for atom in theirs if atom.axis is not None)
-            if own > 1 and any(atom.axis != layout.features for atom in mine):
+            if own == 1 or all(atom.axis in range(layout.stacked) for atom in mine):
+                continue
+            if any(atom.axis != layout.features for atom in mine):
                 return False
             units *= own
         return len(weight.parts) == 1 and units == layout.units
@@ -306,7 +312,9 @@ class Recorder:
                 shape = [*shape]
                 shape[features] = math.prod(atom.size for atom in own)
             node = self.emit("linear", [value], shape, param=own_use, label=label, window=window)
-            self.layouts[node.node] = _layout(node.node, features, spread, shape)
+            stacked = roles.count("stack") if features > roles.count("stack") else 0
+            layout = _layout(node.node, features, spread, shape)
+            self.layouts[node.node] = replace(layout, stacked=stacked)
             made.append(self.scale(node, part))
         if len(made) == 1:
             return made[0]

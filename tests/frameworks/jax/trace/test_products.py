@@ -180,3 +180,11 @@ def test_known_matrices_mix_positions(traced: Traced) -> None:
     nodes = traced(lambda p, x: half @ (x @ p["w"]), {"w": (8, 16)}, (4, 8)).nodes
     assert [(node.op, node.count) for node in nodes[2:]] == [("sum", 2.0), ("pointwise", None)]
     assert nodes[3].label == "mul 0.5"
+
+
+def test_a_bias_of_every_expert_covers_the_units_of_all(traced: Traced) -> None:
+    def model(p: Arrays, x: Any) -> Any:
+        return jnp.einsum("etd,edm->etm", x, p["w"]) + p["b"]
+
+    nodes = traced(model, {"w": (4, 8, 16), "b": (4, 1, 16)}, (4, 5, 8)).nodes
+    assert [(node.op, sorted(node.flags)) for node in nodes[2:]] == [("shift", ["units"])]
