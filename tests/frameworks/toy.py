@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -137,9 +137,10 @@ class Target:
         nodes = nodes_of(self.model, np.shape(inputs))  # type: ignore[arg-type]
         return Graph(nodes, (len(nodes) - 1,))
 
-    def measure(self, inputs: Any, graph: Graph) -> dict[int, float]:
+    def measure(self, inputs: Any, graph: Graph) -> Graph:
         steps = self.model.steps(np.asarray(inputs))
-        return {at: float((step**2).mean()) for at, step in enumerate(steps)}
+        sizes = {at: float((step**2).mean()) for at, step in enumerate(steps)}
+        return replace(graph, measured=sizes)
 
     def probe(self, inputs: object, seed: int) -> Any:
         raise FaninError("toy models are not measured.")

@@ -71,6 +71,18 @@ def test_a_model_of_which_all_stays_says_so() -> None:
         fanin.initialize(nn.Sequential(nn.ReLU()), 0)
 
 
+def test_a_head_that_reads_the_same_of_all_inputs_is_told() -> None:
+    """Not what is the same by design, as what a table of positions gives."""
+    model = tuned()
+    with torch.no_grad():
+        model[0].weight.zero_()
+    inputs = torch.randn(32, 16, generator=torch.Generator().manual_seed(0))
+    told = "all that 4.weight reads is the same for every one of these inputs"
+    assert any(note.startswith(told) for note in fanin.plan(model, inputs, only="4.*").notes)
+    assert not any(told in note for note in fanin.plan(tuned(), inputs, only="4.*").notes)
+    assert not any(told in note for note in fanin.plan(tuned(), inputs[:1], only="4.*").notes)
+
+
 def test_a_batch_that_is_missing_is_asked_for() -> None:
     model = tuned()
     with pytest.raises(FaninError, match=r"recipe lsuv measures on a batch of data: pass inputs="):

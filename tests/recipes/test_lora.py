@@ -261,6 +261,27 @@ def test_what_cannot_be_started_is_refused_and_nothing_changed(case: str) -> Non
         assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
+class Whole(nn.Module):
+    """A weight of whole numbers, which a run turns into real ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randint(-9, 9, (16, 8)).to(torch.int8), requires_grad=False)
+        self.p, self.q = nn.Parameter(torch.randn(16, 2)), nn.Parameter(torch.zeros(2, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.w.to(x.dtype) + x @ self.p @ self.q
+
+
+def test_a_quantized_base_is_named() -> None:
+    model = Whole()
+    weight, p = model.w.clone(), model.p.clone()
+    with pytest.raises(fanin.FaninError, match=r"w of shape \(16, 8\) is quantized \(int8\), and"):
+        fanin.initialize(model, 0, X, "pissa")
+    assert torch.equal(model.w, weight)
+    assert torch.equal(model.p, p)
+
+
 def test_a_base_with_nan_is_named() -> None:
     model = adapted()
     with torch.no_grad():

@@ -131,8 +131,8 @@ class Target(Protocol):
         FaninError where parameters are sharded in a way that stands against a run.
         """
 
-    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
-        """Mean squares by node of the graph that `trace` gave, of a run with the values now.
+    def measure(self, inputs: object, graph: Graph) -> Graph:
+        """The graph that `trace` gave, with mean squares by node of a run with the values now.
 
         FaninError where there are no values to run with, or other operations run then.
         """

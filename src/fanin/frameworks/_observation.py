@@ -132,6 +132,9 @@ class Observation:
     spreads: Mapping[int, float] = field(default_factory=dict)  # of logits, by their softmax
     asked: Mapping[str, int] = field(default_factory=dict)  # by the loss: operation, its node
     gates: Mapping[int, tuple[Gates, ...]] = field(default_factory=dict)  # of recurrent modules
+    constant: frozenset[int] = (
+        frozenset()
+    )  # nodes that give all inputs the same, without a closer look
     loss_name: str = ""  # "cross-entropy", "mean squared error", "random projection", ...
     classes: int | None = None  # that a cross-entropy tells apart
     targets: TargetStats | None = None  # of real ones that have the output's shape

@@ -155,6 +155,8 @@ class Graph:
     guessed: tuple[str, ...] = ()  # modules that read values, which were guessed
     # Mean squares by node, as a run with the values that the parameters have now showed them.
     measured: Mapping[int, float] = field(default_factory=dict)
+    # Those that came out the same for all inputs of that run, though they depend on them.
+    constant: frozenset[int] = frozenset()
 
     def users(self) -> tuple[tuple[int, ...], ...]:
         """For every node, the nodes that read it."""

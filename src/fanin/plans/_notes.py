@@ -36,23 +36,33 @@ def list_notes(
 
 
 def _find_silent(graph: Graph | None, rows: Mapping[str, Row]) -> list[str]:
-    """The note of drawn weights whose inputs were measured to be zero."""
-    measured = {} if graph is None else graph.measured
-    names = [
-        node.param.name
-        for node in ([] if graph is None else graph.nodes)
-        if node.param is not None
-        and node.op == "linear"
-        and node.param.name in rows
-        and rows[node.param.name].initializer is not None
-        and measured.get(node.inputs[0]) == 0
-    ]
-    if not names:
+    """Notes of drawn weights that read zeros, or the same for all inputs, as it was measured."""
+    if graph is None:
         return []
-    return [
-        f"on these inputs all that {list_names(names)} reads is zero, so that it is sized for "
-        "nothing that it will see. Look at what comes before: fanin.check(model, inputs)."
-    ]
+    silent, constant = [], []
+    depends: list[bool] = []
+    for node in graph.nodes:
+        depends.append(node.op == "input" or any(depends[source] for source in node.inputs))
+        drawn = node.param is not None and node.op == "linear" and node.param.name in rows
+        if node.param is None or not drawn or rows[node.param.name].initializer is None:
+            continue
+        if graph.measured.get(node.inputs[0]) == 0:
+            silent.append(node.param.name)
+        elif node.inputs[0] in graph.constant and depends[node.inputs[0]]:
+            constant.append(node.param.name)
+    look = "Look at what comes before: fanin.check(model, inputs)."
+    notes = []
+    if silent:
+        notes.append(
+            f"on these inputs all that {list_names(silent)} reads is zero, so that it is sized for "
+            f"nothing that it will see. {look}"
+        )
+    if constant:
+        notes.append(
+            f"all that {list_names(constant)} reads is the same for every one of these inputs, so "
+            f"that nothing which it makes can tell them apart. {look}"
+        )
+    return notes
 
 
 def _of_dropout(graph: Graph | None) -> list[str]:

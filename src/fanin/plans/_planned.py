@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fanin._columns import list_names
 from fanin.errors import FaninError, quote
@@ -155,10 +155,10 @@ def _of_drawn(
 def _measure(target: Target, inputs: object, graph: Graph) -> tuple[Graph, list[str]]:
     """The graph with what real weights and inputs make of its nodes, if there are values."""
     try:
-        sizes = target.measure(inputs, graph)
+        measured = target.measure(inputs, graph)
     except FaninError as error:
         return graph, [f"sizes are by theory from those of the kept weights: {error}"]
-    return replace(graph, measured=sizes), [
+    return measured, [
         "what kept weights alone make of the inputs counts as it was measured on them."
     ]
 

@@ -35,10 +35,7 @@ class Probe(Protocol):
         """
 
     def read(self, name: str) -> Array:
-        """The values of a parameter of the copy in float64, as it stores them.
-
-        Of a quantized one those that it stands for. FaninError where they cannot be read.
-        """
+        """The values of a parameter of the copy in float64; FaninError of a quantized one."""
 
     def store(self, name: str, values: Array) -> Initializer:
         """Put values into a parameter of the copy; the initializer with what its type made of them.

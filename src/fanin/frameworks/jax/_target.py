@@ -77,8 +77,8 @@ class Target:
         """A run of the model, in which every weight's output can be measured."""
         return JaxProbe(self._door.program(inputs, self._names), self.slots, seed)
 
-    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
-        """What a run shows of the nodes of a graph, in the mode that the model is in."""
+    def measure(self, inputs: object, graph: Graph) -> Graph:
+        """The graph with what a run shows of its nodes, in the mode that the model is in."""
         return measure(self._door.program(inputs, self._names), graph)
 
     def find_origin(self, name: str) -> None:

@@ -38,8 +38,8 @@ def trace(model: Any, arguments: Arguments, rename: Mapping[str, str] | None) ->
 
 def measure(
     model: Any, arguments: Arguments, graph: Graph, rename: Mapping[str, str] | None
-) -> dict[int, float]:
-    """Mean squares by node of the graph of `trace`, of one run in train mode."""
+) -> Graph:
+    """The graph of `trace` with the mean squares of its nodes, of one run in train mode."""
     args, kwargs = arguments
     return measure_module(Shell(model), {"args": args, "kwargs": kwargs}, graph, rename)
 

@@ -54,12 +54,12 @@ class Target:
         graph: Graph = module.trace(self._model, arguments, self._rename)
         return graph
 
-    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
-        """What a run in train mode shows of the nodes of a graph."""
+    def measure(self, inputs: object, graph: Graph) -> Graph:
+        """The graph with what a run in train mode shows of its nodes."""
         module = _runner()
         arguments = call_arguments(self._model, inputs, module.symbolic)
-        sizes: dict[int, float] = module.measure(self._model, arguments, graph, self._rename)
-        return sizes
+        measured: Graph = module.measure(self._model, arguments, graph, self._rename)
+        return measured
 
     def probe(self, inputs: object, seed: int) -> Probe:
         """Keras models are not measured."""

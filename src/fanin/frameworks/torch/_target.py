@@ -66,8 +66,8 @@ class Target:
         refuse_sharded(self.slots.values())
         return trace(self._model, inputs, self._rename)
 
-    def measure(self, inputs: object, graph: Graph) -> Mapping[int, float]:
-        """What a run in train mode shows of the nodes of a graph."""
+    def measure(self, inputs: object, graph: Graph) -> Graph:
+        """The graph with what a run in train mode shows of its nodes."""
         return measure(self._model, inputs, graph, self._rename)
 
     def probe(self, inputs: object, seed: int) -> TorchProbe:

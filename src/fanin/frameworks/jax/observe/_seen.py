@@ -1,6 +1,7 @@
 """Seen: the sizes that a graph's nodes have in a run with the values that a program holds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -22,8 +23,8 @@ from fanin.graph import Graph
 Array = Any
 
 
-def measure(program: Program, graph: Graph) -> dict[int, float]:
-    """Mean squares by node of the graph of `trace`, from one real run, in the model's own mode.
+def measure(program: Program, graph: Graph) -> Graph:
+    """The graph of `trace` with the mean squares of its nodes, from one run in the model's mode.
 
     Nodes without real numbers of their own are left out; nothing of the program changes. Raises
     FaninError where model or inputs have no values, and where all of an input is one number.
@@ -49,7 +50,8 @@ def measure(program: Program, graph: Graph) -> dict[int, float]:
         raise FaninError(
             f"the model does not run on these inputs: {one_line(error, named=True)}."
         ) from error
-    return {new: float(seen[old]) for old, new in places.items() if old in seen}
+    sizes = {new: float(seen[old]) for old, new in places.items() if old in seen}
+    return replace(graph, measured=sizes)
 
 
 def see(

@@ -8,6 +8,7 @@ from torch import Tensor
 from fanin.frameworks._observation import Look
 from fanin.frameworks.observing._numbers import CLOSE, PAIRS, TINY
 
+_SAME = 1e-6  # of the largest value: what slices that are the same differ by in rounding
 _HEADS = 32  # of attention, of whose logits the spread is taken
 
 
@@ -26,6 +27,14 @@ def norm(tensor: Tensor) -> float:
 def rms(tensor: Tensor) -> float:
     """The root mean square of all values."""
     return norm(tensor) / math.sqrt(tensor.numel())
+
+
+def is_constant(tensor: Tensor) -> bool:
+    """Whether the slices of the first dimension, of which there are several, are the same."""
+    values = tensor.detach()
+    if values.dim() < 2 or len(values) < 2:
+        return False
+    return bool((values - values[:1]).abs().max() <= _SAME * values.abs().max())
 
 
 def look(tensor: Tensor) -> Look:

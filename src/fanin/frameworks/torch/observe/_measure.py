@@ -13,7 +13,7 @@ from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
 from fanin.frameworks.observing._own_loss import takes_labels
 from fanin.frameworks.torch.observe._objective import Objective
-from fanin.frameworks.torch.observe._quantized import as_array, dequantize, is_quantized, kind_of
+from fanin.frameworks.torch.observe._quantized import refuse_quantized
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved
@@ -105,17 +105,14 @@ class TorchProbe:
 
     def read(self, name: str) -> Array:
         """The values of a parameter's copy, in float64."""
-        return as_array(dequantize(name, self.slots[name].tensor))
+        weight = self.slots[name].tensor
+        refuse_quantized(name, weight, "the start of its adapter is made of it")
+        return _as_array(weight)
 
     def store(self, name: str, values: Array) -> Computed:
         """Put values into a parameter's copy."""
         slot = self.slots[name]
-        if is_quantized(slot.tensor):
-            raise FaninError(
-                f"{name} of shape {slot.param.shape} is quantized ({kind_of(slot.tensor)}), and "
-                "the start of its adapter would change it. Start from the weight in float and "
-                "quantize it then, or choose a start that leaves it as it is: 'eva' or 'mica'."
-            )
+        refuse_quantized(name, slot.tensor, "the start of its adapter would change it")
         before = slot.digest(held=True)
         slot.tensor.copy_(torch.from_numpy(values))
         wide = torch.promote_types(slot.tensor.dtype, torch.float32)
@@ -126,7 +123,7 @@ class TorchProbe:
         sums: dict[str, list[Any]] = {name: [0, 0.0, 0.0] for name in names}
 
         def look(name: str, args: Any) -> None:
-            rows = as_array(args[0]).reshape(-1, args[0].shape[-1])
+            rows = _as_array(args[0]).reshape(-1, args[0].shape[-1])
             for at, value in enumerate((len(rows), rows.sum(0), rows.T @ rows)):
                 sums[name][at] += value
 
@@ -163,12 +160,7 @@ class TorchProbe:
         )
         weights = {name: self.slots[name].tensor for name in names}
         for name, weight in weights.items():
-            if is_quantized(weight):
-                raise FaninError(
-                    f"{name} of shape {self.slots[name].param.shape} is quantized "
-                    f"({kind_of(weight)}), which gives no gradient. Take it from the model in "
-                    "float, or choose a start that does not read it: 'eva'."
-                )
+            refuse_quantized(name, weight, "has no gradient")
         with self._running(torch.enable_grad()), _requiring_grad(weights.values()):
             value = objective(self._run())
             if loss is None and not objective.own:
@@ -180,7 +172,7 @@ class TorchProbe:
             found = torch.autograd.grad(
                 value, [*weights.values()], allow_unused=True, materialize_grads=True
             )
-        return {name: as_array(slope) for name, slope in zip(weights, found, strict=True)}
+        return {name: _as_array(slope) for name, slope in zip(weights, found, strict=True)}
 
     @contextmanager
     def _running(self, mode: AbstractContextManager[Any]) -> Iterator[None]:
@@ -210,6 +202,12 @@ class TorchProbe:
                 f"{one_line(error, named=True)}. Check that model(inputs) runs, in the mode that "
                 "the model is in."
             ) from error
+
+
+def _as_array(tensor: Tensor) -> Array:
+    """Values in float64, on the host."""
+    array: Array = tensor.detach().to("cpu", torch.float64).numpy()
+    return array
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from fanin.frameworks.recording._weights import whole
 from fanin.frameworks.torch.observe._asked import asking
 from fanin.frameworks.torch.observe._gates import gates
 from fanin.frameworks.torch.observe._look import (
+    is_constant,
     look,
     norm,
     rms,
@@ -137,6 +138,7 @@ def observe(
         mode.spreads,
         asked,
         mode.gates,
+        frozenset(mode.constant),
     )
 
 
@@ -183,6 +185,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
     def __init__(self, recorder: Recorder, detail: Detail | None, backward: bool) -> None:
         super().__init__(recorder, FakeTensorMode())  # never entered
         self.rms: dict[int, float] = {}
+        self.constant: set[int] = set()
         self.gradients: dict[int, float] = {}
         self.looks: dict[int, Look] = {}
         self.silent: dict[int, float] = {}
@@ -299,6 +302,8 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
             return
         self.rms[at] = rms(tensor)
         if self._detail is None:
+            if is_constant(tensor):
+                self.constant.add(at)
             return
         if is_looked_at(node):
             self.looks[at] = look(tensor)

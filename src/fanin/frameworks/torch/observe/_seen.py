@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,10 +20,8 @@ from fanin.frameworks.torch.tree._names import find_wrapped
 from fanin.graph import Graph
 
 
-def measure(
-    model: nn.Module, inputs: Any, graph: Graph, rename: Mapping[str, str] | None
-) -> dict[int, float]:
-    """Mean squares by node of the graph of `trace`, from one real run in train mode.
+def measure(model: nn.Module, inputs: Any, graph: Graph, rename: Mapping[str, str] | None) -> Graph:
+    """The graph of `trace` with the mean squares of its nodes, from one real run in train mode.
 
     Nodes without a real tensor of their own are left out. The model is afterwards as it was.
     Raises FaninError where model or inputs have no values, where all of an input is one number,
@@ -47,7 +46,9 @@ def measure(
             ) from error
     run, places = prune(seen.nodes, seen.outputs)
     check_alike(run, graph)
-    return {new: size**2 for old, new in places.items() if (size := seen.rms[old]) is not None}
+    sizes = {new: size**2 for old, new in places.items() if (size := seen.rms[old]) is not None}
+    same = frozenset(new for old, new in places.items() if old in seen.constant)
+    return replace(graph, measured=sizes, constant=same)
 
 
 @contextmanager
