@@ -22,7 +22,14 @@ from bench.zoo.jax_keras.table import RESULTS
 from bench.zoo.judge import judge_runs
 
 # The lists, and whether their models run on either back end of Keras.
-LISTS = {"applications": True, "hub": True, "linen": False}
+LISTS = {
+    "applications": True,
+    "hub": True,
+    "linen": False,
+    "equinox": False,
+    "nnx": False,
+    "haiku": False,
+}
 
 Make = Callable[[], Model]
 

@@ -69,6 +69,50 @@ def _first_argument(model: Any) -> str:
     return next(iter(inspect.signature(model.call).parameters))
 
 
+class NnxModel:
+    """A module of Flax NNX, which is in train mode when it is planned."""
+
+    def __init__(self, model: Any, inputs: Any) -> None:
+        self.model, self.inputs = model, inputs
+
+    def plan(self) -> fanin.Plan:
+        self.model.train()
+        return plan_of(self.model, self.inputs)
+
+    def draw(self, plan: fanin.Plan) -> None:
+        plan.apply(self.model, SEED)
+        plan.verify(self.model)
+
+    def draw_by_anyinit(self) -> int:
+        raise NotImplementedError("AnyInit knows no NNX")
+
+    def look(self, train: bool) -> Observation:
+        self.model.train() if train else self.model.eval()
+        return look_at(self.model, self.inputs)
+
+
+class EquinoxModel:
+    """A module of Equinox; `inputs` are a batch, or one example."""
+
+    def __init__(self, model: Any, inputs: Any) -> None:
+        self.model, self.inputs = model, inputs
+
+    def plan(self) -> fanin.Plan:
+        return plan_of(self.model, self.inputs)
+
+    def draw(self, plan: fanin.Plan) -> None:
+        self.model, _ = plan.apply_params(self.model, seed=SEED)
+        plan.verify(self.model)
+
+    def draw_by_anyinit(self) -> int:
+        raise NotImplementedError("AnyInit knows no Equinox")
+
+    def look(self, train: bool) -> Observation:
+        import equinox as eqx
+
+        return look_at(eqx.nn.inference_mode(self.model, not train), self.inputs)
+
+
 class TreeModel:
     """A module of Flax Linen with its variables, or a function with its tree of arrays.
 
