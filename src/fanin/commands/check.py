@@ -10,7 +10,7 @@ from fanin._imported import import_object
 from fanin.checks import RULES, SEVERITIES
 from fanin.checks._baseline import Baseline
 from fanin.checks._rules import choose
-from fanin.commands import _inputs, _output
+from fanin.commands import _inputs, _output, _widths
 from fanin.commands._checkup import checkup
 from fanin.commands._factory import users_code
 from fanin.commands.formats import FORMATS, ReportSubject, renderer
@@ -36,6 +36,7 @@ def add(commands: Any) -> None:
     )
     _add_inputs(parser.add_argument_group("what the model runs on"))
     _add_model(parser.add_argument_group("the model"))
+    _widths.add(parser.add_argument_group("widths"))
     _add_report(parser.add_argument_group("what is reported"))
     parser.set_defaults(run=_run)
 
@@ -98,6 +99,8 @@ def _run(arguments: argparse.Namespace) -> int:
         explained = sorted(choose(arguments.explain, None))
         _output.show("\n\n".join(RULES[rule].explanation for rule in explained) + "\n")
         return 0
+    if arguments.widths is not None:
+        return _widths.run(arguments)
     wanted = _choose_rules(arguments)
     with users_code("checked"):
         subject = _subject(arguments, wanted)

@@ -2,6 +2,7 @@
 
 from fanin.plans._audit import Account as Account
 from fanin.plans._audit import Audit as Audit
+from fanin.plans._groups import optimizer_groups as optimizer_groups
 from fanin.plans._make import initialize as initialize
 from fanin.plans._make import initialize_params as initialize_params
 from fanin.plans._make import plan as plan

@@ -87,8 +87,8 @@ def settle(
     if param.name in given:
         axes = choice.axes if choice else None
         role = choice.role if choice else param.kind
-        lr = choice.lr_factor if choice else 1.0  # of the parametrization, whatever the values
-        return Settled(Choice(given[param.name], role, "as the override says", axes, lr_factor=lr))
+        said = Choice(given[param.name], role, "as the override says", axes)
+        return Settled(said if choice is None else _with_factors(said, choice))
     if choice is not None and isinstance(choice.initializer, Computed):
         if stays.get(name, FROZEN) != FROZEN:
             raise FaninError(
@@ -118,6 +118,16 @@ def settle(
     raise FaninError(
         f"{param.name} has shape {param.shape} in {an(param.owner)}, for which there is no rule. "
         f"Pass overrides={{{param.name!r}: 'normal(std=0.02)'}}, say{advice}."
+    )
+
+
+def _with_factors(said: Choice, choice: Choice) -> Choice:
+    """The factors are of the parametrization, whatever the values."""
+    return replace(
+        said,
+        lr_factor=choice.lr_factor,
+        eps_factor=choice.eps_factor,
+        decay_factor=choice.decay_factor,
     )
 
 
@@ -165,6 +175,8 @@ def row_of(slot: Slot, settled: Settled, rows: slice | None, like: str | None) -
         output=choice.output,
         kept_sha256=kept,
         lr_factor=choice.lr_factor,
+        eps_factor=choice.eps_factor,
+        decay_factor=choice.decay_factor,
         averaged=choice.averaged,
         zero_row=slot.padding_row,
         keeps=settled.keeps,

@@ -135,6 +135,8 @@ KEYS = (
         "output",
         "kept",
         "lr",
+        "eps",
+        "decay",
         "averaged",
         "zero_row",
         "keeps",

@@ -32,7 +32,8 @@ class Row:
     `initializer` None means kept as it is; `kept_sha256` is then that of its values, where they
     were there to look at. `axes` are the roles that the operation gives to its axes. `output` is
     the second moment that the recipe gives to the operation's output, None where it says none.
-    `lr_factor` is what the recipe multiplies the learning rate by. `averaged`: the input is
+    `lr_factor` is what the recipe multiplies the learning rate by, `eps_factor` Adam's epsilon and
+    `decay_factor` the weight decay. `averaged`: the input is
     an average over T positions, and the output's RMS 1/sqrt(T) to 1 of the given one. `zero_row`
     is the row of a table that stays zero, as it stands for no word. `keeps` says of a kept
     parameter whose values they are, where that is known. `guessed`: nothing supports the rule.
@@ -58,6 +59,8 @@ class Row:
     guessed: bool = False
     drawn_rows: tuple[int, int] | None = None
     like: str | None = None
+    eps_factor: float = 1.0
+    decay_factor: float = 1.0
 
     @property
     def part(self) -> Box | None:

@@ -7,6 +7,8 @@ from fanin.recipes._dropout import dropout_factor as dropout_factor
 from fanin.recipes._lora import lora as lora
 from fanin.recipes._lsuv import lsuv as lsuv
 from fanin.recipes._made import same as same
+from fanin.recipes._mup import completep as completep
+from fanin.recipes._mup import depth_mup as depth_mup
 from fanin.recipes._mup import mup as mup
 from fanin.recipes._recipe import Probe as Probe
 from fanin.recipes._recipe import Recipe as Recipe
@@ -17,7 +19,20 @@ from fanin.recipes._rules import single as single
 from fanin.recipes._statements import has_steps as has_steps
 from fanin.recipes._statements import says_something as says_something
 
-__all__ = ["Choice", "Graph", "Node", "Probe", "Recipe", "find", "lora", "lsuv", "mup", "names"]
+__all__ = [
+    "Choice",
+    "Graph",
+    "Node",
+    "Probe",
+    "Recipe",
+    "completep",
+    "depth_mup",
+    "find",
+    "lora",
+    "lsuv",
+    "mup",
+    "names",
+]
 
 
 def __dir__() -> list[str]:

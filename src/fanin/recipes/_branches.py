@@ -90,10 +90,10 @@ def find_ends(structure: Structure, residual: Residual, inside: NodeSet) -> Iter
     return reach(find_behind(residual.branch), go_on)
 
 
-def multiplier(structure: Structure, residual: Residual) -> float:
-    """By which number a stream is multiplied before a branch is added to it."""
+def multiplier(structure: Structure, position: int) -> float:
+    """By which number an activation was multiplied, since a weight, a norm or an addition."""
     factor = 1.0
-    for node in structure.back(residual.stream, _MULTIPLIED):
+    for node in structure.back(position, _MULTIPLIED):
         factor *= slope(structure.graph.nodes[node])
     return factor
 

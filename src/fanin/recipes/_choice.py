@@ -14,7 +14,8 @@ class Choice:
 
     `axes` are the roles as the traced operation uses them, None for those of the module tree;
     `output` is the second moment that the recipe gives to the operation's output; `lr_factor`
-    what it multiplies the learning rate by; `averaged` says that an attention averages the input
+    what it multiplies the learning rate by, as `eps_factor` Adam's epsilon and `decay_factor` the
+    weight decay; `averaged` says that an attention averages the input
     over T positions, so that the output's RMS is 1/sqrt(T) to 1 of the given one; `guessed` that
     nothing supports it.
     """
@@ -27,3 +28,5 @@ class Choice:
     lr_factor: float = 1.0
     averaged: bool = False
     guessed: bool = False
+    eps_factor: float = 1.0
+    decay_factor: float = 1.0

@@ -196,7 +196,7 @@ def _note_alpha(spots: Spots) -> Iterator[str]:
             alpha = (3 * decoder.layers) ** 0.25
             if stream is encoder:
                 alpha = 0.81 * (encoder.layers**4 * decoder.layers) ** (1 / 16)
-        shown = {round(multiplier(spots.structure, item), 4) for item in stream.branches}
+        shown = {round(multiplier(spots.structure, item.stream), 4) for item in stream.branches}
         if not all(math.isclose(each, alpha, rel_tol=1e-2) for each in shown):
             yield (
                 f"the stream of {len(stream.branches)} branches is to be multiplied by alpha = "

@@ -33,6 +33,10 @@ CALLED: dict[str, Callable[..., Recipe]] = {
 _MADE = {
     "mup": "the shapes of a narrower model: pass recipe=fanin.recipes.mup(base={name: shape})",
     "lora": f"a start, which has a name of its own: recipe='pissa', say; {', '.join(STARTS)}",
+} | {
+    name: "the shapes of a narrower model, and the layers of the one that was tuned: pass recipe="
+    f"fanin.recipes.{name}(base={{name: shape}}, layers=4)"
+    for name in ("depth_mup", "completep")
 }
 _FUNCTIONS = {**_MADE, "lsuv": BATCH}  # what makes a recipe where it is called
 
