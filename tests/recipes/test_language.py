@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 from fanin import FaninError, plan
 from fanin.initializers import blocks, normal, truncated_normal
@@ -56,7 +57,14 @@ def test_t5_says_what_the_model_must_have(zoo: Any) -> None:
     assert any("attention multiplies its logits by 0.5 in the model" in note for note in notes)
     assert not any("t5" in note for note in plan(zoo.decoder(scale=1.0), zoo.tokens, "t5").notes)
     tied = plan(zoo.decoder(scale=1.0, tied=True), zoo.tokens, "t5")
-    assert any("the model must multiply what it reads by 1/sqrt(d)" in note for note in tied.notes)
+    told = "must multiply what it reads by 1/sqrt(d) = 0.3536, as T5 does; the run shows 1."
+    assert any(told in note for note in tied.notes)
+
+    class Scaled(zoo.decoder):  # type: ignore[misc]
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.head(self.norm(self.layers(self.words(x))) * D**-0.5)
+
+    assert not any("t5" in n for n in plan(Scaled(scale=1.0, tied=True), zoo.tokens, "t5").notes)
 
 
 def test_small_init_and_wang(zoo: Any) -> None:

@@ -19,7 +19,7 @@ _TRANSFORMS = ("log", "inverse_softplus")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Scale(Elementwise):
+class DrawnScale(Elementwise):
     """Values of one distribution of scales, which prints as what made it."""
 
     drawn: LogUniform | LogOfUniform | RingRate
@@ -48,7 +48,7 @@ def log_uniform(low: float, high: float, transform: str | None = None) -> Initia
     """
     if transform is None:
         made = LogUniform(low, high)
-        return Scale(made, expression("log_uniform", made.low, made.high))
+        return DrawnScale(made, expression("log_uniform", made.low, made.high))
     if transform not in _TRANSFORMS:
         raise FaninError(
             f"transform of log_uniform is {quote(transform)}; allowed are {', '.join(_TRANSFORMS)}."
@@ -56,7 +56,7 @@ def log_uniform(low: float, high: float, transform: str | None = None) -> Initia
     seen = InverseSoftplus(low, high)
     if transform == "log":
         return uniform(log_of(seen.low), log_of(seen.high))
-    return Scale(seen, expression("log_uniform", seen.low, seen.high, transform=transform))
+    return DrawnScale(seen, expression("log_uniform", seen.low, seen.high, transform=transform))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,7 +81,7 @@ class Chrono(Whole):
         return LogOfUniform(1.0, self.steps - 1.0)
 
     def _values(self, request: Request, precision: str) -> Array:
-        drawn = Scale(self._gate(), "chrono")
+        drawn = DrawnScale(self._gate(), "chrono")
         values = drawn(request.shape, seed=request.seed, name=request.name, dtype=precision)
         forget = np.split(values, _GATES)[1]
         return np.concatenate([-forget, forget, 0 * forget, 0 * forget])
@@ -125,7 +125,7 @@ def lru_ring(r_min: float = 0.0, r_max: float = 1.0) -> Initializer:
     lru_ring(0.9, 0.999)
     """
     made = RingRate(r_min, r_max)
-    return Scale(made, expression("lru_ring", made.low, made.high))
+    return DrawnScale(made, expression("lru_ring", made.low, made.high))
 
 
 def lru_phase(largest: float = 2 * math.pi) -> Initializer:
@@ -141,7 +141,7 @@ def lru_phase(largest: float = 2 * math.pi) -> Initializer:
     1.0
     """
     made = LogOfUniform(0.0, largest)
-    return Scale(made, expression("lru_phase", made.high))
+    return DrawnScale(made, expression("lru_phase", made.high))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -98,6 +98,18 @@ def multiplier(structure: Structure, position: int) -> float:
     return factor
 
 
+def head_factor(structure: Structure, name: str) -> float:
+    """By which number the outputs of a head are multiplied, what it reads included."""
+    graph = structure.graph
+    for head in structure.heads:
+        use = graph.nodes[head].param
+        if use is not None and use.name == name:
+            ends = [out for out in graph.outputs if head in structure.up_to(out)]
+            behind = multiplier(structure, ends[0]) if ends else 1.0
+            return behind * multiplier(structure, graph.nodes[head].inputs[0])
+    return 1.0
+
+
 def _attends(structure: Structure, residual: Residual) -> bool:
     nodes = structure.graph.nodes
     return any(

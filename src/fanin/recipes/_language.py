@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from fanin._arguments import check_number
 from fanin.errors import FaninError, quote
+from fanin.recipes._branches import head_factor
 from fanin.recipes._cases import Case, tabulate
 from fanin.recipes._recipe import Recipe
 from fanin.recipes._spots import Spots
@@ -200,8 +201,14 @@ def _note_logits(spots: Spots) -> Iterator[str]:
             f"attention multiplies its logits by {divided[0].factor:.4g} in the model, and the "
             "queries are as small as if it did not: make that factor 1, or take another recipe."
         )
-    if "tied" in spots.words:
-        yield (
-            "the head is the table of embeddings, of std 1: the model must multiply what it reads "
-            "by 1/sqrt(d), as T5 does."
-        )
+    for head in spots.structure.heads:
+        use = spots.graph.nodes[head].param
+        if use is None or "tied" not in spots.find(use.name).words:
+            continue
+        wanted = spots.find(use.name).numbers.get("stream", 1.0) ** -0.5
+        shown = head_factor(spots.structure, use.name)
+        if not math.isclose(shown, wanted, rel_tol=1e-2):
+            yield (
+                f"the head is {use.name}, a table of std 1: the model must multiply what it reads "
+                f"by 1/sqrt(d) = {wanted:.4g}, as T5 does; the run shows {shown:g}."
+            )

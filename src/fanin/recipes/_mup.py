@@ -10,7 +10,7 @@ from fanin.errors import FaninError, quote
 from fanin.graph import Graph, Structure
 from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
-from fanin.recipes._branches import multiplier
+from fanin.recipes._branches import head_factor, multiplier
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
@@ -243,22 +243,10 @@ def _note_ties(params: Params, graph: Graph | None, shapes: Shapes) -> Iterator[
     """Heads that are tables, whose logits the run does not show divided by the growth."""
     for name, param in params.items():
         wide = _growth(param, shapes)[-1] if is_tied(param) and param.shape else 1.0
-        shown = None if graph is None else _head_factor(graph, name)
+        shown = None if graph is None else head_factor(Structure(graph), name)
         if wide != 1 and (shown is None or not math.isclose(shown * wide, 1, rel_tol=1e-2)):
             run = "" if shown is None else f"; the run shows them times {shown:g}"
             yield f"the model must divide the logits of {name}, a table too, by {wide:g}{run}."
-
-
-def _head_factor(graph: Graph, name: str) -> float:
-    """By which number the outputs of a tied head are multiplied, what it reads included."""
-    structure = Structure(graph)
-    for head in structure.heads:
-        use = graph.nodes[head].param
-        if use is not None and use.name == name:
-            ends = [out for out in graph.outputs if head in structure.up_to(out)]
-            behind = multiplier(structure, ends[0]) if ends else 1.0
-            return behind * multiplier(structure, graph.nodes[head].inputs[0])
-    return 1.0
 
 
 def _note_branches(graph: Graph, layers: int, alpha: float) -> Iterator[str]:
