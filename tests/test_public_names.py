@@ -66,7 +66,8 @@ assert not {"torch", "rich", "fanin.lab", "fanin.testing"} & set(sys.modules)
 assert set(fanin.__all__) | {"__version__"} == set(dir(fanin))
 assert fanin.lab
 assert callable(fanin.testing.assert_healthy)
-assert sorted(dir(fanin.lab)) == ["Comparison", "Interrupted", "WidthCheck", "check_widths", "compare"]
+lab = ["Comparison", "Interrupted", "WidthCheck", "check_widths", "compare"]
+assert sorted(dir(fanin.lab)) == lab
 assert "find" in dir(fanin.recipes) and "match_overrides" not in dir(fanin.recipes)
 assert dir(fanin.frameworks) == ["jax", "keras", "torch"]
 """

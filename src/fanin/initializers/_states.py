@@ -145,7 +145,7 @@ def lru_phase(largest: float = 2 * math.pi) -> Initializer:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Computed(Whole):
+class ComputedStates(Whole):
     """A matrix or a row of numbers that the shape alone decides."""
 
     called: str
@@ -182,7 +182,7 @@ class Computed(Whole):
         return expression(self.called)
 
 
-def hippo_legs() -> Computed:
+def hippo_legs() -> ComputedStates:
     """HiPPO-LegS: the state matrix that keeps a history as Legendre polynomials.
 
     Formula: A[n, k] = -sqrt((2 n + 1) (2 k + 1)) for n > k, -(n + 1) for n == k, 0 above, from 0;
@@ -195,10 +195,10 @@ def hippo_legs() -> Computed:
     >>> hippo_legs()((2, 2), seed=0, name="A").round(3).tolist()
     [[-1.0, 0.0], [-1.732, -2.0]]
     """
-    return Computed("hippo_legs")
+    return ComputedStates("hippo_legs")
 
 
-def s4d_lin() -> Computed:
+def s4d_lin() -> ComputedStates:
     """Imaginary parts of S4D-Lin: frequencies of a diagonal state space.
 
     Formula: w[..., n] = pi n, n from 0 along the last axis; real parts are -1/2, stored as
@@ -211,10 +211,10 @@ def s4d_lin() -> Computed:
     >>> s4d_lin()((3,), seed=0, name="A_imag").round(3).tolist()
     [0.0, 3.142, 6.283]
     """
-    return Computed("s4d_lin")
+    return ComputedStates("s4d_lin")
 
 
-def s4d_real() -> Computed:
+def s4d_real() -> ComputedStates:
     """A_log of Mamba, S4D-Real: logarithms of decay rates 1, 2, 3 along the last axis.
 
     Formula: w[..., n] = log(n + 1), the same for every seed; A = -exp(w).
@@ -226,7 +226,7 @@ def s4d_real() -> Computed:
     >>> s4d_real()((3,), seed=0, name="A_log").round(3).tolist()
     [0.0, 0.693, 1.099]
     """
-    return Computed("s4d_real")
+    return ComputedStates("s4d_real")
 
 
 _FLAT = (60_000,)
