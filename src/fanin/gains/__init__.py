@@ -11,3 +11,5 @@ from fanin.gains._list import GainRow as GainRow
 from fanin.gains._list import GainTable as GainTable
 from fanin.gains._list import table as table
 from fanin.gains._list import torch_constant as torch_constant
+from fanin.gains._steady import SteadyStart as SteadyStart
+from fanin.gains._steady import steady_start as steady_start

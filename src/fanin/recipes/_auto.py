@@ -30,16 +30,13 @@ from fanin.recipes._parameters import Share, WeightScale
 from fanin.recipes._propagate import Propagation
 from fanin.recipes._reasons import before, of_weight, on_stream, role_of
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
-from fanin.recipes._sines import sines
-from fanin.recipes._sizes import TABLE, Sizes, rms_of_tied
+from fanin.recipes._rows import UnsteadyRows
+from fanin.recipes._sines import find_sine_targets
+from fanin.recipes._sizes import BRANCH, RAW_BRANCH, TABLE, Sizes, rms_of_tied
 from fanin.recipes._statements import find_moved
-from fanin.recipes._targets import find_known_targets
-from fanin.recipes._uses import constants, measure_apart
+from fanin.recipes._targets import KnownTarget, find_known_targets
+from fanin.recipes._uses import constants, known_values, measure_apart
 
-# What all branches of a stream together add to its second moment, of what it has: branches that
-# normalize what they read, and those that read the stream as it is.
-BRANCH = 3.0
-RAW_BRANCH = 0.75
 _FITS = 3  # runs at most, after which sizes that depend on each other have settled
 
 
@@ -73,15 +70,17 @@ class _Auto:
         self.shares: dict[int, Share] = {}
         self.sizes: dict[str, float] = {}
         self.rows: dict[str, float] = {}  # RMS of tables in inner products
+        self.biases: dict[str, str] = {}  # that are drawn, and why
         self.values = self._find_known_values()
         self.reasons: dict[int, str] = {}
 
     def choices(self) -> dict[str, Choice]:
-        self._set_known_targets()
+        self._set_targets(find_known_targets(self.structure))
         self._products()
-        self._sines()
+        self._set_targets(find_sine_targets(self.structure, self.shapes, self._scale_of))
         self._branches()
         self._mixtures()
+        self._rows()
         self._parameters()
         run = self._run()
         for _ in range(_FITS):
@@ -112,12 +111,9 @@ class _Auto:
         for name in (self.constants | self.fixed) - self.given.keys():
             param = self.params[name]
             made = name in self.stay and param.constant is not None
-            said = made or param.read is None or name not in self.uses
-            values = None if said or param.read is None else param.read()
-            if values is not None and values.size and np.isfinite(values).all():
+            values = known_values(param, read=not made and name in self.uses)
+            if values is not None:
                 found[name] = values
-            elif param.constant is not None:
-                found[name] = np.asarray(param.constant)
         return found
 
     def _run(self) -> Propagation:
@@ -176,10 +172,9 @@ class _Auto:
                 changed |= not math.isclose(ratio, 1.0, rel_tol=1e-3)
         return changed
 
-    def _set_known_targets(self) -> None:
-        """What the structure alone says of the outputs of weights."""
-        for end, target, reason in find_known_targets(self.structure):
-            self.targets[end], self.reasons[end] = target, reason
+    def _set_targets(self, found: Iterable[KnownTarget]) -> None:
+        for position, target, reason in found:
+            self.targets[position], self.reasons[position] = target, reason
 
     def _products(self) -> None:
         """Scores of pairs get second moment HEAD, and tables in products act as weights do."""
@@ -207,18 +202,6 @@ class _Auto:
         """Whether a node gives a parameter's own elements."""
         return self.graph.nodes[position].op in ("lookup", "parameter")
 
-    def _sines(self) -> None:
-        """Weights whose outputs z go through sin(k z): SIREN's sizes (Sitzmann et al. 2020)."""
-        for position, factor in sines(self.graph, self.structure.users, self._scale_of):
-            use = self.graph.nodes[position].param
-            if not 1 < abs(factor) < math.inf or use is None:
-                continue
-            self.targets[position] = 1 / factor / factor
-            self.reasons[position] = f"{factor:.4g} z in a sine gets variance 1"
-            if self.structure.reads_input(position):  # U(-1/n, 1/n): k says which frequencies
-                self.targets[position] = 1 / (3 * use.fan_in(self.shapes[use.name]))
-                self.reasons[position] = f"{factor:.4g} z in a sine, the first: variance 1 / (3 n)"
-
     def _scale_of(self, node: Node) -> float | None:
         """What a scale multiplies by, where it is kept and the same for all."""
         if node.param is None:
@@ -245,6 +228,28 @@ class _Auto:
             if self._ends_again(end) == 1 and end not in self.shares:
                 self.shares[end] = Share(1.0, stream)
                 self.reasons[end] = "as large as the stream that a gate passes on beside it"
+
+    def _rows(self) -> None:
+        """Layers in a row whose activation lets the variance run away get one that it keeps."""
+        for layer in UnsteadyRows(self.structure).layers():
+            position, bias = layer.weight, layer.bias
+            if position in self.targets or position in self.shares or not self._is_free(position):
+                continue
+            if bias is None or not self._is_free(bias):
+                self.reasons[position] = f"its row multiplies chance by {layer.grows:.2g}; no bias"
+                continue
+            start, use = layer.start, self.graph.nodes[bias].param
+            assert use is not None
+            self.targets[position] = start.variance - start.bias_variance
+            self.sizes[use.name] = float(f"{math.sqrt(start.bias_variance):.9g}")
+            why = f"keeps variance {start.variance:.3g} of {layer.activation} in a long row"
+            self.reasons[position] = self.biases[use.name] = why
+
+    def _is_free(self, position: int) -> bool:
+        """Whether a parameter that acts here alone can be drawn as is wanted."""
+        use = self.graph.nodes[position].param
+        free = use is not None and use.name not in self.fixed | self.constants
+        return free and use is not None and len(self.uses[use.name]) == 1
 
     def _part(self, residual: Residual, end: int) -> float:
         """What the end of a branch is to add to the stream, of what that has."""
@@ -360,9 +365,11 @@ class _Auto:
                     return self._choose_drawn(run, name, "elementwise weight")
                 size = run.sizes[name]
                 why = reason or self.parameters.why_scale(name, size)
-                return Choice(same(size), "scale", self._through(name, why))
+                return Choice(same(size), "scale", self.parameters.through(name, why))
             case "shift" if self.parameters.is_table(name):
                 return self._choose_drawn(run, name, "position table")
+            case "shift" if name in self.biases:
+                return Choice(normal(std=run.sizes[name]), "bias", self.biases[name])
             case "shift":
                 return Choice(zeros(), "bias", "biases start at zero")
         return None
@@ -378,12 +385,8 @@ class _Auto:
         if size == 0:
             return Choice(zeros(), role, "added to attention logits")
         why = "also the head: its outputs get second moment 1" if tied else f"RMS {size:g}"
-        why = self._through(name, why)
+        why = self.parameters.through(name, why)
         return Choice(normal(std=size), role, why, axes=self._axes(name))
-
-    def _through(self, name: str, why: str) -> str:
-        through = self.parameters.use(name).through
-        return f"{why}; acts through {', '.join(through)}" if through else why
 
     def _weight(self, weight: WeightScale, use: Use, read: str, reason: str) -> Choice:
         scale = float(f"{weight.scale:.9g}")

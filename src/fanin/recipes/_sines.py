@@ -1,10 +1,20 @@
 """Sines: weights whose outputs are read as sines of k z, as in SIREN."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from fanin.graph import CARRIERS, Graph, Node, evaluate, factor, having, second_input
+from fanin.graph import (
+    CARRIERS,
+    Graph,
+    Node,
+    Structure,
+    evaluate,
+    factor,
+    having,
+    second_input,
+)
 from fanin.graph.signal import MASS, Z
+from fanin.recipes._targets import KnownTarget
 
 _FUNCTIONS = having("carries", "function")
 
@@ -22,6 +32,22 @@ def sines(graph: Graph, users: Users, scale: SineScale) -> Iterator[tuple[int, f
             factors = _factors(graph, users, scale, position, 1.0)
             if factors:
                 yield position, max(factors, key=abs)
+
+
+def find_sine_targets(
+    structure: Structure, shapes: Mapping[str, tuple[int, ...]], scale: SineScale
+) -> Iterator[KnownTarget]:
+    """SIREN's sizes of weights whose outputs z go through sin(k z) (Sitzmann et al. 2020)."""
+    graph = structure.graph
+    for position, k in sines(graph, structure.users, scale):
+        use = graph.nodes[position].param
+        if not 1 < abs(k) < math.inf or use is None:
+            continue
+        if structure.reads_input(position):  # U(-1/n, 1/n): k says which frequencies
+            target = 1 / (3 * use.fan_in(shapes[use.name]))
+            yield position, target, f"{k:.4g} z in a sine, the first: variance 1 / (3 n)"
+        else:
+            yield position, 1 / k / k, f"{k:.4g} z in a sine gets variance 1"
 
 
 def _factors(

@@ -10,6 +10,9 @@ from fanin.recipes._uses import has_rows
 
 HEAD = 1.0  # second moment of a head's output
 FAINT = 3e-3  # its square is about what norms add to a variance
+# What all branches of a stream together add to its second moment, of what it has: branches that
+# normalize what they read, and those that read the stream as it is.
+BRANCH, RAW_BRANCH = 3.0, 0.75
 TABLE = 1.0  # RMS of tables of embeddings and positions, and of class tokens
 
 
@@ -78,6 +81,11 @@ class Sizes:
             return False  # of a branch without weights: a pool
         branches = map(self.structure.find_own_nodes, self.structure.residuals.values())
         return not any(position in branch for branch in branches for position in positions)
+
+    def through(self, name: str, why: str) -> str:
+        """A reason, and the functions that a parameter acts through."""
+        through = self.use(name).through
+        return f"{why}; acts through {', '.join(through)}" if through else why
 
     def why_scale(self, name: str, size: float) -> str:
         """The reason for the value of a scale that ends no branch."""

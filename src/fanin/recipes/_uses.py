@@ -4,8 +4,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from fanin.axes import Axes
-from fanin.graph import Graph, Node, having
+from fanin.graph import Graph, Node, Values, having
 from fanin.param import Kind, Param
 from fanin.recipes._acting import only_sizes
 
@@ -36,6 +38,14 @@ def refine(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param]
         else param
         for name, param in params.items()
     }
+
+
+def known_values(param: Param, *, read: bool) -> Values | None:
+    """The values that a parameter stays at: its own, if they may be read, or its constant."""
+    values: Values | None = param.read() if read and param.read is not None else None
+    if values is not None and values.size and np.isfinite(values).all():
+        return values
+    return None if param.constant is None else np.asarray(param.constant)
 
 
 def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tuple[str, ...]]:
