@@ -35,7 +35,7 @@ from fanin.recipes._sines import find_sine_targets
 from fanin.recipes._sizes import BRANCH, RAW_BRANCH, TABLE, Sizes, rms_of_tied
 from fanin.recipes._statements import find_moved
 from fanin.recipes._targets import KnownTarget, find_known_targets
-from fanin.recipes._uses import constants, known_values, measure_apart
+from fanin.recipes._uses import constants, find_known_values, measure_apart
 
 _FITS = 3  # runs at most, after which sizes that depend on each other have settled
 
@@ -111,7 +111,7 @@ class _Auto:
         for name in (self.constants | self.fixed) - self.given.keys():
             param = self.params[name]
             made = name in self.stay and param.constant is not None
-            values = known_values(param, read=not made and name in self.uses)
+            values = find_known_values(param, read=not made and name in self.uses)
             if values is not None:
                 found[name] = values
         return found

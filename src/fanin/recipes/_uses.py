@@ -40,7 +40,7 @@ def refine(params: Mapping[str, Param], graph: Graph | None) -> dict[str, Param]
     }
 
 
-def known_values(param: Param, *, read: bool) -> Values | None:
+def find_known_values(param: Param, *, read: bool) -> Values | None:
     """The values that a parameter stays at: its own, if they may be read, or its constant."""
     values: Values | None = param.read() if read and param.read is not None else None
     if values is not None and values.size and np.isfinite(values).all():
