@@ -44,6 +44,25 @@ def add_flags(parser: Any) -> None:
         help="the initializer of a parameter, or of those that a pattern such as '*.bias' names. "
         "May be given again; of patterns the last match counts",
     )
+    _add_parts(group)
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        default=None,
+        help="refuse where a value would be the constructor's, whatever the seed",
+    )
+    group.add_argument(
+        "--seed", type=int, metavar="SEED", help="seed of the weights, 0 to 2**64 - 1 (default 0)"
+    )
+    group.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        help="the type of all real weights and buffers (default: as the factory makes them)",
+    )
+
+
+def _add_parts(group: Any) -> None:
+    """What is drawn of a model that has values."""
     for flag, text in (
         (
             "--only",
@@ -68,20 +87,6 @@ def add_flags(parser: Any) -> None:
         action="append",
         help="parameters that get the values of others, by name or by patterns such as "
         "'blocks.4.*=blocks.3.*'; all else stays. May be given again",
-    )
-    group.add_argument(
-        "--strict",
-        action="store_true",
-        default=None,
-        help="refuse where a value would be the constructor's, whatever the seed",
-    )
-    group.add_argument(
-        "--seed", type=int, metavar="SEED", help="seed of the weights, 0 to 2**64 - 1 (default 0)"
-    )
-    group.add_argument(
-        "--dtype",
-        choices=DTYPES,
-        help="the type of all real weights and buffers (default: as the factory makes them)",
     )
 
 

@@ -169,7 +169,7 @@ class ComputedStates(Whole):
             case "s4d_real":
                 return np.array([log_of(float(k + 1)) for k in range(shape[-1])])
         root = np.sqrt(2 * n + 1)
-        return -np.tril(np.multiply.outer(root, root), -1) - np.diag(n + 1)
+        return np.tril(-np.multiply.outer(root, root), -1) - np.diag(n + 1)
 
     def _values(self, request: Request, precision: str) -> Array:
         return np.broadcast_to(self._row(request.shape), request.shape).astype(precision)
@@ -192,7 +192,7 @@ def hippo_legs() -> ComputedStates:
     Source: Gu et al. 2020 (HiPPO), theorem 2.
     Differs: torch, JAX and Keras have none.
 
-    >>> hippo_legs()((2, 2), seed=0, name="A").round(3).tolist()
+    >>> hippo_legs()((2, 2), seed=0, name="A", dtype="float64").round(3).tolist()
     [[-1.0, 0.0], [-1.732, -2.0]]
     """
     return ComputedStates("hippo_legs")
@@ -208,7 +208,7 @@ def s4d_lin() -> ComputedStates:
     Source: Gu, Gupta, Goel & Ré 2022 (S4D), equation 9.
     Differs: torch, JAX and Keras have none.
 
-    >>> s4d_lin()((3,), seed=0, name="A_imag").round(3).tolist()
+    >>> s4d_lin()((3,), seed=0, name="A_imag", dtype="float64").round(3).tolist()
     [0.0, 3.142, 6.283]
     """
     return ComputedStates("s4d_lin")
@@ -223,7 +223,7 @@ def s4d_real() -> ComputedStates:
     Source: Gu, Gupta, Goel & Ré 2022 (S4D), section 4.2; Gu & Dao 2023, section 3.6.
     Differs: torch, JAX and Keras have none.
 
-    >>> s4d_real()((3,), seed=0, name="A_log").round(3).tolist()
+    >>> s4d_real()((3,), seed=0, name="A_log", dtype="float64").round(3).tolist()
     [0.0, 0.693, 1.099]
     """
     return ComputedStates("s4d_real")
