@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, jaxpr_as_fun
 
 from fanin.frameworks.jax.observe._follow import FollowedEquation, FollowedProgram
+from fanin.frameworks.jax.record._loops import count_held
 from fanin.frameworks.jax.trace._abstract import program_of
 from fanin.frameworks.recording._record import TensorEntry
 
@@ -89,7 +90,7 @@ def _loop(
     body: ClosedJaxpr = params["jaxpr"]
     if any(way.jaxpr is not body.jaxpr for way in step.ran):
         return _bind(equation, values)
-    constants, carried = int(params["num_consts"]), int(params["num_carry"])
+    constants, carried = count_held(params)
     length, count = int(params["length"]), len(step.ran)
     held, carry = values[:constants], values[constants : constants + carried]
     rows = values[constants + carried :]

@@ -10,6 +10,7 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn
 
 from fanin.frameworks.jax.operations._lax import refuse_weights
 from fanin.frameworks.jax.record._call import AbstractArray
+from fanin.frameworks.jax.record._loops import count_held
 from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.jax.trace._abstract import abstract_of
 from fanin.frameworks.jax.trace._recurrent import add_recurrent, find_cell
@@ -39,7 +40,7 @@ def scan(run: EquationRunner, equation: JaxprEqn, entries: list[TensorEntry]) ->
     Steps of a recurrent cell are one node; of those that know nothing of each other, one is run.
     """
     params = equation.params
-    constants, carried = int(params["num_consts"]), int(params["num_carry"])
+    constants, carried = count_held(params)
     held, carry = entries[:constants], entries[constants : constants + carried]
     rows = entries[constants + carried :]
     length = int(params["length"])
