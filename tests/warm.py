@@ -81,6 +81,7 @@ class Warm:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=Path(__file__).parents[1],  # of bench; where the first test was may be gone
         )
 
     def __enter__(self) -> "Warm":

@@ -1,9 +1,6 @@
 """One process of two that fit a module built on the meta device: lightning_worker.py HOW FOLDER."""
 
 import sys
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +11,6 @@ import fanin
 
 
 def main(how: str, folder: str) -> None:
-    if find_spec("torchvision") is not None:  # tests/conftest.py says why
-        sys.path.append(str(Path(__file__).parents[2]))
-        import_module("bench.zoo.torchvision_ops")
     import lightning.pytorch as pl
     from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
     from torch.distributed.fsdp import fully_shard

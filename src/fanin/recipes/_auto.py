@@ -248,8 +248,8 @@ class _Auto:
     def _is_free(self, position: int) -> bool:
         """Whether a parameter that acts here alone can be drawn as is wanted."""
         use = self.graph.nodes[position].param
-        free = use is not None and use.name not in self.fixed | self.constants
-        return free and use is not None and len(self.uses[use.name]) == 1
+        kept = self.fixed | self.constants
+        return use is not None and use.name not in kept and len(self.uses[use.name]) == 1
 
     def _part(self, residual: Residual, end: int) -> float:
         """What the end of a branch is to add to the stream, of what that has."""

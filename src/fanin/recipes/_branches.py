@@ -1,6 +1,7 @@
 """Branches: the residual streams of a model, with the layers and the kinds of their branches."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fanin.graph import CARRIERS, NodeSet, Residual, Structure, reach, slope
@@ -96,6 +97,14 @@ def multiplier(structure: Structure, position: int) -> float:
     for node in structure.back(position, _MULTIPLIED):
         factor *= slope(structure.graph.nodes[node])
     return factor
+
+
+def list_multipliers(structure: Structure, positions: Iterable[int], wanted: float) -> str:
+    """The numbers that activations were multiplied by, for a note; empty where all are right."""
+    shown = {round(multiplier(structure, position), 6) for position in positions}
+    if all(math.isclose(each, wanted, rel_tol=1e-2) for each in shown):
+        return ""
+    return ", ".join(f"{each:g}" for each in sorted(shown))
 
 
 def head_factor(structure: Structure, name: str) -> float:

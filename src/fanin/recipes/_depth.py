@@ -1,11 +1,10 @@
 """Recipes for depth by name: DeepNorm, Sub-LN, DS-Init, T-Fixup, and scalars that start at zero."""
 
-import math
 from collections.abc import Callable, Iterator
 
 from fanin._arguments import check_number
 from fanin.graph import CARRIERS
-from fanin.recipes._branches import find_ends, find_inside, multiplier
+from fanin.recipes._branches import find_ends, find_inside, list_multipliers
 from fanin.recipes._cases import Case, tabulate
 from fanin.recipes._recipe import Recipe
 from fanin.recipes._spots import Spots
@@ -112,7 +111,7 @@ def rezero() -> Recipe:
         "Bachlechner et al. 2020, equation 3",
         Case("scale scalar", "zeros()"),
         Case("weight", "glorot_uniform()"),
-        notes=_note_without("scalar", "no scalar that multiplies a residual branch"),
+        notes=_note_without_scalars,
     )
 
 
@@ -128,7 +127,7 @@ def skipinit() -> Recipe:
         "De & Smith 2020, section 4",
         Case("scale scalar", "zeros()"),
         Case("weight", "he_normal()"),
-        notes=_note_without("scalar", "no scalar that multiplies a residual branch"),
+        notes=_note_without_scalars,
     )
 
 
@@ -196,12 +195,12 @@ def _note_alpha(spots: Spots) -> Iterator[str]:
             alpha = (3 * decoder.layers) ** 0.25
             if stream is encoder:
                 alpha = 0.81 * (encoder.layers**4 * decoder.layers) ** (1 / 16)
-        shown = {round(multiplier(spots.structure, item.stream), 4) for item in stream.branches}
-        if not all(math.isclose(each, alpha, rel_tol=1e-2) for each in shown):
+        streams = (item.stream for item in stream.branches)
+        shown = list_multipliers(spots.structure, streams, alpha)
+        if shown:
             yield (
                 f"the stream of {len(stream.branches)} branches is to be multiplied by alpha = "
-                f"{alpha:.4g} before each is added, in the model; the run shows "
-                f"{', '.join(f'{each:g}' for each in sorted(shown))}."
+                f"{alpha:.4g} before each is added, in the model; the run shows {shown}."
             )
 
 
@@ -235,3 +234,6 @@ def _note_without(word: str, lacking: str) -> Callable[[Spots], Iterator[str]]:
             yield f"the run shows {lacking}, so that nothing starts so; the model must have them."
 
     return tell
+
+
+_note_without_scalars = _note_without("scalar", "no scalar that multiplies a residual branch")

@@ -10,7 +10,7 @@ from fanin.errors import FaninError, quote
 from fanin.graph import Graph, Structure
 from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
-from fanin.recipes._branches import head_factor, multiplier
+from fanin.recipes._branches import find_streams, head_factor, list_multipliers
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
@@ -113,7 +113,7 @@ def completep(base: Mapping[str, Any], layers: int) -> Recipe:
     branch by 1 / m, which a note tells where the run does not show it. Learning rates are mup's,
     the same at every depth. Epsilon has the factor 1 / w, in branches 1 / (w m), and 1 of output
     weights; weight decay w of hidden and output weights, whose rates are divided by it.
-    `Plan.optimizer_groups` gives the groups.
+    `fanin.plans.optimizer_groups` gives the groups.
 
     Returns the recipe. Raises FaninError as `mup`, and for layers that are no count.
 
@@ -241,9 +241,10 @@ def _product(growth: Growth, axes: Axes, role: str) -> float:
 
 def _note_ties(params: Params, graph: Graph | None, shapes: Shapes) -> Iterator[str]:
     """Heads that are tables, whose logits the run does not show divided by the growth."""
+    structure = None if graph is None else Structure(graph)
     for name, param in params.items():
         wide = _growth(param, shapes)[-1] if is_tied(param) and param.shape else 1.0
-        shown = None if graph is None else head_factor(Structure(graph), name)
+        shown = None if structure is None else head_factor(structure, name)
         if wide != 1 and (shown is None or not math.isclose(shown * wide, 1, rel_tol=1e-2)):
             run = "" if shown is None else f"; the run shows them times {shown:g}"
             yield f"the model must divide the logits of {name}, a table too, by {wide:g}{run}."
@@ -251,13 +252,13 @@ def _note_ties(params: Params, graph: Graph | None, shapes: Shapes) -> Iterator[
 
 def _note_branches(graph: Graph, layers: int, alpha: float) -> Iterator[str]:
     """Branches that the run does not show multiplied by what the depth asks."""
-    spots = Spots(graph)
-    for stream in spots.streams:
+    structure = Structure(graph)
+    for stream in find_streams(structure):
         wanted = (stream.layers / layers) ** -alpha
-        shown = {round(multiplier(spots.structure, each.branch), 6) for each in stream.branches}
-        if not all(math.isclose(each, wanted, rel_tol=1e-2) for each in shown):
+        shown = list_multipliers(structure, (each.branch for each in stream.branches), wanted)
+        if shown:
             yield (
                 f"each of the {len(stream.branches)} branches of a stream of {stream.layers} "
                 f"layers, {layers} of the base, is to be multiplied by {wanted:.4g} in the model; "
-                f"the run shows {', '.join(f'{each:g}' for each in sorted(shown))}."
+                f"the run shows {shown}."
             )
