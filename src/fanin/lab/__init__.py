@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fanin.lab.comparison import Comparison as Comparison
     from fanin.lab.comparison import compare as compare
     from fanin.lab.interrupted import Interrupted as Interrupted
-    from fanin.lab.widths import WidthCheck as WidthCheck
+    from fanin.lab.width_check import WidthCheck as WidthCheck
     from fanin.lab.widths import check_widths as check_widths
 
 __all__ = ["Comparison", "Interrupted", "WidthCheck", "check_widths", "compare"]
