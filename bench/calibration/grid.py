@@ -7,9 +7,11 @@ what came of it. `half` gives each cell to calibration, where limits may be chos
 report, where they may not.
 """
 
+import functools
 import hashlib
 import itertools
 import math
+import operator
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -146,7 +148,8 @@ def sample() -> list[Cell]:
 
     def worth(cell: Cell) -> float:
         times = [seen[pair] for pair in pairs_of(cell)]
-        return sum(1 / count if count else UNSEEN for count in times)
+        # One after the other: from Python 3.12 on, `sum` rounds otherwise, and ties break so.
+        return functools.reduce(operator.add, (1 / count if count else UNSEEN for count in times))
 
     for draws in words.reshape(SHAPES, CANDIDATES, len(LEVELS)):
         small = [cell for cell in map(_cell, draws) if cell.weights <= LARGEST]
