@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
+.PHONY: help demo docs studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,18 @@ demo: $(INSTALLED)  ## Train real networks on real images from ten initializatio
 
 studies: $(INSTALLED)  ## Run all studies in full and write their pages (resumes)
 	OMP_NUM_THREADS=1 $(BIN)/fanin study all --out build/studies --page docs/studies
+
+DOCUMENTING := $(VENV)/documenting
+$(DOCUMENTING): $(INSTALLED)
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+# A dead link or anchor is a warning of Sphinx, and a warning an error; examples are run first.
+SITE := build/site
+docs: $(DOCUMENTING)  ## Make the site, build/site/index.html, and run all that its pages show
+	$(BIN)/pytest -n 2 tests/test_examples.py tests/test_pages.py tests/test_site.py tests/test_tutorial.py
+	rm -rf $(SITE)
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env -c docs -d build/doctrees . $(SITE)
 
 test: $(INSTALLED)  ## Run the tests (minutes)
 	$(BIN)/pytest -n 2

@@ -15,6 +15,7 @@ import pytest
 import fanin
 
 README = Path(__file__).parents[1] / "README.md"
+FRONT = README.parent / "docs" / "index.md"
 PAGES = sorted(
     page
     for page in (README, *(README.parent / "docs").rglob("*.md"))
@@ -22,7 +23,9 @@ PAGES = sorted(
 )
 ELLIPSIS = doctest.ELLIPSIS  # `...` stands for the end of a long message
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
-EXAMPLE = re.compile(r"```python\n(.*?)```.*?```(?:text|console)?\n(.*?)```", re.DOTALL)
+PRINTING = re.compile(
+    r"^```python\n(?!>>>)(.*?)^```\n\n```text\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
 MODULES = sorted(
     found.name
     for found in pkgutil.walk_packages(fanin.__path__, "fanin.")
@@ -73,12 +76,14 @@ def test_there_are_examples() -> None:
     assert len(examples) >= 10
 
 
-def test_the_first_example_of_the_readme_prints_what_it_shows() -> None:
-    """The first ```python block, and the block after it, which is its output."""
-    found = EXAMPLE.search(README.read_text("utf-8"))
-    assert found, "the README has no ```python block followed by a block with its output"
-    code, shown = found.groups()
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, str(README), "exec"), {"__name__": "__main__"})
-    assert printed.getvalue().strip() == shown.strip()
+@pytest.mark.parametrize("page", [README, FRONT], ids=["readme", "front"])
+def test_a_python_block_prints_the_text_block_below_it(page: Path) -> None:
+    """One after the other, as a reader would run them."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    found = PRINTING.findall(page.read_text("utf-8"))
+    assert found
+    for code, shown in found:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, str(page), "exec"), names)
+        assert printed.getvalue().strip() == shown.strip()
