@@ -56,37 +56,39 @@ inline F32 centre(Folded folded) {
 inline F32 tail(Folded folded) { return to_float(folded.centre ^ 0x7FFFFFFF) + 0.5f; }
 
 struct SingleUniform {
-    F32 half, middle, low, high;
+    Line line;
+    F32 low, high;
 
     explicit SingleUniform(const Uniform& c)
-        : half(all(c.half)), middle(all(c.middle)), low(all(c.low)), high(all(c.high)) {}
+        : line(all(c.half), all(c.middle)), low(all(c.low)), high(all(c.high)) {}
 
     F32 operator()(U32 word) const {
         // Exact, as every step here is: (2k + 1 - 2**24) * 2**-24.
         const F32 x = to_float(word >> 8) * 0x1p-23f + (0x1p-24f - 1.0f);
-        return least(greatest(fma(x, half, middle), low), high);
+        return least(greatest(line(x), low), high);
     }
 };
 
 struct SingleNormal {
-    F32 std, mean;
+    Line line;
     Window window{0x1.fffffep30f};
 
-    explicit SingleNormal(const Normal& c) : std(all(c.std)), mean(all(c.mean)) {}
+    explicit SingleNormal(const Normal& c) : line(all(c.std), all(c.mean)) {}
 
     F32 operator()(U32 word) const {
         const Folded folded = fold(word);
-        return fma(quantile(window, tail(folded), centre(folded)), std, mean);
+        return line(quantile(window, tail(folded), centre(folded)));
     }
 };
 
 template <bool symmetric>
 struct SingleTruncatedNormal {
-    F32 std, mean, width, below, above, shift, low, high;
+    Line line;
+    F32 width, below, above, shift, low, high;
     Window window;
 
     explicit SingleTruncatedNormal(const TruncatedNormal& c)
-        : std(all(c.std)), mean(all(c.mean)), width(all(c.width)), below(all(c.below)),
+        : line(all(c.std), all(c.mean)), width(all(c.width)), below(all(c.below)),
           above(all(c.above)), shift(all(c.shift)), low(all(c.low)), high(all(c.high)),
           window(static_cast<float>(c.largest_p(0x1p32))) {}
 
@@ -102,7 +104,7 @@ struct SingleTruncatedNormal {
                       fma(to_float_full(~word) + 0.5f, width, above));
             x = fma(centre(folded), width, shift);
         }
-        return least(greatest(fma(quantile(window, p, x), std, mean), low), high);
+        return least(greatest(line(quantile(window, p, x)), low), high);
     }
 };
 

@@ -60,6 +60,7 @@ struct Draw {
 constexpr int lowest_exponent = -120;
 constexpr int single_terms = 8, double_terms = 16;
 extern const float single_table[][single_terms];
+extern const double single_table_in_double[][single_terms];
 extern const double double_table[][double_terms];
 
 // A tile is what one thread makes at a time: some rows, along the axis `across`, of some columns

@@ -7,37 +7,53 @@
 namespace fanin::FANIN_LEVEL {
 namespace {
 
-#if defined(__AVX2__)  // and AVX-512: a permutation of registers is a table look-up
+constexpr int lowest_biased = 127 + lowest_exponent;  // as the bits of a float have it
 
-inline F32 horner_of_table(I32 row, F32 f) {
+// The polynomial of each lane's octave, by the bits of its exponent, at f.
+inline F32 horner_of_table(I32 exponent, F32 f) {
+    const I32 row = exponent - lowest_biased;
     F32 coefficient[single_terms];
-    for (int lane = 0; lane < lanes; ++lane)
-        for (int term = 0; term < single_terms; ++term)
-            coefficient[term][lane] = single_table[row[lane]][term];
+#if defined(__AVX512F__)
+    for (int term = 0; term < single_terms; ++term)
+        coefficient[term] = bits<F32>(_mm512_mask_i32gather_ps(
+            _mm512_setzero_ps(), 0xFFFF, bits<__m512i>(row * single_terms), &single_table[0][term], 4));
+#else
+    for (int first = 0; first < single_terms; first += lanes) {
+        for (int lane = 0; lane < lanes; ++lane)
+            coefficient[first + lane] = load<F32>(single_table[row[lane]] + first);
+        transpose<lanes>(coefficient + first);
+    }
+#endif
     F32 value = coefficient[single_terms - 1];
+#pragma GCC unroll 8
     for (int term = single_terms - 2; term >= 0; --term) value = fma(value, f, coefficient[term]);
     return value;
 }
+
+// The same, out of the way of what most vectors need.
+[[gnu::noinline, gnu::cold, maybe_unused]] F32 horner_of_few(I32 exponent, F32 f) {
+    return horner_of_table(exponent, f);
+}
+
+#if defined(__AVX2__)  // and AVX-512: a permutation of registers is a table look-up
 
 // The last octaves up to that of the largest p of a draw, in registers. Nearly every value
 // falls into them; a vector with one that does not reads the whole table.
 class Window {
   public:
     explicit Window(float largest_p) {
-        const auto exponent = static_cast<std::int32_t>(bits<std::uint32_t>(largest_p) >> 23) - 127;
-        first_ = exponent - lowest_exponent - (rows - 1);
-        if (first_ < 0) first_ = 0;
+        first_ = static_cast<std::int32_t>(bits<std::uint32_t>(largest_p) >> 23) - (rows - 1);
+        if (first_ < lowest_biased) first_ = lowest_biased;
         for (int part = 0; part < parts; ++part)
             for (int term = 0; term < single_terms; ++term)
                 for (int lane = 0; lane < lanes; ++lane)
                     coefficients_[part][term][lane] =
-                        single_table[first_ + part * lanes + lane][term];
+                        single_table[first_ - lowest_biased + part * lanes + lane][term];
     }
 
-    // The polynomial of the octave `row` of the table at f.
-    F32 horner(I32 row, F32 f) const {
-        const I32 own = row - first_;
-        if (__builtin_expect(any_below_zero(own), false)) return horner_of_table(row, f);
+    F32 horner(I32 exponent, F32 f) const {
+        const I32 own = exponent - first_;
+        if (__builtin_expect(any_below_zero(own), false)) return horner_of_few(exponent, f);
         F32 value = coefficient(single_terms - 1, own);
 #pragma GCC unroll 8
         for (int term = single_terms - 2; term >= 0; --term)
@@ -66,37 +82,40 @@ class Window {
 #endif
     static constexpr int rows = parts * lanes;
     F32 coefficients_[parts][single_terms];
-    std::int32_t first_;  // the number in the table of the first row held
+    std::int32_t first_;  // the exponent of the first row held
 };
 
-#else
+#elif defined(__x86_64__)
 
-// Four lanes: each one's row is two loads, and a transposition makes columns of rows.
+// The same in double, rounded to float after every step.
 class Window {
   public:
     explicit Window(float) {}
 
-    static F32 horner(I32 row, F32 f) {
-        F32 c[single_terms];
-        for (int half = 0; half < single_terms; half += 4) {
-            const F32 r0 = load<F32>(single_table[row[0]] + half);
-            const F32 r1 = load<F32>(single_table[row[1]] + half);
-            const F32 r2 = load<F32>(single_table[row[2]] + half);
-            const F32 r3 = load<F32>(single_table[row[3]] + half);
-            const F32 low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
-            const F32 low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
-            const F32 high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
-            const F32 high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
-            c[half] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
-            c[half + 1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
-            c[half + 2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
-            c[half + 3] = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
-        }
-        F32 value = c[single_terms - 1];
+    static F32 horner(I32 exponent, F32 f) {
+        const U32 at = bits<U32>(exponent - lowest_biased) * sizeof single_table_in_double[0];
+        const auto row_of = [at](int lane) {
+            return reinterpret_cast<const double*>(reinterpret_cast<const char*>(single_table_in_double) + at[lane]);
+        };
+        const double *const r0 = row_of(0), *const r1 = row_of(1), *const r2 = row_of(2), *const r3 = row_of(3);
+        const TwoF64 x = to_doubles(f);
+        F64 low{r0[single_terms - 1], r1[single_terms - 1]}, high{r2[single_terms - 1], r3[single_terms - 1]};
+        ToFloat rounded;
 #pragma GCC unroll 8
-        for (int term = single_terms - 2; term >= 0; --term) value = fma(value, f, c[term]);
-        return value;
+        for (int term = single_terms - 2; term >= 0; --term) {
+            low = rounded(low * x.low + F64{r0[term], r1[term]});
+            high = rounded(high * x.high + F64{r2[term], r3[term]});
+        }
+        if (__builtin_expect(rounded.perhaps_halfway(), false)) return horner_of_few(exponent, f);
+        return to_floats({low, high});
     }
+};
+
+#else
+
+struct Window {
+    explicit Window(float) {}
+    static F32 horner(I32 exponent, F32 f) { return horner_of_table(exponent, f); }
 };
 
 #endif
@@ -106,7 +125,7 @@ inline F32 quantile(const Window& window, F32 p, F32 x) {
     p = least(p, F32{} + 0x1.fffffep30f);
     const U32 word = bits<U32>(p);
     const F32 f = bits<F32>((word & 0x7FFFFF) | 0x3F800000) - 1.5f;
-    return x * window.horner(bits<I32>(word >> 23) - (127 + lowest_exponent), f);
+    return x * window.horner(bits<I32>(word >> 23), f);
 }
 
 // The polynomial with these coefficients at f, without fma; even and odd powers apart, which

@@ -24,6 +24,11 @@ constexpr int lanes = 8;
 #else
 constexpr int lanes = 4;
 #endif
+#if defined(__x86_64__) && !defined(__AVX2__)
+constexpr bool emulated_fma = true;
+#else
+constexpr bool emulated_fma = false;
+#endif
 constexpr int wide_lanes = lanes / 2;  // of the 64-bit vectors
 constexpr int vector_bytes = 4 * lanes;
 
@@ -100,7 +105,25 @@ inline V zip_high(V a, V b) {
     return zip(a, b, Lanes<V>{}, std::integral_constant<std::size_t, 1>{});
 }
 
-// NaN never occurs; with a < b ? a : b compilers find the instruction.
+// Lines of a square block become its columns.
+template <int side, typename V>
+inline void transpose(V* lines) {
+    static_assert(sizeof(V) / sizeof(V{}[0]) == side);
+    V zipped[side];
+    // Zipping line i with line i + side / 2, log2(side) times over, transposes.
+#pragma GCC unroll 8
+    for (int step = 1; step < side; step *= 2) {
+#pragma GCC unroll 32
+        for (int i = 0; i < side / 2; ++i) {
+            zipped[2 * i] = zip_low(lines[i], lines[i + side / 2]);
+            zipped[2 * i + 1] = zip_high(lines[i], lines[i + side / 2]);
+        }
+#pragma GCC unroll 32
+        for (int i = 0; i < side; ++i) lines[i] = zipped[i];
+    }
+}
+
+// NaN never occurs; with a < b ? a : b compilers find the instruction, but for SSE2's floats.
 template <typename V>
 inline V least(V a, V b) {
     return a < b ? a : b;
@@ -109,6 +132,13 @@ template <typename V>
 inline V greatest(V a, V b) {
     return a > b ? a : b;
 }
+
+#if defined(__x86_64__) && !defined(__AVX2__)
+inline F32 least(F32 a, F32 b) { return bits<F32>(_mm_min_ps(bits<__m128>(a), bits<__m128>(b))); }
+inline F32 greatest(F32 a, F32 b) { return bits<F32>(_mm_max_ps(bits<__m128>(a), bits<__m128>(b))); }
+inline F64 least(F64 a, F64 b) { return bits<F64>(_mm_min_pd(bits<__m128d>(a), bits<__m128d>(b))); }
+inline F64 greatest(F64 a, F64 b) { return bits<F64>(_mm_max_pd(bits<__m128d>(a), bits<__m128d>(b))); }
+#endif
 
 // a * b of the low halves of 64-bit lanes, whatever the high halves hold.
 inline U64 multiply_low_halves(U64 a, U64 b) {
@@ -124,20 +154,51 @@ inline U64 multiply_low_halves(U64 a, U64 b) {
 }
 
 #if defined(__x86_64__) && !defined(__AVX2__)
-// a * b + c of two lanes in double, ready to be rounded to float: the product is exact, the sum
-// is rounded to odd, so that rounding it again cannot go wrong (Boldo & Melquiond 2008). As in
-// streams/_arithmetic.py.
-inline __m128d fma_to_odd(__m128d a, __m128d b, __m128d addend) {
-    using Doubles = vector<double, 2>;
-    using Longs = vector<std::int64_t, 2>;
-    const Doubles product = a * b, total = product + addend;
-    const Doubles part = total - product;
-    const Doubles error = (product - (total - part)) + (addend - part);
-    const Longs word = bits<Longs>(total);
-    const Longs even = (word & 1) - 1;  // all ones where the last bit is 0
-    const Longs shrinks = (error > 0.0) ^ (total > 0.0);
-    return bits<__m128d>(word + ((error != 0.0) & even & (shrinks | 1)));
+// fma in double, which has room for the exact product of two floats. As in streams/_arithmetic.py
+// the sum is rounded twice; once is enough where that shows that it cannot have gone wrong.
+struct TwoF64 {  // F32's lanes as doubles
+    F64 low, high;
+};
+inline TwoF64 to_doubles(F32 v) {
+    const __m128 floats = bits<__m128>(v);
+    return {bits<F64>(_mm_cvtps_pd(floats)), bits<F64>(_mm_cvtps_pd(_mm_movehl_ps(floats, floats)))};
 }
+inline F32 to_floats(TwoF64 v) {
+    return bits<F32>(_mm_movelh_ps(_mm_cvtpd_ps(bits<__m128d>(v.low)), _mm_cvtpd_ps(bits<__m128d>(v.high))));
+}
+
+// a * b + c rounded to odd in double, so that rounding it again, to float, cannot go wrong
+// (Boldo & Melquiond 2008).
+inline F64 fma_to_odd(F64 a, F64 b, F64 addend) {
+    const F64 product = a * b, total = product + addend;
+    const F64 part = total - product;
+    const F64 error = (product - (total - part)) + (addend - part);
+    const F64 outward = error * total;  // its sign: whether the error lies away from zero
+    const I64 even = (bits<I64>(total) & 1) - 1;  // all ones where the last bit is 0
+    return bits<F64>(bits<I64>(total) + (((outward < 0.0) - (outward > 0.0)) & even));
+}
+
+// Rounds doubles to the 24 bits of a float that is not subnormal. Rounding a sum that double has
+// rounded before may go wrong only where that lies half way between two floats.
+class ToFloat {
+  public:
+    F64 operator()(F64 v) {
+        const U64 up = bits<U64>(v) + (1u << 28);
+        least_ = least(least_, bits<U8>(up));
+        return bits<F64>(up & ~std::uint64_t{(1u << 29) - 1});
+    }
+
+    // Half way, 29 bits of `up` are zero. Seldom do its lowest three bytes have a zero otherwise,
+    // each of them, in some of a few roundings.
+    bool perhaps_halfway() const {
+        const U64 bytes = bits<U64>(least_) & 0xFFFFFF;
+        return _mm_movemask_ps(bits<__m128>(bits<U32>(bytes) == 0)) & 0b0101;
+    }
+
+  private:
+    using U8 = vector<std::uint8_t, vector_bytes>;
+    U8 least_ = ~U8{};
+};
 #endif
 
 // a * b + c, rounded once.
@@ -149,12 +210,27 @@ inline F32 fma(F32 a, F32 b, F32 c) {
 #elif defined(__aarch64__)
     return bits<F32>(vfmaq_f32(bits<float32x4_t>(c), bits<float32x4_t>(a), bits<float32x4_t>(b)));
 #else
-    const auto low = [](F32 v) { return _mm_cvtps_pd(bits<__m128>(v)); };
-    const auto high = [](F32 v) { return _mm_cvtps_pd(_mm_movehl_ps(bits<__m128>(v), bits<__m128>(v))); };
-    return bits<F32>(_mm_movelh_ps(_mm_cvtpd_ps(fma_to_odd(low(a), low(b), low(c))),
-                                   _mm_cvtpd_ps(fma_to_odd(high(a), high(b), high(c)))));
+    const TwoF64 x = to_doubles(a), y = to_doubles(b), z = to_doubles(c);
+    return to_floats({fma_to_odd(x.low, y.low, z.low), fma_to_odd(x.high, y.high, z.high)});
 #endif
 }
+
+// value * factor + addend of many values, rounded once.
+class Line {
+  public:
+    Line(F32 factor, F32 addend)
+        : factor_(factor), addend_(addend), product_alone_(addend[0] == 0 && factor[0] != 0) {}
+
+    F32 operator()(F32 value) const {
+        // (Of a product that is zero the addend decides the sign.)
+        if (emulated_fma && product_alone_) return value * factor_;
+        return fma(value, factor_, addend_);
+    }
+
+  private:
+    F32 factor_, addend_;
+    bool product_alone_;
+};
 
 inline F32 to_float(U32 below_2_31) { return __builtin_convertvector(bits<I32>(below_2_31), F32); }
 

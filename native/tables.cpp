@@ -8,6 +8,11 @@ alignas(64) const float single_table[][single_terms] = {
 #include "normal_float32.inc"
 };
 
+// For the level that computes in double what it rounds to float.
+alignas(64) const double single_table_in_double[][single_terms] = {
+#include "normal_float32.inc"
+};
+
 alignas(64) const double double_table[][double_terms] = {
 #include "normal_float64.inc"
 };

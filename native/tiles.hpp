@@ -193,20 +193,10 @@ class Tiles {
 
     template <typename Value, int side>
     void spread_block(const Tile& tile, std::int64_t r, std::int64_t c) const {
-        using V = vector<Value, side>;
-        V lines[side], zipped[side];
-        for (int i = 0; i < side; ++i) lines[i] = load<V>(made<Value>(tile, r + i, c));
-        // Zipping line i with line i + side / 2, log2(side) times over, transposes.
-#pragma GCC unroll 8
-        for (int step = 1; step < side; step *= 2) {
-#pragma GCC unroll 32
-            for (int i = 0; i < side / 2; ++i) {
-                zipped[2 * i] = zip_low(lines[i], lines[i + side / 2]);
-                zipped[2 * i + 1] = zip_high(lines[i], lines[i + side / 2]);
-            }
-#pragma GCC unroll 32
-            for (int i = 0; i < side; ++i) lines[i] = zipped[i];
-        }
+        vector<Value, side> lines[side];
+        for (int i = 0; i < side; ++i)
+            lines[i] = load<vector<Value, side>>(made<Value>(tile, r + i, c));
+        transpose<side>(lines);
         for (int i = 0; i < side; ++i)
             store(tile.to + offsets_[c + i] + r * static_cast<std::int64_t>(sizeof(Value)), lines[i]);
     }

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fanin import Stream
+from fanin.streams import _reference
 from fanin.streams._arithmetic import bfloat16_bits, fma
 from fanin.streams._backends import current_fill
 from fanin.streams._output import encode
@@ -87,6 +88,38 @@ def test_fma_rounds_once_on_every_back_end(backend: str) -> None:
     assert Stream(0, "witness").words(1, address)[0] >> 8 == 2**23 + 2048
     constants = (4097 * 2.0**24, 2.0**-30, -(2.0**30), 2.0**30)
     assert drawn_uniform("float32", address, constants)[0] == 16785410.0
+
+
+def address_of_block(block: tuple[int, int, int, int], seed: int) -> tuple[int, int]:
+    """The block's number and the stream's where Philox gives these four words."""
+    c0, c1, c2, c3 = block
+    for turn in reversed(range(10)):
+        k0 = (seed + turn * 0x9E3779B9) % 2**32
+        k1 = ((seed >> 32) + turn * 0xBB67AE85) % 2**32
+        before2, before0 = c1 * pow(0xCD9E8D57, -1, 2**32), c3 * pow(0xD2511F53, -1, 2**32)
+        before2, before0 = before2 % 2**32, before0 % 2**32
+        before1 = c0 ^ (0xCD9E8D57 * before2 >> 32) ^ k0
+        before3 = c2 ^ (0xD2511F53 * before0 >> 32) ^ k1
+        c0, c1, c2, c3 = before0, before1, before2, before3
+    return c0 | c1 << 32, c2 | c3 << 32
+
+
+# Where a step of the polynomial lies half way between two floats, and rounding that up would change
+# the value; of all places in octaves 2**23 and up of the normal draw's tail, these are all.
+@pytest.mark.parametrize(("octave", "mantissa"), [(26, 880640), (28, 1358784), (28, 2715648)])
+def test_every_back_end_rounds_ties_inside_the_polynomial_to_even(
+    backend: str, octave: int, mantissa: int
+) -> None:
+    word = ~((2**23 + mantissa) << octave >> 23) % 2**32  # the tail counts down
+    blocks = (address_of_block((word, 1, 2, rest), 7) for rest in range(1000))
+    block, stream = next(found for found in blocks if found[0] < 2**62)
+    expected, drawn = np.zeros(1, np.float32), np.zeros(1, np.float32)
+    for fill, out in ((_reference.fill, expected), (current_fill(), drawn)):
+        words = np.zeros(1, np.uint32)
+        fill(words, "uint32", 4 * block, (1,), 7, (stream, stream), "words", (), 1)
+        assert words[0] == word
+        fill(out, "float32", 4 * block, (1,), 7, (stream, stream), "normal", (1.0, 0.0), 1)
+    assert drawn.tobytes() == expected.tobytes()
 
 
 @given(
