@@ -23,9 +23,7 @@ PAGES = sorted(
 )
 ELLIPSIS = doctest.ELLIPSIS  # `...` stands for the end of a long message
 FENCE = re.compile(r"^```.*$", re.MULTILINE)
-PRINTING = re.compile(
-    r"^```python\n(?!>>>)(.*?)^```\n\n```text\n(.*?)^```", re.DOTALL | re.MULTILINE
-)
+PRINTING = re.compile(r"(?sm)^```python\n(?!>>>)(.*?)^```\n\n```text\n(.*?)^```")
 MODULES = sorted(
     found.name
     for found in pkgutil.walk_packages(fanin.__path__, "fanin.")

@@ -67,6 +67,14 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert [page for page in PAGES if page not in seen] == []
 
 
+def test_what_the_readme_shows_of_a_command_is_on_a_page() -> None:
+    """The first block is run by tests/test_examples.py; the pages say how the others were made."""
+    shown = re.findall(r"^```text\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    pages = "".join(page.read_text("utf-8") for page in PAGES if page != README)
+    assert len(shown) > 2
+    assert [text for text in shown[1:] if text not in pages] == []
+
+
 def test_the_index_has_the_pages_of_docs() -> None:
     linked = {(ROOT / "docs" / link.partition("#")[0]).resolve() for link in links(INDEX)}
     assert {page for page in (ROOT / "docs").glob("*.md") if page != INDEX} <= linked
