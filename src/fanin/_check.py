@@ -22,6 +22,9 @@ def check(
     seed: int = 0,
     select: str | Iterable[str] | None = None,
     ignore: str | Iterable[str] | None = None,
+    optimizer: Any = None,
+    lr: float | None = None,
+    steps: int = 0,
 ) -> "Checkup":
     """Whether a network will train from the weights that it has: what is wrong, and the fix.
 
@@ -48,6 +51,12 @@ def check(
         select: ids ("F03") or names ("backward-scale") of the rules that are judged; None for all.
             `fanin check --explain` says what each is about.
         ignore: ids or names of rules that are left out.
+        optimizer: "sgd", "adam" or "adamw"; or the user's own, a torch.optim.Optimizer of the
+            model's parameters, of which those that it did not get are named (F17), or one of optax.
+        lr: the learning rate of one that is named; None for 0.1 of "sgd", else 1e-3.
+        steps: how many steps the optimizer takes on this batch, 8 say, which are then taken back to
+            the bit; F19 and F20 judge them. They cost a run forward and backward each, two more,
+            and of SGD up to forty for the sharpness. They need targets or a loss.
 
     Returns a `fanin.checks.Checkup`, which prints as a report: `verdict`, `findings`, `layers`,
     and `ok()`. Raises FaninError for wrong arguments, for parameters without values, and where
@@ -73,4 +82,7 @@ def check(
         seed=seed,
         select=select,
         ignore=ignore,
+        optimizer=optimizer,
+        lr=lr,
+        steps=steps,
     )

@@ -13,6 +13,7 @@ from fanin.errors import FaninError
 from fanin.frameworks import (
     Draw,
     Facts,
+    FirstSteps,
     GradientStats,
     Look,
     Observation,
@@ -226,6 +227,12 @@ class Subject:
             outputs=(len(nodes) - 1,),
             loss_name="mean squared error",
         )
+
+    def find_left_out(self, optimizer: object) -> tuple[str, ...]:
+        return ()
+
+    def take_steps(self, *how: Any) -> FirstSteps:
+        raise FaninError("the toy does not train.")
 
 
 def described(value: Array) -> ParameterStats:

@@ -1,11 +1,12 @@
 """Check: run a model forward and backward, and judge what was measured."""
 
 import itertools
+import math
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from fanin import _samples as samples
-from fanin._arguments import check_seed
+from fanin._arguments import check_number, check_seed
 from fanin._samples import Form, Sample
 from fanin.checks._assumptions import assumptions
 from fanin.checks._checkup import Checkup
@@ -19,8 +20,11 @@ from fanin.checks._rules import RULES, choose
 from fanin.checks._untrained import judges_training
 from fanin.errors import FaninError, quote
 from fanin.frameworks import (
+    OPTIMIZERS,
+    FirstSteps,
     Functional,
     Observation,
+    StepsAsked,
     Subject,
     adapter_for,
     build_model,
@@ -41,6 +45,9 @@ def check(
     seed: int = 0,
     select: str | Iterable[str] | None = None,
     ignore: str | Iterable[str] | None = None,
+    optimizer: Any = None,
+    lr: float | None = None,
+    steps: int = 0,
 ) -> Checkup:
     """What `fanin.check` does; there the arguments are explained."""
     rules = choose(select, ignore)
@@ -48,9 +55,10 @@ def check(
         raise FaninError("select and ignore leave no rule to judge by; leave one at least.")
     _refuse(model, inputs, shape, draws)
     check_seed(seed)
+    asked = _ask(optimizer, lr, steps, draws)
     given = inputs if shape is None else samples.draw([Form(shape)], seed)
     opened = open_model(model, params, inputs)
-    measurement, conditions = _measure(opened, given, targets, loss, draws, seed)
+    measurement, conditions = _measure(opened, given, targets, loss, draws, seed, asked)
     chance = given.chance if isinstance(given, Sample) else ""
     findings, told = _judge(measurement, rules)
     # Once each: what the conditions leave open, then what the rules say.
@@ -97,12 +105,16 @@ def _measure(
     loss: Callable[..., Any] | None,
     draws: int,
     seed: int,
+    asked: StepsAsked | None,
 ) -> tuple[Measurement, Conditions]:
     factory = _factory(model, draws)
     ours = inputs if isinstance(inputs, Sample) else None
+    left_out: tuple[str, ...] = ()
+    steps: FirstSteps | None = None
 
     def draw(number: int) -> tuple[Subject, int, Observation]:
         """What is checked, the size of the batch, and what was seen."""
+        nonlocal left_out, steps
         drawn = model if factory is None else build_model(factory, seed + number)
         adapter = adapter_for(drawn)
         subject = adapter.subject(drawn)
@@ -110,7 +122,13 @@ def _measure(
         labels = None if ours is None else ours.targets
         goals = targets if labels is None else adapter.place(labels, drawn)
         count = subject.batch_of(batch)
-        return subject, count, subject.observe(batch, goals, loss, seed, LIMITS.flat, LIMITS.same)
+        how = batch, goals, loss, seed, LIMITS.flat, LIMITS.same
+        seen = subject.observe(*how)
+        if asked is not None:
+            left_out = subject.find_left_out(asked.optimizer)
+        if asked is not None and asked.steps and _learns(seen, left_out):
+            steps = subject.take_steps(*how, asked)
+        return subject, count, seen
 
     seen: list[Observation] = []  # of one model after the other: none is kept
     for number in range(draws):
@@ -124,6 +142,8 @@ def _measure(
         loss=last.loss_name,
         draws=draws,
         seed=seed,
+        optimizer="" if steps is None else steps.optimizer,
+        steps=0 if steps is None else len(steps.losses) - 1,
     )
     losses = [observation.loss for observation in seen]
     known = [value for value in losses if value is not None]
@@ -136,8 +156,47 @@ def _measure(
         loss=sum(known) / draws if judged else None,
         classes=last.classes,
         targets=last.targets,
+        left_out=left_out,
+        steps=steps,
     )
     return measurement, conditions
+
+
+def _learns(seen: Observation, left_out: Collection[str]) -> bool:
+    """Whether there is anything to move; FaninError where steps would follow no loss."""
+    if seen.loss_name == "random projection":
+        raise FaninError(
+            "steps need a loss to go down. Pass targets=, loss=, or labels among the inputs, where "
+            "the model takes any."
+        )
+    return seen.loss is not None and bool(seen.weight_gradients.keys() - set(left_out))
+
+
+def _ask(optimizer: Any, lr: Any, steps: Any, draws: int) -> StepsAsked | None:
+    """What is asked of an optimizer; None for nothing."""
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+        raise FaninError(f"steps is {quote(steps)}; it is an integer >= 0.")
+    if steps and draws > 1:
+        raise FaninError(f"steps and draws={draws}: steps are those of one model. Pass draws=1.")
+    if optimizer is None:
+        for name, value in (("steps", steps or None), ("lr", lr)):
+            if value is not None:
+                words = ", ".join(map(repr, OPTIMIZERS))
+                raise FaninError(
+                    f"{name} is {quote(value)}, and there is no optimizer. Pass optimizer=, one of "
+                    f"{words} or your own."
+                )
+        return None
+    if isinstance(optimizer, str) and not steps:
+        raise FaninError(
+            f"optimizer is {quote(optimizer)}, and steps is 0: pass steps=8 to see what its first "
+            "steps do."
+        )
+    if lr is not None:
+        if not isinstance(optimizer, str):
+            raise FaninError("optimizer and lr are both given; an optimizer has its own rate.")
+        check_number("lr", lr, 0, math.inf)
+    return StepsAsked(optimizer, lr, steps)
 
 
 def _factory(model: Any, draws: int) -> Callable[[], Any] | None:

@@ -19,3 +19,5 @@ class Conditions:
     loss: str
     draws: int
     seed: int
+    optimizer: str = ""  # of the steps: "SGD, lr 0.1"
+    steps: int = 0  # that were taken, and taken back

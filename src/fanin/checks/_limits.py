@@ -100,5 +100,17 @@ class Limits:
     depth_warning: int = 32
     depth_error: int = 40
 
+    # F19, of the first steps. A loss that has risen by more than chance could: every step starts
+    # from the same random states. Of changes, over the size of the values: below 1e-6 a million
+    # steps would not move a weight by its size, and single precision resolves 6e-8; above 0.3
+    # three steps replace it.
+    rise_warning: float = 0.1  # of the loss
+    rise_error: float = 10.0
+    # Between 2 and 4 / sharpness the first steps may throw the network to a flatter place, and then
+    # it trains: Lewkowycz et al. 2020, section 1.
+    beyond_stable: float = 2.0
+    moved_low: float = 1e-6
+    moved_high: float = 0.3
+
 
 LIMITS = Limits()

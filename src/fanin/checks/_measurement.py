@@ -18,6 +18,7 @@ from fanin.checks._streams import see_through_moves
 from fanin.checks._theory import Theory
 from fanin.errors import FaninError
 from fanin.frameworks import (
+    FirstSteps,
     Gates,
     GradientStats,
     Look,
@@ -60,7 +61,17 @@ class Measurement:
     loss: float | None = None  # None of a random projection
     classes: int | None = None  # of a cross-entropy
     targets: TargetStats | None = None  # the size of what a loss compares with the outputs
+    left_out: tuple[str, ...] = ()  # trainable parameters that the optimizer did not get
+    steps: FirstSteps | None = None
     limits: Limits = LIMITS
+
+    @cached_property
+    def after(self) -> "Measurement | None":
+        """What the first steps made of the model."""
+        if self.steps is None:
+            return None
+        facts = {"train": self.train, "batch": self.batch, "tiny": self.tiny}
+        return measure([self.steps.after], loss=self.steps.losses[-1], **facts)
 
     @cached_property
     def graph(self) -> Graph:

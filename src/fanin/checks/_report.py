@@ -58,10 +58,11 @@ def report(
 def tell_conditions(ran: Conditions) -> str:
     """What was run, on what, how."""
     draws = f", {ran.draws} draws" if ran.draws > 1 else ""
+    steps = f", {ran.steps} steps of {ran.optimizer}" if ran.steps else ""
     return (
         f"fanin check: {ran.model}, {ran.parameters:,} parameters, {ran.dtype} on {ran.device}, "
         f"{ran.mode} mode, {ran.batch} inputs ({ran.inputs}), loss: {ran.loss}, seed {ran.seed}"
-        f"{draws}, {ran.framework}"
+        f"{draws}{steps}, {ran.framework}"
     )
 
 

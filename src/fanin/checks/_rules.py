@@ -1,4 +1,4 @@
-"""Rules: the eighteen checks, a row each: judges, what they measure and why, limits in force."""
+"""Rules: the checks, a row each: judges, what they measure and why, limits in force."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from fanin.checks._finite import judge_non_finite
 from fanin.checks._forward import judge_forward_scale, judge_gain_mismatch
 from fanin.checks._growth import judge_narrowness, judge_stream_growth
 from fanin.checks._limits import LIMITS as L
-from fanin.checks._objective import judge_squashed, judge_target_scale
+from fanin.checks._objective import judge_target_scale
 from fanin.checks._recurrent import (
     judge_exploding_time,
     judge_recurrent_weights,
@@ -19,7 +19,7 @@ from fanin.checks._recurrent import (
 )
 from fanin.checks._rule import Rule
 from fanin.checks._symmetry import judge_symmetry
-from fanin.checks._untrained import judge_untrained
+from fanin.checks._training_rules import TRAINING_RULES
 from fanin.checks._zeros import judge_zero_scales, judge_zero_weights
 from fanin.errors import FaninError, suggestion
 
@@ -323,43 +323,9 @@ _RULES = (
         "initializer.",
         "Hanin & Rolnick 2018, theorem 5; Balduzzi et al. 2017 (shattered gradients).",
     ),
-    Rule(
-        "F17",
-        "untrained",
-        (judge_untrained,),
-        "parameters that no training can move",
-        "Which parameters got a gradient, and where the graph is cut between one that did not and "
-        "the loss; requires_grad; tensors that require gradients and are used, but are in no "
-        "parameter list.",
-        "parameters that require gradients are behind a cut; or a tensor that requires gradients "
-        "is no parameter: a layer in a plain list or dict",
-        "no parameter gets a gradient, or none requires one",
-        "What gets no gradient does not learn, whatever its values are: other weights cannot help, "
-        "so no other rule speaks of those layers.",
-        "Frozen parameters beside trainable ones; a note for what is used but not needed for the "
-        "loss.",
-        "Take away torch.no_grad(), .detach() or argmax, or freeze what is meant to stay; "
-        "nn.ModuleList, nn.ModuleDict, nn.Parameter for what is to be registered.",
-        "Arithmetic.",
-    ),
-    Rule(
-        "F18",
-        "squashed-logits",
-        (judge_squashed,),
-        "the loss takes logits, and gets what a softmax or a sigmoid gave",
-        "Which activation the loss reads as logits (cross_entropy, "
-        "binary_cross_entropy_with_logits) or as logarithms (nll_loss), and what made it.",
-        "a softmax or a sigmoid made it",
-        "",
-        "A softmax of numbers between 0 and 1 is nearly uniform: the loss hardly leaves ln C, and "
-        "gradients are small.",
-        "log_softmax before cross_entropy, which changes nothing.",
-        "Take the softmax or the sigmoid out of the model.",
-        "Arithmetic: of C classes the loss stays above ln(1 + (C - 1) / e).",
-    ),
 )
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in _RULES}
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*_RULES, *TRAINING_RULES)}
 
 
 def choose(

@@ -15,6 +15,7 @@ _UNWATCHED = having("bulky") | {"linear"}
 def judge_untrained(m: Measurement) -> Iterator[Finding | Note]:
     """F17: what no parameter list has, what is frozen, and what the graph is cut from."""
     yield from _find_unregistered(m)
+    yield from _find_left_out(m)
     names = [name for name in m.values if name not in m.frozen]
     if m.values and not names:
         yield _all_frozen(m)
@@ -84,6 +85,29 @@ def _find_unregistered(m: Measurement) -> Iterator[Finding]:
         ),
         fix=_registering(containers),
         value=float(len(m.outside)),
+    )
+
+
+def _find_left_out(m: Measurement) -> Iterator[Finding]:
+    """Parameters that are to be trained, and that the user's optimizer did not get."""
+    if not m.left_out:
+        return
+    everything = set(m.left_out) >= {name for name in m.values if name not in m.frozen}
+    yield Finding(
+        "F17",
+        "error" if everything else "warning",
+        "" if everything else common_module(m.left_out),
+        measured=f"the optimizer did not get {_list(m.left_out)}, which "
+        f"require{'s' * (len(m.left_out) == 1)} gradients",
+        expected="every parameter that requires gradients",
+        limit="none of the model's parameters" if everything else "any",
+        why="What no parameter group holds stays where it is, whatever gradient it gets.",
+        fix="Make the optimizer of model.parameters(), once the model is whole and on its device: "
+        "parameters that are made or replaced later are not in it."
+        if everything
+        else f"optimizer.add_param_group({{'params': model.get_parameter({m.left_out[0]!r})}}), "
+        "and so for each; or requires_grad_(False) where that is meant.",
+        value=float(len(m.left_out)),
     )
 
 

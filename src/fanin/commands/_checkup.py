@@ -14,6 +14,8 @@ from fanin.commands._factory import factory
 from fanin.errors import FaninError
 from fanin.frameworks import FactoryModel, in_mode, is_made_anew, open_model, take_apart
 
+_STEPS = 8  # of an optimizer, where --steps says nothing
+
 
 def checkup(arguments: argparse.Namespace, rules: Collection[str]) -> Checkup:
     """Build the model, initialize it if asked, and check it by these rules."""
@@ -23,7 +25,18 @@ def checkup(arguments: argparse.Namespace, rules: Collection[str]) -> Checkup:
     else:
         inputs = _inputs.of_words(arguments.input, arguments.batch, seed)
     make = _maker(arguments, inputs, classes, seed)
-    found = checks.check(make, inputs, draws=arguments.draws, seed=seed, select=rules)
+    steps = arguments.steps
+    if arguments.optimizer is not None and steps is None:
+        steps = _STEPS
+    found = checks.check(
+        *(make, inputs),
+        draws=arguments.draws,
+        seed=seed,
+        select=rules,
+        optimizer=arguments.optimizer,
+        lr=arguments.lr,
+        steps=steps or 0,
+    )
     if not found.layers:
         raise FaninError("nothing checked: the run used no weight of the model.")
     return found

@@ -8,12 +8,13 @@ from fanin.commands import _inputs, _output
 from fanin.commands._factory import factory, users_code
 from fanin.errors import FaninError, quote
 
+_STEPS = 5  # where --steps says nothing
 _SEEDS = 3  # at each width, where --draws says no more
 _OTHERS = ("data", "initializer", "select", "ignore", "baseline", "write_baseline", "mode")
 
 
 def add(group: Any) -> None:
-    """Add the flags of the coordinate check."""
+    """Add the flag of the coordinate check."""
     group.add_argument(
         "--widths",
         metavar="N,N",
@@ -21,11 +22,6 @@ def add(group: Any) -> None:
         "train a few steps, and say whether activations and their changes keep their size. "
         "--recipe mup is relative to the first; -o FILE.svg draws it",
     )
-    group.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="of --widths")
-    group.add_argument(
-        "--lr", type=float, metavar="RATE", help="of --widths (default 0.01, of sgd 0.1)"
-    )
-    group.add_argument("--steps", type=int, default=5, metavar="N", help="of --widths (default 5)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,9 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
             *(_maker(arguments.factory), widths),
             _make_inputs(arguments, widths[0]),
             recipe=arguments.recipe,
-            optimizer=arguments.optimizer,
+            optimizer=arguments.optimizer or "adam",
             lr=arguments.lr,
-            steps=arguments.steps,
+            steps=_STEPS if arguments.steps is None else arguments.steps,
             seeds=arguments.draws if arguments.draws > 1 else _SEEDS,
         )
     _output.show(f"{found}\n")

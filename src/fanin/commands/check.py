@@ -15,6 +15,7 @@ from fanin.commands._checkup import checkup
 from fanin.commands._factory import users_code
 from fanin.commands.formats import FORMATS, ReportSubject, renderer
 from fanin.errors import FaninError
+from fanin.frameworks import OPTIMIZERS
 
 
 def add(commands: Any) -> None:
@@ -36,6 +37,7 @@ def add(commands: Any) -> None:
     )
     _add_inputs(parser.add_argument_group("what the model runs on"))
     _add_model(parser.add_argument_group("the model"))
+    _add_steps(parser.add_argument_group("first steps of training"))
     _widths.add(parser.add_argument_group("widths"))
     _add_report(parser.add_argument_group("what is reported"))
     parser.set_defaults(run=_run)
@@ -68,6 +70,24 @@ def _add_model(group: Any) -> None:
         mode.add_argument(
             f"--{name}", dest="mode", action="store_const", const=name, help=text.format(name)
         )
+
+
+def _add_steps(group: Any) -> None:
+    group.add_argument(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="take its first steps on the batch, judge them (F19, F20), and take them back; needs "
+        "--data, or inputs with labels. With --widths that of the coordinate check (default adam)",
+    )
+    group.add_argument(
+        "--lr",
+        type=float,
+        metavar="RATE",
+        help="its learning rate (default 0.1 of sgd, else 0.001; with --widths 0.01 of adam)",
+    )
+    group.add_argument(
+        "--steps", type=int, metavar="N", help="how many (default 8; with --widths 5)"
+    )
 
 
 def _add_report(group: Any) -> None:
@@ -142,6 +162,14 @@ def _choose_rules(arguments: argparse.Namespace) -> frozenset[str]:
         raise FaninError(
             "nothing to run the model on: give --input 3,224,224, say, or --data digits."
         )
+    for flag in ("lr", "steps"):
+        if getattr(arguments, flag) is not None and arguments.optimizer is None:
+            raise FaninError(f"--{flag} is that of an optimizer; add --optimizer adam, say.")
+    if arguments.optimizer is not None and not _has_labels(arguments):
+        raise FaninError(
+            "--optimizer needs a loss: give --data digits, or --input package.module:function, "
+            "whose inputs hold labels."
+        )
     wanted = choose(arguments.select, arguments.ignore)
     if not wanted:
         raise FaninError("nothing checked: --ignore leaves no rule of those selected.")
@@ -150,12 +178,21 @@ def _choose_rules(arguments: argparse.Namespace) -> frozenset[str]:
 
 def _subject(arguments: argparse.Namespace, wanted: frozenset[str]) -> ReportSubject:
     # Reports name the rules that were judged.
-    labelled = arguments.data is not None or _inputs.are_called(arguments.input)
-    rules = tuple(sorted(wanted if labelled else wanted - {"F11"}))
+    unjudged = set() if _has_labels(arguments) else {"F11"}
+    unjudged |= {"F19", "F20"} if arguments.optimizer is None else set()
+    rules = tuple(sorted(wanted - unjudged))
     if not rules:
-        raise FaninError("nothing checked: F11 compares the loss with labels; give --data digits.")
+        needs = "F11 compares the loss with labels; give --data digits"
+        if "F11" not in wanted:
+            needs = "F19 and F20 judge the steps of an optimizer; give --optimizer adam"
+        raise FaninError(f"nothing checked: {needs}.")
     file, line = _find_source(arguments.factory)
     return ReportSubject(arguments.factory, rules, arguments.fail_level, file, line)
+
+
+def _has_labels(arguments: argparse.Namespace) -> bool:
+    """Whether there may be labels: a data set, or a function of the user that makes the inputs."""
+    return arguments.data is not None or _inputs.are_called(arguments.input)
 
 
 def _find_source(text: str) -> tuple[str, int]:

@@ -65,7 +65,7 @@ def observe(
     recorder = followed.recorder
     _, places = prune(recorder.nodes, followed.outputs)
     kept = list(places)
-    trained = [at for at, leaf in enumerate(program.leaves) if _learns(leaf)]
+    trained = [at for at, leaf in enumerate(program.leaves) if learns(leaf)]
     seen = _run(program, followed, trained, kept, objective)
     batch = axes_of_batch(program, recorder.nodes) if mapped else {}
     found = _look(followed, kept, seen.nodes, batch, flat)
@@ -96,7 +96,8 @@ def observe(
     )
 
 
-def _learns(leaf: Leaf) -> bool:
+def learns(leaf: Leaf) -> bool:
+    """Whether an array is a parameter that a gradient can move."""
     return leaf.trained and bool(jnp.issubdtype(leaf.value.dtype, jnp.floating))
 
 

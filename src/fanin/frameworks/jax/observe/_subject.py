@@ -9,6 +9,7 @@ import numpy as np
 
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Facts
+from fanin.frameworks._first_steps import FirstSteps, StepsAsked
 from fanin.frameworks._functional import Functional
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.jax._program import Leaf, Program
@@ -17,7 +18,8 @@ from fanin.frameworks.jax.doors._inputs import CallArguments, read_call
 from fanin.frameworks.jax.observe._backward import limits_of
 from fanin.frameworks.jax.observe._mode import mode_of
 from fanin.frameworks.jax.observe._objective import Objective
-from fanin.frameworks.jax.observe._observe import observe
+from fanin.frameworks.jax.observe._observe import learns, observe
+from fanin.frameworks.jax.observe._steps import take_steps
 from fanin.frameworks.jax.tree._held import is_abstract, is_array, is_real
 from fanin.frameworks.jax.tree._names import names_of
 from fanin.frameworks.observing._own_loss import takes_labels
@@ -90,6 +92,36 @@ class Subject:
         same: float,
     ) -> Observation:
         """One close look; chance is that of the keys that the model or its inputs hold."""
+        objective = self._objective(inputs, targets, loss, seed)
+        return observe(self._make(inputs), objective, flat, same, mapped=self._mapped)
+
+    def find_left_out(self, optimizer: object) -> tuple[str, ...]:
+        """None: an optimizer here holds no parameters."""
+        return ()
+
+    def take_steps(
+        self,
+        inputs: Any,
+        targets: Any,
+        loss: Callable[..., Any] | None,
+        seed: int,
+        flat: float,
+        same: float,
+        asked: StepsAsked,
+    ) -> FirstSteps:
+        """The first steps of training, on copies."""
+        objective = self._objective(inputs, targets, loss, seed)
+        program = self._make(inputs)
+        trained = [at for at, leaf in enumerate(program.leaves) if learns(leaf)]
+
+        def look(stepped: Program) -> Observation:
+            return observe(stepped, objective, flat, same, mapped=self._mapped)
+
+        return take_steps(program, trained, objective, asked, look)
+
+    def _objective(
+        self, inputs: Any, targets: Any, loss: Callable[..., Any] | None, seed: int
+    ) -> Objective:
         args, kwargs = call = self._read(inputs)
         for array in _arrays_in(call):
             if is_abstract(array):
@@ -98,8 +130,7 @@ class Subject:
                     "checkup runs the model. Pass a batch of real data."
                 )
         labelled = takes_labels(self._function, [*self._first, *args], kwargs)
-        objective = Objective(targets, loss, seed, labelled)
-        return observe(self._make(inputs), objective, flat, same, mapped=self._mapped)
+        return Objective(targets, loss, seed, labelled)
 
 
 def subject_of(door: Door, model: Any) -> Subject:

@@ -3,8 +3,8 @@
 import random
 import re
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,13 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._adapter import Facts
+from fanin.frameworks._first_steps import FirstSteps, StepsAsked
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.torch.observe._objective import Objective
 from fanin.frameworks.torch.observe._observe import Detail, observe
+from fanin.frameworks.torch.observe._optimizers import find_left_out
 from fanin.frameworks.torch.observe._own_loss import takes_labels
+from fanin.frameworks.torch.observe._steps import take_steps
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
@@ -70,14 +73,34 @@ class Subject:
     ) -> Observation:
         """One close look, random states started from the seed; they are put back."""
         objective = Objective(targets, loss, seed, takes_labels(self._model, inputs))
-        seen = _observe(self._model, inputs, objective, seed, Detail(flat, same))
-        return replace(
-            seen,
-            output=None,
-            loss_name=objective.name,
-            classes=objective.classes if objective.name == "cross-entropy" else None,
-            targets=objective.compared,
-        )
+        return _observe(self._model, inputs, objective, seed, Detail(flat, same))
+
+    def find_left_out(self, optimizer: object) -> tuple[str, ...]:
+        """The trainable parameters that an optimizer did not get."""
+        return find_left_out(optimizer, canonical_names(self._model))
+
+    def take_steps(
+        self,
+        inputs: Any,
+        targets: Any,
+        loss: Callable[..., Any] | None,
+        seed: int,
+        flat: float,
+        same: float,
+        asked: StepsAsked,
+    ) -> FirstSteps:
+        """The first steps of training, taken back in the end."""
+        model = self._model
+        objective = Objective(targets, loss, seed, takes_labels(model, inputs))
+        with _running(model) as start:
+            return take_steps(
+                model,
+                inputs,
+                objective,
+                asked,
+                lambda: start(seed),
+                lambda: _observe(model, inputs, objective, seed, Detail(flat, same)),
+            )
 
 
 def subject(model: nn.Module) -> Subject:
@@ -85,21 +108,32 @@ def subject(model: nn.Module) -> Subject:
     return Subject(model)
 
 
-def _observe(
-    model: nn.Module, inputs: Any, objective: Objective, seed: int, detail: Detail
-) -> Observation:
+@contextmanager
+def _running(model: nn.Module) -> Iterator[Callable[[int], None]]:
+    """A run that is differentiated, whatever the caller's modes; starts random states."""
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+
+    def start(seed: int) -> None:
+        _seed(seed)
+        for device in devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+
     with ExitStack() as stack:
         stack.enter_context(run_alone(seeded=False, devices=list(devices)))
         stack.enter_context(_disable_current_modes())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        _seed(seed)
-        for device in devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
+        yield start
+
+
+def _observe(
+    model: nn.Module, inputs: Any, objective: Objective, seed: int, detail: Detail
+) -> Observation:
+    with _running(model) as start:
+        start(seed)
         try:
-            return observe(model, inputs, objective, detail=detail)
+            seen = observe(model, inputs, objective, detail=detail)
         except FaninError:
             raise
         except Exception as error:
@@ -112,6 +146,13 @@ def _observe(
                 f"{one_line(error, named=True)}.{blamed} Check that model(inputs) runs, in the "
                 "mode that the model is in."
             ) from error
+    return replace(
+        seen,
+        output=None,
+        loss_name=objective.name,
+        classes=objective.classes if objective.name == "cross-entropy" else None,
+        targets=objective.compared,
+    )
 
 
 def _find_beyond(model: nn.Module, error: Exception) -> list[str]:
