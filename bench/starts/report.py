@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from bench.starts.architecture import Architecture
 from bench.starts.architectures import ALL
@@ -172,6 +173,7 @@ def _draw(caption: str, found: dict[str, list[Comparison]]) -> str:
                 if other in found:
                     _dots(one, found[other][place], names, colour)
             one.set_xscale("log")
+            one.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             plain_ticks(one.xaxis)
             one.set_ylim(len(names) - 0.5, -0.5)
             one.set_yticks(range(len(names)), names if place == 0 else [""] * len(names))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from fanin.lab.report.drawing import ACCENT, FAILED, FAINT, INK, VARIABLES, drawing
 
@@ -35,6 +36,7 @@ def panels(
 def plain_ticks(axis: Axis) -> None:
     """Ticks of a logarithmic axis such as 1e-06: the lab's style knows no formulas."""
     axis.set_major_formatter(lambda value, position: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
     axis.set_tick_params(which="minor", size=0)
 
 
