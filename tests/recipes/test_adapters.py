@@ -88,13 +88,14 @@ def test_an_adapter_is_known_by_its_graph_whatever_its_name() -> None:
 
 
 class Update(nn.Module):
-    """W x + B A x, of parameters without telling names; one of the two factors is zero."""
+    """W x + B A x, of parameters without telling names; those in `zero` are."""
 
     def __init__(self, zero: str) -> None:
         super().__init__()
         self.base = nn.Linear(16, 32).requires_grad_(False)
         self.p, self.q = nn.Parameter(torch.randn(4, 16)), nn.Parameter(torch.randn(32, 4))
-        nn.init.zeros_(self.p if zero == "p" else self.q)
+        for name in zero:
+            nn.init.zeros_(self.get_parameter(name))
 
     def forward(self, x: torch.Tensor) -> Any:
         return self.base(x) + x @ self.p.T @ self.q.T
@@ -106,6 +107,17 @@ def test_the_factor_that_was_made_zero_stays_zero(zero: str) -> None:
     fanin.initialize(model, 3, X)
     assert not model.get_parameter(zero).any()
     assert model.get_parameter("q" if zero == "p" else "p").std() > 0.05
+
+
+def test_of_two_zero_factors_the_first_is_drawn() -> None:
+    """Neither would ever get a gradient; the update starts as nothing all the same."""
+    model = nn.Sequential(Update("pq"), nn.ReLU(), nn.Linear(32, 64).requires_grad_(False))
+    plan = fanin.initialize(model, 3, X)
+    assert model[0].p.std() > 0.05
+    assert not model[0].q.any()
+    assert any("the constructor made 0 of 0.p" in note for note in plan.notes)
+    model(X).square().sum().backward()
+    assert model[0].q.grad.any()
 
 
 def test_pissa_is_kept_as_peft_made_it_and_proved_by_its_hash() -> None:

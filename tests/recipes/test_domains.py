@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fanin import FaninError, initialize, plan
-from fanin.initializers import identity, normal, orthogonal, uniform, zeros
+from fanin.initializers import normal, orthogonal, uniform, zeros
 from fanin.recipes import find
 
 
@@ -107,18 +107,44 @@ def test_sdf_is_a_sphere(zoo: Any) -> None:
         find("sdf(-1)")
 
 
-def test_irnn_is_the_identity(zoo: Any) -> None:
-    class Net(nn.Module):
+class Coupling(nn.Module):
+    """Half of the numbers scales and shifts the other."""
+
+    def __init__(self, packed: bool) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 6 if packed else 3))
+        self.packed = packed
+
+    def forward(self, x: torch.Tensor) -> Any:
+        a, b = x.chunk(2, -1)
+        if not self.packed:  # additive, as in NICE
+            return torch.cat([b + self.net(a), a], -1)
+        log_scale, shift = self.net(a).chunk(2, -1)
+        return torch.cat([b * torch.exp(torch.tanh(log_scale)) + shift, a], -1)
+
+
+def test_glow_begins_as_the_identity(zoo: Any) -> None:
+    model, x = nn.Sequential(Coupling(True), Coupling(True)), torch.randn(4, 6)
+    made = initialize(model, 0, x, recipe="glow")
+    assert [made[f"{i}.net.2.weight"].initializer for i in (0, 1)] == [zeros(), zeros()]
+    assert made["1.net.0.weight"].initializer == normal(std=0.05)
+    assert torch.equal(model(x), x)  # two swaps
+    assert not any("glow" in note for note in made.notes)
+    notes = plan(Coupling(False), x, "glow").notes
+    assert any("no weight whose parts scale and shift" in note for note in notes)
+
+
+def test_packed_gates_are_no_coupling(zoo: Any) -> None:
+    """Both parts are of one weight, and nothing else is scaled."""
+
+    class Gated(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.rnn, self.head = nn.RNN(3, 5, nonlinearity="relu"), nn.Linear(5, 2)
+            self.both, self.out = nn.Linear(4, 12), nn.Linear(6, 4)
 
         def forward(self, x: torch.Tensor) -> Any:
-            return self.head(self.rnn(x)[0])
+            gate, up = self.both(x).chunk(2, -1)
+            return x + self.out(torch.sigmoid(gate) * up + up)
 
-    made = zoo.choices(Net(), "irnn", torch.zeros(4, 2, 3))
-    assert made["rnn.weight_hh_l0"].initializer == identity()
-    assert made["rnn.weight_ih_l0"].initializer == normal(std=0.001)
-    assert made["head.weight"].initializer == normal(std=0.001)
-    assert made["rnn.bias_hh_l0"].initializer == zeros()
-    assert not find("irnn").needs_graph
+    made = zoo.choices(Gated(), "glow", torch.zeros(2, 4))
+    assert made["both.weight"].initializer == normal(std=0.05)

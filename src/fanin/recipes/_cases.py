@@ -11,7 +11,8 @@ from fanin.param import Param
 from fanin.recipes._choice import Choice
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
-from fanin.recipes._spots import Spot, Spots
+from fanin.recipes._spots import TIMES, Spot, Spots
+from fanin.recipes._tree import opens_packed
 
 Notes = Callable[[Spots], Iterable[str]]
 
@@ -33,10 +34,10 @@ class Case:
     """An initializer for the parameters that `words` tell.
 
     `words` are ways to be meant, with commas between, each some words that all hold: "weight
-    end, weight value". They are the kinds weight, recurrent, table, bias and scale, kernel, and
-    those of `Spot`. `rule` is an expression of an initializer, with the numbers of `Spot` in
-    braces, and "in", "out" and "width": the fans of a weight, of one group and one packed matrix
-    whatever the stride, and the length of a table's rows.
+    end, weight value". They are the kinds weight, recurrent, table, bias and scale, kernel, gates
+    (the bias of an LSTM's four) and those of `Spot`. `rule` is an expression of an initializer,
+    with the numbers of `Spot` in braces, and "in", "out" and "width": the fans of a weight, of one
+    group and one packed matrix whatever the stride, and the length of a table's rows.
     """
 
     words: str
@@ -52,6 +53,7 @@ class Case:
         words = set().union(*map(str.split, self._ways())) - {
             "kernel",
             "recurrent",
+            "gates",
             *_KINDS.values(),
         }
         numbers = set(_NUMBER.findall(self.rule)) - {"in", "out", "width"}
@@ -71,7 +73,8 @@ def tabulate(name: str, source: str, *cases: Case, notes: Notes | None = None) -
             found = Spot() if spots is None else spots.find(param.name)
             return _choose(cases, param, found)
 
-        return place(params, graph, rule)
+        decided = any(word in case.words.split() for case in cases for word in TIMES)
+        return place(params, graph, rule, spots.times if spots and decided else ())
 
     def tell(params: Params, graph: Graph | None) -> list[str]:
         told = [] if notes is None or graph is None else notes(Spots(graph))
@@ -83,9 +86,10 @@ def tabulate(name: str, source: str, *cases: Case, notes: Notes | None = None) -
 
 def _choose(cases: Iterable[Case], param: Param, found: Spot) -> Choice | None:
     """The first case's choice; of packed matrices that differ, one for each."""
-    if param.kind not in _KINDS:
+    if param.kind not in _KINDS and not found.words & TIMES:
         return None
-    words = found.words | {_KINDS[param.kind]} | set(param.axes.roles) & {"kernel"}
+    words = found.words | {_KINDS.get(param.kind, "")} | set(param.axes.roles) & {"kernel"}
+    words |= {"gates"} if opens_packed(param) else set()
     words |= {"recurrent"} if param.kind == "recurrent" else set()
     blocks_of = param.axes.blocks
     made = []

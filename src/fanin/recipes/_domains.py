@@ -1,4 +1,4 @@
-"""Recipes of other kinds of models by name: generators, agents, fields, recurrent networks."""
+"""Recipes of other kinds of models by name: generators, agents, fields, flows."""
 
 from collections.abc import Callable, Iterator
 
@@ -97,20 +97,25 @@ def sdf(radius: float = 1.0) -> Recipe:
     )
 
 
-def irnn() -> Recipe:
-    """Recurrent weights the identity, all others N(0, 0.001): RNNs of rectifiers that remember.
+def glow() -> Recipe:
+    """Affine couplings start as the identity: last weights of nets zero, all others N(0, 0.05).
 
-    Source: Le et al. 2015, section 2.
+    The nets are told by what they give: parts, of which a function of one scales, and another
+    shifts, activations that do not come from them. Scales and shifts of an actnorm are of the
+    first batch: run the model once on one, as its code asks.
+
+    Source: Kingma & Dhariwal 2018, section 3.3; 0.05 is that of their code, tfops.py.
     """
     return tabulate(
-        "irnn",
-        "Le et al. 2015, section 2",
-        Case("recurrent", "identity()"),
-        Case("weight, table", "normal(std=0.001)"),
+        "glow",
+        "Kingma & Dhariwal 2018, section 3.3",
+        Case("weight coupling", "zeros()"),
+        Case("weight", "normal(std=0.05)"),
+        notes=_note_without_coupling,
     )
 
 
-DOMAINS: tuple[Callable[..., Recipe], ...] = (dcgan, dit, ppo, siren, sdf, irnn)
+DOMAINS: tuple[Callable[..., Recipe], ...] = (dcgan, dit, ppo, siren, sdf, glow)
 
 
 def _note_without_modulation(spots: Spots) -> Iterator[str]:
@@ -126,6 +131,11 @@ def _note_single_heads(spots: Spots) -> Iterator[str]:
             "all heads have one output, as values have: give the policy's orthogonal(0.01) by "
             "overrides=."
         )
+
+
+def _note_without_coupling(spots: Spots) -> Iterator[str]:
+    if "coupling" not in spots.words:
+        yield "the run shows no weight whose parts scale and shift other activations."
 
 
 def _note_without_sines(spots: Spots) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fanin.graph import CARRIERS, Graph, evaluate
+from fanin.graph import CARRIERS, Graph, evaluate, reach
 from fanin.graph.signal import MASS, Z
 from fanin.initializers import Initializer, constant, ones, zeros
 from fanin.param import Param
@@ -49,10 +49,13 @@ def heard(params: Mapping[str, Param], graph: Graph | None) -> Made:
     such as a log-deviation that is returned; the zeros of adapters; and what differs from element
     to element and was meant, where it is no weight.
     """
-    stay, refused = _by_tree(params) if graph is None else _ConstantsRun(params, graph).verdict()
-    stay |= _find_adapters(params)
+    adapters = _find_adapters(params)
     if graph is None:
+        stay, refused = _by_tree(params)
+        stay |= adapters
         stay |= {name for name, param in params.items() if param.meant and not param.head}
+    else:
+        stay, refused = _ConstantsRun(params, graph, adapters).verdict()
     left = {name: replace(params[name], constant=None) for name in refused - stay}
     return Made(dict(params) | left, frozenset(stay))
 
@@ -104,8 +107,8 @@ def _few(zero: set[str], params: Mapping[str, Param]) -> set[str]:
 class _ConstantsRun:
     """What one run shows of the constants; those that act through a function go by their rules."""
 
-    def __init__(self, params: Mapping[str, Param], graph: Graph) -> None:
-        self.params, self.graph = params, graph
+    def __init__(self, params: Mapping[str, Param], graph: Graph, adapters: set[str]) -> None:
+        self.params, self.graph, self.adapters = params, graph, adapters
         self.users = graph.users()
         self.at: dict[str, list[int]] = {}
         for position, node in enumerate(graph.nodes):
@@ -127,7 +130,7 @@ class _ConstantsRun:
             said = None if param.constant is None else self._stays(name, param.constant)
             if said is not None:
                 (stay if said else refused).add(name)
-        zero = self._zeros(stay)
+        zero = self._zeros(stay) | (self.adapters - set(self._blocked()))
         return stay | zero, refused | {name for name in self._multiplying() if name not in zero}
 
     def _through(self, name: str) -> bool:
@@ -213,6 +216,22 @@ class _ConstantsRun:
             multiplies = self._ops(name) & {"linear", "lookup", "scale"} and param.kind != "shift"
             if param.constant == 0 and multiplies and not self._through(name):
                 yield name
+
+    def _blocked(self) -> Iterator[str]:
+        """Zeros of adapters that others behind them multiply: of both none gets a gradient."""
+        silence = Silence(self.graph, self.adapters, ())
+        behind: set[str] = set()
+        for name in reversed([name for name in self.at if name in self.adapters]):
+            silent = (user for at in self.at[name] for user in self._reach_silent(silence, at))
+            nodes = [self.graph.nodes[user] for user in silent]
+            if any(node.param is not None and node.param.name in behind for node in nodes):
+                yield name
+            else:
+                behind.add(name)
+
+    def _reach_silent(self, silence: Silence, position: int) -> Iterator[int]:
+        """What reads a silent activation, as far as silence goes."""
+        yield from reach([position], lambda at: self.users[at] if silence.silent[at] else ())
 
     def _zeros(self, stay: set[str]) -> set[str]:
         """Those of them with which the model trains."""

@@ -22,6 +22,31 @@ def find_modulating(structure: Structure) -> list[int]:
     return found
 
 
+def find_coupling(structure: Structure) -> Iterator[int]:
+    """The weights of which a function of one part scales, and another shifts, something else."""
+    nodes = structure.graph.nodes
+    for position, node in enumerate(nodes):
+        if node.op != "linear" or node.param is None:
+            continue
+        read = set(reach([position], lambda at: _readers(structure, at)))
+        parts = sum("part" in nodes[at].flags for at in read)
+        scaled = {user for at in read for user in _multiply_others(structure, at, position)}
+        behind = reach(scaled, lambda at: _readers(structure, at))
+        added = {user for at in behind for user in structure.users[at]}
+        shifts = {user for at in read for user in structure.users[at] if nodes[user].op == "add"}
+        if parts > 1 and added & shifts:
+            yield position
+
+
+def _multiply_others(structure: Structure, position: int, weight: int) -> Iterator[int]:
+    """The products of an activation and what does not come from this weight."""
+    nodes = structure.graph.nodes
+    for user in structure.users[position]:
+        others = set(nodes[user].inputs) - {position}
+        if nodes[user].op == "mul" and any(weight not in structure.above[at] for at in others):
+            yield user
+
+
 def find_conditions(structure: Structure, modulating: list[int]) -> Iterator[int]:
     """The weights that make what modulating ones read."""
     above = {at for position in modulating for at in structure.above[position]}

@@ -1,6 +1,6 @@
 """Placing: a recipe's own rule, and the rules by kind for all that it says nothing of."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
 from fanin.graph import Graph
@@ -16,12 +16,18 @@ _SMALL = 0.02  # RMS of a table that may be added to anything
 KindRule = Callable[[Param], Choice | None]
 
 
-def place(params: Mapping[str, Param], graph: Graph | None, rule: KindRule) -> dict[str, Choice]:
+def place(
+    params: Mapping[str, Param],
+    graph: Graph | None,
+    rule: KindRule,
+    own: Collection[str] = (),
+) -> dict[str, Choice]:
     """The rule's choice for every parameter, and that of its kind where the rule has none.
 
     The rule sees parameters with what the graph adds to them; those that act through a function
     of their own, as a decay rate does, are kept before it is asked; rows of a table are not.
-    Constants that stay whatever the recipe stay (`heard`).
+    Constants that stay whatever the recipe stay (`heard`). Of those in `own` the rule decides
+    all the same.
     """
     counts = heard(params, graph)
     shown = refine(counts.params, graph)
@@ -29,13 +35,13 @@ def place(params: Mapping[str, Param], graph: Graph | None, rule: KindRule) -> d
     kept = constants(params, graph)
     made: dict[str, Choice] = {}
     for name, param in shown.items():
-        if name in kept:
+        if name in kept and name not in own:
             why = f"acts through {', '.join(kept[name])}; kept as made"
             value = None if param.constant is None else same(param.constant)
             made[name] = Choice(value, "constant of the layer", why)
             continue
         choice = rule(param) or _choose_unseen(param, name in used, graph is not None)
-        if name in counts.stay:
+        if name in counts.stay and name not in own:
             role, axes = (choice.role, choice.axes) if choice else (param.kind, None)
             if param.constant is None:
                 choice = Choice(None, role, AS_MEANT, axes)

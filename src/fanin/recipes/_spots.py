@@ -11,13 +11,15 @@ from fanin.recipes._branches import (
     find_reading,
     find_streams,
 )
-from fanin.recipes._modulated import find_conditions, find_modulating
+from fanin.recipes._modulated import find_conditions, find_coupling, find_modulating
 from fanin.recipes._sines import sines
+from fanin.recipes._times import find_decays
 
 # Where the way back from an attention to its projections ends.
 _STOPS = having("source", "weight") | {"lookup", "attention", "softmax", "matmul"}
 _SHIFTED = having("carries", "function") | {"shift"}
 _TABLES = {"lookup": "embedding", "shift": "position", "parameter": "token"}
+TIMES = frozenset({"decay", "steps"})  # of what a recipe decides even where it was made on purpose
 _COUNTED = ("layer", "layers", "branches", "encoder", "decoder")
 
 
@@ -28,11 +30,13 @@ class Spot:
     Words: of weights "head", "attention" or "mlp" of a residual branch, "end" of one, "query",
     "key", "value", "gate", "up"; of tables "embedding", "tied", "position", "token", "relative";
     of weights that sines read "sine", "first" with no weight before; "modulation" of one whose
-    parts scale other activations, "condition" of those before it; "single" of a head of one
-    output; of scales "norm", "last" (at the end of a branch), "scalar" (of one, behind no norm);
-    "branch" of all in a residual branch; there "encoder" or "decoder", too, where one stream
-    reads another. Numbers: the layer, counted from 1, and how many there are; the branches of the
-    stream and, but of maps, its width, "stream"; the layers of encoder and decoder; "size" of
+    parts scale other activations, "condition" of those before it; "coupling" of one whose parts
+    scale and shift what does not come from it; "single" of a head of one output; "decay" of
+    logarithms of rates that act for a softplus, "steps" of what that reads; of scales "norm",
+    "last" (at the end of a branch), "scalar" (of one, behind no norm); "branch" of all in a
+    residual branch; there "encoder" or "decoder", too, where one stream reads another. Numbers:
+    the layer, counted from 1, and how many there are; the branches of the stream and, but of
+    maps, its width, "stream"; the layers of encoder and decoder; "size" of
     the heads, of projections; "omega", the factor in a sine. A bias has its weight's words, too.
     """
 
@@ -56,6 +60,7 @@ class Spots:
         self._mark_heads()
         self._mark_sines()
         self._mark_modulations()
+        self._mark_times()
         self._mark_biases()
 
     @cached_property
@@ -67,6 +72,11 @@ class Spots:
     def logits(self) -> list[Logits]:
         """All attention logits."""
         return list(logits_of(self.structure))
+
+    @property
+    def times(self) -> set[str]:
+        """The parameters that are decay rates or time steps."""
+        return {name for name, spot in self._found.items() if spot.words & TIMES}
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -182,12 +192,20 @@ class Spots:
             self._spot(head).numbers.setdefault("omega", largest)
 
     def _mark_modulations(self) -> None:
+        for position in find_coupling(self.structure):
+            self._spot(position).words.add("coupling")
         modulating = find_modulating(self.structure)
         for position in find_conditions(self.structure, modulating):
             self._spot(position).words.add("condition")
         for position in modulating:
             self._spot(position).words.add("modulation")
             self._spot(position).words.discard("condition")
+
+    def _mark_times(self) -> None:
+        for position, steps in find_decays(self.structure):
+            self._spot(position).words.add("decay")
+            for step in steps:
+                self._spot(step).words.add("steps")
 
     def _mark_biases(self) -> None:
         """Biases are what their weights are."""

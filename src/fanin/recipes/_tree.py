@@ -73,8 +73,12 @@ def open_forget_gate(param: Param) -> Initializer | None:
     """
     if param.gate == "forget":
         return ones()
-    packed = param.kind == "bias" and len(param.axes.blocks) == _LSTM_GATES
-    return forget_gate() if packed else None
+    return forget_gate() if opens_packed(param) else None
+
+
+def opens_packed(param: Param) -> bool:
+    """Whether a bias is that of all gates of an LSTM: of torch's two, the one of the inputs."""
+    return param.kind == "bias" and len(param.axes.blocks) == _LSTM_GATES
 
 
 def activation_gain(param: Param) -> float:

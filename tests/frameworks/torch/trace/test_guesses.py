@@ -292,7 +292,7 @@ def test_a_model_that_does_not_run_is_refused_though_it_read_values() -> None:
     def middle(net: Net, x: Tensor) -> Tensor:
         return net.router(net.router(x)) if x.max() > -1e9 else x
 
-    message = r"^router \(Linear\) does not run on these inputs: RuntimeError: mat1 and mat2"
+    message = r"^router \(Linear\) does not run on these inputs: RuntimeError: .*mat1 and mat2"
     for call in (fanin.plan, fanin.initialize, fanin.check):
         model = Net(middle)
         arguments = (0, X) if call is fanin.initialize else (X,)
