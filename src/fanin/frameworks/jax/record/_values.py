@@ -127,6 +127,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "dynamic_slice": _cut,
     "split": _split,
+    "unstack": lambda params, x: list(np.moveaxis(np.asarray(x), params["axis"], 0)),
     "iota": _iota,
     "rev": _reverse,
     "pad": _pad,
@@ -150,7 +151,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
 VIEWS = frozenset(
     (
         *("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice"),
-        *("dynamic_slice", "split", "rev"),
+        *("dynamic_slice", "split", "unstack", "rev"),
     )
 )
 

@@ -123,7 +123,8 @@ def _abstract(value: Any, placed: bool) -> Any:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return value
     made: Any = jax.ShapeDtypeStruct  # which has no types
-    return made(value.shape, value.dtype, sharding=_mesh_sharding(value) if placed else None)
+    dtype = jax.dtypes.canonicalize_dtype(value.dtype)  # as JAX reads what is NumPy's
+    return made(value.shape, dtype, sharding=_mesh_sharding(value) if placed else None)
 
 
 def _entry(recorder: Recorder, leaf: Leaf) -> TensorEntry:

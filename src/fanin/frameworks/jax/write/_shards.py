@@ -19,7 +19,19 @@ def make_array(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
     sharding = sharding_of(value)
     if sharding is None or _is_uncommitted(value):
         return jax.numpy.asarray(draw((...,)))
-    return jax.make_array_from_callback(tuple(value.shape), sharding, draw, dtype=value.dtype)
+    shape = tuple(value.shape)
+    # One by one: jax.make_array_from_callback, from JAX 0.11 on, holds all that it was given until
+    # all is on the devices.
+    pieces = [
+        _put(draw(index), device, sharding)
+        for device, index in sharding.addressable_devices_indices_map(shape).items()
+    ]
+    return jax.make_array_from_single_device_arrays(shape, sharding, pieces, dtype=value.dtype)
+
+
+def _put(values: Array, device: Any, sharding: Any) -> Any:
+    kind = sharding.memory_kind
+    return jax.device_put(values, jax.sharding.SingleDeviceSharding(device, memory_kind=kind))
 
 
 def _is_uncommitted(value: Any) -> bool:
