@@ -52,13 +52,15 @@ NEWEST_PYTHON ?= python3
 OLDEST_TRITON := 3.9.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 test-oldest: export PIP_CONSTRAINT := $(CURDIR)/constraints-oldest.txt
-# Old releases warn of each other; what fanin itself does, `make test` holds to.
+# Old releases warn of each other, and Hypothesis of random states that pytest keeps where it does not
+# look (gc.freeze); what fanin itself does, `make test` holds to.
 test-oldest:  ## Run the tests with the least versions that pyproject.toml allows
 	$(OLDEST_PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install --quiet --extra-index-url $(TORCH_INDEX) \
 		--requirement constraints-oldest.txt cmake ninja .
 	.venv-oldest/bin/pip install --quiet --no-deps triton==$(OLDEST_TRITON)
-	.venv-oldest/bin/pytest -n 2 -W default::DeprecationWarning -W default::FutureWarning
+	.venv-oldest/bin/pytest -n 2 -W default::DeprecationWarning -W default::FutureWarning \
+		-W 'ignore:It looks like'
 
 test-newest: export PIP_CONSTRAINT :=
 test-newest:  ## Run the tests with the newest versions that there are

@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -66,15 +67,15 @@ def write_damaged(kind: str, path: Path) -> None:
         saved(path).close()
         path.write_bytes(path.read_bytes()[:5000])
     elif kind == "another":
-        with sqlite3.connect(path) as base:
+        with closing(sqlite3.connect(path)) as base, base:
             base.execute("CREATE TABLE t (a)")
     elif kind == "newer":
         saved(path).close()
-        with sqlite3.connect(path) as base:
+        with closing(sqlite3.connect(path)) as base, base:
             base.execute("PRAGMA user_version = 99")
     elif kind == "row":
         saved(path).close()
-        with sqlite3.connect(path) as base:
+        with closing(sqlite3.connect(path)) as base, base:
             base.execute("UPDATE trials SET losses = 'x'")
 
 

@@ -65,6 +65,9 @@ class Store:
             self._base.close()
             self._base = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def _open(self) -> None:
         new = self.path is None or not self.path.exists() or os.path.getsize(self.path) == 0
         base = sqlite3.connect(self.path or ":memory:", timeout=60)

@@ -123,7 +123,9 @@ def _abstract(value: Any, placed: bool) -> Any:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return value
     made: Any = jax.ShapeDtypeStruct  # which has no types
-    dtype = jax.dtypes.canonicalize_dtype(value.dtype)  # as JAX reads what is NumPy's
+    dtype = value.dtype
+    if isinstance(dtype, np.dtype):  # as JAX reads NumPy's: int64 as int32
+        dtype = jax.dtypes.canonicalize_dtype(dtype)
     return made(value.shape, dtype, sharding=_mesh_sharding(value) if placed else None)
 
 
