@@ -73,6 +73,9 @@ def test_names_are_the_paths_in_a_weight_file(tmp_path: Path) -> None:
     for name in [*target.slots, *ties, *target.buffer_names()]:
         head = name.rpartition(".")[0].removesuffix(".several")
         found[head] = found.get(head, 0) + 1
+    if keras.version() < "3.15":  # whose files leave out layers in a tuple within a list
+        found = {head: count for head, count in found.items() if ".alike.container." not in head}
+        stored = {head: count for head, count in stored.items() if ".alike.container." not in head}
     assert found == stored
 
 

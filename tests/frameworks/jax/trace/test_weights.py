@@ -128,7 +128,9 @@ def test_known_places_are_parts(traced: Traced) -> None:
         return h[:, jnp.array([3, 4])], h[..., 0], h[:, ::2], jnp.flip(h, 1)
 
     views = [node for node in traced(model, {"w": (8, 16)}, (5, 8)).nodes if node.op == "view"]
-    assert [node.label for node in views] == ["slice", "select", "squeeze", "slice", "flip"]
+    third = views[3].label  # a gather in JAX 0.8
+    assert [node.label for node in views] == ["slice", "select", "squeeze", third, "flip"]
+    assert third in ("slice", "index")
 
 
 def test_sums_of_neighbours(traced: Traced) -> None:

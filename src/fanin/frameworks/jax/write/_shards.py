@@ -20,8 +20,8 @@ def make_array(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
     if sharding is None or _is_uncommitted(value):
         return jax.numpy.asarray(draw((...,)))
     shape = tuple(value.shape)
-    # One by one: jax.make_array_from_callback, from JAX 0.11 on, holds all that it was given until
-    # all is on the devices.
+    # One by one, each waited for: jax.make_array_from_callback of JAX 0.12 holds all that it was
+    # given until all is on the devices.
     pieces = [
         _put(draw(index), device, sharding)
         for device, index in sharding.addressable_devices_indices_map(shape).items()
@@ -31,7 +31,8 @@ def make_array(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
 
 def _put(values: Array, device: Any, sharding: Any) -> Any:
     kind = sharding.memory_kind
-    return jax.device_put(values, jax.sharding.SingleDeviceSharding(device, memory_kind=kind))
+    place = jax.sharding.SingleDeviceSharding(device, memory_kind=kind)
+    return jax.device_put(values, place).block_until_ready()
 
 
 def _is_uncommitted(value: Any) -> bool:
