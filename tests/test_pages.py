@@ -67,6 +67,13 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert [page for page in PAGES if page not in seen] == []
 
 
+def test_the_readme_is_short_and_soon_at_its_point() -> None:
+    lines = README.read_text("utf-8").splitlines()
+    assert len(lines) <= 120
+    assert "pip install" in " ".join(lines[:3])
+    assert "```python" in lines[:10]
+
+
 def test_what_the_readme_shows_of_a_command_is_on_a_page() -> None:
     """The first block is run by tests/test_examples.py; the pages say how the others were made."""
     shown = re.findall(r"^```text\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
