@@ -1,5 +1,6 @@
 """Tests of gated mixtures t f + (1 - t) x: highway networks and their kin, in every spelling."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import fanin
+from fanin.initializers import constant
 
 Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
 WIDTH, BIAS = 64, -2.0
@@ -99,3 +101,58 @@ def test_a_step_by_what_is_no_share_stays_a_residual_branch() -> None:
 
     net = nn.Sequential(nn.Linear(WIDTH, WIDTH), Step(SPELLINGS["sum"]), nn.Linear(WIDTH, 2))
     assert "residual branch" in fanin.plan(net, torch.randn(4, WIDTH))["1.new.weight"].why
+
+
+STEPS: dict[str, Mix] = {
+    name: SPELLINGS[name]
+    for name in ("sum", "other order", "step", "step back", "lerp", "addcmul", "negated")
+}
+
+
+class Averaged(nn.Module):
+    """A layer that mixes its input and what it makes of it by a parameter."""
+
+    def __init__(self, mix: Mix, share: float, through: Callable[[Tensor], Tensor] | None) -> None:
+        super().__init__()
+        self.new, self.mix, self.through = nn.Linear(WIDTH, WIDTH), mix, through
+        self.share = nn.Parameter(torch.full((WIDTH,), share))
+
+    def forward(self, x: Tensor) -> Tensor:
+        share = self.share if self.through is None else self.through(self.share)
+        return self.mix(share, torch.relu(self.new(x)), x)
+
+
+@pytest.mark.parametrize("through", [None, torch.sigmoid], ids=["as it is", "sigmoid"])
+@pytest.mark.parametrize("spelling", STEPS)
+def test_a_parameter_mixes_and_stays(
+    spelling: str, through: Callable[[Tensor], Tensor] | None
+) -> None:
+    """No branch is added to a stream; f, relu of size one, has mean 1 / sqrt(2 pi)."""
+    share = 0.5 if through is None else 0.001
+    layers = [Averaged(STEPS[spelling], share, through) for _ in range(4)]
+    model = nn.Sequential(nn.Linear(WIDTH, WIDTH), *layers, nn.Linear(WIDTH, 4))
+    plan = fanin.plan(model, torch.randn(8, WIDTH))
+    mean, second, new = 0.0, 1.0, (2 * math.pi) ** -0.5
+    for at in range(1, 5):
+        row = plan[f"{at}.new.weight"]
+        assert "branch" not in row.why
+        assert row.std == pytest.approx((WIDTH * second) ** -0.5, rel=0.01)
+        assert plan[f"{at}.share"].initializer == constant(share)
+        mean, second = (mean + new) / 2, second / 4 + 1 / 8 + mean * new / 2
+    assert plan["5.weight"].std == pytest.approx((WIDTH * second) ** -0.5, rel=0.01)
+
+
+def test_a_shift_of_words_is_the_word_before() -> None:
+    """RWKV's x + (x' - x) k, with k one, is x' alone."""
+
+    class Shift(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.k, self.out = nn.Parameter(torch.ones(WIDTH)), nn.Linear(WIDTH, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            before = torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1)
+            return self.out(x + (before - x) * self.k)
+
+    plan = fanin.plan(Shift(), torch.randn(2, 64, WIDTH))
+    assert plan["out.weight"].std == pytest.approx(WIDTH**-0.5, rel=0.05)

@@ -18,6 +18,7 @@ from fanin.graph._lines import second_input as second_input
 from fanin.graph._lines import slope as slope
 from fanin.graph._logits import Logits as Logits
 from fanin.graph._logits import logits_of as logits_of
+from fanin.graph._mixtures import find_mixed_step as find_mixed_step
 from fanin.graph._mixtures import mixture as mixture
 from fanin.graph._operations import OPERATIONS as OPERATIONS
 from fanin.graph._operations import Op as Op

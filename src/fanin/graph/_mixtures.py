@@ -1,6 +1,6 @@
-"""Mixtures: t f + (1 - t) x with a gate t, by which highway networks and gated units pass x on."""
+"""Mixtures: t f + (1 - t) x with a gate or a parameter t, by which networks pass x on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -23,6 +23,61 @@ class Mixture:
     new: int
     stream: int
     sums: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedStep:
+    """The nodes of x + p (f - x): where the parameter p acts, f and x; both additions."""
+
+    scale: int
+    new: int
+    stream: int
+    sums: tuple[int, int]
+
+
+def find_mixing(graph: Graph) -> set[int]:
+    """The additions by which gates and parameters mix activations: they add no branch."""
+    found: set[int] = set()
+    for position in range(len(graph.nodes)):
+        mixed = mixture(graph, position) or find_mixed_step(graph, position)
+        if mixed is not None:
+            found.update(mixed.sums)
+        elif _adds_shares(graph, position):
+            found.add(position)
+    return found
+
+
+def _adds_shares(graph: Graph, position: int) -> bool:
+    """Whether a sum is p f + (1 - p) x, however p goes through a function."""
+    node = graph.nodes[position]
+    if node.op != "add" or "difference" in node.flags:
+        return False
+    uses = [graph.nodes[source].param for source in node.inputs]
+    if any(graph.nodes[source].op != "scale" for source in node.inputs) or None in uses:
+        return False
+    first, second = (use for use in uses if use is not None)
+    functions = [use.function for use in (first, second) if use.function is not None]
+    if first.name != second.name or not functions:
+        return False
+    shares = [function.each(_POINTS) for function in functions if function.each is not None]
+    shares += [_POINTS] * (2 - len(functions))
+    return len(shares) == 2 and bool(np.allclose(shares[0] + shares[1], 1.0))
+
+
+def find_mixed_step(graph: Graph, position: int) -> MixedStep | None:
+    """What an addition mixes by a parameter, as x + p (f - x) or x - p (x - f)."""
+    node = graph.nodes[position]
+    if node.op != "add":
+        return None
+    for stream, step in _orders(node):
+        use = graph.nodes[step].param
+        if graph.nodes[step].op != "scale" or use is None:
+            continue
+        (between,) = graph.nodes[step].inputs
+        new = _other_end(graph, between, stream, node)
+        if new is not None:
+            return MixedStep(step, new, stream, (position, between))
+    return None
 
 
 def mixture(graph: Graph, position: int) -> Mixture | None:
@@ -48,17 +103,27 @@ def _sums(graph: Graph, position: int) -> Iterator[Mixture]:
 def _steps(graph: Graph, position: int) -> Iterator[Mixture]:
     """Ways to read a sum as a step x + t (f - x)."""
     node = graph.nodes[position]
-    orders = (node.inputs,) if "difference" in node.flags else permutations(node.inputs)
-    for stream, step in orders:
+    for stream, step in _orders(node):
         if graph.nodes[step].op != "mul":
             continue
         for gate, difference in permutations(graph.nodes[step].inputs):
-            between = graph.nodes[difference]
-            if between.op != "add" or "difference" not in between.flags:
-                continue
-            ends = between.inputs if "difference" in node.flags else between.inputs[::-1]
-            if ends[0] == stream:
-                yield Mixture(gate, ends[1], stream, (position, difference))
+            new = _other_end(graph, difference, stream, node)
+            if new is not None:
+                yield Mixture(gate, new, stream, (position, difference))
+
+
+def _orders(node: Node) -> Iterable[tuple[int, ...]]:
+    """The two inputs of a sum as x and what is added to it, or taken away."""
+    return (node.inputs,) if "difference" in node.flags else permutations(node.inputs)
+
+
+def _other_end(graph: Graph, position: int, stream: int, step: Node) -> int | None:
+    """f of f - x, or of x - f where the step is taken away; None for anything else."""
+    between = graph.nodes[position]
+    if between.op != "add" or "difference" not in between.flags:
+        return None
+    ends = between.inputs if "difference" in step.flags else between.inputs[::-1]
+    return ends[1] if ends[0] == stream else None
 
 
 def _are_complements(graph: Graph, gate: int, rest: int) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin.graph._graph import CARRIERS, Graph, Node
 from fanin.graph._lines import second_input
-from fanin.graph._mixtures import mixture
+from fanin.graph._mixtures import find_mixing
 from fanin.graph._operations import having
 from fanin.graph._sets import NodeSet, reach
 
@@ -81,8 +81,7 @@ class Structure:
         """Every addition of a branch to a stream, by its node."""
         finders = {"add": self._residual, "shift": self._residual_of_parameter}
         found: dict[int, Residual] = {}
-        mixed = (mixture(self.graph, position) for position in range(len(self.graph.nodes)))
-        aside = {item for several in mixed if several is not None for item in several.sums}
+        aside = find_mixing(self.graph)
         for position, node in enumerate(self.graph.nodes):
             if position in aside:
                 continue

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fanin.graph import Graph, Node, having, mixture
+from fanin.graph import Graph, Node, find_mixed_step, having, mixture
 from fanin.graph.positions import largest, pool, sum_positions
 from fanin.graph.signal import (
     LEVEL,
@@ -104,7 +104,7 @@ def _add(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | 
     shown = run.graph.see_through(position)
     if shown is not None:
         return run.signals[shown]
-    mixed = _mix(run, position)
+    mixed = _mix(run, position) or _mix_by_parameter(run, position)
     if mixed is not None:
         return mixed
     a, b = inputs
@@ -135,6 +135,24 @@ def _mix(run: Run, position: int) -> Signal | None:
         return None
     rest = apply_pointwise(lambda t: 1 - t, (gate,), gate.base)
     return add(multiply(gate, new, position), multiply(rest, stream, -position - 1), position)
+
+
+def _mix_by_parameter(run: Run, position: int) -> Signal | None:
+    """p f + (1 - p) x of a step x + p (f - x), whose p is known."""
+    found = find_mixed_step(run.graph, position)
+    if found is None:
+        return None
+    new, stream = run.signals[found.new], run.signals[found.stream]
+    use = run.graph.nodes[found.scale].param
+    shares = None if use is None else run.acting(use)
+    if new is None or stream is None or shares is None:
+        return None
+    if np.ptp(shares) == 0:
+        share = float(shares.reshape(-1)[0])
+        return add(scale(new, share), scale(stream, 1 - share), position)
+    # Of shares that differ from unit to unit, as of independent ones.
+    mine, rest = (math.sqrt(float(np.mean(np.square(part)))) for part in (shares, 1 - shares))
+    return add(scale(new, mine), scale(stream, rest), position)
 
 
 def _at_other_positions(run: Run, node: Node, a: Signal, b: Signal) -> bool:
