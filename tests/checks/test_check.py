@@ -333,3 +333,26 @@ def test_both_ways_to_the_check_take_the_same() -> None:
         inspect.signature(item).parameters for item in (fanin.check, fanin.checks.check)
     )
     assert lazy == loaded
+
+
+class Complex(nn.Module):
+    """Two layers of complex numbers, and what is returned of them."""
+
+    def __init__(self, last: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.last = last
+        self.first, self.second = (nn.Linear(16, 16, dtype=torch.complex64) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.first(x.to(torch.complex64))
+        return self.last(self.second(torch.exp(1j * z.angle()) * z.abs().relu()))
+
+
+@pytest.mark.parametrize("last", [torch.abs, torch.clone])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_layers_of_complex_numbers(last: Callable[[Tensor], Tensor], dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model, x = Complex(last), torch.randn(64, 16, dtype=dtype)
+    fanin.initialize(model, 0, x)
+    assert fanin.check(model, x).ok()
+    assert 0.3 < float(model(x).detach().abs().square().mean()) < 3

@@ -56,6 +56,13 @@ SUMS: dict[str, tuple[Sum, tuple[Tensor, ...]]] = {
     "sparse": (lambda h: torch.sparse.mm(SPARSE, h), ()),
     "edges given": (symmetric, (torch.stack([TO, FROM]),)),
     "adjacency given": (lambda h, a: a @ h, (ADJACENCY,)),
+    "adjacency given, over its degree": (
+        lambda h, a: (a @ h) / a.sum(1, keepdim=True).clamp(min=1),
+        (ADJACENCY,),
+    ),
+    "adjacency given, sparse": (lambda h, a: torch.sparse.mm(a, h), (SPARSE,)),
+    "of columns": (lambda h: (h.T @ (ADJACENCY / DEGREE[:, None]).T).T, ()),
+    "of columns, given": (lambda h, a: torch.einsum("jf,ij->if", h, a), (ADJACENCY,)),
     "adjacency given, normalized": (lambda h, a: a / a.sum(1, keepdim=True) @ h, (ADJACENCY,)),
 }
 

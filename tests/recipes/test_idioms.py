@@ -112,6 +112,7 @@ POINTWISE: dict[str, Idiom] = {
     "gelu by tanh": lambda h: 0.5 * h * (1 + torch.tanh(0.79788456 * (h + 0.044715 * h**3))),
     "gelu by erf": lambda h: h * 0.5 * (1 + torch.erf(h / math.sqrt(2))),
     "swish": lambda h: h / (1 + torch.exp(-h)),
+    "softplus by logsumexp": lambda h: torch.stack([h, torch.zeros_like(h)]).logsumexp(0),
     "mish": lambda h: h * torch.tanh(torch.log1p(h.exp())),
     "softsign": lambda h: h / (1 + h.abs()),
     "hardswish": lambda h: h * (h + 3).clamp(0, 6) / 6,
@@ -248,6 +249,8 @@ NORMS: dict[str, Idiom] = {
     "normalize": lambda x: F.normalize(x, dim=-1) * x.shape[-1] ** 0.5,
     "rms of size": lambda x: x / x.abs().pow(2).mean(-1, keepdim=True).sqrt(),
     "rms by a sum": lambda x: x / torch.sqrt((x * x).sum(-1, keepdim=True) / WIDTH + 1e-6),
+    "rms by einsum": lambda x: x * (torch.einsum("bi,bi->b", x, x) / WIDTH).rsqrt()[:, None],
+    "rms by a product": lambda x: x / ((x[:, None] @ x[:, :, None])[:, 0] / WIDTH + 1e-6).sqrt(),
     "rms by an inverse": lambda x: x * (1 / torch.sqrt(mean_square(x) + 1e-6)),
     "mean size": lambda x: x / x.abs().mean(-1, keepdim=True),
     "sum of sizes": lambda x: F.normalize(x, p=1, dim=-1) * WIDTH,
@@ -336,6 +339,10 @@ def gated_attention(x: Tensor, value: Tensor) -> Tensor:
     return (torch.softmax(x @ x.mT / 8, -1) * x[..., :16]) @ value
 
 
+def by_logarithms(x: Tensor, value: Tensor) -> Tensor:
+    return torch.log_softmax(x @ x.mT / 8, -1).exp() @ value
+
+
 def in_a_loop(x: Tensor, value: Tensor) -> Tensor:
     """Shifted copies, weighted by how alike a Fourier transform finds them."""
     query, key = torch.fft.rfft(x, dim=1), torch.fft.rfft(x.flip(-1), dim=1)
@@ -348,7 +355,11 @@ def in_a_loop(x: Tensor, value: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "average", [over_sum, linear_attention, linear_attention_of_columns, gated_attention, in_a_loop]
+    "average",
+    [
+        *(over_sum, linear_attention, linear_attention_of_columns, gated_attention),
+        *(by_logarithms, in_a_loop),
+    ],
 )
 def test_averages_by_hand(average: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Of 16 positions, their second moment is 1/16 to 1 of the plan's."""

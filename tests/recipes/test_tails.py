@@ -114,3 +114,16 @@ def test_a_product_has_the_kurtosis_of_both() -> None:
     power = float(MASS @ gate.values**4) / gate.second**2
     assert tails.kurtosis(made) == pytest.approx(tails.kurtosis(uneven) * power)
     assert math.isclose(made.second, second)
+
+
+def test_a_quotient_of_large_tails_is_silu_all_the_same() -> None:
+    """exp(-x) of a tail is beyond every bound; what divides by it is bounded again."""
+
+    class Swish(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x / (1 + torch.exp(-x))
+
+    width, layers = 64, [one for _ in range(8) for one in (nn.Linear(64, 64), Swish())]
+    plan = fanin.plan(nn.Sequential(*layers), torch.zeros(2, width))
+    fed = [float(row.initializer.std(row.shape, row.axes)) for row in plan.rows[2::2]]  # type: ignore[union-attr]
+    assert fed == pytest.approx([fed[0]] * len(fed), rel=0.1)  # each layer's spread adds a little

@@ -24,6 +24,16 @@ def softmax(run: object, position: int, node: Node, inputs: InputSignals) -> Sig
     return Signal(inputs[0].values, position, averaging=True)
 
 
+def exponential(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
+    """The softmax whose logarithm an exponential reads; None for other numbers."""
+    logarithm = graph.behind(graph.nodes[position].inputs[0])
+    node = graph.nodes[logarithm]
+    if node.op != "softmax" or "logarithm" not in node.flags:
+        return None
+    logits = signals[node.inputs[0]]
+    return None if logits is None else Signal(logits.values, position, averaging=True)
+
+
 def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
     """Weights over their sum, and linear attention over its sum of weights; None for others."""
     node = graph.nodes[position]

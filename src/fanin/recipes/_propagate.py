@@ -16,6 +16,7 @@ from fanin.recipes._steps import STEPS, carry
 
 _MODES = 4.0  # times larger or smaller in train mode: a weight for eval mode serves both
 _FAR = 100.0  # times too large is wrong, for a second moment
+_ELEMENTWISE = ("pointwise", "add", "mul")
 _LEAST = 1e-9  # second moments beyond it, or its inverse
 
 
@@ -49,12 +50,11 @@ class Propagation:
     def run(self) -> "Propagation":
         self.aside.update(_on_constants(self.graph))
         for position, node in enumerate(self.graph.nodes):
-            inputs = [self.signals[source] for source in node.inputs]
+            inputs = [self._read(source, node) for source in node.inputs]
             self.borders.follow(node, self.signals)
             step = STEPS.get(node.op, carry)
             with np.errstate(all="ignore"):
                 signal = _check(step(self, position, node, inputs), position, node)
-                signal = _credible(signal, position)
                 self.signals.append(_as_measured(signal, position, self.measured))
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
@@ -70,6 +70,12 @@ class Propagation:
                 bounded=sum(map(operator.ne, near, scales)),
             )
         return self
+
+    def _read(self, source: int, node: Node) -> Signal | None:
+        """What a node reads; a function goes on as it is, for the next may bound it again."""
+        signal = self.signals[source]
+        part = signal is not None and signal.base != source and node.op in _ELEMENTWISE
+        return signal if part else _credible(signal, source)
 
     def _count_rows(self, name: str) -> int:
         """How many weights are stacked in a parameter, of those that act by themselves."""

@@ -26,7 +26,7 @@ from fanin.graph.signal import (
     scale,
 )
 from fanin.graph.tails import add_tails, gate, level
-from fanin.recipes._averages import attention, quotient, softmax
+from fanin.recipes._averages import attention, exponential, quotient, softmax
 from fanin.recipes._parameters import (
     InputSignals,
     Run,
@@ -96,7 +96,8 @@ def _apply_pointwise(run: Run, position: int, node: Node, inputs: InputSignals) 
         return known[0] if known else None
     if any(signal.averaging for signal in known):
         return next(signal for signal in known if signal.averaging)
-    averages = quotient(run.graph, run.signals, position) if node.function == "div" else None
+    find = {"div": quotient, "exp": exponential}.get(node.function)
+    averages = None if find is None else find(run.graph, run.signals, position)
     return averages or apply_pointwise(node.fn, known, position)
 
 

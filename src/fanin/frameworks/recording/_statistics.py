@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fanin.frameworks.recording._record import ActivationTensor, Recorder
+import numpy as np
+
+from fanin.frameworks.recording._record import ActivationTensor, Recorder, Statistic
 
 _LITTLE = 0.1  # what is added to a variance and changes nothing
 
@@ -37,6 +39,35 @@ def note_term(
 def note_bound(recorder: Recorder, source: ActivationTensor, made: ActivationTensor) -> None:
     """Notes that a node is another one, where that is not too small."""
     _change(recorder, source, made)
+
+
+def sum_squares(
+    recorder: Recorder, a: ActivationTensor, b: ActivationTensor, rows: tuple[int, ...], terms: int
+) -> ActivationTensor | None:
+    """The product of every row with itself, as a sum of squares; None for other factors.
+
+    `rows` is the shape of the products, `terms` how many numbers a row has.
+    """
+    source = _behind_views(recorder, a.node, ("part",))
+    if recorder.origin(source) != recorder.origin(_behind_views(recorder, b.node, ("part",))):
+        return None
+    value = ActivationTensor(source)
+    shape = recorder.nodes[source].shape
+    squares = recorder.emit("pointwise", [value], shape, fn=np.square, label="square")
+    made = recorder.emit("sum", [squares], rows, count=float(terms), label="sum")
+    recorder.statistics[made.node] = Statistic("square", source, factor=float(terms))
+    return made
+
+
+def _behind_views(recorder: Recorder, node: int, ends: Sequence[str] = ("part", "moved")) -> int:
+    """The node whose elements, all of them, a view shows; views with one of the flags `ends` do."""
+    size = math.prod(recorder.nodes[node].shape)
+    while (shown := recorder.nodes[node]).op == "view" and len(shown.inputs) == 1:
+        whole = math.prod(recorder.nodes[shown.inputs[0]].shape) == size
+        if not whole or not shown.flags.isdisjoint(ends):
+            break
+        node = shown.inputs[0]
+    return node
 
 
 def _change(
@@ -97,7 +128,8 @@ def normalize(
         node, multiple = recorder.multiples[node]
         factor *= multiple
     centre = recorder.centred.get(node)
-    measured, own = recorder.origin(statistic.source), {recorder.origin(node)}
+    measured = recorder.origin(statistic.source)
+    own = {recorder.origin(node), recorder.origin(_behind_views(recorder, node))}
     own |= set() if centre is None else {recorder.origin(centre)}
     varies = statistic.what == "variance"
     if measured not in own and statistic.what == "square" and statistic.source in recorder.centred:

@@ -165,3 +165,11 @@ def test_averages_that_begin_at_zero_are_running_statistics(lines: Lines) -> Non
 
     held = {"mean": jnp.zeros(16), "var": jnp.ones(16), "count": jnp.ones(())}
     assert lines(model, SHAPES, (5, 8), held=held)[1] == "normalize batch_norm"
+
+
+def test_a_root_mean_square_by_a_contraction(lines: Lines) -> None:
+    def norm(p: Arrays, x: Any) -> Any:
+        x = x @ p["w"]
+        return x * lax.rsqrt(jnp.einsum("ij,ij->i", x, x)[:, None] / 16 + 1e-6) * p["g"]
+
+    assert lines(norm, SHAPES, (5, 8))[-2:] == ["normalize rms_norm", "scale g [stack]"]

@@ -11,6 +11,7 @@ from fanin.frameworks.jax.operations._matrices import multiply as multiply_matri
 from fanin.frameworks.jax.operations._picks import look_up
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._statistics import sum_squares
 from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.graph import Window
 
@@ -32,14 +33,12 @@ def contract(call: Call) -> TensorEntry:
         return applied
     summed, _ = call.params["dimension_numbers"][0]
     terms = math.prod(call.ins[0].shape[dim] for dim in summed)
-    made = call.recorder.emit(
-        "matmul",
-        [call.activation(0), call.activation(1)],
-        call.shape,
-        count=float(terms),
-        label="matmul",
-    )
-    return made
+    factors = call.activation(0), call.activation(1)
+    if all(math.prod(call.shape) * terms == math.prod(item.shape) for item in call.ins[:2]):
+        power = sum_squares(call.recorder, *factors, call.shape, terms)
+        if power is not None:
+            return power
+    return call.recorder.emit("matmul", factors, call.shape, count=float(terms), label="matmul")
 
 
 def _weigh(call: Call, weight: int) -> TensorEntry:

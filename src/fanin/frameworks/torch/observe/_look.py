@@ -17,6 +17,8 @@ def norm(tensor: Tensor) -> float:
     if not tensor.numel():
         return 0.0
     flat = tensor.detach()
+    if flat.is_complex():
+        flat = torch.view_as_real(flat.resolve_conj())
     wide = torch.float64 if flat.dtype == torch.float64 else torch.float32
     found = float(torch.linalg.vector_norm(flat, dtype=wide))
     if math.isnan(found) or TINY * math.sqrt(tensor.numel()) < found < math.inf:

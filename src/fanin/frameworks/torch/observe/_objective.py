@@ -132,9 +132,13 @@ def project(output: Any, seed: int = 0) -> Tensor:
         drawn = torch.randn(tensor.shape, generator=generator, device="cpu")
         return drawn.to(tensor.device, tensor.dtype)
 
+    found = [
+        torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+        for tensor in tensors_in(output)
+    ]
     parts = [
         (tensor * like(tensor)).sum()
-        for tensor in tensors_in(output)
+        for tensor in found
         if tensor.is_floating_point() and tensor.requires_grad
     ]
     if not parts:

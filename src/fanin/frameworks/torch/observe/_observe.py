@@ -206,7 +206,8 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         """The inputs of the run."""
         for tensor in given:
             if not self.recorder.knows(tensor):
-                label = "" if tensor.is_floating_point() else "integers"
+                real = tensor.is_floating_point() or tensor.is_complex()
+                label = "" if real else "integers"
                 made = self.recorder.emit("input", (), tensor.shape, label=label)
                 self.recorder.set(tensor, made)
                 self._look(tensor)

@@ -75,21 +75,50 @@ def _counts(call: Call, values: Tensor) -> Tensor | None:
     return torch.bincount(known % size, minlength=size).double()
 
 
+def mixing_product(call: Call, a: Tensor, b: Tensor, shape: Any) -> ActivationTensor | None:
+    """a @ b, where the one is known and mixes the positions of the other; None for others.
+
+    A matrix on the right mixes what lies along the last axis, where that is not the features'.
+    """
+    known = is_known(call, a), is_known(call, b)
+    if known == (True, False):
+        return mixing(call, a, b, shape)
+    if known == (False, True) and _lie_positions_last(call, a, b):
+        return mixing(call, b, a, shape, columns=True)
+    return None
+
+
+def _lie_positions_last(call: Call, values: Tensor, matrix: Tensor) -> bool:
+    """Whether the last axis of activations is one of positions; a graph's, if an input says so."""
+    if isinstance(call.entry(matrix), ActivationTensor):
+        return True
+    layout = call.recorder.layouts.get(call.activation(values).node)
+    if layout is None or len(layout.dims) != values.dim() or values.dim() < 2:
+        return False
+    return all(atom.axis != layout.features for atom in layout.dims[-1])
+
+
 def mixing(
-    call: Call, matrix: Tensor, values: Tensor, shape: Any, *, summed: int = -1
+    call: Call,
+    matrix: Tensor,
+    values: Tensor,
+    shape: Any,
+    *,
+    summed: int = -1,
+    columns: bool = False,
 ) -> ActivationTensor | None:
     """Known numbers times activations: positions are mixed, as a graph's adjacency does.
 
-    None where the numbers are not known; their dimensions from `summed` on are. With rows r the
-    output has the second moment mean(sum r**2) (second - shared) + mean((sum r)**2) shared: a sum
-    of `terms`, times a factor.
+    None where the numbers are not known; their dimensions from `summed` on are, or their
+    `columns`. With rows r the output has the second moment mean(sum r**2) (second - shared) +
+    mean((sum r)**2) shared: a sum of `terms`, times a factor.
     """
     entry = call.entry(matrix)
     known = None if isinstance(entry, ParameterTensor) else entry.value
     if known is None or known.is_complex() or not known.numel():
         return None
     whole = known if known.layout is torch.strided else known.to_dense()
-    rows = whole.double().flatten(summed)
+    rows = (whole.mT if columns else whole).double().flatten(summed)
     squares = float(rows.square().sum(-1).mean())
     together = float(rows.sum(-1).square().mean())
     if not 0 < squares < math.inf:
@@ -98,7 +127,8 @@ def mixing(
     factor = math.sqrt(squares / terms)
     source = call.activation(values)
     made = call.recorder.emit("sum", [source], shape, count=terms, label="mix")
-    return call.recorder.times(made, factor)
+    made = call.recorder.times(made, factor)
+    return call.recorder.follow(source, made) if tuple(shape) == tuple(values.shape) else made
 
 
 def is_known(call: Call, tensor: Tensor) -> bool:

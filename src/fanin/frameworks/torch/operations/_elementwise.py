@@ -25,11 +25,14 @@ from fanin.frameworks.torch.record._call import Call
 
 
 def _as_constant(call: Call, entry: TensorEntry) -> ConstantTensor | None:
-    """A constant, or an activation of integers and masks, which scales nothing."""
+    """A constant, what follows from known inputs, or integers and masks, which scale nothing."""
     if isinstance(entry, ConstantTensor):
         return entry
-    if isinstance(entry, ActivationTensor) and entry.node in call.recorder.integers:
-        return ConstantTensor(entry.value, name="mask")
+    if isinstance(entry, ActivationTensor):
+        if entry.node in call.recorder.integers:
+            return ConstantTensor(entry.value, name="mask")
+        if entry.value is not None:
+            return ConstantTensor(entry.value, name="known")
     return None
 
 
@@ -136,6 +139,8 @@ def multiply(call: Call) -> TensorEntry:
     norm = find_norm(call, a, b, divides)
     if norm is not None:
         return norm
+    if isinstance(second, complex):
+        return call.recorder.times(value, abs(second) ** (-1 if divides else 1), call.shape)
     number = call.number(second)
     if number == 1 and tuple(first.shape) == call.shape:
         return value
@@ -305,6 +310,14 @@ def apply_pointwise(call: Call) -> TensorEntry:
     return made
 
 
+def exponential(call: Call) -> TensorEntry:
+    """exp, which is of size one for the imaginary numbers that angles become."""
+    if not call.first.is_complex() or not isinstance(call.entry(call.first), ActivationTensor):
+        return apply_pointwise(call)
+    source = call.activation(call.first)
+    return call.recorder.emit("pointwise", [source], call.shape, fn=np.ones_like, label="exp")
+
+
 def pair(call: Call) -> TensorEntry:
     """Two real tensors as one of complex numbers, each part as large as it was."""
     parts = [call["real"], call["imag"]]
@@ -345,4 +358,5 @@ TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(("addcmul", "lerp"), unfuse),
     **dict.fromkeys(("native_dropout", "_fused_dropout"), native_dropout),
     "complex": pair,
+    "exp": exponential,
 }

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from fanin.frameworks.recording._matrices import apply_terms, note_product
 from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
+from fanin.frameworks.recording._statistics import sum_squares
 from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations import _matrices
-from fanin.frameworks.torch.operations._aggregate import is_known, mixing
+from fanin.frameworks.torch.operations._aggregate import mixing, mixing_product
 from fanin.frameworks.torch.operations._elementwise import plus
 from fanin.frameworks.torch.operations._moves import look_up
 from fanin.frameworks.torch.record._call import Call
@@ -46,13 +47,20 @@ def _product(
         factors = _matrices.of(call, b) if plain else ()
         if factors:
             return apply_terms(call.recorder, call.activation(a), factors, shape, call.name)
-        mixed = mixing(call, a, b, shape) if is_known(call, a) and not is_known(call, b) else None
-        return mixed or call.recorder.emit(
-            "matmul",
-            [call.activation(a), call.activation(b)],
-            shape,
-            count=float(terms),
-            label=call.name,
+        mixed = mixing_product(call, a, b, shape)
+        factors = call.activation(a), call.activation(b)
+        by_rows = math.prod(shape) * terms == a.numel() == b.numel()
+        power = sum_squares(call.recorder, *factors, tuple(shape), terms) if by_rows else None
+        return (
+            mixed
+            or power
+            or call.recorder.emit(
+                "matmul",
+                factors,
+                shape,
+                count=float(terms),
+                label=call.name,
+            )
         )
     tensor = b if source is a else a
     picks = call.activation(source)

@@ -172,6 +172,19 @@ def largest(call: Call) -> TensorEntry:
     return recorder.emit("pointwise", [made], call.shape, fn=np.negative, label="neg")
 
 
+def log_sum_exp(call: Call) -> TensorEntry:
+    """The logarithm of a sum of exponentials, step by step."""
+    kept = _keep_weight(call, call.first)
+    if kept is not None:
+        return kept
+    count, _ = _count(call, call.get("dim"))
+    source, shape = call.activation(call.first), call.shape
+    recorder = call.recorder
+    powers = recorder.emit("pointwise", [source], call.first.shape, fn=np.exp, label="exp")
+    made = recorder.emit("sum", [powers], shape, count=count, label=call.name)
+    return recorder.emit("pointwise", [made], shape, fn=np.log, label="log")
+
+
 def softmax(call: Call) -> TensorEntry:
     """Softmax over one dimension."""
     kept = _keep_weight(call, call.first)
@@ -212,6 +225,7 @@ TABLE: dict[str, Callable[[Call], TensorEntry | list[TensorEntry]]] = {
     **dict.fromkeys(("var", "std", "var_mean", "std_mean"), variance),
     **dict.fromkeys(("linalg_vector_norm", "norm"), vector_norm),
     **dict.fromkeys(("max", "amax", "min", "amin", "aminmax", "median"), largest),
+    "logsumexp": log_sum_exp,
     **dict.fromkeys(("_softmax", "_safe_softmax", "softmax"), softmax),
     **dict.fromkeys(("_log_softmax", "log_softmax"), softmax),
     **dict.fromkeys(("cumsum", "logcumsumexp"), _running_sum),
