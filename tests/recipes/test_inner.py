@@ -94,3 +94,21 @@ def test_a_table_of_positions_that_multiplies_is_a_weight() -> None:
     model(x)
     assert "second moment 1" in plan["last.weight"].why
     assert float(model.summed.detach().square().mean()) == pytest.approx(1.0, rel=0.2)
+
+
+def test_rows_that_one_hot_masks_pick_are_as_large_as_they_were() -> None:
+    """Tokens sent to the places of experts by a product of masks, as GShard does."""
+
+    class Dispatch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router, self.expert = nn.Linear(16, 4), nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            chosen = nn.functional.one_hot(self.router(x).argmax(-1), 4)
+            place = ((chosen.cumsum(0) - 1) * chosen).sum(-1).clamp(max=15)
+            mask = chosen[..., None] * nn.functional.one_hot(place, 16)[:, None]
+            return self.expert(torch.einsum("nec,nd->ecd", mask.float(), x))
+
+    why = fanin.plan(Dispatch(), torch.zeros(64, 16))["expert.weight"].why
+    assert why.startswith("input has second moment 1")

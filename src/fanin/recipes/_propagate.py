@@ -15,6 +15,7 @@ from fanin.recipes._parameters import APART, Share, WeightScale
 from fanin.recipes._steps import STEPS, carry
 
 _MODES = 4.0  # times larger or smaller in train mode: a weight for eval mode serves both
+_COMPUTABLE = 1e100  # their squares, and products of two of them
 _FAR = 100.0  # times too large is wrong, for a second moment
 _ELEMENTWISE = ("pointwise", "add", "mul")
 _LEAST = 1e-9  # second moments beyond it, or its inverse
@@ -50,11 +51,12 @@ class Propagation:
     def run(self) -> "Propagation":
         self.aside.update(_on_constants(self.graph))
         for position, node in enumerate(self.graph.nodes):
-            inputs = [self._read(source, node) for source in node.inputs]
             self.borders.follow(node, self.signals)
             step = STEPS.get(node.op, carry)
             with np.errstate(all="ignore"):
+                inputs = [self._read(source, node) for source in node.inputs]
                 signal = _check(step(self, position, node, inputs), position, node)
+                signal = signal if _is_function(signal, position) else _credible(signal, position)
                 self.signals.append(_as_measured(signal, position, self.measured))
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
@@ -74,8 +76,7 @@ class Propagation:
     def _read(self, source: int, node: Node) -> Signal | None:
         """What a node reads; a function goes on as it is, for the next may bound it again."""
         signal = self.signals[source]
-        part = signal is not None and signal.base != source and node.op in _ELEMENTWISE
-        return signal if part else _credible(signal, source)
+        return signal if node.op in _ELEMENTWISE else _credible(signal, source)
 
     def _count_rows(self, name: str) -> int:
         """How many weights are stacked in a parameter, of those that act by themselves."""
@@ -142,6 +143,15 @@ def _on_constants(graph: Graph) -> set[int]:
     ]
     names = {name for at, name in uses if on_data[at]}
     return {at for at, name in uses if name in names and not on_data[at]}
+
+
+def _is_function(signal: Signal | None, position: int) -> bool:
+    """Whether values are a function of an earlier node's, of which squares can be computed."""
+    return (
+        signal is not None
+        and signal.base != position
+        and bool(np.abs(signal.values).max() < _COMPUTABLE)
+    )
 
 
 def _credible(signal: Signal | None, position: int) -> Signal | None:

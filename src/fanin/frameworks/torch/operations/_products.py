@@ -47,21 +47,7 @@ def _product(
         factors = _matrices.of(call, b) if plain else ()
         if factors:
             return apply_terms(call.recorder, call.activation(a), factors, shape, call.name)
-        mixed = mixing_product(call, a, b, shape)
-        factors = call.activation(a), call.activation(b)
-        by_rows = math.prod(shape) * terms == a.numel() == b.numel()
-        power = sum_squares(call.recorder, *factors, tuple(shape), terms) if by_rows else None
-        return (
-            mixed
-            or power
-            or call.recorder.emit(
-                "matmul",
-                factors,
-                shape,
-                count=float(terms),
-                label=call.name,
-            )
-        )
+        return mixing_product(call, a, b, shape) or _join(call, a, b, shape)
     tensor = b if source is a else a
     picks = call.activation(source)
     if source is a and _is_one_hot(call, picks):
@@ -82,10 +68,26 @@ def _product(
     return made
 
 
+def _join(call: Call, a: Tensor, b: Tensor, shape: Sequence[int]) -> ActivationTensor:
+    """a @ b of two activations: rows that are picked, sums of squares, or any product."""
+    recorder, sources, terms = call.recorder, (call.activation(a), call.activation(b)), a.shape[-1]
+    if _is_one_hot(call, sources[0]):
+        return recorder.emit("view", [sources[1]], shape, label="one hot rows")
+    if math.prod(shape) * terms == a.numel() == b.numel():
+        squares = sum_squares(recorder, *sources, tuple(shape), terms)
+        if squares is not None:
+            return squares
+    return recorder.emit("matmul", sources, shape, count=float(terms), label=call.name)
+
+
 def _is_one_hot(call: Call, source: ActivationTensor) -> bool:
+    """Whether every row has one place that counts, or masks leave it none."""
     node = call.recorder.nodes[source.node]
     while node.op == "view" and node.inputs and "one hot" not in node.flags:
         node = call.recorder.nodes[node.inputs[0]]
+    factors = [ActivationTensor(item) for item in node.inputs] if node.op == "mul" else []
+    if any(_is_one_hot(call, factor) for factor in factors):
+        return all(factor.node in call.recorder.integers for factor in factors)
     return "one hot" in node.flags
 
 
