@@ -340,7 +340,7 @@ def gated_attention(x: Tensor, value: Tensor) -> Tensor:
 
 
 def by_logarithms(x: Tensor, value: Tensor) -> Tensor:
-    return torch.log_softmax(x @ x.mT / 8, -1).exp() @ value
+    return torch.log_softmax(x @ x.flip(-1).mT / 16, -1).exp() @ value
 
 
 def in_a_loop(x: Tensor, value: Tensor) -> Tensor:

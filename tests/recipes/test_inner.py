@@ -3,7 +3,9 @@
 300 pairs or more of widths up to 64: their mean squares are sure to about 10 %, over three seeds.
 """
 
+import re
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 import torch
@@ -112,3 +114,27 @@ def test_rows_that_one_hot_masks_pick_are_as_large_as_they_were() -> None:
 
     why = fanin.plan(Dispatch(), torch.zeros(64, 16))["expert.weight"].why
     assert why.startswith("input has second moment 1")
+
+
+@pytest.mark.parametrize("by_nodes", [False, True])
+def test_weights_over_their_sum_are_averages_where_products_are_summed(by_nodes: bool) -> None:
+    """Attention pooling by hand, and that of a graph's nodes to their neighbours."""
+
+    class Pool(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score, self.head = nn.Linear(16, 1), nn.Linear(16, 4)
+
+        def forward(self, x: Tensor, to: Tensor) -> Tensor:
+            weights = self.score(x).exp()
+            if by_nodes:
+                sums = torch.zeros(8, 1).index_add(0, to, weights)
+                weighted = x * weights / sums[to]
+                return cast(Tensor, self.head(torch.zeros(8, 16).index_add(0, to, weighted)))
+            return cast(Tensor, self.head((x * (weights / weights.sum(0))).sum(0, keepdim=True)))
+
+    plan = fanin.plan(Pool(), (torch.randn(40, 16), torch.arange(40) % 8))
+    assert plan["head.weight"].averaged or by_nodes
+    found = re.search(r"second moment ([0-9.e+-]+)", plan["head.weight"].why)
+    assert found is not None
+    assert 0.1 < float(found[1]) <= 1

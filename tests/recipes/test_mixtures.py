@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 import torch
@@ -156,3 +157,25 @@ def test_a_shift_of_words_is_the_word_before() -> None:
 
     plan = fanin.plan(Shift(), torch.randn(2, 64, WIDTH))
     assert plan["out.weight"].std == pytest.approx(WIDTH**-0.5, rel=0.05)
+
+
+def test_an_affine_coupling_is_no_decay() -> None:
+    """RealNVP's v exp(s) + t grows; what reads it is sized for that."""
+
+    class Flow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = nn.ModuleList(nn.Linear(32, 64) for _ in range(6))
+            self.head = nn.Linear(64, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for step in self.steps:
+                fixed, moved = x.chunk(2, -1)
+                scale, shift = step(fixed).chunk(2, -1)
+                x = torch.cat([moved * scale.tanh().exp() + shift, fixed], -1)
+            return cast(Tensor, self.head(x))
+
+    torch.manual_seed(0)
+    model, x = Flow(), torch.randn(256, 64)
+    fanin.initialize(model, 0, x)
+    assert 0.3 < float(model(x).detach().square().mean()) < 3

@@ -68,12 +68,17 @@ def _attend(
 
 
 def _multiplies(graph: Graph, position: int) -> bool:
-    """Whether an activation becomes an operand of a matrix product as it is."""
-    same = {position}
+    """Whether an activation is an operand of a matrix product as it is, or of products summed."""
+    same, products = {position}, set[int]()
     for later, node in enumerate(graph.nodes[position:], position):
+        moves = node.op in (*CARRIERS, "concat")
         if not same.isdisjoint(node.inputs):
             if node.op == "matmul":
                 return True
-            if node.op in (*CARRIERS, "concat"):
-                same.add(later)
+            same |= {later} if moves else set()
+            products |= {later} if node.op == "mul" else set()
+        elif not products.isdisjoint(node.inputs):
+            if node.op == "sum":
+                return True
+            products |= {later} if moves else set()
     return False

@@ -117,7 +117,7 @@ def _add(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | 
         return a if a.second >= b.second else b
     if "centred" in node.flags:
         return centre(a, positions=node.over == "batch")
-    decays = [_is_decay(run.graph, source) for source in node.inputs]
+    decays = [_is_decay(run, source) for source in node.inputs]
     if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
         return b if decays[0] else a
     b = scale(b, -1.0) if "difference" in node.flags else b
@@ -180,12 +180,17 @@ def _moves(graph: Graph, position: int) -> list[int]:
     return found
 
 
-def _is_decay(graph: Graph, position: int) -> bool:
-    """Whether a state is multiplied by an exponential, as recurrences do at every step."""
-    node = graph.nodes[position]
-    return node.op == "mul" and any(
-        graph.nodes[_through_views(graph, source)].function in _DECAYS for source in node.inputs
-    )
+def _is_decay(run: Run, position: int) -> bool:
+    """Whether a state is multiplied by an exponential, as recurrences do, which makes it smaller.
+
+    An affine coupling multiplies by one that makes it larger as often.
+    """
+    graph, node = run.graph, run.graph.nodes[position]
+    if node.op != "mul":
+        return False
+    factors = [_through_views(graph, source) for source in node.inputs]
+    sizes = [run.signals[item] for item in factors if graph.nodes[item].function in _DECAYS]
+    return any(size is None or size.second < 1 for size in sizes)
 
 
 def _through_views(graph: Graph, position: int) -> int:
