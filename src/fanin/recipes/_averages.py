@@ -41,14 +41,33 @@ def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | Non
         return None
     value, divisor = node.inputs
     total = graph.nodes[graph.behind(divisor, (*CARRIERS, "pointwise"))]  # and a little, perhaps
-    first = signals[value]
-    if total.op == "sum" and graph.behind(total.inputs[0]) == graph.behind(value):
-        weighs = first is not None and first.values.min() >= 0 and _multiplies(graph, position)
-        return replace(first, averaging=True) if first is not None and weighs else None
+    if total.op == "sum":
+        return _weigh(graph, signals, position, graph.behind(total.inputs[0]))
     outer = graph.nodes[graph.behind(value)]
     if outer.op != "matmul" or total.op != "matmul":
         return None
     return _attend(graph, signals, position, outer, total)
+
+
+def _weigh(graph: Graph, signals: InputSignals, position: int, weights: int) -> Signal | None:
+    """Weights over their sum, or what they multiply, before it is summed or after."""
+    value = graph.behind(graph.nodes[position].inputs[0])
+    first = signals[weights]
+    if first is None or first.values.min() < 0:
+        return None
+    if value == weights:
+        return replace(first, averaging=True) if _multiplies(graph, position) else None
+    summed = graph.nodes[value].op == "sum"
+    product = graph.nodes[graph.behind(graph.nodes[value].inputs[0]) if summed else value]
+    factors = [graph.behind(source) for source in product.inputs]
+    if product.op != "mul" or weights not in factors:
+        return None
+    averaged = signals[factors[factors[0] == weights]]
+    if averaged is None or not (summed or _multiplies(graph, position, product=True)):
+        return None
+    if summed:
+        return gaussian(averaged.second, position, averaged.share, averaged=True)
+    return replace(averaged, weighted=True)
 
 
 def _attend(
@@ -67,9 +86,12 @@ def _attend(
     return None
 
 
-def _multiplies(graph: Graph, position: int) -> bool:
-    """Whether an activation is an operand of a matrix product as it is, or of products summed."""
-    same, products = {position}, set[int]()
+def _multiplies(graph: Graph, position: int, product: bool = False) -> bool:
+    """Whether an activation is an operand of a matrix product as it is, or of products summed.
+
+    `product` says that it is such a product.
+    """
+    same, products = (set[int](), {position}) if product else ({position}, set[int]())
     for later, node in enumerate(graph.nodes[position:], position):
         moves = node.op in (*CARRIERS, "concat")
         if not same.isdisjoint(node.inputs):
