@@ -43,15 +43,7 @@ def example(text: str) -> str:
         done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 1:
         raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
-    return f"```text\n{_shortened(done.stdout)}```\n"
-
-
-def _shortened(printed: str) -> str:
-    """Without most rows of the table of layers."""
-    parts = printed.split("\n\n")
-    rows = parts[3].splitlines()
-    parts[3] = "\n".join([*rows[:4], f"... {len(rows) - 6} more layers, left out here", *rows[-2:]])
-    return "\n\n".join(parts)
+    return f"```text\n{done.stdout}```\n"
 
 
 def between(name: str, made: str, text: str) -> str:

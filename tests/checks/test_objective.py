@@ -1,4 +1,4 @@
-"""F18, what the loss reads as logits; F13 of targets."""
+"""F18, what the loss reads as logits; F13 of targets and inputs; F21, what targets it compares."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 import fanin
+from fanin.errors import FaninError
 
 INPUTS = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
 CLASSES = torch.arange(64) % 4
@@ -69,3 +70,67 @@ def test_targets_of_another_size(loss: Any) -> None:
     assert "targets of shape (64, 4) have mean 2" in one.measured
     assert "Standardize the targets" in one.fix
     assert not fanin.check(network(), INPUTS, targets / 1e4, loss, select="F13").findings
+
+
+LOSSES = [nn.MSELoss(), F.smooth_l1_loss, lambda output, y: (y - output).abs().mean()]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_targets_laid_out_in_another_way(loss: Any) -> None:
+    line = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1))
+    targets = INPUTS[:, 0]
+    (found,) = fanin.check(line, INPUTS, targets, loss, select="F21").findings
+    assert (found.severity, found.fix) == ("error", "targets.unsqueeze(-1)")
+    assert "(64, 64)" in found.measured
+    assert not fanin.check(line, INPUTS, targets[:, None], loss, select="F21").findings
+    squeezed = lambda output, y: loss(output.squeeze(-1), y)  # noqa: E731
+    assert not fanin.check(line, INPUTS, targets, squeezed, select="F21").findings
+
+
+@pytest.mark.parametrize("loss", [None, *LOSSES])
+@pytest.mark.parametrize(
+    ("last", "reach"),
+    [(nn.ReLU(), "none below 0"), (nn.Sigmoid(), "0 to 1"), (nn.Tanh(), "-1 to 1")],
+)
+def test_targets_that_no_output_reaches(last: nn.Module, reach: str, loss: Any) -> None:
+    targets = torch.randn(64, 4, generator=torch.Generator().manual_seed(3))
+    (found,) = fanin.check(network(last), INPUTS, targets, loss, select="F21").findings
+    assert (found.severity, found.layer) == ("warning", "3")
+    assert found.measured.endswith(f"gives {reach}")
+    within = targets.sigmoid()
+    assert not fanin.check(network(last), INPUTS, within, loss, select="F21").findings
+    assert not fanin.check(network(), INPUTS, targets, loss, select="F21").findings
+
+
+def test_targets_that_the_loss_brings_into_range() -> None:
+    targets = 5 * INPUTS[:, :4]
+    loss = lambda output, y: (output - y.sigmoid()).square().mean()  # noqa: E731
+    assert not fanin.check(network(nn.Sigmoid()), INPUTS, targets, loss, select="F21").findings
+
+
+def test_labels_of_no_class() -> None:
+    with pytest.raises(FaninError, match=r"holds 4, and there are 4 .* targets - 1"):
+        fanin.check(network(), INPUTS, CLASSES + 1)
+    ignored = torch.where(CLASSES == 0, -100, CLASSES)
+    fanin.check(network(), INPUTS, ignored)
+
+
+def test_inputs_have_the_advice_that_fits_them() -> None:
+    one_hot = F.one_hot(torch.arange(64) * 40, 2560).float()
+    wide = nn.Sequential(nn.Linear(2560, 32), nn.ReLU(), nn.Linear(32, 4))
+    (found,) = fanin.check(wide, one_hot, CLASSES, select="F13").findings
+    assert "nn.Embedding(2560, width)" in found.fix
+    pixels = torch.randint(0, 256, (64, 16), generator=torch.Generator().manual_seed(0)).float()
+    (found,) = fanin.check(network(), pixels, CLASSES, select="F13").findings
+    assert found.fix.startswith("x = x / 255")
+
+    class Sine(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sin(30 * x)
+
+    siren = nn.Sequential(nn.Linear(2, 32), Sine(), nn.Linear(32, 1))
+    pairs = 64 * torch.rand(64, 2, generator=torch.Generator().manual_seed(0))
+    (found,) = fanin.check(siren, pairs, INPUTS[:, :1], select="F13").findings
+    assert found.fix.startswith("Coordinates in [-1, 1]")
+    assert not fanin.check(siren, pairs / 32 - 1, INPUTS[:, :1], select="F13").findings

@@ -173,3 +173,13 @@ def test_sparse_gradients_are_gradients() -> None:
     model = nn.Sequential(nn.Embedding(30, 16, sparse=True), nn.Flatten(), nn.Linear(48, 4))
     found = fanin.check(model, torch.arange(96).reshape(32, 3) % 30, TARGETS).findings
     assert not [one for one in found if one.id == "F17"]
+
+
+def test_what_a_run_does_not_use_is_told() -> None:
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+    model[1].register_module("spare", nn.Linear(3, 3))
+    found = fanin.check(model, INPUTS, TARGETS)
+    assert found.ok("warning")
+    assert any(note.startswith("1.spare.weight, 1.spare.bias: trainable") for note in found.notes)
+    model[1].spare.requires_grad_(False)
+    assert not any("spare" in note for note in fanin.check(model, INPUTS, TARGETS).notes)

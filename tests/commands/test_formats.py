@@ -272,9 +272,9 @@ def test_the_page_is_self_contained_and_escapes_what_users_wrote(made: Checkup) 
     assert page.tags.count("tr") == 1 + len(made.layers)
 
 
-def test_the_page_says_the_verdict_first_then_each_finding_with_its_remedy() -> None:
+def test_the_page_has_verdict_and_plots_first_then_each_finding_with_its_remedy() -> None:
     text = rendered("html", SICK, subject())
-    order = [text.index(part) for part in (SICK.verdict, "F02 forward-scale", "<svg", "<table")]
+    order = [text.index(part) for part in (SICK.verdict, "<svg", "F02 forward-scale", "<table")]
     assert order == sorted(order)
     sections = [name for name in Page(text).classes if name.startswith("is-")]
     assert sections == ["is-error", "is-warning", "is-note"]

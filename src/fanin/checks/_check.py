@@ -70,13 +70,14 @@ def _judge(m: Measurement, rules: Collection[str]) -> tuple[list[Finding], list[
     """What the judges of these rules find, the severest first, and the texts of their notes."""
     rows = [rule for rule in RULES.values() if rule.id in rules]
     judges = dict.fromkeys(judge for rule in rows for judge in rule.judges)
-    findings: list[Finding] = []
+    once: dict[object, Finding] = {}
     told: list[str] = []
     for said in itertools.chain.from_iterable(judge(m) for judge in judges):
         if isinstance(said, Note):
             told += [said.text] if said.rule in rules else []
         elif said.id in rules and judges_training(m, said):
-            findings.append(said)
+            once.setdefault((said.id, said.layer, said.measured, said.fix), said)
+    findings = [*once.values()]
     findings.sort(key=lambda found: (-SEVERITIES.index(found.severity), found.id))  # stable
     return findings, told
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from fanin.checks._cause import advice, has_bias, raw_inputs
-from fanin.checks._finding import Finding
+from fanin.checks._finding import Finding, Severity
 from fanin.checks._forward import cut_hidden
 from fanin.checks._measurement import Measurement
 from fanin.checks._paths import until_gathered
@@ -115,9 +115,42 @@ def judge_input_scale(m: Measurement) -> Iterator[Finding]:
             why="A constant input tells nothing."
             if constant
             else "Every initializer's scale is made for inputs of mean 0 and variance 1.",
-            fix=DATA,
+            fix=_rescale(m, at, std),
             value=std,
         )
+
+
+def _rescale(m: Measurement, position: int, std: float) -> str:
+    """What to do to inputs, by what they look like and what reads them."""
+    size, mean, shape = m.rms[position] or 0.0, m.looks[position].mean, m.nodes[position].shape
+    if shape and math.isclose(mean * shape[-1], 1, rel_tol=0.01) and _is_sparse(size, mean):
+        return (
+            f"nn.Embedding({shape[-1]}, width) of the indices, in place of a linear layer of their "
+            "one-hot vectors: it is the same function, and its rows have a size of their own."
+        )
+    users = m.chains.structure.users
+    if any(m.nodes[at].function in ("sin", "cos") for at in _read_first(users, position)):
+        return (
+            "Coordinates in [-1, 1]: x = 2 * (x - low) / (high - low) - 1, for each axis with its "
+            "own low and high."
+        )
+    if 0 < mean < 255 and 30 < std < 128:
+        return f"x = x / 255 for 8-bit pixels, as torchvision's ToTensor does; then: {DATA}"
+    return DATA
+
+
+def _is_sparse(size: float, mean: float) -> bool:
+    """Whether numbers are 0 and 1 alone: their squares are then themselves."""
+    return math.isclose(size**2, mean, rel_tol=1e-3)
+
+
+def _read_first(users: Sequence[Sequence[int]], position: int) -> list[int]:
+    """A few operations behind an input: its layer, a shift, a factor, a function."""
+    found, front = [position], [position]
+    for _ in range(5):
+        front = [user for at in front for user in users[at]]
+        found += front
+    return found
 
 
 def _feeds_a_weight(m: Measurement, position: int) -> bool:
@@ -149,9 +182,11 @@ def judge_collapse(m: Measurement) -> Iterator[Finding]:
     names = [m.chains.uses[use].name for use in m.chains.path(at)]
     again = len(set(names)) < len(names)  # one weight, step after step: late inputs come in late
     error = share < limits.collapse_error and m.worst(at) == "error" and not again
+    # What is trained by its derivatives tells inputs apart by them, too: their scale is free.
+    mild: Severity = "note" if m.chains.is_derived(m.chains.path(at)) else "warning"
     yield Finding(
         "F14",
-        "error" if error else "warning",
+        "error" if error else mild,
         m.module(at),
         measured=(
             f"1 - cosine of different inputs is {number(_apart(m, m.chains.uses[at].output))}, "

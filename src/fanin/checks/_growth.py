@@ -11,7 +11,7 @@ from fanin.checks._width import path_beta
 
 def judge_stream_growth(m: Measurement) -> Iterator[Finding]:
     """F15: the variance at the end of a stream over that at its start."""
-    limits = m.limits
+    limits, told = m.limits, set[frozenset[str]]()
     for members in m.chains.streams:
         first, last = m.rms[members[0]], m.rms[members[-1]]
         if not first or not last or not math.isfinite(last):
@@ -22,6 +22,12 @@ def judge_stream_growth(m: Measurement) -> Iterator[Finding]:
         severity = level(growth, limits.stream_warning, limits.stream_error)
         if severity is None:
             continue
+        repeated = _find_repeated(m, members)
+        if repeated:  # steps of one function, of an ODE say: no blocks of their own chance
+            severity = "note"
+            if repeated in told:
+                continue
+            told.add(repeated)
         yield Finding(
             "F15",
             severity,
@@ -36,6 +42,14 @@ def judge_stream_growth(m: Measurement) -> Iterator[Finding]:
             "recipe='fixup').",
             value=growth,
         )
+
+
+def _find_repeated(m: Measurement, members: Sequence[int]) -> frozenset[str]:
+    """The weights between the ends of a stream, where each works there more than once."""
+    above = m.chains.structure.above
+    between = above[members[-1]] - above[members[0]]
+    names = [use.name for at in between if (use := m.nodes[at].param) is not None]
+    return frozenset(names if all(names.count(name) > 1 for name in names) else ())
 
 
 def _is_normalized(m: Measurement, members: Sequence[int]) -> bool:

@@ -100,6 +100,9 @@ class Limits:
     depth_warning: int = 32
     depth_error: int = 40
 
+    # F21, share of targets that the function at the end of a model cannot give: more than outliers.
+    unreached_warning: float = 0.05
+
     # F19, of the first steps. A loss that has risen by more than chance could: every step starts
     # from the same random states. Of changes, over the size of the values: below 1e-6 a million
     # steps would not move a weight by its size, and single precision resolves 6e-8; above 0.3

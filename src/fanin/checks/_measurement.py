@@ -25,6 +25,7 @@ from fanin.frameworks import (
     Observation,
     Outside,
     ParameterStats,
+    TargetsMet,
     TargetStats,
 )
 from fanin.graph import Graph, Node
@@ -53,6 +54,7 @@ class Measurement:
     outside: Sequence[Outside]  # what requires gradients and is no parameter
     spreads: Mapping[int, float]  # of logits, by the softmax or attention that they go into
     asked: Mapping[str, int]  # by the loss: its operation, and the node that it read
+    compared: TargetsMet | None  # by the loss, with targets
     gates: Mapping[int, Sequence[Gates]]  # layers inside of recurrent modules
     train: bool
     batch: int
@@ -166,6 +168,12 @@ class Measurement:
         return (
             affine and size is not None and self.limits.input_low <= size <= self.limits.input_high
         )
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """All parameters that took part in the run."""
+        each = (use for node in self.nodes for use in (node.param, *node.uses))
+        return frozenset(use.name for use in each if use)
 
     @cached_property
     def stuck(self) -> tuple[str, ...]:
@@ -314,6 +322,7 @@ def measure(seen: Sequence[Observation], **facts: Any) -> Measurement:
         outside=tuple(first.outside),
         spreads=_freeze(_means([draw.spreads for draw in seen])),
         asked=_freeze(first.asked),
+        compared=first.compared,
         gates=_freeze({at: tuple(inside) for at, inside in first.gates.items()}),
         draws=len(seen),
         **facts,

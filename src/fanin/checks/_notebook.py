@@ -58,4 +58,4 @@ def _list_layers(layers: Sequence[Layer], findings: Sequence[Finding]) -> Iterat
     yield _html.table(HEADS, [*map(row_cells, shown)], NUMBERS, told)
     if len(shown) < len(layers):
         left = len(layers) - len(shown)
-        yield _html.paragraph(f"{left} layers without a finding of their own are not shown.")
+        yield _html.paragraph(f"{left} more layers are not shown.")

@@ -1,4 +1,4 @@
-"""Objective: F18, what the loss is given against what it asks for; F13 of the targets."""
+"""Objective: F18, what the loss is given against what it asks for; F13 and F21 of the targets."""
 
 import math
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import SIGMOIDS
 from fanin.checks._verdict import number
+from fanin.frameworks import TargetsMet
 
 # What an operation of torch is called by those who write it, and what it takes.
 _LOSSES = {
@@ -50,6 +51,66 @@ def judge_squashed(m: Measurement) -> Iterator[Finding]:
             fix=f"Take the {what} out of the model"
             + ("." if wanted == "logits" else ", and use cross_entropy; or log_softmax."),
         )
+
+
+# What a function at the end of a model gives, and the kind of targets that it does not reach.
+_RANGES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("relu", "relu6", "softplus", "exp"), ("none below 0", "below 0")),
+    **dict.fromkeys(SIGMOIDS, ("0 to 1", "outside of 0 to 1")),
+    **dict.fromkeys(("tanh", "softsign", "hardtanh"), ("-1 to 1", "outside of -1 to 1")),
+}
+
+
+def judge_targets(m: Measurement) -> Iterator[Finding]:
+    """F21: targets beside which outputs are laid out wrongly, or that they cannot reach."""
+    met = m.compared
+    if met is None:
+        return
+    if math.prod(met.difference) > max(math.prod(met.output), math.prod(met.targets)):
+        if _squeeze(met.output) == _squeeze(met.targets):
+            yield _report_layout(met)
+        return
+    node = m.nodes[m.graph.behind(met.node, ("view",))]
+    if node.op != "pointwise" or node.function not in _RANGES:
+        return
+    reach, beyond = _RANGES[node.function]
+    shares = {"none below 0": met.negative, "0 to 1": met.negative + met.above}
+    share = shares.get(reach, met.beyond)
+    if share <= m.limits.unreached_warning:
+        return
+    yield Finding(
+        "F21",
+        "warning",
+        node.module,
+        measured=f"{share:.0%} of the targets are {beyond}, and a {node.label} gives {reach}",
+        expected="targets that the output can reach",
+        limit=f"{m.limits.unreached_warning:.0%}",
+        why="No training brings the output there; the loss stays at what is left over.",
+        fix=f"Take the {node.label} off the end of the model; or scale the targets into its range.",
+        value=share,
+    )
+
+
+def _squeeze(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size > 1)
+
+
+def _report_layout(met: TargetsMet) -> Finding:
+    return Finding(
+        "F21",
+        "error",
+        "",
+        measured=f"the loss subtracts targets of shape {met.targets} from outputs of shape "
+        f"{met.output}, which gives {met.difference}",
+        expected="one target for each output",
+        limit="any",
+        why="Every output is compared with every target, so that the best that training can do is "
+        "their mean.",
+        fix="targets.unsqueeze(-1)"
+        if len(met.targets) < len(met.output)
+        else "targets.squeeze(-1), or output.unsqueeze(-1) in the loss",
+        value=float(math.prod(met.difference)),
+    )
 
 
 def judge_target_scale(m: Measurement) -> Iterator[Finding]:

@@ -13,8 +13,8 @@ from fanin.checks._rules import RULES
 _WIDTH = 100
 _BARS = "▁▂▃▄▅▆▇█"
 _LONGEST = 60  # bars of a line
-_SHOWN = 40  # layers of a table that is not shortened
-_EDGE = 10  # layers at each end of one that is
+_SHOWN = 30  # layers of a table at most
+_EDGE = 8  # layers at each end of one that is shortened
 HEADS = (
     "layer",
     "shape",
@@ -106,7 +106,7 @@ def _shorten(layers: Sequence[Layer], named: Collection[str]) -> Iterator[str]:
     before = -1
     for at, line in zip(shown, lines[1:], strict=True):
         if at > before + 1:
-            yield f"... {at - before - 1} layers without a finding of their own ..."
+            yield f"... {at - before - 1} more layers ..."
         yield line
         before = at
     if before + 1 < count:
@@ -114,17 +114,16 @@ def _shorten(layers: Sequence[Layer], named: Collection[str]) -> Iterator[str]:
 
 
 def pick_layers(layers: Sequence[Layer], named: Collection[str]) -> list[int]:
-    """Which layers a table shows: of many the ends, and those that a finding names."""
+    """Which layers a table shows: of many the ends, and the first ones that a finding names."""
     count = len(layers)
-    return [
+    if count <= _SHOWN:
+        return [*range(count)]
+    inside = [
         at
-        for at, layer in enumerate(layers)
-        if count <= _SHOWN
-        or at < _EDGE
-        or at >= count - _EDGE
-        or layer.module in named
-        or layer.name in named
-    ][: 2 * _SHOWN]
+        for at in range(_EDGE, count - _EDGE)
+        if layers[at].module in named or layers[at].name in named
+    ]
+    return [*range(_EDGE), *inside[: _SHOWN - 2 * _EDGE], *range(count - _EDGE, count)]
 
 
 def row_cells(layer: Layer) -> tuple[str, ...]:

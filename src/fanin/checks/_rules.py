@@ -285,7 +285,8 @@ _RULES = (
         f"it is below {L.collapse_error:g}",
         "In the ordered phase all inputs tend to one direction, and the readout cannot tell them "
         "apart.",
-        "Batches of one input. Within a residual branch it is a warning at most.",
+        "Batches of one input. Within a residual branch it is a warning at most; a note where the "
+        "model itself takes derivatives, as of a differential equation.",
         "zeros() for a bias that outweighs the signal; weights on the critical line: "
         "fanin.gains.critical_weight_variance(activation, bias_variance) / fan_in. Embeddings as "
         "large as the positions.",
@@ -301,7 +302,8 @@ _RULES = (
         f"it grows more than {L.stream_warning:g} times",
         f"it grows more than {L.stream_error:g} times",
         "With He's scale each block doubles the variance, 2**N after N blocks.",
-        "Streams whose branches are normalized: they grow linearly.",
+        "Streams whose branches are normalized: they grow linearly. Steps of one function, whose "
+        "weights work in every one, as of a differential equation, are a note.",
         "zeros() for the last layer of each branch, or fanin.initialize(model, recipe='fixup').",
         "Zhang et al. 2019 (Fixup), section 2.",
     ),

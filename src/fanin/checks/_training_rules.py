@@ -2,7 +2,7 @@
 
 from fanin.checks._first_steps import judge_dying_units, judge_step_size
 from fanin.checks._limits import LIMITS as L
-from fanin.checks._objective import judge_squashed
+from fanin.checks._objective import judge_squashed, judge_targets
 from fanin.checks._rule import Rule
 from fanin.checks._untrained import judge_untrained
 
@@ -78,5 +78,22 @@ TRAINING_RULES = (
         "Within a residual branch it is a warning at most.",
         "A smaller rate or a warm-up; leaky_relu.",
         "Lu et al. 2019.",
+    ),
+    Rule(
+        "F21",
+        "targets",
+        (judge_targets,),
+        "the loss compares outputs with targets that they cannot reach, or with those of others",
+        "The first subtraction of targets that are real numbers within the loss (of PyTorch): the "
+        "shapes of both, the function that made the output, and the share of targets that it "
+        "cannot give.",
+        f"more than {L.unreached_warning:.0%} of the targets are below 0 behind ReLU, softplus or "
+        "exp, outside of 0 to 1 behind a sigmoid, of -1 to 1 behind tanh",
+        "targets of shape (N,) meet outputs of shape (N, 1), or the other way round",
+        "Of (N, 1) and (N,) every output is compared with every target, and the network learns "
+        "their mean. What an activation cannot give no training reaches.",
+        "Targets that the loss lays out or scales itself.",
+        "targets.unsqueeze(-1); no activation at the end, or targets in its range.",
+        "Arithmetic.",
     ),
 )

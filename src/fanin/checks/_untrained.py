@@ -20,6 +20,7 @@ def judge_untrained(m: Measurement) -> Iterator[Finding | Note]:
     if m.values and not names:
         yield _all_frozen(m)
         return
+    yield from _find_unused(m)
     groups: dict[tuple[int, int] | None, list[str]] = {}
     for name in m.stuck:
         groups.setdefault(_cut(m, name), []).append(name)
@@ -35,6 +36,22 @@ def judge_untrained(m: Measurement) -> Iterator[Finding | Note]:
             )
         else:
             yield _without_gradient(m, edge, group, everything)
+
+
+def _find_unused(m: Measurement) -> Iterator[Note]:
+    """Parameters that this run did not touch."""
+    unused = [
+        name
+        for name in m.values
+        if name not in m.used and name not in m.frozen and name not in m.weight_gradients
+    ]
+    if unused and m.weight_gradients:
+        them = "it gets" if len(unused) == 1 else "they get"
+        yield Note(
+            "F17",
+            f"{_list(unused)}: trainable, and not used by this run, so {them} no gradient here; "
+            "DDP wants find_unused_parameters=True for such (F17).",
+        )
 
 
 def _reach_outputs(m: Measurement, names: Sequence[str]) -> bool:

@@ -105,6 +105,19 @@ class TargetStats:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetsMet:
+    """An output that a loss subtracts from targets, number by number."""
+
+    node: int
+    output: tuple[int, ...]
+    targets: tuple[int, ...]
+    difference: tuple[int, ...]
+    negative: float  # the shares of targets below 0, above 1, and beyond 1 in size
+    above: float
+    beyond: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """The operations of one real run, in order.
 
@@ -131,6 +144,7 @@ class Observation:
     outside: tuple[Outside, ...] = ()  # what requires gradients and is no parameter
     spreads: Mapping[int, float] = field(default_factory=dict)  # of logits, by their softmax
     asked: Mapping[str, int] = field(default_factory=dict)  # by the loss: operation, its node
+    compared: TargetsMet | None = None  # by the loss, with targets
     gates: Mapping[int, tuple[Gates, ...]] = field(default_factory=dict)  # of recurrent modules
     constant: frozenset[int] = (
         frozenset()

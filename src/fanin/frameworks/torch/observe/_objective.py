@@ -13,6 +13,7 @@ from fanin.frameworks.torch.observe._own_loss import find_own_loss
 from fanin.frameworks.torch.runs._tensors import tensors_in
 
 LossOfUser = Callable[..., Any]
+_IGNORED = -100  # a label that counts for nothing
 NO_GRADIENT = (
     "no output depends on a parameter, so there is no gradient to look at. Pass a model whose "
     "parameters are used, outside of torch.no_grad()."
@@ -85,6 +86,7 @@ class Objective:
             return self._square(made)
         logits = _classes_second(made, self.targets)
         self.classes = logits.shape[1]
+        _refuse_labels(self.targets, self.classes)
         return F.cross_entropy(logits.float(), self.targets)
 
     def _compare(self, output: Any) -> TargetStats | None:
@@ -163,6 +165,18 @@ def _prediction(output: Any) -> Tensor:
             "numbers for the targets. Pass loss=, a function of (output, targets)."
         )
     return found[0]
+
+
+def _refuse_labels(targets: Tensor, classes: int) -> None:
+    """FaninError for labels of a class that has no logit."""
+    wrong = targets[(targets != _IGNORED) & ((targets < 0) | (targets >= classes))]
+    if wrong.numel():
+        low = int(targets[targets != _IGNORED].min())
+        shift = " Labels that start at 1 want targets - 1." if low == 1 else ""
+        raise FaninError(
+            f"targets holds {int(wrong.flatten()[0])}, and there are {classes} logits; a label is "
+            f"from 0 to {classes - 1}, or {_IGNORED} where none counts.{shift}"
+        )
 
 
 def _classes_second(logits: Tensor, targets: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from fanin.frameworks._observation import (
     Look,
     Observation,
     ParameterStats,
+    TargetsMet,
 )
 from fanin.frameworks.observing._nodes import (
     axis_of_units,
@@ -115,9 +116,10 @@ def observe(
                 watch(parameters, recorder.nodes, detail.same, backward=loss is not None)
             )
         asked: dict[str, int] = {}
+        compared: TargetsMet | None = None
         outside = [tensor for _, tensor in mode.outside]
         if loss is not None and not (detail and (parameters or outside) and _is_cut(output)):
-            made, asked = asking(loss, output, recorder)
+            made, asked, compared = asking(loss, output, recorder)
             value = _backward(made, [*leaves, *outside])
     count = len(recorder.nodes)
     return Observation(
@@ -137,6 +139,7 @@ def observe(
         outsiders(model, mode.outside),
         mode.spreads,
         asked,
+        compared,
         mode.gates,
         frozenset(mode.constant),
     )
