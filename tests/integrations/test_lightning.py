@@ -14,7 +14,7 @@ import fanin
 from tests.warm import TORCH, Warm
 
 pl = pytest.importorskip("lightning.pytorch")
-from fanin.integrations.lightning import InitializeModule  # noqa: E402
+from fanin.integrations.lightning import CheckModule, InitializeModule  # noqa: E402
 
 # Lightning's own, of workers, folders and torch's deprecations; ours are errors as everywhere.
 pytestmark = pytest.mark.filterwarnings(
@@ -200,3 +200,58 @@ def test_two_processes_hold_the_same_weights(
         f"{rank} {kind} verified, with a graph: {planned}" for rank in (0, 1)
     ]
     assert len([*tmp_path.rglob("plan.toml")]) == 1
+
+
+class Classifier(pl.LightningModule):
+    """A network that is trained on pairs; `bad` makes it one that cannot start."""
+
+    def __init__(self, bad: bool) -> None:
+        super().__init__()
+        self.net = network()
+        if bad:
+            for line in (self.net[0], self.net[2]):
+                nn.init.constant_(line.weight, 0.1), nn.init.zeros_(line.bias)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.net(x)
+
+    def training_step(self, batch: Any) -> torch.Tensor:
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.net[:1].parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_the_check_stops_a_training_that_would_fail(tmp_path: Path, bad: bool) -> None:
+    made = torch.Generator().manual_seed(0)
+    pairs = torch.utils.data.TensorDataset(torch.randn(32, 8, generator=made), torch.arange(32) % 2)
+    checking = CheckModule(ignore="F07")
+    trainer = pl.Trainer(
+        max_steps=2,
+        accelerator="cpu",
+        default_root_dir=tmp_path,
+        enable_checkpointing=False,
+        callbacks=[checking],
+        **QUIET,
+    )
+    model = Classifier(bad)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    if bad:
+        with pytest.raises(fanin.FaninError, match="stopped before its first step") as caught:
+            trainer.fit(model, DataLoader(pairs, batch_size=32))
+        assert "F08 error" in str(caught.value)
+        assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
+        return
+    trainer.fit(model, DataLoader(pairs, batch_size=32))
+    assert checking.checkup is not None
+    assert checking.checkup.conditions.loss == "cross-entropy"
+    (left,) = (found for found in checking.checkup.findings if found.id == "F17")
+    assert "did not get net.2.weight, net.2.bias" in left.measured
+
+
+def test_wrong_arguments_of_the_check() -> None:
+    with pytest.raises(fanin.FaninError, match="level is 'worst'; allowed are note, warning, er"):
+        CheckModule("worst")  # type: ignore[arg-type]
+    with pytest.raises(fanin.FaninError, match="unknown argument 'step': did you mean 'steps'"):
+        CheckModule(step=8)

@@ -10,7 +10,7 @@ import fanin
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
-from fanin.integrations.transformers import InitializeModel, model_init  # noqa: E402
+from fanin.integrations.transformers import CheckModel, InitializeModel, model_init  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore", "error::fanin.errors.FaninWarning", "ignore:.* the same numbers as another"
@@ -143,3 +143,19 @@ def test_a_wrong_model_is_left_as_it_was(
         trainer(tmp_path, model=model, callbacks=[InitializeModel(3, **options)])
     assert message in str(error.value)
     assert all(map(torch.equal, before, model.parameters()))
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_the_check_stops_a_training_that_would_fail(tmp_path: Path, bad: bool) -> None:
+    checking, model = CheckModel(), make()
+    if bad:
+        torch.nn.init.constant_(model.model.layers[0].mlp.up_proj.weight, float("nan"))
+    begun = trainer(tmp_path, 0.1, model=model, callbacks=[checking])
+    if bad:
+        with pytest.raises(fanin.FaninError, match="stopped before its first step"):
+            begun.train()
+        return
+    begun.train()
+    assert checking.checkup is not None
+    assert checking.checkup.conditions.loss == "the model's own"
+    assert not model._forward_pre_hooks

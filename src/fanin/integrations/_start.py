@@ -45,12 +45,13 @@ class FirstWeights:
         if self.plan is not None:
             return self.plan.apply(model, self.seed, device=device, **self.options)
         given = self.inputs
-        if given is None and inputs is not None and not _is_sharded(model):
+        if given is None and inputs is not None and not is_sharded(model):
             given = inputs
         return initialize(model, self.seed or 0, given, device=device, **self.options)
 
 
-def _is_sharded(model: Any) -> bool:
+def is_sharded(model: Any) -> bool:
+    """Whether this process holds parts of parameters alone."""
     slots = adapter_for(model).target(model).slots.values()
     return any(slot.is_sharded for slot in slots)
 

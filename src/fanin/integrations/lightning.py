@@ -1,10 +1,12 @@
-"""Lightning: a callback that gives a LightningModule its first weights."""
+"""Lightning: callbacks that give a LightningModule its first weights, and that check it."""
 
 import sys
 import weakref
 from os import PathLike
 from typing import Any
 
+from fanin.checks import Checkup, Severity
+from fanin.integrations._first_check import FirstCheck
 from fanin.integrations._start import FirstWeights, save_beside
 from fanin.plans import Plan, _file
 
@@ -18,7 +20,7 @@ else:
             raise
         import pytorch_lightning as _lightning
 
-__all__ = ["InitializeModule"]
+__all__ = ["CheckModule", "InitializeModule"]
 
 
 class InitializeModule(_lightning.Callback):  # type: ignore[misc]
@@ -108,3 +110,47 @@ class InitializeModule(_lightning.Callback):  # type: ignore[misc]
         """The plan of the weights that the checkpoint's training began with."""
         if "plan" in state_dict:
             self.plan = Plan(*_file.parse(state_dict["plan"], "the plan in the checkpoint"))
+
+
+class CheckModule(_lightning.Callback):  # type: ignore[misc]
+    """Checks the module on the first batch, and stops a training that would fail.
+
+    Before the first step, `fanin.check` runs `forward` of the module on the batch as the trainer
+    moved it; the module, its optimizer and all random states are then as they were. A batch of two
+    is inputs and targets; any other is all inputs, as a dict with labels is. Parameters that the
+    optimizer did not get are told, too, where there is one optimizer. A module that is sharded, and
+    a training that goes on from a checkpoint, are not checked. The checkup is in `checkup`.
+
+    Args:
+        level: the mildest findings that stop the training: "note", "warning" or "error".
+        options: further arguments of `fanin.check`: loss=, ignore="F12", steps=8.
+
+    Raises FaninError for wrong arguments at once, and with the report when training starts.
+
+    >>> from fanin.integrations.lightning import CheckModule
+    >>> print(CheckModule(level="error", steps=8).checkup)
+    None
+    """
+
+    def __init__(self, level: Severity = "error", **options: Any) -> None:
+        super().__init__()
+        self._first = FirstCheck(level, options)
+        self.checkup: Checkup | None = None
+
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Check, before anything has moved."""
+        if trainer.global_step > 0 or self.checkup is not None:
+            return
+        pair = isinstance(batch, list | tuple) and len(batch) == 2
+        inputs, targets = batch if pair else (batch, None)
+        alone = len(trainer.optimizers) == 1
+        self.checkup = self._first.run(
+            pl_module,
+            tuple(inputs) if isinstance(inputs, list) else inputs,
+            targets,
+            trainer.optimizers[0] if alone else None,
+        )
+        if self.checkup is not None:
+            _lightning.utilities.rank_zero_info(self.checkup.verdict)

@@ -1,5 +1,6 @@
-"""transformers: first weights for a Trainer, by a callback or by its `model_init=`."""
+"""transformers: first weights for a Trainer, by a callback or `model_init=`, and their check."""
 
+import inspect
 import warnings
 import weakref
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from typing import Any
 from transformers import TrainerCallback
 
 from fanin._empty import empty_weights
+from fanin.checks import Checkup, Severity
 from fanin.errors import FaninError, FaninWarning, an
+from fanin.integrations._first_check import FirstCheck
 from fanin.integrations._start import FirstWeights, save_beside
 from fanin.plans import Plan
 
-__all__ = ["InitializeModel", "model_init"]
+__all__ = ["CheckModel", "InitializeModel", "model_init"]
 
 
 class InitializeModel(TrainerCallback):  # type: ignore[misc]
@@ -80,6 +83,54 @@ class InitializeModel(TrainerCallback):  # type: ignore[misc]
         """Write plan.toml beside the checkpoint that was just written."""
         if self.plan is not None and state.is_world_process_zero:
             save_beside(self.plan, Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+class CheckModel(TrainerCallback):  # type: ignore[misc]
+    """Checks the Trainer's model on what it is first called with, and stops one that would fail.
+
+    `fanin.check` runs the model on the first batch, with its labels, before the first step; the
+    model, the optimizer and all random states are then as they were. Parameters that the optimizer
+    did not get are told, too. A model that is sharded, and a training that goes on from a
+    checkpoint, are not checked. The checkup is in `checkup`.
+
+    Args:
+        level: the mildest findings that stop the training: "note", "warning" or "error".
+        options: further arguments of `fanin.check`: ignore="F12", steps=8.
+
+    Raises FaninError for wrong arguments at once, and with the report when training starts.
+
+    >>> from fanin.integrations.transformers import CheckModel
+    >>> print(CheckModel(level="error", steps=8).checkup)
+    None
+    """
+
+    def __init__(self, level: Severity = "error", **options: Any) -> None:
+        self._first = FirstCheck(level, options)
+        self._hook: Any = None
+        self.checkup: Checkup | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Wait for the first call of the model."""
+        if state.global_step > 0 or self.checkup is not None:
+            return
+        optimizer = kwargs.get("optimizer")
+        optimizer = getattr(optimizer, "optimizer", optimizer)  # out of Accelerate's wrapper
+
+        def look(model: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+            self.on_train_end(args, state, control)
+            names = inspect.signature(model.forward).parameters
+            inputs = {**dict(zip(names, given, strict=False)), **named}
+            self.checkup = self._first.run(model, inputs, None, optimizer)
+            if self.checkup is not None and state.is_world_process_zero:
+                _log(self.checkup.verdict)
+
+        self._hook = kwargs["model"].register_forward_pre_hook(look, with_kwargs=True)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Wait no longer."""
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
 
 
 def model_init(
