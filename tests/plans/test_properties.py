@@ -241,6 +241,26 @@ def test_other_layers_keep_their_values(edit: str, traced: bool, data: st.DataOb
     check_kept(drawn(model_of(tree), traced), drawn(model_of(changed), traced))
 
 
+def test_uses_of_the_end_of_a_branch_are_a_reason() -> None:
+    """A norm that ends a branch, and another layer later, is made smaller, and says so."""
+
+    class Net(nn.Module):
+        def __init__(self, again: bool) -> None:
+            super().__init__()
+            self.line, self.norm = nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH)
+            self.last, self.again = nn.Linear(WIDTH, WIDTH), again
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.last(x + self.norm(self.line(x)))
+            return self.norm(x) if self.again else x
+
+    x = torch.zeros(2, WIDTH)
+    once, twice = (fanin.plan(Net(again), x)["norm.weight"] for again in (False, True))
+    assert once.initializer != twice.initializer
+    assert once.why.startswith("ends a residual branch, 1 of 1 on its stream")
+    assert twice.why.startswith("ends a residual branch, used 2 times, 1 of 1 on its stream")
+
+
 @pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.ReLU()], ids=["dropout", "relu"])
 def test_the_size_of_the_stream_is_a_reason(layer: nn.Module) -> None:
     """What stands before a residual branch changes its last weight's scale, and says so."""

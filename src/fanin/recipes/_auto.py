@@ -28,14 +28,14 @@ from fanin.recipes._choice import Choice
 from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, WeightScale
 from fanin.recipes._propagate import Propagation
-from fanin.recipes._reasons import before, of_weight, on_stream, role_of
+from fanin.recipes._reasons import before, of_branch, of_weight, on_stream, role_of
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._rows import UnsteadyRows
 from fanin.recipes._sines import find_sine_targets
 from fanin.recipes._sizes import BRANCH, RAW_BRANCH, TABLE, Sizes, rms_of_tied
 from fanin.recipes._statements import find_moved
 from fanin.recipes._targets import KnownTarget, find_known_targets
-from fanin.recipes._uses import constants, find_known_values, measure_apart
+from fanin.recipes._uses import constants, count_uses, find_known_values, measure_apart
 
 _FITS = 3  # runs at most, after which sizes that depend on each other have settled
 
@@ -220,12 +220,12 @@ class _Auto:
             for end, factor in self._size_ends(self.structure.ends(residual)):
                 if end not in moved:
                     self.shares[end] = Share(self._part(residual, end), chain.start, factor)
-                    self.reasons[end] = f"ends a residual branch, 1 of {chain.length} on its stream"
+                    self.reasons[end] = of_branch(chain.length, self._count_uses(end))
 
     def _mixtures(self) -> None:
         """What gates mix into a stream is as large as the stream: else gradients explode."""
         for end, stream in find_carried(self.graph, self.structure):
-            if self._ends_again(end) == 1 and end not in self.shares:
+            if self._count_uses(end) == 1 and end not in self.shares:
                 self.shares[end] = Share(1.0, stream)
                 self.reasons[end] = "as large as the stream that a gate passes on beside it"
 
@@ -257,7 +257,7 @@ class _Auto:
         groups = self.structure.terms(residual)
         terms = max(sum(any(map(self._adds, group)) for group in groups), 1)
         # Branches of one weight add up as one, those of different weights as their squares.
-        again = max(self._ends_again(end), 1)
+        again = max(self._count_uses(end), 1)
         return size / (terms * self.structure.chains[residual.node].length * again)
 
     def _adds(self, end: int) -> bool:
@@ -282,13 +282,9 @@ class _Auto:
                 self.structure.ends_at(node.inputs[0]), factor * max(size, 1.0)
             )
 
-    def _ends_again(self, end: int) -> int:
-        """How many times the parameter at the end of a branch is used; of a stack, this row."""
+    def _count_uses(self, end: int) -> int:
         use = self.graph.nodes[end].param
-        if use is None:
-            return 0
-        others = (self.graph.nodes[position].param for position in self.uses[use.name])
-        return sum(other is not None and other.row == use.row for other in others)
+        return 0 if use is None else count_uses(self.graph, self.uses[use.name], use)
 
     def _parameters(self) -> None:
         """Sizes of the parameters that are no weights."""

@@ -32,6 +32,12 @@ def of_weight(weight: WeightScale, use: Use, read: str, reason: str) -> str:
     return f"{why}; {reason}" if reason else why
 
 
+def of_branch(length: int, uses: int) -> str:
+    """The reason of what ends a branch, of so many on its stream."""
+    again = f", used {uses} times," if uses > 1 else ""
+    return f"ends a residual branch{again or ','} 1 of {length} on its stream"
+
+
 def on_stream(reason: str, stream: Signal | None) -> str:
     """The reason of what ends a branch, with the size of its stream where that is not one."""
     if stream is None or math.isclose(stream.second, 1.0, rel_tol=1e-3):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fanin.axes import Axes
-from fanin.graph import Graph, Node, Values, having
+from fanin.graph import Graph, Node, Use, Values, having
 from fanin.param import Kind, Param
 from fanin.recipes._acting import only_sizes
 
@@ -108,6 +108,12 @@ def _refine_recurrent(param: Param, nodes: list[Node]) -> Param:
         return param
     kind: Kind = "weight" if use.layer is not None else "recurrent"
     return replace(param, kind=kind, axes=use.axes)
+
+
+def count_uses(graph: Graph, at: Collection[int], use: Use) -> int:
+    """At how many of these nodes a parameter is used as here; of a stack, this row of it."""
+    others = (graph.nodes[position].param for position in at)
+    return sum(other is not None and other.row == use.row for other in others)
 
 
 def _covers_units(nodes: list[Node]) -> bool:
