@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof clean
+.PHONY: help demo docs studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof wheels clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -147,5 +147,15 @@ proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes;
 	$(BIN)/pip install --quiet sp80022suite
 	$(BIN)/python -m bench.values.nist
 
+# The stable ABI's wheels want headers of Python 3.12 or later, those for 3.11 its own.
+WHEEL_PYTHONS ?= python3.11 python3.13
+wheels: export PIP_CONSTRAINT :=
+wheels:  ## Make the sdist and the wheels of five platforms in dist/ (an hour of one core)
+	for python in $(WHEEL_PYTHONS); do \
+		$$python -m venv .venv-wheels-$$(basename $$python) && \
+		.venv-wheels-$$(basename $$python)/bin/pip install --quiet --requirement tools/wheels-requirements.txt && \
+		.venv-wheels-$$(basename $$python)/bin/python tools/wheels.py || exit 1; \
+	done
+
 clean:  ## Remove the virtual environment and everything built
-	rm -rf $(VENV) .venv-oldest .venv-newest .venv-peers .venv-zoo $(SANITIZED) build dist
+	rm -rf $(VENV) .venv-wheels-* .venv-oldest .venv-newest .venv-peers .venv-zoo $(SANITIZED) build dist

@@ -1,4 +1,8 @@
 // Which levels there are, and the threads that share a draw.
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 #include <memory>
 #include <system_error>
@@ -21,15 +25,26 @@ namespace {
 bool always() { return true; }
 
 #if defined(__x86_64__)
-// The features that CMakeLists.txt turns on for the level, and nothing that it does not.
-bool has_v3() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
-}
-bool has_v4() {
-    return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
+// The features that CMakeLists.txt turns on for the level, and nothing that it does not, where the
+// system keeps the registers that they use. Asked of the CPU itself: __builtin_cpu_supports answers
+// no to everything with the run-time library of zig's Clang, which makes the wheels.
+struct Features {
+    bool v3 = false, v4 = false;
+
+    Features() {
+        unsigned eax, ebx, basic, edx, extended, ecx, kept, kept_high;
+        if (!__get_cpuid(1, &eax, &ebx, &basic, &edx) || !(basic & bit_OSXSAVE) ||
+            !__get_cpuid_count(7, 0, &eax, &extended, &ecx, &edx))
+            return;
+        asm volatile("xgetbv" : "=a"(kept), "=d"(kept_high) : "c"(0));
+        const auto all = [](unsigned word, unsigned wanted) { return (word & wanted) == wanted; };
+        v3 = all(basic, bit_AVX | bit_FMA | bit_F16C) && all(extended, bit_AVX2) && all(kept, 0x6);
+        v4 = v3 && all(kept, 0xE6) &&
+             all(extended, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL);
+    }
+};
+bool has_v3() { return Features().v3; }
+bool has_v4() { return Features().v4; }
 constexpr Level all_levels[] = {
     {"x86-64-v4", has_v4, x86_64_v4::fill_tiles},
     {"x86-64-v3", has_v3, x86_64_v3::fill_tiles},

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -62,6 +63,36 @@ def test_the_pure_wheel_draws_the_same_bits_and_warns_once(
     expected = " ".join(map(str, fanin.Stream(0, "layers.0.weight").normal(5).view(np.uint32)))
     assert run.stdout.splitlines() == [expected, expected, "reference"]
     assert run.stderr.count("the NumPy reference draws") == 1
+
+
+def test_a_kernel_that_does_not_load_is_told_with_the_reason(
+    pure_wheel: Path, tmp_path: Path
+) -> None:
+    zipfile.ZipFile(pure_wheel).extractall(tmp_path)
+    ending = sysconfig.get_config_var("EXT_SUFFIX")
+    (tmp_path / "fanin" / f"_native{ending}").write_bytes(b"of another platform")
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", DRAW, str(tmp_path), str(Path(np.__file__).parents[1])],
+        env={key: value for key, value in os.environ.items() if key != "FANIN_BACKEND"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.splitlines()[-1] == "reference"
+    assert run.stderr.count("fanin's compiled kernel does not load here (") == 1
+
+
+@pytest.mark.slow
+def test_the_sdist_alone_makes_a_wheel_with_the_kernel(tmp_path: Path) -> None:
+    made = tmp_path / "sdist"
+    code = "import sys, scikit_build_core.build as build; build.build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(made)], cwd=ROOT, check=True)
+    (sdist,) = made.glob(f"fanin-{fanin.__version__}.tar.gz")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]
+    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(sdist)], cwd=tmp_path, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in names if name.startswith("fanin/_native")]
 
 
 def test_this_environment_has_the_compiled_kernel() -> None:

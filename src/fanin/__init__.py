@@ -21,7 +21,7 @@ from fanin.plans import initialize_params as initialize_params
 from fanin.plans import plan as plan
 from fanin.streams import Stream as Stream
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Submodules that `import fanin` alone does not need: they are looked up on first use.
 _LAZY = ("checks", "frameworks", "lab", "testing")

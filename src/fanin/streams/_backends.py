@@ -17,8 +17,14 @@ from fanin.streams import _reference
 
 try:
     from fanin import _native  # type: ignore[attr-defined, unused-ignore]
-except ImportError:  # a pure wheel, built where there was no compiler
+
+    _missing = ""
+except ModuleNotFoundError:  # the pure wheel, or built where there was no compiler
     _native = None
+    _missing = "fanin was installed without its compiled kernel"
+except ImportError as error:  # of another platform, or of another Python
+    _native = None
+    _missing = f"fanin's compiled kernel does not load here ({error})"
 
 Fill = Callable[..., None]
 
@@ -49,8 +55,8 @@ def backend() -> str:
         _chosen = _check(os.environ.get("FANIN_BACKEND") or backends()[0], "FANIN_BACKEND")
         if _native is None:
             warnings.warn(
-                "fanin was installed without its compiled kernel: the NumPy reference draws, with "
-                "the same bits and some 100 times slower. Reinstall where a C++ compiler is found.",
+                f"{_missing}: the NumPy reference draws, with the same bits and some 100 times "
+                "slower. Install this platform's wheel, or reinstall where a C++ compiler is.",
                 RuntimeWarning,
                 stacklevel=5,  # the line that draws
             )
