@@ -149,12 +149,14 @@ proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes;
 
 # The stable ABI's wheels want headers of Python 3.12 or later, those for 3.11 its own.
 WHEEL_PYTHONS ?= python3.11 python3.13
+# tools/wheels.py knows four platforms more; RELEASE.md says what was seen of them.
+WHEEL_PLATFORMS ?= linux-x86_64
 wheels: export PIP_CONSTRAINT :=
-wheels:  ## Make the sdist and the wheels of five platforms in dist/ (an hour of one core)
+wheels:  ## Make the sdist, the pure wheel and those of WHEEL_PLATFORMS in dist/
 	for python in $(WHEEL_PYTHONS); do \
 		$$python -m venv .venv-wheels-$$(basename $$python) && \
 		.venv-wheels-$$(basename $$python)/bin/pip install --quiet --requirement tools/wheels-requirements.txt && \
-		.venv-wheels-$$(basename $$python)/bin/python tools/wheels.py || exit 1; \
+		.venv-wheels-$$(basename $$python)/bin/python tools/wheels.py --only $(WHEEL_PLATFORMS) || exit 1; \
 	done
 
 clean:  ## Remove the virtual environment and everything built
