@@ -133,7 +133,8 @@ def build_kernel(name: str, platform: Platform) -> Path:
     component = "Development.SABIModule" if STABLE else ""
     run(
         TOOLS / "cmake", "-G", "Ninja", "-S", ROOT, "-B", folder,
-        "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SKIP_RPATH=ON", f"-DCMAKE_SYSTEM_PROCESSOR={platform.processor}",
+        "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SKIP_RPATH=ON",
+        f"-DCMAKE_SYSTEM_PROCESSOR={platform.processor}",
         f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}",
         f"-DCMAKE_CXX_COMPILER={write_tool(folder, 'cxx', f'c++ {flags}')}",
         f"-DCMAKE_AR={write_tool(folder, 'ar', 'ar')}",
