@@ -11,6 +11,7 @@ from fanin.checks._layer import Layer
 from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._notebook import render
 from fanin.checks._report import report, table
+from fanin.checks._rules import RULES
 from fanin.errors import FaninError, quote
 
 
@@ -35,19 +36,24 @@ class Checkup:
 
     @cached_property
     def verdict(self) -> str:
-        """The whole in one sentence."""
+        """The whole in one sentence, with what is worst in plain words."""
         counts = {
             level: sum(finding.severity == level for finding in self.findings)
             for level in SEVERITIES
         }
         if counts["error"]:
             worst = next(finding for finding in self.findings if finding.severity == "error")
-            return f"This network will probably not train as it is: {worst.id} at {worst.place}."
+            where = f", at {worst.place}" if worst.layer else ""
+            return (
+                f"This network will probably not train as it is: {RULES[worst.id].summary}{where} "
+                f"({worst.id})."
+            )
         if counts["warning"]:
             ids = dict.fromkeys(
                 finding.id for finding in self.findings if finding.severity == "warning"
             )
-            return f"This network may train badly: {', '.join(ids)}."
+            said = RULES[next(iter(ids))].summary
+            return f"This network may train badly: {said} ({', '.join(ids)})."
         if not self.layers:
             return "Nothing was checked: the run used no weight."
         return "Signal and gradient pass through this network: nothing stands against training it."
