@@ -62,7 +62,7 @@ def test_every_spelling_gets_weights_of_the_same_size(spelling: str, packed: boo
     for row in plan.rows:
         if row.name[0] in "123" and row.name.endswith("weight"):
             assert str(row.initializer) == "lecun_normal()", row
-            assert "as large as the stream that a gate passes on beside it" in row.why
+            assert "as large as the stream that is passed on beside it" in row.why
     assert "second moment 0.44" in plan["4.weight"].why
 
 
@@ -179,3 +179,36 @@ def test_an_affine_coupling_is_no_decay() -> None:
     model, x = Flow(), torch.randn(256, 64)
     fanin.initialize(model, 0, x)
     assert 0.3 < float(model(x).detach().square().mean()) < 3
+
+
+LEAKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "parts": lambda h, f: 0.9 * h + 0.1 * f,
+    "what is left": lambda h, f: h - 0.1 * h + 0.1 * f,
+    "step": lambda h, f: h + 0.1 * (f - h),
+    "step from its negative": lambda h, f: h + 0.1 * (-h + f),
+    "lerp": lambda h, f: torch.lerp(h, f, 0.1),
+}
+
+
+@pytest.mark.parametrize("spelling", LEAKS)
+def test_a_state_that_leaks_keeps_its_recurrent_weight(spelling: str) -> None:
+    """However small the state is at first, the weight that reads it has variance 1 / fan_in."""
+
+    class Leaky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read, self.again = nn.Linear(8, WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.head = nn.Linear(WIDTH, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = torch.zeros(len(x), WIDTH)
+            for step in x.unbind(1):
+                h = LEAKS[spelling](h, torch.tanh(self.read(step) + self.again(h)))
+            return cast(Tensor, self.head(h))
+
+    torch.manual_seed(0)
+    model, x = Leaky(), torch.randn(64, 40, 8)
+    plan = fanin.initialize(model, 0, x)
+    assert plan["again.weight"].std == pytest.approx(WIDTH**-0.5, rel=1e-6)
+    assert plan["read.weight"].std == pytest.approx(8**-0.5, rel=1e-6)
+    assert 0.02 < float(model(x).detach().square().mean()) < 5

@@ -1,4 +1,4 @@
-"""Mixtures: t f + (1 - t) x with a gate or a parameter t, by which networks pass x on."""
+"""Mixtures: t f + (1 - t) x with a gate, a parameter or a number t, that pass x on."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from itertools import permutations, product
 import numpy as np
 
 from fanin.graph._graph import Graph, Node, Values
-from fanin.graph._lines import evaluate, second_input
+from fanin.graph._lines import evaluate, factor, second_input
 
+_CLOSE = 1e-5  # of numbers that add up to one
 _POINTS = np.linspace(-8.0, 8.0, 33)  # where gates are looked at
 
 
@@ -35,16 +36,70 @@ class MixedStep:
     sums: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """The nodes of f and x that a parameter or a number mixes, and the additions in it."""
+
+    new: int
+    stream: int
+    sums: tuple[int, ...]
+
+
 def find_mixing(graph: Graph) -> set[int]:
     """The additions by which gates and parameters mix activations: they add no branch."""
     found: set[int] = set()
     for position in range(len(graph.nodes)):
-        mixed = mixture(graph, position) or find_mixed_step(graph, position)
+        mixed = mixture(graph, position) or find_mixed(graph, position)
         if mixed is not None:
             found.update(mixed.sums)
-        elif _adds_shares(graph, position):
-            found.add(position)
     return found
+
+
+def find_mixed(graph: Graph, position: int) -> Mixed | None:
+    """f and x, or x and f, of a sum that a parameter or a number mixes; None for another one."""
+    step = find_mixed_step(graph, position)
+    if step is not None:
+        return Mixed(step.new, step.stream, step.sums)
+    node = graph.nodes[position]
+    if node.op != "add":
+        return None
+    if _adds_shares(graph, position):
+        first, second = (graph.nodes[source].inputs[0] for source in node.inputs)
+        return Mixed(first, second, (position,))
+    for stream, scaled in _orders(node):
+        share = factor(graph.nodes[scaled])
+        if share is not None and 0 < share < 1:
+            (between,) = graph.nodes[scaled].inputs
+            new = _other_end(graph, between, stream, node)
+            if new is not None:
+                return Mixed(new, stream, (position, between))
+    return _find_parts(graph, position)
+
+
+def _find_parts(graph: Graph, position: int) -> Mixed | None:
+    """A sum that is k f + (1 - k) x, with a number k."""
+    node = graph.nodes[position]
+    parts = [_part(graph, source) for source in node.inputs]
+    if "difference" in node.flags or len(parts) < 2 or None in parts:
+        return None
+    (first, k, inner), (second, rest, others) = (part for part in parts if part is not None)
+    whole = first != second and 0 < k < 1 and abs(k + rest - 1) < _CLOSE
+    return Mixed(first, second, (position, *inner, *others)) if whole else None
+
+
+def _part(graph: Graph, position: int) -> tuple[int, float, tuple[int, ...]] | None:
+    """The node that k x is a part of, the number k, and the sum in it where it is x - l x."""
+    node = graph.nodes[position]
+    share = factor(node)
+    if share is not None:
+        return node.inputs[0], share, ()
+    if node.op != "add" or "difference" not in node.flags or len(node.inputs) < 2:
+        return None
+    whole, away = node.inputs
+    share = factor(graph.nodes[away])
+    if share is None or graph.nodes[away].inputs[0] != whole:
+        return None
+    return whole, 1 - share, (position,)
 
 
 def _adds_shares(graph: Graph, position: int) -> bool:
@@ -120,10 +175,19 @@ def _orders(node: Node) -> Iterable[tuple[int, ...]]:
 def _other_end(graph: Graph, position: int, stream: int, step: Node) -> int | None:
     """f of f - x, or of x - f where the step is taken away; None for anything else."""
     between = graph.nodes[position]
-    if between.op != "add" or "difference" not in between.flags:
+    if between.op != "add" or len(between.inputs) < 2:
         return None
+    if "difference" not in between.flags:  # as -x + f
+        away = [source for source in between.inputs if _takes_away(graph, source, stream)]
+        rest = [source for source in between.inputs if source not in away]
+        return rest[0] if len(away) == len(rest) == 1 and "difference" not in step.flags else None
     ends = between.inputs if "difference" in step.flags else between.inputs[::-1]
     return ends[1] if ends[0] == stream else None
+
+
+def _takes_away(graph: Graph, position: int, stream: int) -> bool:
+    node = graph.nodes[position]
+    return factor(node) == -1.0 and node.inputs[0] == stream
 
 
 def _are_complements(graph: Graph, gate: int, rest: int) -> bool:

@@ -223,11 +223,11 @@ class _Auto:
                     self.reasons[end] = of_branch(chain.length, self._count_uses(end))
 
     def _mixtures(self) -> None:
-        """What gates mix into a stream is as large as the stream: else gradients explode."""
-        for end, stream in find_carried(self.graph, self.structure):
-            if self._count_uses(end) == 1 and end not in self.shares:
+        """What is mixed into a stream is as large as the stream: else gradients explode."""
+        for end, stream, loops in find_carried(self.graph, self.structure):
+            if (self._count_uses(end) > 1) == loops and end not in self.shares:
                 self.shares[end] = Share(1.0, stream)
-                self.reasons[end] = "as large as the stream that a gate passes on beside it"
+                self.reasons[end] = "as large as the stream that is passed on beside it"
 
     def _rows(self) -> None:
         """Layers in a row whose activation lets the variance run away get one that it keeps."""

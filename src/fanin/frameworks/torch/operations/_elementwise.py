@@ -257,9 +257,13 @@ def unfuse(call: Call) -> TensorEntry:
     recorder, shape = call.recorder, call.shape
     if call.name == "lerp":
         start, left, right = call["self"], call["end"], call["weight"]
-        factor = call.number(right)
-        if factor is not None or not isinstance(call.entry(start), ActivationTensor):
+        share = call.number(right)
+        if not all(isinstance(call.entry(item), ActivationTensor) for item in (start, left)):
             return apply_pointwise(call)
+        if share is not None:
+            parts = ((start, 1 - share), (left, share))
+            terms = [recorder.times(call.activation(item), part, shape) for item, part in parts]
+            return recorder.emit("add", terms, shape)
         difference = [call.activation(left), call.activation(start)]
         value = recorder.emit("add", difference, shape, label="sub")
     else:
