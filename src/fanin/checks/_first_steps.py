@@ -87,11 +87,11 @@ def _limit(m: Measurement, severity: Severity) -> str:
 
 
 def _changes(m: Measurement, steps: FirstSteps) -> list[tuple[float, ...]]:
-    """The changes of weights: of what has two dimensions at least and does not start at zero."""
+    """Changes of weights with a gradient: of two dimensions at least, that start not at zero."""
     return [
         sizes
         for name, sizes in steps.moved.items()
-        if sizes and name in m.values and len(m.values[name].shape) > 1
+        if sizes and m.moves(name) and len(m.values[name].shape) > 1
     ]
 
 
