@@ -32,8 +32,8 @@ MODULES = sorted(
 
 
 def import_or_skip(name: str) -> ModuleType:
-    """The module; those of `integrations` need libraries that fanin is tested without, too."""
-    if name.startswith("fanin.integrations."):
+    """The module; `integrations` and adapters need libraries that fanin is tested without, too."""
+    if name.startswith("fanin.integrations.") or name == "peft":
         return cast(ModuleType, pytest.importorskip(name))
     return importlib.import_module(name)
 
@@ -54,7 +54,7 @@ def test_examples_in_pages(page: Path) -> None:
     known = vars(importlib.import_module("fanin.initializers")) if "catalogue" in str(page) else {}
     failures = io.StringIO()
     text = FENCE.sub("", page.read_text("utf-8"))  # doctest would take a fence for output
-    for name in re.findall(r"from (fanin\.integrations\.\w+)", text):
+    for name in re.findall(r"(?:from|import) .*?\b(fanin\.integrations\.\w+|peft)\b", text):
         import_or_skip(name)
     test = doctest.DocTestParser().get_doctest(text, dict(known), page.name, str(page), 0)
     runner = doctest.DocTestRunner(optionflags=ELLIPSIS)

@@ -89,6 +89,8 @@ def test_the_index_has_the_pages_of_docs() -> None:
 
 def test_the_reference_is_what_the_code_says() -> None:
     """If this fails: python tools/api.py"""
+    for library in ("lightning", "transformers", "keras"):  # whose integrations have pages
+        pytest.importorskip(library)
     made = runpy.run_path(str(ROOT / "tools" / "api.py"))["pages"]()
     folder = ROOT / "docs" / "api"
     assert {path.name for path in folder.iterdir()} == set(made)

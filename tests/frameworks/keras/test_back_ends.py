@@ -19,16 +19,18 @@ SHORT = "stored or bits and auto and (mlp or cnn or gru) or as_it_was and None o
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", FILES)
-def test_the_folder_passes_on_another_back_end(backend: str) -> None:
-    run(backend)
+def test_the_folder_passes_on_another_back_end(backend: str, pytestconfig: pytest.Config) -> None:
+    run(pytestconfig, backend)
 
 
 @pytest.mark.parametrize("backend", FILES)
-def test_what_a_back_end_does_itself_passes_on_another(backend: str) -> None:
-    run(backend, "-k", SHORT)
+def test_what_a_back_end_does_itself_passes_on_another(
+    backend: str, pytestconfig: pytest.Config
+) -> None:
+    run(pytestconfig, backend, "-k", SHORT)
 
 
-def run(backend: str, *which: str) -> None:
+def run(config: pytest.Config, backend: str, *which: str) -> None:
     """The tests of this folder in a process of that back end."""
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
@@ -42,6 +44,7 @@ def run(backend: str, *which: str) -> None:
         "--tb=short",
         "-p",
         "no:cacheprovider",
+        *(f"-W{item}" for item in config.getoption("pythonwarnings") or ()),
     ]
     done = subprocess.run(
         [*command, *which, *(str(FOLDER / name) for name in FILES[backend])],
