@@ -9,6 +9,9 @@ from fanin.axes import Axes
 
 __all__ = ["Param"]
 
+# Beyond these sizes no parameter lies, and half of the random bits of unwritten memory.
+TINY, HUGE = 1e-30, 1e30
+
 Kind = Literal[
     "weight",  # of a linear map or a convolution
     "table",  # rows looked up by integers

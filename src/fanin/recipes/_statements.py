@@ -9,6 +9,7 @@ from collections.abc import Collection
 import numpy as np
 
 from fanin.graph import CARRIERS, Graph
+from fanin.param import HUGE, TINY
 from fanin.streams import Array
 
 _FAR = 2.0  # a mean of so many standard deviations: zeros would be other values
@@ -23,7 +24,7 @@ def says_something(values: Array, share: float = 1.0) -> bool:
     A draw gives neither equal rows nor equal steps. A vector alone is looked at for its mean; of
     how far that is to be, this share is enough.
     """
-    if not values.size or not np.isfinite(values).all() or np.ptp(values) == 0:
+    if not values.size or not _is_written(values) or np.ptp(values) == 0:
         return False
     once = _without_copies(values)
     if once.size < values.size:
@@ -32,6 +33,12 @@ def says_something(values: Array, share: float = 1.0) -> bool:
         return False
     far = abs(once.mean()) > share * max(_FAR, _ERRORS / once.size**0.5) * once.std()
     return bool(far) or has_steps(once)
+
+
+def _is_written(values: Array) -> bool:
+    """Whether these are numbers of a model, and no bits of memory that was never written."""
+    size = np.abs(values[values != 0])
+    return bool(((size > TINY) & (size < HUGE)).all())
 
 
 def has_steps(values: Array) -> bool:

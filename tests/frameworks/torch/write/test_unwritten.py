@@ -62,3 +62,18 @@ def test_what_is_kept_is_looked_at_for_patterns() -> None:
         model[0].weight[1, 1] = torch.nan
     plan = fanin.initialize(model, 0, only="1.*")
     assert [one.name for one in plan.audit(model).findings] == ["0.weight"]
+
+
+@pytest.mark.parametrize("bits", [[1e-42], [2.5e33], [k * 1e-42 for k in range(20, 36)]], ids=str)
+def test_what_lies_in_memory_by_chance_is_no_statement(bits: list[float]) -> None:
+    """A bias of one value, or far from zero, stays as made; bits that nobody wrote do not."""
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+
+    model, x = build(), torch.zeros(2, 8)
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor(bits).expand(16) if len(bits) == 1 else torch.tensor(bits))
+    plan = fanin.initialize(model, 0, x)
+    assert not model[0].bias.any()
+    assert [row.why for row in plan.rows] == [row.why for row in fanin.plan(build(), x).rows]

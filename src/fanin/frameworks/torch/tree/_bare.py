@@ -1,6 +1,5 @@
 """Bare parameters: roles of what modules of unknown classes hold, by shape and neighbours."""
 
-import math
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from fanin.axes import Axes, parse_axes
 from fanin.frameworks._bare import bare_role, long_axes
-from fanin.param import Kind
+from fanin.param import HUGE, TINY, Kind
 
 _ORTHOGONAL = 4e-6  # cosines of what a decomposition in float32 gives
 
@@ -29,7 +28,7 @@ def role_by_shape(
 
 
 def constant_value(tensor: torch.Tensor) -> float | None:
-    """The value of all elements; None where they differ, are not finite, or have no memory."""
+    """The value of all elements; None where they differ, or nobody wrote them."""
     plain = tensor.detach()
     if type(plain) is not torch.Tensor or plain.layout is not torch.strided:  # sharded, fake
         return None
@@ -37,11 +36,16 @@ def constant_value(tensor: torch.Tensor) -> float | None:
         return None
     first = plain[(0,) * plain.ndim]
     # Most weights differ in their first two elements: then nothing else is read.
-    if not math.isfinite(float(first)):
+    if not is_size(float(first)):
         return None
     if plain.numel() > 1 and bool((plain[(0,) * (plain.ndim - 1)][:2] != first).any()):
         return None
     return _shortest(first) if bool((plain == first).all()) else None
+
+
+def is_size(value: float) -> bool:
+    """Whether a number is one of a model's, and no bits of memory that was never written."""
+    return value == 0 or TINY <= abs(value) <= HUGE
 
 
 def _shortest(number: torch.Tensor) -> float:

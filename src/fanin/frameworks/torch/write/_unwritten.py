@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from fanin.frameworks._tiles import tiles
+from fanin.param import HUGE, TINY
 
-# Sizes that no weight has, and that random bits have in one of two cases.
-_HUGE, _TINY = 1e30, 1e-30
 _INTEGERS = 2**31  # beyond which no index and no count goes
 _LISTED = 3
 
@@ -40,8 +39,8 @@ def _is_odd(values: Tensor) -> Tensor:
             return torch.zeros_like(values, dtype=torch.bool)
         return (values >= _INTEGERS) | (values < -_INTEGERS)
     size = values.abs()
-    huge = (size > _HUGE) & (size < torch.finfo(values.dtype).max)
-    return values.isnan() | huge | ((size > 0) & (size < _TINY))
+    huge = (size > HUGE) & (size < torch.finfo(values.dtype).max)
+    return values.isnan() | huge | ((size > 0) & (size < TINY))
 
 
 def find_zero_rows(view: Tensor, but: int | None) -> str:
