@@ -128,11 +128,10 @@ def _rescale(m: Measurement, position: int, std: float) -> str:
             f"nn.Embedding({shape[-1]}, width) of the indices, in place of a linear layer of their "
             "one-hot vectors: it is the same function, and its rows have a size of their own."
         )
-    users = m.chains.structure.users
-    if any(m.nodes[at].function in ("sin", "cos") for at in _read_first(users, position)):
+    if any(m.nodes[at].function in ("sin", "cos") for at in _read_first(m, position)):
         return (
-            "Coordinates in [-1, 1]: x = 2 * (x - low) / (high - low) - 1, for each axis with its "
-            "own low and high."
+            "Standardize the coordinates, or bring them into [-1, 1]: x = 2 * (x - low) / "
+            "(high - low) - 1, for each axis with its own low and high."
         )
     if 0 < mean < 255 and 30 < std < 128:
         return f"x = x / 255 for 8-bit pixels, as torchvision's ToTensor does; then: {DATA}"
@@ -144,10 +143,12 @@ def _is_sparse(size: float, mean: float) -> bool:
     return math.isclose(size**2, mean, rel_tol=1e-3)
 
 
-def _read_first(users: Sequence[Sequence[int]], position: int) -> list[int]:
-    """A few operations behind an input: its layer, a shift, a factor, a function."""
-    found, front = [position], [position]
-    for _ in range(5):
+def _read_first(m: Measurement, position: int) -> list[int]:
+    """A few operations behind the first weight of an input: a shift, a factor, a function."""
+    users = m.chains.structure.users
+    front = [user for user in users[position] if m.nodes[user].op in having("weight")]
+    found = list[int]()
+    for _ in range(4):
         front = [user for at in front for user in users[at]]
         found += front
     return found
