@@ -15,6 +15,7 @@ from fanin.checks._verdict import number
 from fanin.graph import having, reach
 
 _PASSED = having("carries", "function")
+_PIXELS = 64  # of the smallest images that people learn from, 8 x 8
 _REACH = 8.0  # deviations: no logit is farther from another than twice as much as normal ones are
 
 
@@ -133,7 +134,7 @@ def _rescale(m: Measurement, position: int, std: float) -> str:
             "Standardize the coordinates, or bring them into [-1, 1]: x = 2 * (x - low) / "
             "(high - low) - 1, for each axis with its own low and high."
         )
-    if 0 < mean < 255 and 30 < std < 128:
+    if math.prod(shape[1:]) >= _PIXELS and 0 < mean < 255 and 30 < std < 128:
         return f"x = x / 255 for 8-bit pixels, as torchvision's ToTensor does; then: {DATA}"
     return DATA
 
