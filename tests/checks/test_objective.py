@@ -121,9 +121,12 @@ def test_inputs_have_the_advice_that_fits_them() -> None:
     wide = nn.Sequential(nn.Linear(2560, 32), nn.ReLU(), nn.Linear(32, 4))
     (found,) = fanin.check(wide, one_hot, CLASSES, select="F13").findings
     assert "nn.Embedding(2560, width)" in found.fix
-    pixels = torch.randint(0, 256, (64, 16), generator=torch.Generator().manual_seed(0)).float()
-    (found,) = fanin.check(network(), pixels, CLASSES, select="F13").findings
+    pixels = torch.randint(0, 256, (64, 64), generator=torch.Generator().manual_seed(0)).float()
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
+    (found,) = fanin.check(model, pixels, CLASSES, select="F13").findings
     assert found.fix.startswith("x = x / 255")
+    (found,) = fanin.check(network(), pixels[:, :16], CLASSES, select="F13").findings
+    assert found.fix.startswith("Standardize the data")  # of a table
 
     class Sine(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
