@@ -149,8 +149,8 @@ proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes;
 
 # The stable ABI's wheels want headers of Python 3.12 or later, those for 3.11 its own.
 WHEEL_PYTHONS ?= python3.11 python3.13
-# tools/wheels.py knows four platforms more; RELEASE.md says what was seen of them.
-WHEEL_PLATFORMS ?= linux-x86_64
+# RELEASE.md says on which of these the wheels were run.
+WHEEL_PLATFORMS ?= linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 windows-x86_64
 wheels: export PIP_CONSTRAINT :=
 wheels:  ## Make the sdist, the pure wheel and those of WHEEL_PLATFORMS in dist/
 	for python in $(WHEEL_PYTHONS); do \

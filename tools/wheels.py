@@ -134,6 +134,7 @@ def build_kernel(name: str, platform: Platform) -> Path:
     run(
         TOOLS / "cmake", "-G", "Ninja", "-S", ROOT, "-B", folder,
         "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SKIP_RPATH=ON",
+        "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",  # none is changed later, as only ELF's can be
         f"-DCMAKE_SYSTEM_PROCESSOR={platform.processor}",
         f"-DCMAKE_MAKE_PROGRAM={TOOLS / 'ninja'}",
         f"-DCMAKE_CXX_COMPILER={write_tool(folder, 'cxx', f'c++ {flags}')}",
@@ -173,6 +174,8 @@ def join(pure: Path, name: str, platform: Platform, module: Path) -> Path:
             PATH=f"{TOOLS}:{os.environ['PATH']}")  # fmt: skip
     else:
         shutil.copy(wheel, DIST)
+    if STABLE:  # whatever the platform: nothing beyond the stable ABI is asked of Python
+        run(sys.executable, "-m", "abi3audit", "--strict", wheel)
     kernel = module.stat().st_size / 1e6
     print(f"{tag}: {size / 1e6:.1f} MB installed, {kernel:.2f} MB of them the kernel")
     return wheel
