@@ -53,9 +53,10 @@ NEWEST_PYTHON ?= python3
 OLDEST_TRITON := 3.9.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 test-oldest: export PIP_CONSTRAINT := $(CURDIR)/constraints-oldest.txt
-# Old releases warn of each other, and Hypothesis of random states that pytest keeps where it does not
-# look (gc.freeze); what fanin itself does, `make test` holds to.
-OLD_WARNINGS := -W default::DeprecationWarning -W default::FutureWarning -W 'ignore:It looks like'
+# Old releases warn of each other, Hypothesis of random states that pytest keeps where it does not look
+# (gc.freeze), and JAX of a fork after it was imported; what fanin itself does, `make test` holds to.
+OLD_WARNINGS := -W default::DeprecationWarning -W default::FutureWarning -W 'ignore:It looks like' \
+	-W 'ignore:os.fork'
 test-oldest:  ## Run the tests with the least versions that pyproject.toml allows
 	$(OLDEST_PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install --quiet --extra-index-url $(TORCH_INDEX) \
