@@ -83,6 +83,7 @@ def test_functions_and_equinox_on_8_devices() -> None:
     rows = [index for name, index in asked if name == "rows"][1:]  # the first is a rehearsal
     parts = set(map(repr, tree["rows"].sharding.devices_indices_map((16, 6)).values()))
     assert set(map(repr, rows)) == parts, rows
+    assert len(rows) == len(parts), rows  # copies of a part are drawn once
 
     abstract = eqx.filter_eval_shape(eqx.nn.Linear, 16, 8, key=jax.random.key(0))
     spread = jax.tree.map(lambda leaf: laid(leaf.shape, ("model",)), abstract)

@@ -1,6 +1,6 @@
 """Shards: an array drawn by the devices that hold it, each its own part."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -20,19 +20,31 @@ def make_array(value: Any, draw: Callable[[Any], Array]) -> jax.Array:
     if sharding is None or _is_uncommitted(value):
         return jax.numpy.asarray(draw((...,)))
     shape = tuple(value.shape)
-    # One by one, each waited for: jax.make_array_from_callback of JAX 0.12 holds all that it was
-    # given until all is on the devices.
-    pieces = [
-        _put(draw(index), device, sharding)
-        for device, index in sharding.addressable_devices_indices_map(shape).items()
-    ]
-    return jax.make_array_from_single_device_arrays(shape, sharding, pieces, dtype=value.dtype)
+    places = sharding.addressable_devices_indices_map(shape)
+    copies: dict[tuple[Any, ...], list[Any]] = {}
+    for device, index in places.items():
+        copies.setdefault(_bounds(index), []).append(device)
+    # One part after the other, each waited for: jax.make_array_from_callback of JAX 0.12 holds all
+    # that it was given until all is on the devices.
+    pieces: dict[Any, jax.Array] = {}
+    for devices in copies.values():
+        pieces |= _put(draw(places[devices[0]]), devices, sharding.memory_kind)
+    ordered = [pieces[device] for device in places]
+    return jax.make_array_from_single_device_arrays(shape, sharding, ordered, dtype=value.dtype)
 
 
-def _put(values: Array, device: Any, sharding: Any) -> Any:
-    kind = sharding.memory_kind
-    place = jax.sharding.SingleDeviceSharding(device, memory_kind=kind)
-    return jax.device_put(values, place).block_until_ready()
+def _bounds(index: Any) -> tuple[Any, ...]:
+    """The index of a part as what can be a key."""
+    return tuple((item.start, item.stop) for item in index)
+
+
+def _put(values: Array, devices: Iterable[Any], kind: str | None) -> dict[Any, jax.Array]:
+    """The same values on each of these devices."""
+    made = {}
+    for device in devices:
+        place = jax.sharding.SingleDeviceSharding(device, memory_kind=kind)
+        made[device] = jax.device_put(values, place).block_until_ready()
+    return made
 
 
 def _is_uncommitted(value: Any) -> bool:
@@ -48,7 +60,7 @@ def parts(value: Any) -> Iterator[tuple[Any, Array]]:
     seen = set()
     for shard in value.addressable_shards:
         index = shard.index
-        key = tuple((item.start, item.stop) for item in index)
+        key = _bounds(index)
         if key not in seen:
             seen.add(key)
             yield index, np.asarray(shard.data)
