@@ -27,22 +27,16 @@ class Mixture:
 
 
 @dataclass(frozen=True, slots=True)
-class MixedStep:
-    """The nodes of x + p (f - x): where the parameter p acts, f and x; both additions."""
-
-    scale: int
-    new: int
-    stream: int
-    sums: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
 class Mixed:
-    """The nodes of f and x that a parameter or a number mixes, and the additions in it."""
+    """The nodes of f and x that a parameter or a number mixes, and the additions in it.
+
+    `scale` is where the parameter p of x + p (f - x) acts; None in any other mix.
+    """
 
     new: int
     stream: int
     sums: tuple[int, ...]
+    scale: int | None = None
 
 
 def find_mixing(graph: Graph) -> set[int]:
@@ -59,7 +53,7 @@ def find_mixed(graph: Graph, position: int) -> Mixed | None:
     """f and x, or x and f, of a sum that a parameter or a number mixes; None for another one."""
     step = find_mixed_step(graph, position)
     if step is not None:
-        return Mixed(step.new, step.stream, step.sums)
+        return step
     node = graph.nodes[position]
     if node.op != "add":
         return None
@@ -119,7 +113,7 @@ def _adds_shares(graph: Graph, position: int) -> bool:
     return len(shares) == 2 and bool(np.allclose(shares[0] + shares[1], 1.0))
 
 
-def find_mixed_step(graph: Graph, position: int) -> MixedStep | None:
+def find_mixed_step(graph: Graph, position: int) -> Mixed | None:
     """What an addition mixes by a parameter, as x + p (f - x) or x - p (x - f)."""
     node = graph.nodes[position]
     if node.op != "add":
@@ -131,7 +125,7 @@ def find_mixed_step(graph: Graph, position: int) -> MixedStep | None:
         (between,) = graph.nodes[step].inputs
         new = _other_end(graph, between, stream, node)
         if new is not None:
-            return MixedStep(step, new, stream, (position, between))
+            return Mixed(new, stream, (position, between), step)
     return None
 
 

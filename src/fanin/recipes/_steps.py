@@ -141,7 +141,7 @@ def _mix(run: Run, position: int) -> Signal | None:
 def _mix_by_parameter(run: Run, position: int) -> Signal | None:
     """p f + (1 - p) x of a step x + p (f - x), whose p is known."""
     found = find_mixed_step(run.graph, position)
-    if found is None:
+    if found is None or found.scale is None:
         return None
     new, stream = run.signals[found.new], run.signals[found.stream]
     use = run.graph.nodes[found.scale].param
