@@ -10,7 +10,8 @@ from fanin.checks._forward import by_chance, cut_hidden
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
-from fanin.checks._remedy import STEPS, write
+from fanin.checks._remedy import write
+from fanin.checks._starved import find_starved
 from fanin.checks._verdict import judge, level, number
 from fanin.checks._width import band, path_beta
 from fanin.graph import reach
@@ -153,6 +154,8 @@ def _nothing(m: Measurement, use: int) -> Iterator[Finding | Note]:
         )
         return
     unit_node = m.chains.uses[use].node
+    if m.chains.uses[use].name in find_starved(m):
+        return  # F17 says why
     zeros = [
         node.param.name
         for at, node in enumerate(m.nodes)
@@ -182,12 +185,6 @@ def _nothing(m: Measurement, use: int) -> Iterator[Finding | Note]:
 def _opening(m: Measurement, use: int) -> str:
     """What lets gradients through to a use of a weight: the first layer behind it to stop them."""
     above, node = m.chains.structure.above, m.chains.uses[use].node
-    for at, step in enumerate(m.nodes):
-        if step.function in STEPS and node in above[at] and m.gradients[at]:
-            return (
-                f"A gradient for {step.label}, whose slope is 0: x + ({step.label}(x) - x)"
-                ".detach() in its place."
-            )
     for at, what in sorted(m.shut.items()):
         if at == use or node in above[m.chains.uses[at].node]:
             place = m.module(at) or m.chains.uses[at].name

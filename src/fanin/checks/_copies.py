@@ -84,7 +84,7 @@ def _without_common_end(names: Sequence[str]) -> tuple[str, ...]:
 
 def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
     """A warning for copies that work one behind another, or never part; else a note."""
-    used = [_uses(m, name) for name in names]
+    used = [m.places.get(name, ()) for name in names]
     above = m.chains.structure.above
     if any(
         early in above[late]
@@ -105,12 +105,3 @@ def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
         "They work side by side, so nothing is wrong with the signal; they start as one and the "
         "same function, which an ensemble is made to avoid."
     )
-
-
-def _uses(m: Measurement, name: str) -> list[int]:
-    """The nodes that use a parameter."""
-    return [
-        at
-        for at, node in enumerate(m.nodes)
-        if any(use.name == name for use in (*((node.param,) if node.param else ()), *node.uses))
-    ]

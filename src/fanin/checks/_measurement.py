@@ -4,12 +4,19 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from fanin.checks._chains import Chains
+from fanin.checks._draws import (
+    Numbers,
+    freeze,
+    geometric_means,
+    means,
+    merge_looks,
+    signature,
+)
 from fanin.checks._finding import Severity
 from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._matched import fans_of, recognize
@@ -31,9 +38,6 @@ from fanin.frameworks import (
 from fanin.graph import Graph, Node
 
 _NEARLY_ALL = 0.99
-Numbers = Sequence[float | None]
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -170,24 +174,23 @@ class Measurement:
         )
 
     @cached_property
-    def used(self) -> frozenset[str]:
-        """All parameters that took part in the run."""
-        each = (use for node in self.nodes for use in (node.param, *node.uses))
-        return frozenset(use.name for use in each if use)
+    def places(self) -> Mapping[str, Sequence[int]]:
+        """Of every parameter that took part in the run: the nodes that use it."""
+        found: dict[str, list[int]] = {}
+        for at, node in enumerate(self.nodes):
+            for name in dict.fromkeys(use.name for use in (node.param, *node.uses) if use):
+                found.setdefault(name, []).append(at)
+        return found
 
     @cached_property
     def stuck(self) -> tuple[str, ...]:
         """Parameters that the run used, that are to be trained, and that got no gradient."""
-        used = {
-            use.name
-            for node in self.nodes
-            for use in (node.param, *node.uses)
-            if use and not self._loses_shift(node)
-        }
         return tuple(
             name
             for name in self.values
-            if name in used and name not in self.frozen and name not in self.weight_gradients
+            if name not in self.frozen
+            and name not in self.weight_gradients
+            and not all(self._loses_shift(self.nodes[at]) for at in self.places.get(name, ()))
         )
 
     def _loses_shift(self, node: Node) -> bool:
@@ -201,8 +204,19 @@ class Measurement:
 
     def moves(self, name: str) -> bool:
         """Whether a parameter gets a gradient."""
+        return self.slope(name) > 0
+
+    def slope(self, name: str) -> float:
+        """The norm of a parameter's gradient; 0 where it gets none."""
         found = self.weight_gradients.get(name)
-        return found is not None and found.norm > 0
+        return 0.0 if found is None else found.norm
+
+    @cached_property
+    def least_slope(self) -> float:
+        """What is no gradient to speak of, beside those of the weights."""
+        weights = (name for name in self.weight_gradients if len(self.values[name].shape) > 1)
+        finite = (size for size in map(self.slope, weights) if math.isfinite(size))
+        return self.limits.starved * max(finite, default=0.0)
 
     def recognize(self, use: int) -> str:
         """The initializer that a use's weight looks like."""
@@ -298,7 +312,7 @@ def measure(seen: Sequence[Observation], **facts: Any) -> Measurement:
     or of the first one that has a value that is not finite.
     """
     first = seen[0]
-    if any(_signature(draw) != _signature(first) for draw in seen):
+    if any(signature(draw) != signature(first) for draw in seen):
         raise FaninError(
             "the factory made different models in different draws: their operations do not agree. "
             "It must make one architecture, whatever the random state."
@@ -311,64 +325,22 @@ def measure(seen: Sequence[Observation], **facts: Any) -> Measurement:
         nodes=first.nodes,
         outputs=first.outputs,
         derived=frozenset(first.derived),
-        rms=tuple(_together([draw.rms for draw in seen])),
-        gradients=tuple(_together([draw.gradients for draw in seen])),
-        looks=_freeze(_looks([draw.looks for draw in seen])),
-        silent=_freeze(_means([draw.silent for draw in seen])),
-        flat=_freeze(_means([draw.flat for draw in seen])),
-        values=_freeze(values),
-        weight_gradients=_freeze(first.weight_gradients),
+        rms=tuple(geometric_means([draw.rms for draw in seen])),
+        gradients=tuple(geometric_means([draw.gradients for draw in seen])),
+        looks=freeze(merge_looks([draw.looks for draw in seen])),
+        silent=freeze(means([draw.silent for draw in seen])),
+        flat=freeze(means([draw.flat for draw in seen])),
+        values=freeze(values),
+        weight_gradients=freeze(first.weight_gradients),
         frozen=frozenset(first.frozen),
         outside=tuple(first.outside),
-        spreads=_freeze(_means([draw.spreads for draw in seen])),
-        asked=_freeze(first.asked),
+        spreads=freeze(means([draw.spreads for draw in seen])),
+        asked=freeze(first.asked),
         compared=first.compared,
-        gates=_freeze({at: tuple(inside) for at, inside in first.gates.items()}),
+        gates=freeze({at: tuple(inside) for at, inside in first.gates.items()}),
         draws=len(seen),
         **facts,
     )
-
-
-def _freeze(found: Mapping[Key, Value]) -> Mapping[Key, Value]:
-    return MappingProxyType(dict(found))
-
-
-def _signature(seen: Observation) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
-    return [(node.op, node.inputs, node.shape) for node in seen.nodes]
-
-
-def _together(several: Sequence[Numbers]) -> Numbers:
-    if len(several) == 1:
-        return several[0]
-    return [_geometric(numbers) for numbers in zip(*several, strict=True)]
-
-
-def _geometric(numbers: Sequence[float | None]) -> float | None:
-    known = [number for number in numbers if number is not None]
-    if not known:
-        return None
-    bad = [number for number in known if not math.isfinite(number)]
-    if bad:
-        return bad[0]
-    if min(known) == 0:
-        return 0.0
-    return math.exp(sum(map(math.log, known)) / len(known))
-
-
-def _looks(several: Sequence[Mapping[int, Look]]) -> Mapping[int, Look]:
-    """The first draw's, with the mean cosine of all."""
-    if len(several) == 1:
-        return several[0]
-    found = {}
-    for at, look in several[0].items():
-        cosines = (looks[at].cosine for looks in several if at in looks)
-        known = [cosine for cosine in cosines if cosine is not None]
-        found[at] = replace(look, cosine=sum(known) / len(known) if known else None)
-    return found
-
-
-def _means(several: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    return {at: sum(shares.get(at, 0.0) for shares in several) / len(several) for at in several[0]}
 
 
 def deviation(size: float | None, mean: float) -> float | None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from fanin.checks._chains import GATHERS
+from fanin.checks._draws import Numbers
 from fanin.checks._finding import SEVERITIES, Finding
-from fanin.checks._measurement import Measurement, Numbers
+from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 
 

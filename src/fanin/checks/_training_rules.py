@@ -4,24 +4,28 @@ from fanin.checks._first_steps import judge_dying_units, judge_step_size
 from fanin.checks._limits import LIMITS as L
 from fanin.checks._objective import judge_squashed, judge_targets
 from fanin.checks._rule import Rule
-from fanin.checks._untrained import judge_untrained
+from fanin.checks._untrained import judge_starved, judge_untrained
 
 TRAINING_RULES = (
     Rule(
         "F17",
         "untrained",
-        (judge_untrained,),
+        (judge_untrained, judge_starved),
         "parameters that no training can move",
         "Which parameters got a gradient, and where the graph is cut between one that did not and "
         "the loss; requires_grad; tensors that require gradients and are used, but are in no "
-        "parameter list.",
+        "parameter list. Of a weight that is not 0 and has next to no gradient, the operation "
+        "that lets none through: a softmax of one value, a division by the sum of one value, a "
+        "function of slope 0, a gate that is next to 0.",
         "parameters that require gradients are behind a cut; or a tensor that requires gradients "
-        "is no parameter: a layer in a plain list or dict",
-        "no parameter gets a gradient, or none requires one",
+        "is no parameter: a layer in a plain list or dict; or a weight's gradient is less than "
+        f"{L.starved:g} of the largest one, for one operation that is named",
+        "no parameter gets a gradient, or none but the readout; or none requires one",
         "What gets no gradient does not learn, whatever its values are: other weights cannot help, "
         "so no other rule speaks of those layers.",
         "Frozen parameters beside trainable ones; a note for what is used but not needed for the "
-        "loss.",
+        "loss. What a zero weight or a small scale holds back that moves itself; what shrinks from "
+        "layer to layer (F03), or behind dead and saturated units (F05, F07).",
         "Take away torch.no_grad(), .detach() or argmax, or freeze what is meant to stay; "
         "nn.ModuleList, nn.ModuleDict, nn.Parameter for what is to be registered.",
         "Arithmetic.",

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
-from fanin.graph import having
+from fanin.checks._starved import find_starved
+from fanin.checks._verdict import number
+from fanin.graph import NodeSet, having
 
 _OF_VALUES = ("F01", "F09", "F13", "F17", "F18")  # what is right however gradients go
 _SHOWN = 3
@@ -38,12 +40,38 @@ def judge_untrained(m: Measurement) -> Iterator[Finding | Note]:
             yield _without_gradient(m, edge, group, everything)
 
 
+def judge_starved(m: Measurement) -> Iterator[Finding]:
+    """F17: weights whose gradient an operation takes away: one finding for each operation."""
+    starved = find_starved(m)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, closed in starved.items():
+        groups.setdefault((closed.why, closed.fix), []).append(name)
+    moving = any(
+        m.slope(use.name) > m.least_slope
+        for at, use in enumerate(m.chains.uses)
+        if at not in m.chains.heads
+    )
+    for (why, fix), names in groups.items():
+        share = max(map(m.slope, names)) * m.limits.starved / m.least_slope
+        yield Finding(
+            "F17",
+            "warning" if moving else "error",
+            common_module(names),
+            measured=f"a gradient of {number(share)} times that of the largest, for {_list(names)}",
+            expected="a gradient",
+            limit=f"{m.limits.starved:g}" + ("" if moving else ", and only the readout moves"),
+            why=f"{why} So no gradient passes, whatever these weights are.",
+            fix=fix,
+            value=share,
+        )
+
+
 def _find_unused(m: Measurement) -> Iterator[Note]:
     """Parameters that this run did not touch."""
     unused = [
         name
         for name in m.values
-        if name not in m.used and name not in m.frozen and name not in m.weight_gradients
+        if name not in m.places and name not in m.frozen and name not in m.weight_gradients
     ]
     if unused and m.weight_gradients:
         them = "it gets" if len(unused) == 1 else "they get"
@@ -57,9 +85,7 @@ def _find_unused(m: Measurement) -> Iterator[Note]:
 def _reach_outputs(m: Measurement, names: Sequence[str]) -> bool:
     """Whether something that the model returned depends on any of these parameters."""
     above = m.chains.structure.above
-    own = m.graph.where(
-        lambda node: any(use and use.name in names for use in (node.param, *node.uses))
-    )
+    own = NodeSet(at for name in names for at in m.places[name])
     return any(out in own or above[out] & own for out in m.outputs)
 
 
@@ -196,12 +222,7 @@ def _cut(m: Measurement, name: str) -> tuple[int, int] | None:
 
     The first is the last one that would have had a gradient, the second the first that has one.
     """
-    own = [
-        at
-        for at, node in enumerate(m.nodes)
-        if name in {use.name for use in (node.param, *node.uses) if use}
-    ]
-    users = m.chains.structure.users
+    own, users = m.places[name], m.chains.structure.users
     front, seen = [(at, at) for at in own], set(own)
     while front:
         at, last = front.pop(0)
