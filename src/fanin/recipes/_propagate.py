@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -58,6 +59,7 @@ class Propagation:
                 signal = _check(step(self, position, node, inputs), position, node)
                 signal = signal if _is_function(signal, position) else _credible(signal, position)
                 self.signals.append(_as_measured(signal, position, self.measured))
+        rows = _count_rows(self.graph)
         for name, scales in self.asked.items():
             # Of a weight that is used again and again, the mean that keeps the product of all.
             # What is far from the first use, which stands nearest to the inputs, is not known.
@@ -68,7 +70,7 @@ class Propagation:
                 scale=size,
                 # What its first use then gives.
                 target=None if weight.target is None else weight.target * size / scales[0],
-                uses=math.ceil(len(scales) / self._count_rows(name)),
+                uses=math.ceil(len(scales) / rows[name]),
                 bounded=sum(map(operator.ne, near, scales)),
             )
         return self
@@ -77,11 +79,6 @@ class Propagation:
         """What a node reads; a function goes on as it is, for the next may bound it again."""
         signal = self.signals[source]
         return signal if node.op in _ELEMENTWISE else _credible(signal, source)
-
-    def _count_rows(self, name: str) -> int:
-        """How many weights are stacked in a parameter, of those that act by themselves."""
-        uses = (node.param for node in self.graph.nodes)
-        return len({use.row for use in uses if use is not None and use.name == name})
 
     def target(self, position: int) -> float:
         """The second moment that the output of a node is to have: above 0, and finite."""
@@ -129,6 +126,12 @@ class Propagation:
             return None
         size = size_of(use, self.shapes, self.sizes.get(use.name, 1.0))
         return None if size is None else gaussian(size * size, position)
+
+
+def _count_rows(graph: Graph) -> Counter[str]:
+    """By parameter, how many weights are stacked in it, of those that act by themselves."""
+    uses = (node.param for node in graph.nodes)
+    return Counter(name for name, _ in {(use.name, use.row) for use in uses if use is not None})
 
 
 def _on_constants(graph: Graph) -> set[int]:

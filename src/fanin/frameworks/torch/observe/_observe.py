@@ -52,7 +52,7 @@ from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved, write_back
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import arguments_in, tensors_in
 from fanin.frameworks.torch.trace._mode import RecordingMode, decompose, read_value
 from fanin.frameworks.torch.trace._running import running_paths
 from fanin.frameworks.torch.trace._trace import eager
@@ -247,15 +247,15 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func.namespace in ("prim", "prims"):
             return func(*args, **kwargs)
-        for tensor in tensors_in([args, kwargs]):
+        tensors = arguments_in(args, kwargs)
+        for tensor in tensors:
             self._watch(tensor)
         if self.paused:
-            self._notice([item for item in tensors_in([args, kwargs]) if item.is_leaf])
+            self._notice([item for item in tensors if item.is_leaf])
             return func(*args, **kwargs)
-        self.last = str(func)
-        for tensor in tensors_in([args, kwargs]):
+        for tensor in tensors:
             self.adopt(tensor)
-        follows = self._follows(args, kwargs)
+        follows = self._follows(tensors)
         if follows and not is_known(func):
             with self:
                 out = decompose(func, args, kwargs)

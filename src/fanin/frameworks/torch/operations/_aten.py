@@ -1,6 +1,7 @@
 """Aten: which handler translates which operation of torch, and what happens to the others."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,7 +21,6 @@ from fanin.frameworks.torch.operations import (
 from fanin.frameworks.torch.operations._following import follow, is_pointwise
 from fanin.frameworks.torch.operations._joint import jointly
 from fanin.frameworks.torch.record._call import Call
-from fanin.frameworks.torch.runs._tensors import tensors_in
 
 _TABLE = {
     **_moves.TABLE,
@@ -46,6 +46,7 @@ FACTORIES = frozenset(
 )
 
 
+@cache
 def is_known(func: Any) -> bool:
     """Whether there is a handler; the others are better recorded as what they consist of."""
     name = func.overloadpacket.__name__
@@ -56,7 +57,7 @@ def is_known(func: Any) -> bool:
 
 def translate(call: Call) -> list[TensorEntry]:
     """What every tensor that the operation returned is, in order."""
-    outs = list(tensors_in(call.out))
+    outs = call.outs
     entries = [call.entry(source) for source in call.inputs()]
     known = not any(isinstance(entry, (ActivationTensor, ParameterTensor)) for entry in entries)
     if known or call.name in FACTORIES:
@@ -139,7 +140,7 @@ def _note_masks(call: Call, made: list[TensorEntry]) -> None:
         return
     moved = call.name in _moves.TABLE or call.name in _moves.PLAIN_VIEWS
     masks = call.recorder.masks
-    for out, entry in zip(tensors_in(call.out), made, strict=False):
+    for out, entry in zip(call.outs, made, strict=False):
         if not isinstance(entry, ActivationTensor) or entry.node in masks:
             continue
         if moved or not out.is_floating_point():
@@ -153,7 +154,7 @@ def _note_integers(call: Call, entries: list[TensorEntry], made: list[TensorEntr
     if any(isinstance(item, ParameterTensor) for item in entries):
         return
     integral = bool(active) and all(item.node in nodes for item in active)
-    for out, entry in zip(tensors_in(call.out), made, strict=False):
+    for out, entry in zip(call.outs, made, strict=False):
         if (
             isinstance(entry, ActivationTensor)
             and entry.node not in call.recorder.masks

@@ -1,7 +1,7 @@
 """Following: the formula of every tensor that an operation makes of parameters alone."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -14,7 +14,6 @@ from fanin.frameworks.recording._weights import ParameterTensor, Part
 from fanin.frameworks.torch.operations._moves import SAME, VIEWS
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._formula import ParameterFormula
-from fanin.frameworks.torch.runs._tensors import tensors_in
 
 _AFFINE = ("weight", "bias")  # other parameters that a normalization applies
 
@@ -31,6 +30,7 @@ class _Unknown(Exception):  # noqa: N818 - ends a search, and never leaves this 
     pass
 
 
+@cache
 def is_pointwise(func: Any) -> bool:
     """Whether an operation of torch is a function element by element."""
     return torch.Tag.pointwise in func.tags or func.overloadpacket.__name__ in _UNMARKED
@@ -44,7 +44,7 @@ def follow(call: Call, entry: TensorEntry, index: int) -> TensorEntry:
         keeps = call.name in VIEWS or call.name in ("cat", "stack")
         return ParameterTensor(tuple(_of_several(part, keeps) for part in entry.parts))
     part = entry.parts[0]
-    several = len(list(tensors_in(call.out))) > 1
+    several = len(call.outs) > 1
     formula = _formula(call, part)
     if formula is not None and several:
         formula = replace(formula, pick=index)

@@ -23,7 +23,6 @@ from fanin.frameworks.torch.operations._masks import fills_far_below
 from fanin.frameworks.torch.operations._moves import VIEWS
 from fanin.frameworks.torch.record._call import Call, out_of_place
 from fanin.frameworks.torch.record._formula import ParameterFormula
-from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.graph import Values
 
 _LARGEST = 1 << 20  # elements of a tensor whose values are computed
@@ -97,7 +96,7 @@ def _continue(call: Call) -> Joint | None:
         before[0].shape,
         varies=varies or any(item.varies for item in before),
         curved=not line or any(item.curved for item in before),
-        mask=next(tensors_in(call.out)).dtype == torch.bool,
+        mask=call.outs[0].dtype == torch.bool,
         length=1 + max(item.length for item in before),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,19 @@ from torch.utils._python_dispatch import _disable_current_modes
 from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
 from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.record._record import Recorder
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import arguments_in, tensors_in
 from fanin.graph import Values
 
 _COMPARED = 1 << 10  # elements of constants, up to which two operations on them are compared
+
+
+@cache
+def signature(func: Any) -> tuple[str, dict[str, Any]]:
+    """The name of an operation, without the mark of one that writes, and defaults by argument."""
+    schema = func._schema
+    name = func.overloadpacket.__name__
+    plain = name[:-1] if schema.is_mutable and name.endswith("_") else name
+    return plain, {argument.name: argument.default_value for argument in schema.arguments}
 
 
 @dataclass(slots=True)
@@ -29,15 +39,15 @@ class Call:
     recorder: Recorder
     name: str = field(init=False)
     arguments: dict[str, Any] = field(init=False)
+    outs: list[Tensor] = field(init=False)
+    _inputs: list[Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
-        schema = self.func._schema
-        name = self.func.overloadpacket.__name__
-        self.name = name[:-1] if schema.is_mutable and name.endswith("_") else name
-        self.arguments = {argument.name: argument.default_value for argument in schema.arguments}
-        for item, value in zip(schema.arguments, self.args, strict=False):
-            self.arguments[item.name] = value
-        self.arguments.update(self.kwargs)
+        self.name, defaults = signature(self.func)
+        self.arguments = {**defaults, **dict(zip(defaults, self.args, strict=False)), **self.kwargs}
+        self.outs = list(tensors_in(self.out))
+        given = arguments_in(self.args, self.kwargs)
+        self._inputs = list({id(tensor): tensor for tensor in given}.values())
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
@@ -46,19 +56,23 @@ class Call:
         return self.arguments.get(name)
 
     @property
+    def writes(self) -> bool:
+        """Whether it writes into an argument."""
+        return bool(self.func._schema.is_mutable)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of the first result."""
-        return tuple(next(tensors_in(self.out)).shape)
+        return tuple(self.outs[0].shape)
 
     @property
     def first(self) -> Tensor:
         """The first tensor among the arguments."""
-        return next(tensors_in([self.args, self.kwargs]))
+        return self._inputs[0]
 
     def inputs(self) -> list[Tensor]:
         """Every tensor among the arguments, in order, once."""
-        found = tensors_in([self.args, self.kwargs])
-        return list({id(tensor): tensor for tensor in found}.values())
+        return self._inputs
 
     def entry(self, tensor: Tensor) -> TensorEntry:
         return self.recorder.entry(tensor)

@@ -24,6 +24,17 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(value, field.name, None))
 
 
+def arguments_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The same of an operation's arguments, where tensors are alone or in sequences."""
+    found: list[Tensor] = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += tensors_in(value)
+    return found
+
+
 def map_tensors(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     """Nested values with every tensor changed; those of packed sequences, leaves in torch 2.6."""
 

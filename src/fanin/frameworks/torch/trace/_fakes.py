@@ -12,16 +12,17 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._caches import Caches
 from fanin.frameworks.torch.runs._saved import Saved
+from fanin.frameworks.torch.trace._shapes import new_fake
 from fanin.frameworks.torch.tree._names import require_shape
 
 
 def fake_like(mode: FakeTensorMode, tensor: Tensor) -> Tensor:
     """A fake tensor of the same shape, strides and type, on the CPU whatever the device."""
     shape = tuple(tensor.shape)
+    if tensor.layout is torch.strided:
+        return new_fake(mode, shape, tensor.stride(), tensor.dtype)
     with mode, torch.no_grad():
-        if tensor.layout is not torch.strided:
-            return torch.empty(shape, dtype=tensor.dtype, device="cpu")
-        return torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+        return torch.empty(shape, dtype=tensor.dtype, device="cpu")
 
 
 @contextmanager
@@ -65,8 +66,8 @@ def _replace(
             fake = fake_like(mode, tensor)
             if isinstance(tensor, nn.Parameter):
                 real = tensor.is_floating_point() or tensor.is_complex()
-                grad = tensor.requires_grad or (trainable and real)
-                fake = nn.Parameter(fake, requires_grad=grad)
+                fake.requires_grad_(tensor.requires_grad or (trainable and real))
+                fake._is_param = True  # as nn.Parameter says it
             fakes[id(tensor)] = fake
         held[name] = fakes[id(tensor)]
 

@@ -36,13 +36,33 @@ _CHOOSING = {"argmax": 0, "argmin": 0, "multinomial": 0, "topk": 1, "max": 1, "m
 _PICKING = ("nonzero", "masked_select", "index", "_unsafe_index")
 
 
+@dataclass(frozen=True, slots=True)
+class GuessedArguments:
+    """The arguments of an operation, and by tensor what stood behind each before it wrote."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    behind: dict[int, "Tensor | Guess"]
+
+    def tree(self) -> Any:
+        """The arguments with what stands behind them in their places."""
+
+        def change(tensor: Tensor) -> "Tensor | Guess":
+            return self.behind.get(id(tensor), tensor)
+
+        return tree_map_only(Tensor, change, (self.args, self.kwargs))
+
+
 class Guess:
     """A tensor's value: of an operation on other guesses and on known tensors, or drawn."""
 
     __slots__ = ("_call", "_value", "like", "real")
 
     def __init__(
-        self, like: Tensor, call: tuple[Any, ...] | None = None, real: Tensor | None = None
+        self,
+        like: Tensor,
+        call: tuple[Any, GuessedArguments, int] | None = None,
+        real: Tensor | None = None,
     ) -> None:
         self.like = like  # the fake tensor: shape and type
         self.real = real  # one of a parameter or an input, whose values may be asked for
@@ -77,11 +97,12 @@ class Guess:
 
     def _sources(self) -> Iterator["Guess"]:
         if self._call is not None:
-            yield from (leaf for leaf in tree_leaves(self._call[1:3]) if isinstance(leaf, Guess))
+            yield from (item for item in self._call[1].behind.values() if isinstance(item, Guess))
 
     def _compute(self) -> Tensor:
         if self._call is not None:
-            func, args, kwargs, position = self._call
+            func, given, position = self._call
+            args, kwargs = given.tree()
             result = _carry_out(func, args, kwargs, position)
             if result is not None and result.shape == self.like.shape:
                 return result
@@ -103,9 +124,11 @@ class Guesses:
         """The values of a parameter or an input stand behind a fake tensor."""
         self._set(fake, Guess(fake, real=real))
 
-    def sources(self, args: Any, kwargs: Any) -> Any:
-        """The arguments of an operation, as they are before it writes."""
-        return tree_map_only(Tensor, self._source, (args, kwargs))
+    def sources(self, args: Any, kwargs: Any, tensors: list[Tensor]) -> GuessedArguments:
+        """The arguments of an operation, `tensors` among them, as they are before it writes."""
+        return GuessedArguments(
+            args, kwargs, {id(tensor): self._source(tensor) for tensor in tensors}
+        )
 
     def behind(self, func: Any, args: Any) -> list[tuple[Tensor, Tensor | Guess]]:
         """What else lies in the memory that an operation writes, before it does."""
@@ -115,15 +138,21 @@ class Guesses:
         return [(other, self._source(other)) for other in others if overlap(args[0], other)]
 
     def note(
-        self, func: Any, sources: Any, out: Any, behind: list[tuple[Tensor, Tensor | Guess]]
+        self,
+        func: Any,
+        sources: GuessedArguments,
+        out: Any,
+        behind: list[tuple[Tensor, Tensor | Guess]],
     ) -> None:
         """What an operation returned, and what it wrote into the memory of others."""
         for position, tensor in enumerate(tensors_in(out)):
-            self._set(tensor, Guess(tensor, (func, *sources, position)))
+            self._set(tensor, Guess(tensor, (func, sources, position)))
         if isinstance(out, Tensor):
             for other, before in behind:
                 written = _GuessAfterWrite(_place(other), _place(out))
-                self._set(other, Guess(other, (written, (before, self._source(out)), {}, 0)))
+                both = before, self._source(out)
+                given = GuessedArguments(both, {}, {id(item): item for item in both})
+                self._set(other, Guess(other, (written, given, 0)))
 
     def _set(self, tensor: Tensor, guess: Guess) -> None:
         self._held[id(tensor)] = (self._recorder.entry(tensor), guess)
@@ -142,20 +171,21 @@ class Guesses:
             if isinstance(entry, ActivationTensor) and entry.node in fed:
                 self._recorder.replace_node(entry.node, typical=partial(_mean_square, guess))
 
-    def shape(self, func: Any, sources: Any) -> Any:
+    def shape(self, func: Any, sources: GuessedArguments) -> Any:
         """The result of an operation whose shape depends on values."""
         self.never_empty(func, sources)
         with _disable_current_modes(), torch.no_grad():
-            return _run(func, *sources)
+            return _run(func, *sources.tree())
 
-    def never_empty(self, func: Any, sources: Any) -> None:
+    def never_empty(self, func: Any, sources: GuessedArguments) -> None:
         """What a mask picks is not nothing at first: a layer behind it would not be seen."""
         if func.overloadpacket.__name__ not in _PICKING:
             return
         with _disable_current_modes(), torch.no_grad():
-            for leaf in tree_leaves(sources):
-                mask = isinstance(leaf, Guess) and leaf.like.dtype == torch.bool
-                if not mask or not leaf.like.numel() or leaf.value().any():
+            for leaf in sources.behind.values():
+                if not isinstance(leaf, Guess) or leaf.like.dtype != torch.bool:
+                    continue
+                if not leaf.like.numel() or leaf.value().any():
                     continue
                 if self._answers.give(True):
                     leaf.choose_all()

@@ -1,6 +1,7 @@
 """Mode: sees every operation of a run on fake tensors, and hands it to the recorder."""
 
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,10 +21,11 @@ from fanin.frameworks.torch.operations._aten import FACTORIES, is_known, transla
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._memory import onto_itself, spread
 from fanin.frameworks.torch.record._record import Recorder
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import arguments_in, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._fakes import fake_like
 from fanin.frameworks.torch.trace._guesses import Guesses, typical
+from fanin.frameworks.torch.trace._shapes import carry_out
 
 # Values of constants are computed up to this many elements.
 _KNOWN = 1 << 20
@@ -35,6 +37,9 @@ _SHAPED_BY_VALUES = frozenset(
         *("unique_dim", "unique_consecutive", "unique_dim_consecutive"),
     )
 )
+_PICKING = frozenset(("index", "index_put", "index_put_", "_unsafe_index"))
+_READS = frozenset((torch.ops.aten._local_scalar_dense.default,))
+_DEVICE = torch.ops.prim.device.default
 
 
 class Unreadable(Exception):  # noqa: N818 - leaves the model's forward, for the tracer alone
@@ -52,7 +57,6 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
         self.paused = 0  # inside a module that is recorded as a whole
-        self.last = ""  # the operation that ran last, for messages
         self.fakes = fakes
         self.answers = answers or Answers()
         self.guesses = Guesses(recorder, self.read_known, self.answers)
@@ -71,31 +75,36 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if func is _DEVICE:  # asked for at every other step
+            return args[0].fake_device if type(args[0]) is FakeTensor else func(*args)
         kwargs = kwargs or {}
         if func.namespace in ("prim", "prims") and "device_put" not in str(func):
             return func(*args, **kwargs)
-        self.last = str(func)
-        args, kwargs = tree_map_only(Tensor, self.adopt, (args, kwargs))
+        tensors = arguments_in(args, kwargs)
+        if not all(type(tensor) is FakeTensor for tensor in tensors):
+            args, kwargs = tree_map_only(Tensor, self.adopt, (args, kwargs))
+            tensors = arguments_in(args, kwargs)
         if kwargs.get("device") is not None:  # one device for all: the record is the same
             kwargs = {**kwargs, "device": torch.device("cpu")}
-        if func._schema.name == "aten::_local_scalar_dense":
+        if func in _READS:
             return self._read(args[0])
         if func._schema.name in ("aten::equal", "aten::allclose"):
             return self._compares(func, args, kwargs)
-        if not self.paused and not is_known(func) and self._follows(args, kwargs):
+        if not self.paused and not is_known(func) and self._follows(tensors):
             with self:
                 out = decompose(func, args, kwargs)
             if out is not NotImplemented:
                 return out
-        value = self._value(func, args, kwargs)
-        guessed = value is None and not self.paused
-        sources = self.guesses.sources(args, kwargs) if guessed else None
-        behind = self.guesses.behind(func, args) if guessed else []
+        value = self._value(func, args, kwargs, tensors)
+        sources = None
+        if value is None and not self.paused:
+            sources = self.guesses.sources(args, kwargs, tensors)
+        behind = self.guesses.behind(func, args) if sources is not None else []
         out = self._run(func, args, kwargs, value, sources)
         if not self.paused:
             with _disable_current_modes(), torch.no_grad():  # real values are computed beside
                 self._record(func, args, kwargs, out, value)
-        if guessed:
+        if sources is not None:
             self.guesses.note(func, sources, out, behind)
         return out
 
@@ -104,9 +113,9 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> None:
         """Look at what a recurrent module, one node here, does inside: where values are real."""
 
-    def _follows(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def _follows(self, tensors: list[Tensor]) -> bool:
         """Whether an argument is more than a constant."""
-        entries = map(self.recorder.entry, tensors_in([args, kwargs]))
+        entries = map(self.recorder.entry, tensors)
         return any(not isinstance(entry, ConstantTensor) for entry in entries)
 
     def _run(
@@ -116,11 +125,11 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name == "_grouped_mm":  # refuses types on fake tensors that it takes elsewhere
             rows, width = args[0].shape[-2], args[1].shape[-1]
             return args[0].new_empty((*args[0].shape[:-2], rows, width))
-        picks = name in ("index", "index_put", "index_put_", "_unsafe_index")
-        if name in _SHAPED_BY_VALUES or (picks and _has_mask(args[1])):
+        picks = name in _PICKING and _has_mask(args[1])
+        if picks or name in _SHAPED_BY_VALUES:
             return self._shape(func, args, kwargs, value, sources)
         try:
-            return func(*args, **kwargs)
+            return carry_out(self.fakes, func, args, kwargs)
         except DynamicOutputShapeException:
             return self._shape(func, args, kwargs, value, sources)
 
@@ -137,7 +146,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(args[0], flat, *args[2:], **kwargs)
         if value is None:
             if sources is None:
-                sources = self.guesses.sources(args, kwargs)
+                sources = self.guesses.sources(args, kwargs, arguments_in(args, kwargs))
             value = self.guesses.shape(func, sources)
         return tree_map_only(Tensor, lambda item: fake_like(self.fakes, item), value)
 
@@ -186,16 +195,20 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return entry.value if entry.noise is None else None
         return entry.value if isinstance(entry, ActivationTensor) else None
 
-    def _value(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _value(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]
+    ) -> Any:
         """The real result, where all arguments are known; None where they are not."""
-        tensors = list(tensors_in([args, kwargs]))
         name = func.overloadpacket.__name__
-        if torch.Tag.nondeterministic_seeded in func.tags or name.startswith(
-            ("empty", "new_empty")
-        ):
+        if _has_no_value(func):
             return None
-        known = {id(tensor): self._stand_in(tensor, name) for tensor in tensors}
-        if any(value is None for value in known.values()) or _is_large(func, args, kwargs):
+        known: dict[int, Tensor] = {}
+        for tensor in tensors:
+            value = self._stand_in(tensor, name)
+            if value is None:
+                return None
+            known[id(tensor)] = value
+        if _is_large(func, args, kwargs):
             return None
         if not tensors and "device" in {argument.name for argument in func._schema.arguments}:
             kwargs = {**kwargs, "device": torch.device("cpu")}
@@ -218,10 +231,10 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, value: Any
     ) -> None:
-        outs = list(tensors_in(out))
+        call = Call(func, args, kwargs, out, self.recorder)
+        outs = call.outs
         if not outs:
             return
-        call = Call(func, args, kwargs, out, self.recorder)
         entries = translate(call)
         values = list(tensors_in(value)) if value is not None else [None] * len(outs)
         for tensor, entry, known in zip(outs, entries, values, strict=False):
@@ -232,11 +245,12 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     if isinstance(entry, ConstantTensor)
                     else ActivationTensor(entry.node, known)
                 )
-            written = func._schema.is_mutable and any(tensor is source for source in call.inputs())
+            written = call.writes and any(tensor is source for source in call.inputs())
             self.recorder.set(tensor, entry)
             if written and call.name not in ("fill", "zero") and not onto_itself(call):
                 spread(self.recorder, tensor, entry)
-        _set_written(call, entries)
+        if call.writes:
+            _set_written(call, entries)
 
 
 def _is_noise(entry: TensorEntry) -> bool:
@@ -274,6 +288,13 @@ def read_value(tensor: Tensor) -> Tensor | None:
     with _disable_current_modes(), torch.no_grad():
         tensor = tensor.to_dense() if sparse else tensor
         return tensor.detach().to("cpu", copy=True)
+
+
+@cache
+def _has_no_value(func: Any) -> bool:
+    """Whether what an operation returns is drawn, or whatever its memory held."""
+    drawn = torch.Tag.nondeterministic_seeded in func.tags
+    return drawn or func.overloadpacket.__name__.startswith(("empty", "new_empty"))
 
 
 def _has_mask(indices: Any) -> bool:
