@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 
 import numpy as np
 
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._measurement import Measurement
+from fanin.frameworks import ParameterStats
 
 _COMPARED = 32  # values, from the start
 _ALIKE = 1e-2  # relative: more than rounding to 16 bits does, and never chance
@@ -15,12 +17,12 @@ _LISTED = 3
 
 def judge_same_values(m: Measurement) -> Iterator[Finding]:
     """F09: one finding for each set of weights with the same numbers, or of modules with them."""
+    yield from _find_repeats(m)
     modules: dict[tuple[str, ...], list[list[str]]] = {}
     for names in _sets(m):
         modules.setdefault(_without_common_end(names), []).append(names)
     for places, several in modules.items():
-        worst = max(several, key=lambda names: _severity(m, names)[0] == "warning")
-        severity, why = _severity(m, worst)
+        severity, why = max((_judge_weights(m, names) for names in several), key=_is_warning)
         shown: Sequence[str] = places if len(several) > 1 else several[0]
         listed = ", ".join(shown[1 : 1 + _LISTED])
         more = f" and {len(shown) - 1 - _LISTED} more" if len(shown) > 1 + _LISTED else ""
@@ -39,6 +41,47 @@ def judge_same_values(m: Measurement) -> Iterator[Finding]:
             ),
             value=float(len(shown)),
         )
+
+
+def _find_repeats(m: Measurement) -> Iterator[Finding]:
+    """Weights that hold the same rows several times: heads, members, packed matrices."""
+    for name, values in m.values.items():
+        gradient = m.weight_gradients.get(name)
+        if name in m.frozen or gradient is None or gradient.pairs != values.units:
+            continue  # units that never part are F08's
+        told = tell_repeats(values)
+        if not told:
+            continue
+        places, count = m.places.get(name, ()), values.repeats[0].count
+        # As many uses as copies: layers that are stacked in one weight, and work one by one.
+        used = [[at] for at in places] if len(places) == count else [places]
+        severity, why = _severity(m, used, ())
+        yield Finding(
+            "F09",
+            severity,
+            name,
+            measured=told,
+            expected="independent numbers",
+            limit="any two heads, members or packed matrices",
+            why=why,
+            fix=f"fanin.initialize(model, seed=0, inputs=x), which draws all of {name} anew.",
+            value=float(count),
+        )
+
+
+def tell_repeats(values: ParameterStats) -> str:
+    """Which rows of a weight come again; "" for none, or where they are no random numbers."""
+    some = [
+        repeat for repeat in values.repeats if _looks_random(np.array(repeat.start[:_COMPARED]))
+    ]
+    if not some:
+        return ""
+    first = some[0]
+    told = f"{first.count} times the same {first.size} rows"
+    if first.size * first.count == values.units:
+        return told
+    where = f", from row {first.first} on" if len(some) == 1 else f", and so {len(some)} times"
+    return told + where
 
 
 def _sets(m: Measurement) -> Iterator[list[str]]:
@@ -82,15 +125,26 @@ def _without_common_end(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(".".join(path) for path in parts)
 
 
-def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
-    """A warning for copies that work one behind another, or never part; else a note."""
-    used = [m.places.get(name, ()) for name in names]
+def _judge_weights(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
+    gradients = [m.slope(name) for name in names]
+    return _severity(m, [m.places.get(name, ()) for name in names], gradients)
+
+
+def _is_warning(judged: tuple[Severity, str]) -> bool:
+    return judged[0] == "warning"
+
+
+def _severity(
+    m: Measurement, used: Sequence[Sequence[int]], gradients: Sequence[float]
+) -> tuple[Severity, str]:
+    """A warning for copies that work one behind another, or never part; else a note.
+
+    `used` are the nodes that use each, `gradients` the norms of theirs, where they are known.
+    """
     above = m.chains.structure.above
     if any(
         early in above[late]
-        for index, first in enumerate(used)
-        for other, second in enumerate(used)
-        if index != other
+        for first, second in permutations(used, 2)
         for early in first
         for late in second
     ):
@@ -98,10 +152,10 @@ def _severity(m: Measurement, names: Sequence[str]) -> tuple[Severity, str]:
             "One seed, one generator's state or one module that was copied made several layers "
             "that work one behind another; theory takes them for independent."
         )
-    gradients = [m.weight_gradients[name].norm for name in names]
-    if min(gradients) > 0 and math.isclose(max(gradients), min(gradients), rel_tol=1e-5):
+    least, most = min(gradients, default=0.0), max(gradients, default=0.0)
+    if least > 0 and math.isclose(most, least, rel_tol=1e-5):
         return "warning", "These copies get equal gradients: they stay copies, and do one's work."
     return "note", (
         "They work side by side, so nothing is wrong with the signal; they start as one and the "
-        "same function, which an ensemble is made to avoid."
+        "same function, which heads, experts and ensembles are made to avoid."
     )

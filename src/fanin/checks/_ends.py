@@ -212,6 +212,8 @@ def _before(m: Measurement, path: Sequence[int]) -> float | None:
 
 
 def _apart(m: Measurement, position: int) -> float | None:
-    """One less the mean cosine of different inputs at a node."""
-    look = m.looks.get(position)
-    return None if look is None or look.cosine is None else max(1 - look.cosine, 0.0)
+    """One less the mean cosine of different inputs at a node; None where they are on other axes."""
+    look, shape = m.looks.get(position), m.nodes[position].shape
+    if look is None or look.cosine is None or (shape and shape[0] % m.batch):
+        return None
+    return max(1 - look.cosine, 0.0)

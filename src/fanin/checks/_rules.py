@@ -168,7 +168,8 @@ _RULES = (
         (judge_symmetry,),
         "units of a layer are the same and stay so",
         "The distinct rows of the weight and of the loss's gradient with respect to it, to a "
-        f"relative {L.same:g}. Two units are the same where both agree.",
+        f"relative {L.same:g}. Two units are the same where both agree. Of a state space whether "
+        "all decay rates are one number and all time steps are, which is a note.",
         "any two units are the same, or all rows of a hidden weight are and biases alone differ",
         "all units of a layer are the same",
         "Units with equal weights and equal gradients never part: the layer is as wide as it has "
@@ -184,7 +185,9 @@ _RULES = (
         (judge_same_values,),
         "two layers hold the same random numbers",
         "The values of every pair of weights that are not tied, up to a factor; the smaller one "
-        "against the start of the larger. Copies that work side by side are a note.",
+        "against the start of the larger. Within a weight the rows that come again at one "
+        "distance: of heads, of experts, of an ensemble's members, of packed matrices. Copies that "
+        "work side by side and get gradients of their own are a note.",
         "two weights hold the same random-looking numbers, and one works behind the other, or both "
         "get the same gradient",
         "",

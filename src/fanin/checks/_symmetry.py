@@ -1,15 +1,20 @@
 """Symmetry: F08, equal units."""
 
+import math
 from collections.abc import Iterator
 
+from fanin.checks._copies import tell_repeats
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
+from fanin.frameworks import ParameterStats
+from fanin.graph import find_decays
 
 
 def judge_symmetry(m: Measurement) -> Iterator[Finding]:
     """F08: units whose weights and gradients agree."""
     yield from _recurrent(m)
+    yield from _find_shared_times(m)
     for at, name in weights_of(m):
         values, gradient = m.values[name], m.weight_gradients.get(name)
         if values.units is None or values.units < 2 or values.rms == 0:
@@ -18,13 +23,14 @@ def judge_symmetry(m: Measurement) -> Iterator[Finding]:
             if values.rows == 1 and at not in m.chains.heads:
                 yield _report_biases(m, at, name, values.units)
             continue
-        alone = gradient.pairs == 1
+        alone, blocks = gradient.pairs == 1, tell_repeats(values)
         yield Finding(
             "F08",
             "error" if alone else "warning",
             m.module(at),
             measured=(
                 f"{gradient.pairs} different of {values.units} units, in weights and gradients"
+                + (f": {blocks}" if blocks else "")
             ),
             expected=f"{values.units}",
             limit="one" if alone else "any two alike",
@@ -56,6 +62,33 @@ def _recurrent(m: Measurement) -> Iterator[Finding]:
                 f"{use.name}: random values break the symmetry.",
                 value=1.0,
             )
+
+
+def _find_shared_times(m: Measurement) -> Iterator[Finding]:
+    """F08: a note where all heads of a state space start with one decay rate and one time step."""
+    for at, steps in find_decays(m.chains.structure):
+        shifts = [m.nodes[step].param for step in steps if m.nodes[step].op == "shift"]
+        names = list(dict.fromkeys(use.name for use in (m.nodes[at].param, *shifts) if use))
+        if not shifts or not all(_is_shared(m.values.get(name)) for name in names):
+            continue
+        count = math.prod(m.values[names[0]].shape)
+        yield Finding(
+            "F08",
+            "note",
+            m.nodes[at].module,
+            measured=f"one value in all of {' and '.join(names)}",
+            expected=f"{count} decay rates or time steps",
+            limit="all alike",
+            why=f"All {count} start with one memory, and none remembers longer than another.",
+            fix="fanin.initialize(model, inputs=x, recipe='mamba'): time steps from 0.001 to 0.1.",
+            value=1.0,
+        )
+
+
+def _is_shared(values: ParameterStats | None) -> bool:
+    """Whether a parameter has several values, and all are one."""
+    several = values is not None and math.prod(values.shape) > 1
+    return several and values is not None and values.low == values.high
 
 
 def _report_biases(m: Measurement, at: int, name: str, units: int) -> Finding:

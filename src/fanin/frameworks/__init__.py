@@ -35,6 +35,7 @@ from fanin.frameworks._observation import Look as Look
 from fanin.frameworks._observation import Observation as Observation
 from fanin.frameworks._observation import Outside as Outside
 from fanin.frameworks._observation import ParameterStats as ParameterStats
+from fanin.frameworks._observation import Repeat as Repeat
 from fanin.frameworks._observation import TargetsMet as TargetsMet
 from fanin.frameworks._observation import TargetStats as TargetStats
 from fanin.frameworks._stored import Stored as Stored

@@ -16,6 +16,19 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """Rows of a weight that come again, one behind another: `count` times the same `size` rows.
+
+    They begin at row `first`, with the values `start`.
+    """
+
+    first: int
+    size: int
+    count: int
+    start: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterStats:
     """A parameter's values. `low` and `high` are the extremes of the first 65536.
 
@@ -34,6 +47,7 @@ class ParameterStats:
     units: int | None = None
     rows: int | None = None
     alike: tuple[tuple[int, ...], ...] = ()
+    repeats: tuple[Repeat, ...] = ()
     odd: tuple[float, ...] = ()  # some that no initializer draws: what memory held before
 
     @property

@@ -28,3 +28,4 @@ from fanin.graph._sets import NodeSet as NodeSet
 from fanin.graph._sets import reach as reach
 from fanin.graph._structure import Residual as Residual
 from fanin.graph._structure import Structure as Structure
+from fanin.graph._times import find_decays as find_decays

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from fanin.graph import Graph, Logits, Structure, having, logits_of, reach
+from fanin.graph import Graph, Logits, Structure, find_decays, having, logits_of, reach
 from fanin.recipes._branches import (
     ResidualStream,
     find_ends,
@@ -13,7 +13,6 @@ from fanin.recipes._branches import (
 )
 from fanin.recipes._modulated import find_conditions, find_coupling, find_modulating
 from fanin.recipes._sines import sines
-from fanin.recipes._times import find_decays
 
 # Where the way back from an attention to its projections ends.
 _STOPS = having("source", "weight") | {"lookup", "attention", "softmax", "matmul"}

@@ -1,12 +1,13 @@
 """Values: what the numbers in a parameter show, and in its gradient: size, copies, symmetry."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from fanin.axes import Axes
-from fanin.frameworks._observation import GradientStats, ParameterStats
+from fanin.frameworks._observation import GradientStats, ParameterStats, Repeat
 from fanin.frameworks.observing._numbers import Array, norm
 
 _CHUNK = 1 << 22  # elements that are looked at together
@@ -48,6 +49,7 @@ def describe(
         units=None if rows is None else len(rows),
         rows=None if kind is None else int(kind.max()) + 1,
         alike=() if kind is None else _largest(kind),
+        repeats=() if rows is None or kind is None else tuple(_repeats(rows, kind)),
         odd=_odd(flat, size, largest),
     )
     return made, kind
@@ -135,6 +137,27 @@ def _largest(kind: Groups, most: int = 8) -> tuple[tuple[int, ...], ...]:
         for position in several
         if counts[position] > 1
     )
+
+
+def _repeats(rows: Array, kind: Groups, most: int = 64) -> Iterator[Repeat]:
+    """Runs of rows that come again at one distance: of heads, members, packed matrices.
+
+    At most so many; single rows that come again and again are none.
+    """
+    order = np.argsort(kind, kind="stable")
+    same = np.flatnonzero(kind[order][1:] == kind[order][:-1])
+    distance = np.zeros(len(kind), np.int64)  # of every row to the last one that is equal
+    distance[order[same + 1]] = order[same + 1] - order[same]
+    edges = np.flatnonzero(np.diff(distance)) + 1
+    runs = zip([0, *edges.tolist()], [*edges.tolist(), len(kind)], strict=True)
+    found = 0
+    for start, end in runs:
+        size = int(distance[start])
+        if size > 1 and (end - start) % size == 0 and found < most:
+            found += 1
+            first = start - size
+            values = rows[first : first + size].reshape(-1)[:_START].astype(np.float64)
+            yield Repeat(first, size, (end - start) // size + 1, tuple(values.tolist()))
 
 
 def _orthogonal(rows: Array) -> bool:

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 
-from fanin.graph import CARRIERS, Structure, having, reach
+from fanin.graph._graph import CARRIERS
+from fanin.graph._operations import having
+from fanin.graph._sets import reach
+from fanin.graph._structure import Structure
 
 _BEFORE = CARRIERS | having("function") | {"shift"}
 
