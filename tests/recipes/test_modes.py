@@ -14,7 +14,13 @@ import fanin
 WIDTH = 128
 
 
-class Scaled(nn.Module):
+class Seen(nn.Module):
+    """A model that keeps what its last weight gave."""
+
+    seen = torch.zeros(())
+
+
+class Scaled(Seen):
     """A batch normalization that reads something else than a weight's output."""
 
     def __init__(self, factor: float) -> None:
@@ -22,14 +28,13 @@ class Scaled(nn.Module):
         self.factor = factor
         self.first, self.norm = nn.Linear(WIDTH, WIDTH), nn.BatchNorm1d(WIDTH)
         self.last, self.head = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 4)
-        self.seen = torch.zeros(())
 
     def forward(self, x: Tensor) -> Tensor:
         self.seen = self.last(self.norm(self.factor * self.first(x)))
         return self.head(torch.relu(self.seen))
 
 
-class Pooled(nn.Module):
+class Pooled(Seen):
     """Positions that are alike, as behind many layers, until they are normalized."""
 
     def __init__(self) -> None:
@@ -40,14 +45,13 @@ class Pooled(nn.Module):
         self.body, self.norm = nn.Sequential(*layers), nn.BatchNorm1d(WIDTH)
         self.pool, self.last = nn.MaxPool1d(64), nn.Conv1d(WIDTH, WIDTH, 1)
         self.head = nn.Conv1d(WIDTH, 4, 1)
-        self.seen = torch.zeros(())
 
     def forward(self, x: Tensor) -> Tensor:
         self.seen = self.last(self.pool(torch.relu(self.norm(self.body(x)))))
         return self.head(torch.relu(self.seen))
 
 
-def sizes(model: Scaled | Pooled, inputs: Tensor) -> tuple[float, float]:
+def sizes(model: Seen, inputs: Tensor) -> tuple[float, float]:
     """The mean square of what the last weight gives, in eval and in train mode."""
     found = {False: 0.0, True: 0.0}
     for seed in range(4):
@@ -97,3 +101,88 @@ def test_a_concatenation_of_averages_is_one() -> None:
             return self.last(torch.cat([scores @ heads[0], 0.3 * (scores @ heads[1])], -1))
 
     assert fanin.plan(Heads(), torch.randn(2, 8, WIDTH))["last.weight"].averaged
+
+
+class Summed(nn.Module):
+    """Means over tokens with the weights of a softmax, which a last weight reads."""
+
+    def __init__(self, mean: str) -> None:
+        super().__init__()
+        self.mean = mean
+        self.values, self.scores = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 1)
+        self.skip, self.last = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 4)
+        self.gate = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights, values = torch.softmax(self.scores(x), 1), self.values(x)
+        mean = (weights * values).sum(1, keepdim=True)
+        match self.mean:
+            case "sum":
+                read = mean
+            case "sum of two":
+                read = mean + 0.5 * mean.tanh()
+            case "product":
+                read = mean @ torch.randn(WIDTH, WIDTH)
+            case "small beside a stream":
+                read = 0.3 * mean + self.skip(x)
+            case "gate":
+                read = self.skip(x) * torch.sigmoid(self.gate(mean))
+        return self.last(read)
+
+
+@pytest.mark.parametrize(
+    ("mean", "averaged"),
+    [
+        ("sum", True),
+        ("sum of two", True),
+        ("product", True),
+        ("small beside a stream", False),
+        ("gate", False),
+    ],
+)
+def test_what_is_mostly_an_average_is_one(mean: str, averaged: bool) -> None:
+    row = fanin.plan(Summed(mean), torch.randn(2, 8, WIDTH))["last.weight"]
+    assert row.averaged is averaged
+
+
+class Taken(Seen):
+    """A stream that adds weights' outputs and itself, normalized, and takes that away again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.first, self.second = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(WIDTH) for _ in range(2))
+        self.last, self.head = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = 3 * self.stem(x)
+        x = self.first(x) + self.second(x) + self.norms[0](x) - self.norms[1](x)
+        self.seen = self.last(x)
+        return self.head(torch.relu(self.seen))
+
+
+def test_what_is_added_and_taken_away_again_is_nothing() -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(256, WIDTH)
+    assert sizes(Taken(), inputs) == pytest.approx((1, 1), rel=0.3)
+
+
+class Twice(Seen):
+    """Two weights behind a batch normalization, of what is not of size one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(WIDTH, WIDTH), nn.BatchNorm1d(WIDTH)
+        self.middle, self.last = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.head = nn.Linear(WIDTH, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = self.last(torch.relu(self.middle(self.norm(8 * self.first(x)))))
+        return self.head(torch.relu(self.seen))
+
+
+def test_a_size_between_the_modes_is_seen_by_the_next_weight() -> None:
+    torch.manual_seed(0)
+    evaluated, trained = sizes(Twice(), torch.randn(256, WIDTH))
+    assert evaluated == pytest.approx(8, rel=0.3)  # a ratio of 64, half-way
+    assert trained == pytest.approx(1 / 8, rel=0.3)

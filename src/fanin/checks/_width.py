@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fanin.checks._chains import Chains, width
 from fanin.checks._limits import LIMITS
-from fanin.graph import Node
+from fanin.graph import Graph, Node
 
 
 def band(beta: float, draws: int = 1) -> float:
@@ -39,10 +39,10 @@ def finite_width(nodes: Sequence[Node], train: bool) -> list[float]:
 
 def count_averaged(nodes: Sequence[Node], train: bool) -> list[float]:
     """For every node, over how many positions attention or a mean averaged what feeds it."""
-    counts: list[float] = []
+    graph, counts = Graph(tuple(nodes), ()), list[float]()
     for node in nodes:
         count = max((counts[source] for source in _find_carried(node, nodes)), default=1.0)
-        if node.op in ("matmul", "mean"):
+        if node.op in ("matmul", "mean") or _sums_weighted(graph, node):
             count *= node.count or 1.0
         elif node.op == "attention":
             count *= nodes[node.inputs[1]].shape[-2]
@@ -52,6 +52,16 @@ def count_averaged(nodes: Sequence[Node], train: bool) -> list[float]:
             count = 1.0
         counts.append(count)
     return counts
+
+
+def _sums_weighted(graph: Graph, node: Node) -> bool:
+    """Whether a sum is one of products with what a softmax gives."""
+    if node.op != "sum":
+        return False
+    product = graph.nodes[graph.behind(node.inputs[0])]
+    return product.op == "mul" and any(
+        graph.nodes[graph.behind(source)].op == "softmax" for source in product.inputs
+    )
 
 
 def _find_carried(node: Node, nodes: Sequence[Node]) -> tuple[int, ...]:

@@ -181,6 +181,17 @@ def _coarse(signal: Signal) -> Values:
 
 def add(a: Signal, b: Signal, node: int) -> Signal:
     """The sum of two activations."""
+    return replace(_add(a, b, node), averaged=_mostly_averaged([a, b], [1.0, 1.0]))
+
+
+def _mostly_averaged(signals: Sequence[Signal], shares: Sequence[float]) -> bool:
+    """Whether more than half of a second moment is that of averages."""
+    parts = [share * one.second for one, share in zip(signals, shares, strict=True)]
+    averages = sum(part for part, one in zip(parts, signals, strict=True) if one.averaged)
+    return averages > sum(parts) / 2
+
+
+def _add(a: Signal, b: Signal, node: int) -> Signal:
     if a.base == b.base:
         return replace(a, values=a.values + b.values)
     if a.base == b.root or b.base == a.root or (a.root is not None and a.root == b.root):
@@ -245,7 +256,7 @@ def multiply(a: Signal, b: Signal, node: int) -> Signal:
     mean = a.mean * b.mean
     spread = second - mean**2
     correlation = (shared - mean**2) / spread if spread > 0 else 0.0
-    return gaussian(second, node, correlation, mean, a.averaged or b.averaged)
+    return gaussian(second, node, correlation, mean)
 
 
 def concatenate(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> Signal:
@@ -255,11 +266,8 @@ def concatenate(signals: Sequence[Signal], sizes: Sequence[int], node: int) -> S
     if same or all(signal.averaging for signal in signals):
         return signals[0]
     shares = [size / total for size in sizes]
-    averages = sum(
-        s * item.second for s, item in zip(shares, signals, strict=True) if item.averaged
-    )
+    averaged = _mostly_averaged(signals, shares)
     whole = sum(s * item.second for s, item in zip(shares, signals, strict=True))
-    averaged = averages > whole / 2
     if all(is_gaussian(signal) and abs(signal.mean) < 1e-12 for signal in signals):
         shared = sum(share * item.shared for share, item in zip(shares, signals, strict=True))
         correlation = shared / whole if whole > 0 else 0.0

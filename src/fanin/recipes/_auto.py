@@ -5,7 +5,7 @@ read. The sizes of heads, tables and branches below were chosen by training (doc
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +27,7 @@ from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, WeightScale
-from fanin.recipes._propagate import Propagation
+from fanin.recipes._propagate import Propagation, run_modes
 from fanin.recipes._reasons import before, of_branch, of_weight, on_stream, role_of
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._rows import UnsteadyRows
@@ -117,21 +117,17 @@ class _Auto:
         return found
 
     def _run(self) -> Propagation:
-        """The run in eval mode; where batches are normalized, beside one in train mode."""
         variances, measured = self._variances(), measure_apart(self.graph, self.fixed)
 
-        def start_run(*, train: bool) -> Propagation:
+        def make(train: bool, made: Mapping[str, float]) -> Propagation:
             return Propagation(
                 *(self.graph, self.shapes, self.targets, self.shares, dict(self.sizes)),
-                *(variances, self.values),
+                *({**made, **variances}, self.values),
                 train=train,
                 measured=measured,
             )
 
-        run = start_run(train=False)
-        if any(node.op == "normalize" and node.over == "batch" for node in self.graph.nodes):
-            run.training = start_run(train=True).run().signals
-        return run.run()
+        return run_modes(self.graph, make)
 
     def _fit_tied(self, run: Propagation) -> bool:
         """Tables that are also heads, sized for what feeds the head in this run."""

@@ -3,7 +3,7 @@
 import math
 import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -112,6 +112,13 @@ class Propagation:
         least = 1 / (2 * _MODES if trained.averaged else _MODES)
         return second if least <= apart <= _MODES else second * math.sqrt(apart)
 
+    def variance(self, name: str) -> float:
+        """The variance that a weight has by what it needs."""
+        weight = self.weights[name]
+        node = self.graph.nodes[weight.node]
+        use = next(one for one in (node.param, *node.uses) if one is not None and one.name == name)
+        return weight.scale / use.fan_in(self.shapes[name])
+
     def acting(self, use: Use) -> Values | None:
         """The values with which a parameter acts element by element; None if unknown."""
         values = self.values.get(use.name, self.sizes.get(use.name))
@@ -132,6 +139,27 @@ def _count_rows(graph: Graph) -> Counter[str]:
     """By parameter, how many weights are stacked in it, of those that act by themselves."""
     uses = (node.param for node in graph.nodes)
     return Counter(name for name, _ in {(use.name, use.row) for use in uses if use is not None})
+
+
+def run_modes(
+    graph: Graph, make: Callable[[bool, Mapping[str, float]], Propagation]
+) -> Propagation:
+    """The run in eval mode; where batches are normalized, beside one in train mode.
+
+    `make` is asked for a propagation in train mode or not, in which some weights have variances.
+    """
+    run = make(False, {})
+    if not any(node.op == "normalize" and node.over == "batch" for node in graph.nodes):
+        return run.run()
+    run.training = make(True, {}).run().signals
+    run.run()
+    if all(weight.alone in (None, weight.fed) for weight in run.weights.values()):
+        return run
+    # Weights between the modes serve each of them less: what they make in train mode is not of
+    # the size that a plan for that mode alone gives it.
+    again = make(False, {})
+    again.training = make(True, {name: run.variance(name) for name in run.weights}).run().signals
+    return again.run()
 
 
 def _on_constants(graph: Graph) -> set[int]:

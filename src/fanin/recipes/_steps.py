@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
@@ -85,7 +86,8 @@ def _matmul(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal
         return gaussian(value.second, position, value.share, averaged=True)
     if a.weighted or b.weighted:  # averages of products
         return gaussian(a.second * b.second, position, a.share * b.share, averaged=True)
-    return gaussian((node.count or 1.0) * a.second * b.second, position, a.share * b.share)
+    second, averaged = (node.count or 1.0) * a.second * b.second, a.averaged or b.averaged
+    return gaussian(second, position, a.share * b.share, averaged=averaged)
 
 
 def _apply_pointwise(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
@@ -120,10 +122,45 @@ def _add(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | 
     decays = [_is_decay(run, source) for source in node.inputs]
     if any(decays) and not all(decays):  # a state that forgets as fast as it takes in
         return b if decays[0] else a
-    b = scale(b, -1.0) if "difference" in node.flags else b
+    if "difference" in node.flags:
+        left = _take_away(run, position)
+        if left is not None:
+            return left
+        b = scale(b, -1.0)
     join = add_apart if _at_other_positions(run, node, a, b) else add
     made = join(a, b, position)
     return made if a.base == b.base else add_tails(a, b, made)
+
+
+def _take_away(run: Run, position: int) -> Signal | None:
+    """A difference whose terms are functions of one activation on both sides, which cancel.
+
+    As where a block's sum holds a normalized input, and the same is taken away again. None where
+    what is taken away has nothing in common with the terms of the rest.
+    """
+    whole, away = run.graph.nodes[position].inputs
+    plus, minus = ([run.signals[at] for at in _terms(run.graph, side)] for side in (whole, away))
+    known = [item for item in plus if item is not None]
+    taken = [scale(item, -1.0) for item in minus if item is not None]
+    if len(known) < len(plus) or len(taken) < len(minus) or len(plus) + len(minus) < 3:
+        return None
+    if {item.base for item in known}.isdisjoint(item.base for item in taken):
+        return None
+    left: dict[int, Signal] = {}
+    for item in (*known, *taken):
+        before = left.get(item.base)
+        left[item.base] = item if before is None else add(before, item, position)
+    rest = [item for item in left.values() if item.second > 0]
+    return reduce(lambda a, b: add(a, b, position), rest) if rest else gaussian(0.0, position)
+
+
+def _terms(graph: Graph, position: int) -> list[int]:
+    """The terms of a sum of sums, or the activation itself."""
+    node = graph.nodes[position]
+    plain = node.op == "add" and len(set(node.inputs)) == 2 and not node.flags
+    if not plain or graph.see_through(position) is not None:
+        return [position]
+    return [term for source in node.inputs for term in _terms(graph, source)]
 
 
 def _mix(run: Run, position: int) -> Signal | None:
@@ -208,8 +245,14 @@ def _mul(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | 
     constant = [run.graph.nodes[source].op == "buffer" for source in node.inputs]
     root = root_of(b if constant[0] else a) if any(constant) else None
     join = multiply_apart if _at_other_positions(run, node, a, b) else multiply
-    made = replace(join(a, b, position), root=root)
+    made = replace(join(a, b, position), root=root, averaged=_is_averaged(run, node, a, b))
     return made if a.base == b.base else gate(a, b, made)
+
+
+def _is_averaged(run: Run, node: Node, a: Signal, b: Signal) -> bool:
+    """Whether a product is of averages; a gate that is one for many elements makes it none."""
+    mine, other = (math.prod(run.graph.nodes[source].shape) for source in node.inputs)
+    return (a.averaged and mine >= other) or (b.averaged and other >= mine)
 
 
 def _normalize(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | None:
@@ -255,7 +298,7 @@ def _sum(run: Run, position: int, node: Node, inputs: InputSignals) -> Signal | 
     if signal is None or signal.averaging:
         return signal
     if signal.weighted:
-        return replace(signal, weighted=False)
+        return replace(signal, weighted=False, averaged=True)
     return sum_positions(signal, count, position)
 
 
