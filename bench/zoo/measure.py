@@ -31,6 +31,7 @@ from bench.zoo import fresh_2 as zoo_fresh_2
 from bench.zoo import fresh_3 as zoo_fresh_3
 from bench.zoo import fresh_4 as zoo_fresh_4
 from bench.zoo import fresh_5 as zoo_fresh_5
+from bench.zoo import fresh_6 as zoo_fresh_6
 from bench.zoo import models as zoo_models
 from bench.zoo import swept as zoo_swept
 from bench.zoo import table as zoo_table
@@ -45,6 +46,7 @@ LISTS = {
     "fresh_3": zoo_fresh_3,
     "fresh_4": zoo_fresh_4,
     "fresh_5": zoo_fresh_5,
+    "fresh_6": zoo_fresh_6,
 }
 NAMES = tuple(name for models in LISTS.values() for name in models.NAMES)
 
