@@ -120,7 +120,10 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "siglip": ("ImageClassification", {"vision_config": _PATCHES}),
     "metaclip_2": ("ImageClassification", {"vision_config": _PATCHES}),
     "esmc": ("MaskedLM", TEXT),
-    "modernvbert": ("MaskedLM", {"text_config": _TEXT, "vision_config": _PATCHES}),
+    "modernvbert": (
+        "MaskedLM",
+        {"text_config": {**TEXT, "pad_token_id": 0}, "vision_config": _PATCHES},
+    ),
     "gemma3": ("CausalLM", {"text_config": _TEXT, "vision_config": _PATCHES}),
     "git": ("CausalLM", {**TEXT, "vision_config": _PATCHES}),
     "markuplm": ("SequenceClassification", TEXT),
