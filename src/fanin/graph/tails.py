@@ -16,7 +16,16 @@ import numpy as np
 
 from fanin.graph._graph import Values
 from fanin.graph._uneven import LEVEL, Uneven
-from fanin.graph.signal import MASS, Signal, Z, gamma, hermite, is_gaussian, mixture_of
+from fanin.graph.signal import (
+    MASS,
+    Signal,
+    Z,
+    beside,
+    gamma,
+    hermite,
+    is_gaussian,
+    mixture_of,
+)
 
 _LEAST = 0.05  # a tail that is less changes no second moment by half a percent
 _MOST = 4.0
@@ -102,7 +111,7 @@ def _shape(made: Signal, common: float, own: float) -> Signal:
 def _is_plain(signal: Signal) -> bool:
     """Whether an activation is normal, but for its tail, and of mean zero."""
     values = _grid(_round_tail(signal.uneven.tail)) * math.sqrt(max(signal.second, 0.0))
-    return bool(np.allclose(signal.values, values, rtol=1e-6, atol=1e-9))
+    return bool((np.abs(signal.values - values) <= 1e-9 + 1e-6 * np.abs(values)).all())
 
 
 def _whole(signal: Signal) -> float:
@@ -124,13 +133,11 @@ def _squares(signal: Signal) -> tuple[float, float]:
 
     Both over the squared second moment.
     """
-    nodes, weights = hermite(32)
     correlation = min(max(signal.correlation, 0.0), 1.0)
-    other = correlation * Z[:, None] + math.sqrt(1 - correlation**2) * nodes
     squares = np.interp(Z, _grid(_round_tail(signal.uneven.tail)), signal.values) ** 2
     second = max(float(MASS @ squares), 1e-150) ** 2
     alone = float(MASS @ squares**2) / second
-    both = float(MASS @ (squares * (np.interp(other, Z, squares) @ weights))) / second
+    both = float(MASS @ (squares * (beside(squares, correlation) @ hermite(32)[1]))) / second
     return max(alone, 1.0), min(max(both, 1.0), max(alone, 1.0))
 
 

@@ -58,7 +58,7 @@ def is_known(func: Any) -> bool:
 def translate(call: Call) -> list[TensorEntry]:
     """What every tensor that the operation returned is, in order."""
     outs = call.outs
-    entries = [call.entry(source) for source in call.inputs()]
+    entries = call.entries
     known = not any(isinstance(entry, (ActivationTensor, ParameterTensor)) for entry in entries)
     if known or call.name in FACTORIES:
         return [ConstantTensor(noise=_noise(call)) for _ in outs]
@@ -105,8 +105,8 @@ def _first(
         if isinstance(weight, ParameterTensor):
             return weight.through(call.name, keeps_axes=False)
         return call.view()
-    for source in call.inputs():
-        if isinstance(call.entry(source), ParameterTensor):
+    for source, entry in zip(call.inputs(), call.entries, strict=True):
+        if isinstance(entry, ParameterTensor):
             call.activation(source)  # it is used, whatever for
     return call.view(call.name if call.name in _moves.PLAIN_VIEWS else f"unknown: {call.name}")
 
@@ -171,11 +171,7 @@ def _noise(call: Call) -> Noise | None:
         return Noise(kind, 1 - kept) if kept is not None else None
     if kind is not None:
         return Noise(kind, 0.0)
-    known = [
-        source.noise
-        for source in map(call.entry, call.inputs())
-        if isinstance(source, ConstantTensor)
-    ]
+    known = [source.noise for source in call.entries if isinstance(source, ConstantTensor)]
     noises = [item for item in known if item is not None]
     if len(noises) != 1:
         return None

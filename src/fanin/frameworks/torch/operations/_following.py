@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
 from fanin.frameworks.recording._formula import FormulaKind
 from fanin.frameworks.recording._record import ConstantTensor, Noise, TensorEntry
@@ -14,6 +13,7 @@ from fanin.frameworks.recording._weights import ParameterTensor, Part
 from fanin.frameworks.torch.operations._moves import SAME, VIEWS
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._formula import ParameterFormula
+from fanin.frameworks.torch.runs._tensors import map_arguments
 
 _AFFINE = ("weight", "bias")  # other parameters that a normalization applies
 
@@ -80,10 +80,8 @@ def _formula(call: Call, part: Part) -> ParameterFormula | None:
         if "weight_norm" in call.name:  # a row's length is its scale's, whatever the weight's
             return None
         if not _splits(call, part):
-            args, kwargs = tree_map_only(Tensor, partial(_source, call), (call.args, call.kwargs))
-            return ParameterFormula(
-                run=call.func, args=tuple(args), kwargs=kwargs, kind=_kind(call)
-            )
+            args, kwargs = map_arguments(partial(_source, call), (call.args, call.kwargs))
+            return ParameterFormula(run=call.func, args=args, kwargs=kwargs, kind=_kind(call))
         own = next(item for item in call.inputs() if _part(call, item, part.name) is not None)
         if call.name in ("mul", "multiply"):
             shape = call.shape
@@ -92,7 +90,7 @@ def _formula(call: Call, part: Part) -> ParameterFormula | None:
         given = {
             name: None if name in _AFFINE else argument for name, argument in call.arguments.items()
         }
-        kwargs = tree_map_only(Tensor, partial(_source, call), given)
+        kwargs = map_arguments(partial(_source, call), given)
         return ParameterFormula(run=call.func, kwargs=kwargs)
     except _Unknown:
         return None

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
-from torch.utils._pytree import tree_map_only
 
 from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Joint, TensorEntry
 from fanin.frameworks.recording._weights import ParameterTensor
@@ -23,6 +22,7 @@ from fanin.frameworks.torch.operations._masks import fills_far_below
 from fanin.frameworks.torch.operations._moves import VIEWS
 from fanin.frameworks.torch.record._call import Call, out_of_place
 from fanin.frameworks.torch.record._formula import ParameterFormula
+from fanin.frameworks.torch.runs._tensors import map_arguments
 from fanin.graph import Values
 
 _LARGEST = 1 << 20  # elements of a tensor whose values are computed
@@ -50,8 +50,9 @@ def jointly(call: Call, made: list[TensorEntry], first: int) -> None:
     for index, entry in enumerate(made):
         if not isinstance(entry, ActivationTensor) or entry.node < first:
             continue
-        pick = index if len(made) > 1 else None
-        recorder.joints[entry.node] = replace(joint, formula=replace(joint.formula, pick=pick))
+        if len(made) > 1:
+            joint = replace(joint, formula=replace(joint.formula, pick=index))
+        recorder.joints[entry.node] = joint
         if meet:
             recorder.replace_node(
                 entry.node,
@@ -67,8 +68,7 @@ def _continue(call: Call) -> Joint | None:
     """The operation after those that made its arguments; None where one is not known."""
     sources: dict[int, Joint] = {}
     varies = False
-    for tensor in call.inputs():
-        entry = call.entry(tensor)
+    for tensor, entry in zip(call.inputs(), call.entries, strict=True):
         if isinstance(entry, ActivationTensor) and entry.node not in call.recorder.integers:
             sources[id(tensor)] = _joint(call, tensor, entry)
         elif (known := _read_known(call, tensor)) is not None:
@@ -87,12 +87,12 @@ def _continue(call: Call) -> Joint | None:
             ParameterFormula(run=Tensor.double, args=(joint.formula,)) if casts else joint.formula
         )
 
-    args, kwargs = tree_map_only(Tensor, source, (call.args, call.kwargs))
+    args, kwargs = map_arguments(source, (call.args, call.kwargs))
     line = call.name in VIEWS or (call.name in _LINES and not _multiplies_activations(call))
     before = list(sources.values())
     return Joint(
         before[0].leaf,
-        ParameterFormula(run=out_of_place(call.func), args=tuple(args), kwargs=kwargs),
+        ParameterFormula(run=out_of_place(call.func), args=args, kwargs=kwargs),
         before[0].shape,
         varies=varies or any(item.varies for item in before),
         curved=not line or any(item.curved for item in before),
@@ -127,7 +127,7 @@ def _varies(known: Tensor) -> bool:
 
 def _meeting(call: Call) -> int:
     """How many of the arguments are activations, or constants that vary."""
-    active = [isinstance(call.entry(item), ActivationTensor) for item in call.inputs()]
+    active = [isinstance(entry, ActivationTensor) for entry in call.entries]
     known = [_read_known(call, item) for item in call.inputs()]
     return sum(active) + sum(_varies(item) for item in known if item is not None)
 

@@ -22,18 +22,21 @@ def compares(call: Call) -> bool:
     """Whether an operation compares activations with each other, or with known numbers."""
     if call.name not in _COMPARISONS:
         return False
-    entries = [call.entry(source) for source in call.inputs()]
-    active = [entry for entry in entries if isinstance(entry, ActivationTensor)]
-    unknown = any(isinstance(entry, ConstantTensor) and entry.value is None for entry in entries)
+    active = [entry for entry in call.entries if isinstance(entry, ActivationTensor)]
+    unknown = any(
+        isinstance(entry, ConstantTensor) and entry.value is None for entry in call.entries
+    )
     integers = any(item.node in call.recorder.integers for item in active)
     return bool(active) and not unknown and not integers
 
 
 def follows(call: Call) -> bool:
     """Whether an operation reads masks, and no other activation."""
-    entries = [call.entry(source) for source in call.inputs()]
-    active = [entry for entry in entries if isinstance(entry, ActivationTensor)]
-    return bool(active) and all(item.node in call.recorder.masks for item in active)
+    masks = call.recorder.masks
+    if not masks:
+        return False
+    active = [entry for entry in call.entries if isinstance(entry, ActivationTensor)]
+    return bool(active) and all(item.node in masks for item in active)
 
 
 def is_mask(call: Call, tensor: Any) -> bool:

@@ -22,9 +22,9 @@ def follow(call: Call, made: Sequence[TensorEntry]) -> None:
     recorder, found = call.recorder, made[0] if made else None
     if not isinstance(found, ActivationTensor) or found.node in recorder.matrices:
         return
-    entries = [call.entry(source) for source in call.inputs()]
     if not any(
-        isinstance(entry, ActivationTensor) and entry.node in recorder.matrices for entry in entries
+        isinstance(entry, ActivationTensor) and entry.node in recorder.matrices
+        for entry in call.entries
     ):
         return
     given = [of(call, source) for source in call.inputs()]

@@ -40,6 +40,7 @@ class Call:
     name: str = field(init=False)
     arguments: dict[str, Any] = field(init=False)
     outs: list[Tensor] = field(init=False)
+    entries: list[TensorEntry] = field(init=False)  # of the inputs, before it ran
     _inputs: list[Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +49,7 @@ class Call:
         self.outs = list(tensors_in(self.out))
         given = arguments_in(self.args, self.kwargs)
         self._inputs = list({id(tensor): tensor for tensor in given}.values())
+        self.entries = [self.recorder.entry(tensor) for tensor in self._inputs]
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
@@ -83,7 +85,9 @@ class Call:
     def activations(self) -> list[Tensor]:
         """The arguments that are activations, those of real numbers alone where there are any."""
         found = [
-            source for source in self.inputs() if isinstance(self.entry(source), ActivationTensor)
+            source
+            for source, entry in zip(self._inputs, self.entries, strict=True)
+            if isinstance(entry, ActivationTensor)
         ]
         reals = [item for item in found if item.is_floating_point() or item.is_complex()]
         return reals or found
@@ -102,11 +106,7 @@ class Call:
 
     def key(self) -> Hashable:
         """The operation and its arguments by value; None where a value is not known."""
-        constants = [
-            source
-            for source in map(self.entry, self.inputs())
-            if isinstance(source, ConstantTensor)
-        ]
+        constants = [entry for entry in self.entries if isinstance(entry, ConstantTensor)]
         known = [
             constant.value
             for constant in constants

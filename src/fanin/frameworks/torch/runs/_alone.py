@@ -1,5 +1,6 @@
 """Alone: one run of a model at a time, with the random states of the process put back."""
 
+import gc
 import random
 import sys
 import threading
@@ -31,3 +32,15 @@ def run_alone(*, seeded: bool, devices: list[Any] | None = None) -> Iterator[Non
             numpy.random.seed(0)
             torch.default_generator.manual_seed(0)
         yield
+
+
+@contextmanager
+def pause_collection() -> Iterator[None]:
+    """Nothing is searched for garbage meanwhile: a trace makes many objects, and holds them all."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

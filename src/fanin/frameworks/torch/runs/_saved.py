@@ -25,6 +25,7 @@ _ATOMS = frozenset(
     )
 )
 _KINDS = (OrderedDict, dict, list, set, deque)  # an OrderedDict is cleared by its own method
+_BUILT_IN = frozenset((dict, list, set))
 _OUTSIDE = ("torch._", "torch.fx", "torch.utils", "torch.cuda")
 _PLAIN = ("collections", "types")  # of the standard library
 
@@ -100,9 +101,12 @@ class Saved:
             item.restore()
 
     def _later(self, values: Iterable[Any]) -> None:
-        self._queue.extend(item for item in islice(values, _LIMIT) if type(item) not in _ATOMS)
+        self._queue.extend([item for item in islice(values, _LIMIT) if type(item) not in _ATOMS])
 
     def _look(self, value: Any) -> None:
+        if type(value) in _BUILT_IN:  # most are
+            self._keep(value, type(value))
+            return
         if isinstance(value, Tensor):
             self._look_at_tensor(value)
             return
@@ -129,7 +133,8 @@ class Saved:
     def _keep(self, value: Any, kind: Any) -> None:
         before: Any = dict.copy(value) if issubclass(kind, dict) else list(value)
         self._found.append(_Container(value, kind, before))
-        self._later(before.values() if issubclass(kind, dict) else before)
+        if before:
+            self._later(before.values() if issubclass(kind, dict) else before)
 
     def _keep_slot(self, owner: Any, name: str) -> None:
         before = _held(owner, name)
@@ -153,6 +158,8 @@ def _held(owner: Any, name: str) -> Any:
 
 
 def _same(value: Any, before: Any) -> bool:
+    if not before:
+        return not len(value)
     if len(value) != len(before) or not all(map(operator.is_, value, before)):
         return False
     return not isinstance(value, dict) or all(map(operator.is_, value.values(), before.values()))

@@ -35,6 +35,17 @@ def arguments_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tenso
     return found
 
 
+def map_arguments(change: Callable[[Tensor], Any], value: Any) -> Any:
+    """Arguments of an operation with every tensor changed, alone and in sequences."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if type(value) is dict:
+        return {name: map_arguments(change, item) for name, item in value.items()}
+    if type(value) is list or type(value) is tuple:
+        return type(value)([map_arguments(change, item) for item in value])
+    return value
+
+
 def map_tensors(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     """Nested values with every tensor changed; those of packed sequences, leaves in torch 2.6."""
 

@@ -22,7 +22,7 @@ from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor,
 from fanin.frameworks.torch.operations import _products
 from fanin.frameworks.torch.record._memory import overlap
 from fanin.frameworks.torch.record._record import Recorder
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import map_arguments, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.streams import Stream
 
@@ -50,7 +50,7 @@ class GuessedArguments:
         def change(tensor: Tensor) -> "Tensor | Guess":
             return self.behind.get(id(tensor), tensor)
 
-        return tree_map_only(Tensor, change, (self.args, self.kwargs))
+        return map_arguments(change, (self.args, self.kwargs))
 
 
 class Guess:

@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
     FakeTensor,
     FakeTensorMode,
+    unset_fake_temporarily,
 )
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_map_only
@@ -21,7 +22,7 @@ from fanin.frameworks.torch.operations._aten import FACTORIES, is_known, transla
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._memory import onto_itself, spread
 from fanin.frameworks.torch.record._record import Recorder
-from fanin.frameworks.torch.runs._tensors import arguments_in, tensors_in
+from fanin.frameworks.torch.runs._tensors import arguments_in, map_arguments, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._fakes import fake_like
 from fanin.frameworks.torch.trace._guesses import Guesses, typical
@@ -48,6 +49,11 @@ class Unreadable(Exception):  # noqa: N818 - leaves the model's forward, for the
 
 class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records operations while the fake mode carries them out."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled in a run (`eager`), and saying so at every step takes long."""
+        return False
 
     unpacks = True  # recurrent modules get packed sequences as one sequence: shapes are all
 
@@ -82,7 +88,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         tensors = arguments_in(args, kwargs)
         if not all(type(tensor) is FakeTensor for tensor in tensors):
-            args, kwargs = tree_map_only(Tensor, self.adopt, (args, kwargs))
+            args, kwargs = map_arguments(self.adopt, (args, kwargs))
             tensors = arguments_in(args, kwargs)
         if kwargs.get("device") is not None:  # one device for all: the record is the same
             kwargs = {**kwargs, "device": torch.device("cpu")}
@@ -102,7 +108,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         behind = self.guesses.behind(func, args) if sources is not None else []
         out = self._run(func, args, kwargs, value, sources)
         if not self.paused:
-            with _disable_current_modes(), torch.no_grad():  # real values are computed beside
+            with unset_fake_temporarily(), torch.no_grad():  # real values are computed beside
                 self._record(func, args, kwargs, out, value)
         if sources is not None:
             self.guesses.note(func, sources, out, behind)
@@ -215,7 +221,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with ExitStack() as stack:
             stack.enter_context(_disable_current_modes())
             stack.enter_context(torch.no_grad())
-            real = tree_map_only(Tensor, lambda item: known[id(item)], (args, kwargs))
+            real = map_arguments(lambda item: known[id(item)], (args, kwargs))
             try:
                 return func(*real[0], **real[1])
             except (RuntimeError, NotImplementedError, IndexError):

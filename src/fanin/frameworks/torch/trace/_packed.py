@@ -13,8 +13,12 @@ from torch.utils._pytree import tree_map_only
 
 from fanin.frameworks.torch.trace._mode import RecordingMode, Unreadable
 
-# Methods that read all values of a tensor.
-_READERS = ("tolist", "numpy", "__array__", "__format__")
+_REPLACED = frozenset(
+    (
+        *("_pack_padded_sequence", "_pad_packed_sequence"),
+        *("tolist", "numpy", "__array__", "__format__"),  # methods that read all values of a tensor
+    )
+)
 
 
 class PackingMode(TorchFunctionMode):
@@ -28,11 +32,13 @@ class PackingMode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = getattr(func, "__name__", "")
+        if name not in _REPLACED:
+            return func(*args, **(kwargs or {}))
         if name == "_pack_padded_sequence":
             return self._pack(*args)
         if name == "_pad_packed_sequence":
             return self._pad(*args)
-        if name in _READERS and args and isinstance(args[0], FakeTensor):
+        if args and isinstance(args[0], FakeTensor):
             values = self._mode.read(args[0])
             with _disable_current_modes():
                 return getattr(values.clone(), name)(*args[1:], **(kwargs or {}))

@@ -17,7 +17,7 @@ from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor
 from fanin.frameworks.recording._weights import whole
 from fanin.frameworks.torch.record._formula import ParameterFormula
 from fanin.frameworks.torch.record._record import Recorder
-from fanin.frameworks.torch.runs._alone import run_alone
+from fanin.frameworks.torch.runs._alone import pause_collection, run_alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
 from fanin.frameworks.torch.runs._tensors import map_tensors, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
@@ -67,7 +67,12 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
     # Modes of the caller (fake tensors of its own, counters) have no part in it.
     names = canonical_names(model, rename)
     refuse_offloaded(model, names, "a run on fake tensors cannot follow it", "Plan")
-    with run_alone(seeded=True), _disable_current_modes(), typical_buffers(model):
+    with (
+        run_alone(seeded=True),
+        pause_collection(),
+        _disable_current_modes(),
+        typical_buffers(model),
+    ):
         return _trace(model, names, call_arguments(inputs))
 
 
