@@ -99,7 +99,7 @@ def test_coordinates_that_are_far_from_zero_and_images_that_are_not() -> None:
 
 def test_raw_inputs_and_weights_that_do_not_fit() -> None:
     fix = of(network(nn.Tanh, 3, nn.init.normal_), RAW)["F05"].fix
-    assert fix == f"{DATA} And glorot_normal() for the weight."
+    assert fix == f"{DATA} And glorot_normal() for the weights of 0, 2, 4."
 
 
 class Exponential(nn.Module):

@@ -48,16 +48,16 @@ def judge_saturation(m: Measurement) -> Iterator[Finding]:
             limit=_percent(limits.saturated_error if error else limits.saturated_warning),
             why=f"Saturated units pass no gradient: the weights, or the inputs, are too large for "
             f"{label}. They look like {m.recognize(owner)}.",
-            fix=_fix_of_saturation(m, owner, label),
+            fix=_fix_of_saturation(m, found, label),
             value=share,
         )
 
 
-def _fix_of_saturation(m: Measurement, owner: int, label: str) -> str:
-    what = smaller(m, owner, label)
-    if label in SIGMOIDS and m.chains.uses[owner].depth + 1 >= m.limits.sigmoids_warning:
-        what += " Or tanh or ReLU in place of sigmoid."
-    return what
+def _fix_of_saturation(m: Measurement, found: list[tuple[float, int]], label: str) -> str:
+    """What to write for all layers of a chain that are saturated, the worst first."""
+    worst_first = sorted(found, key=lambda entry: (-entry[0], entry[1]))
+    owners = [m.chains.owners[at] for _, at in worst_first]
+    return smaller(m, list(dict.fromkeys(owner for owner in owners if owner is not None)), label)
 
 
 def judge_deep_sigmoid(m: Measurement) -> Iterator[Finding]:

@@ -190,7 +190,7 @@ def _opening(m: Measurement, use: int) -> str:
             place = m.module(at) or m.chains.uses[at].name
             if what == "dead":
                 return f"{reviving(m, at)} All units of {place} are dead."
-            return f"{smaller(m, at, m.activation(at))} {place} is saturated."
+            return f"{smaller(m, [at], m.activation(at))} {place} is saturated."
     return write(m.activation(use))
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from fanin.checks._measurement import Measurement
-from fanin.checks._remedy import DATA, RECTIFIERS, initializer_for, same_size, write
+from fanin.checks._remedy import DATA, RECTIFIERS, SIGMOIDS, initializer_for, same_size, write
 from fanin.frameworks import ParameterStats
 from fanin.graph import having, reach
 
 _OUTWEIGHS = 0.7  # share of an output's RMS that a bias is, from which on it is to blame
 _FADED = 0.3  # of the largest signal of a chain
+_LISTED = 24  # places that advice names, each of which is to be changed
 # What raw numbers pass on their way to a layer, their scale unknown to any initializer.
 _HELD = having("own size") - having("source")
 
@@ -36,7 +37,8 @@ def _saturates(m: Measurement, path: Sequence[int]) -> bool:
 
 def _places(m: Measurement, uses: Sequence[int]) -> str:
     names = list(dict.fromkeys(m.module(use) or m.chains.uses[use].name for use in uses))
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+    more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def bias_of(m: Measurement, use: int) -> ParameterStats | None:
@@ -73,25 +75,35 @@ def raw_inputs(m: Measurement, position: int) -> int | None:
     return next((at for at in sources if m.nodes[at].op == "input" and at in m.off_scale), None)
 
 
-def smaller(m: Measurement, use: int, label: str) -> str:
-    """What to write where the values of a bounded function are too large."""
-    word = initializer_for(label)
-    fit = _has_size(m, use, word) or _has_size(m, use, "lecun_normal()")
+def smaller(m: Measurement, uses: Sequence[int], label: str) -> str:
+    """What to write where the values of a bounded function are too large behind these weights.
+
+    The first is the one that is to blame most.
+    """
+    use, word = uses[0], initializer_for(label)
+    unfit = [
+        at for at in uses if not (_has_size(m, at, word) or _has_size(m, at, "lecun_normal()"))
+    ]
+    fit = use not in unfit
+    weights = f"the weight{'s' * (len(unfit) > 1)} of {_places(m, sorted(unfit))}"
     if raw_inputs(m, m.chains.uses[use].node) is not None:
-        return DATA if fit else f"{DATA} And {word} for the weight."
+        return DATA if fit else f"{DATA} And {word} for {weights}."
     if outweighs(m, use):
         chain = m.chains.uses[use].chain
         beside = [at for at, use in enumerate(m.chains.uses) if use.chain == chain]
         heavy = [use for use in beside if outweighs(m, use)]
-        weight = "" if fit else f", and {word} for the weight"
+        weight = "" if fit else f", and {word} for {weights}"
         return f"zeros() for the bias of {_places(m, heavy)}{weight}."
     if fit:
         return (
             f"a normalization before {_places(m, [use])}: its weight has the size of {word} "
             "already, and what feeds it is too large."
         )
-    return f"{word} or lecun_normal() for the weight" + (
-        ", zeros() for its bias." if has_bias(m, use) else "."
+    if label in SIGMOIDS and m.chains.uses[use].depth + 1 >= m.limits.sigmoids_warning:
+        return write(label, fit=True)  # at the size of glorot_normal() sigmoids learn later still
+    biased = [at for at in unfit if has_bias(m, at)]
+    return f"{word} or lecun_normal() for {weights}" + (
+        f", zeros() for the bias of {_places(m, sorted(biased))}." if biased else "."
     )
 
 
@@ -133,5 +145,9 @@ def tell_bound(m: Measurement, position: int, owner: int | None) -> str:
         before = f"the layer {m.module(owner)}" if owner is not None else "what it is given"
         return f"Bound {before} first: x.clamp(max=10), say, or zeros() for its weight."
     label = "" if owner is None else m.activation(owner)
-    how = initializer_for(label) if label else "he_normal() before ReLU, lecun_normal() else"
-    return f"{how} for the weights up to here, or fanin.initialize(model, inputs=x)."
+    if label and owner is not None:
+        return write(label, biased=has_bias(m, owner))
+    return (
+        "he_normal() before ReLU, lecun_normal() else for the weights up to here, or "
+        "fanin.initialize(model, inputs=x)."
+    )

@@ -126,7 +126,7 @@ def _judge_gate(m: Measurement, before: int, at: int) -> Closed | None:
     why = f"A product {_place(node)} is with a gate that is next to 0"
     if owner is None:
         return Closed(at, f"{why}.", "A gate that starts open.")
-    fix = smaller(m, owner, m.activation(owner))
+    fix = smaller(m, [owner], m.activation(owner))
     return Closed(at, f"{why}; {m.module(owner)} makes it.", fix, m.chains.uses[owner].name)
 
 

@@ -16,6 +16,7 @@ from fanin.graph import having, reach
 
 _PASSED = having("carries", "function")
 _PIXELS = 64  # of the smallest images that people learn from, 8 x 8
+_HUGE = 100.0  # RMS of what a readout is given, from which on that is to blame
 _REACH = 8.0  # deviations: no logit is farther from another than twice as much as normal ones are
 
 
@@ -81,6 +82,9 @@ def _quieter(m: Measurement, head: int | None) -> str:
         return "zeros() or normal(std=0.01) for the weight of the readout."
     if raw_inputs(m, m.chains.uses[head].node) is not None:
         return DATA
+    before = m.chains.path(head)[:-1]
+    if before and (m.size(before[-1]) or 0.0) > _HUGE:
+        return advice(m, before)
     name, zeros = m.chains.uses[head].name, ", zeros() for its bias" * has_bias(m, head)
     if any(node.op == "lookup" and node.param and node.param.name == name for node in m.nodes):
         std = number(m.values[name].shape[-1] ** -0.5)

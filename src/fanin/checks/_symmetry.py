@@ -1,7 +1,7 @@
 """Symmetry: F08, equal units."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fanin.checks._copies import tell_repeats
 from fanin.checks._finding import Finding
@@ -15,6 +15,7 @@ def judge_symmetry(m: Measurement) -> Iterator[Finding]:
     """F08: units whose weights and gradients agree."""
     yield from _recurrent(m)
     yield from _find_shared_times(m)
+    alike: dict[bool, list[tuple[int, str]]] = {}  # by whether all units are
     for at, name in weights_of(m):
         values, gradient = m.values[name], m.weight_gradients.get(name)
         if values.units is None or values.units < 2 or values.rms == 0:
@@ -23,45 +24,71 @@ def judge_symmetry(m: Measurement) -> Iterator[Finding]:
             if values.rows == 1 and at not in m.chains.heads:
                 yield _report_biases(m, at, name, values.units)
             continue
-        alone, blocks = gradient.pairs == 1, tell_repeats(values)
-        yield Finding(
-            "F08",
-            "error" if alone else "warning",
-            m.module(at),
-            measured=(
-                f"{gradient.pairs} different of {values.units} units, in weights and gradients"
-                + (f": {blocks}" if blocks else "")
-            ),
-            expected=f"{values.units}",
-            limit="one" if alone else "any two alike",
-            why=(
-                f"Equal units get equal gradients and never part. {name} looks like "
-                f"{m.recognize(at)}."
-            ),
-            fix=f"{behind(m, at)} for {name}: random values break the symmetry.",
-            value=float(gradient.pairs),
-        )
+        alike.setdefault(gradient.pairs == 1, []).append((at, name))
+    for alone, found in alike.items():
+        yield _report_alike(m, found, alone)
+
+
+def _report_alike(m: Measurement, found: Sequence[tuple[int, str]], alone: bool) -> Finding:
+    """Weights whose units never part: one cause for all of them."""
+    (at, name), *others = found
+    values, pairs = m.values[name], m.weight_gradients[name].pairs or 0
+    blocks = tell_repeats(values)
+    return Finding(
+        "F08",
+        "error" if alone else "warning",
+        m.module(at),
+        measured=(
+            f"{pairs} different of {values.units} units, in weights and gradients"
+            + (f": {blocks}" if blocks else "")
+            + (f"; such also in {list_some([name for _, name in others])}" if others else "")
+        ),
+        expected=f"{values.units}",
+        limit="one" if alone else "any two alike",
+        why=f"Equal units get equal gradients and never part. {name} looks like {m.recognize(at)}.",
+        fix=f"{advise_random(m, found)}: random values break the symmetry.",
+        value=float(pairs),
+    )
+
+
+def advise_random(m: Measurement, found: Sequence[tuple[int, str]]) -> str:
+    """The initializers of weights, each with the names that it is for."""
+    words = {name: behind(m, at) for at, name in found}
+    return "; ".join(
+        f"{word} for {', '.join(name for name in words if words[name] == word)}"
+        for word in dict.fromkeys(words.values())
+    )
+
+
+def list_some(names: Sequence[str], most: int = 4) -> str:
+    """Names for people: the first few, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _recurrent(m: Measurement) -> Iterator[Finding]:
-    """F08 of recurrent modules, by the values of their weights alone."""
+    """F08 of recurrent modules, by the values of their weights alone: one finding for each."""
+    found: dict[str, list[str]] = {}
     for node in m.nodes:
         for use in node.uses:
             values = m.values.get(use.name)
             if values is None or len(values.shape) < 2 or values.rms == 0 or values.rows != 1:
                 continue
-            yield Finding(
-                "F08",
-                "error",
-                node.module,
-                measured=f"1 different of {values.shape[0]} rows of {use.name}",
-                expected=f"{values.shape[0]}",
-                limit="one",
-                why="Units with equal weights in every gate get equal gradients and never part.",
-                fix=f"fanin.initialize(model, inputs=x), or orthogonal() or glorot_uniform() for "
-                f"{use.name}: random values break the symmetry.",
-                value=1.0,
-            )
+            names = found.setdefault(node.module, [])
+            names += [use.name] if use.name not in names else []
+    for module, names in found.items():
+        yield Finding(
+            "F08",
+            "error",
+            module,
+            measured=f"1 different of {m.values[names[0]].shape[0]} rows of {list_some(names)}",
+            expected=f"{m.values[names[0]].shape[0]}",
+            limit="one",
+            why="Units with equal weights in every gate get equal gradients and never part.",
+            fix=f"glorot_uniform() for {', '.join(names)}: random values break the symmetry; or "
+            "fanin.initialize(model, inputs=x) for the whole model.",
+            value=1.0,
+        )
 
 
 def _find_shared_times(m: Measurement) -> Iterator[Finding]:

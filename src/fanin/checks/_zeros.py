@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
-from fanin.checks._symmetry import behind, weights_of
+from fanin.checks._symmetry import advise_random, behind, list_some, weights_of
 
 
 def judge_zero_weights(m: Measurement) -> Iterator[Finding]:
@@ -49,11 +49,7 @@ def _names(m: Measurement, uses: Sequence[int]) -> list[str]:
 
 def _in_series(m: Measurement, series: Sequence[int]) -> Finding:
     *random, last = dict.fromkeys(_names(m, series))
-    words = {name: behind(m, at) for name, at in zip(random, series, strict=False)}
-    listed = "; ".join(
-        f"{word} for {_list([name for name in random if words[name] == word])}"
-        for word in dict.fromkeys(words.values())
-    )
+    listed = advise_random(m, list(zip(series, random, strict=False)))
     return Finding(
         "F10",
         "error",
@@ -61,8 +57,8 @@ def _in_series(m: Measurement, series: Sequence[int]) -> Finding:
         measured=f"{random[0]} is zero and so is its gradient",
         expected="a gradient",
         limit="two in series",
-        why=f"{_list([*random[1:], last])} {'are' if random[1:] else 'is'} zero too, next to it in "
-        "the chain: neither can move the other's units apart.",
+        why=f"{list_some([*random[1:], last])} {'are' if random[1:] else 'is'} zero too, next to "
+        "it in the chain: neither can move the other's units apart.",
         fix=f"{listed}; {last} alone may start at zeros().",
         value=0.0,
     )
@@ -103,11 +99,11 @@ def judge_zero_scales(m: Measurement) -> Iterator[Finding]:
         "F10",
         "warning" if inside else "error",
         first.module,
-        measured=f"{_list([*found])}: zero, and so are their gradients",
+        measured=f"{list_some([*found])}: zero, and so are their gradients",
         expected="a gradient",
         limit="a zero scale without a gradient",
         why="What they multiply comes out as zero, on every input, and no gradient passes.",
-        fix=f"ones() for {_list([*found], len(found))}.",
+        fix=f"ones() for {list_some([*found], len(found))}.",
         value=0.0,
     )
 
@@ -115,8 +111,3 @@ def judge_zero_scales(m: Measurement) -> Iterator[Finding]:
 def _in_branch(m: Measurement, at: int) -> bool:
     owner = m.chains.owners[at]
     return owner is not None and m.worst(owner) == "warning"
-
-
-def _list(names: Sequence[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
