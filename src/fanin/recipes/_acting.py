@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -46,20 +47,29 @@ class OutputRows:
         return ((fed.shared - level) * self.squares + level * self.sums) / second
 
 
-def rows(use: Use, shapes: Shapes, std: float, terms: float) -> OutputRows | None:
-    """Of a weight that is drawn from N(0, std**2) and goes through a function."""
-    function = use.function
-    if function is None:
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            if function.each is not None:
-                found = _of_equal(function.each(std * Z), terms)
-            else:
-                found = _of_matrix(function.whole(_draw(function, shapes, std)))
-    except _FAILS:
-        return None
-    return found if math.isfinite(found.squares + found.sums) else None
+class ActingWeight:
+    """A weight that is drawn from N(0, std**2), with any std, and goes through a function."""
+
+    def __init__(self, function: Function, shapes: Shapes) -> None:
+        self._function, self._shapes = function, shapes
+
+    @cached_property
+    def _drawn(self) -> dict[str, Values]:
+        return _draw(self._function, self._shapes, 1.0)
+
+    def rows(self, std: float, terms: float) -> OutputRows | None:
+        """As it acts with this std; None if unknown."""
+        own = self._function.of[0]
+        try:
+            with np.errstate(all="ignore"):
+                if self._function.each is not None:
+                    found = _of_equal(self._function.each(std * Z), terms)
+                else:
+                    given = self._drawn | {own: std * self._drawn[own]}
+                    found = _of_matrix(self._function.whole(given))
+        except _FAILS:
+            return None
+        return found if math.isfinite(found.squares + found.sums) else None
 
 
 def size_of(use: Use, shapes: Shapes, std: float) -> float | None:
@@ -91,7 +101,7 @@ def _of_equal(values: Values, terms: float) -> OutputRows:
 
 
 def _of_matrix(matrix: Values) -> OutputRows:
-    squares = float((matrix**2).sum(1).mean())
+    squares = float(np.einsum("ij,ij->i", matrix, matrix).mean())  # without a copy
     totals = matrix.sum(1)
     sums = float((totals**2).mean())
     noise = 6 * math.sqrt(2 / len(matrix))  # of a mean of squares of independent normal sums
@@ -104,7 +114,8 @@ def _draw(function: Function, shapes: Shapes, std: float) -> dict[str, Values]:
     """Standard normal values times std for what acts, ones for other parameters."""
     own, *others = function.of
     values = Stream(0, "acting").normal(shapes[own], dtype="float64")
-    values *= std / max(math.sqrt(float(np.mean(values**2))), 1e-300)
+    flat = values.reshape(-1)
+    values *= std / max(math.sqrt(float(flat @ flat) / max(flat.size, 1)), 1e-300)
     return {own: values} | {name: np.ones(shapes[name]) for name in others}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, spread
 from fanin.graph.tails import weigh
-from fanin.recipes._acting import fit_std, invert_line, rows
+from fanin.recipes._acting import ActingWeight, fit_std, invert_line
 from fanin.recipes._averages import InputSignals as InputSignals
 from fanin.recipes._borders import Borders
 
@@ -129,18 +129,19 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
 
     Centred rows take the mean of their input away; positive ones add it up.
     """
-    terms = use.fan_in(run.shapes[use.name])
+    assert use.function is not None
+    weight, terms = ActingWeight(use.function, run.shapes), use.fan_in(run.shapes[use.name])
     source = fed if fed.second > 0 else gaussian(1.0, position)
 
     def second(std: float) -> float | None:
-        found = rows(use, run.shapes, std, terms)
+        found = weight.rows(std, terms)
         return None if found is None else found.second(source)
 
     target = run.target(position)
     given = run.variances.get(use.name)
     size = fit_std(second, target, math.sqrt(target / (terms * source.second)))
     std = math.sqrt(given or 0.0) if given is not None else size or 1 / math.sqrt(terms)
-    made = rows(use, run.shapes, std, terms)
+    made = weight.rows(std, terms)
     if made is None:
         return None
     out = made.second(source)

@@ -35,8 +35,8 @@ def constant_value(tensor: torch.Tensor) -> float | None:
     if plain.device.type == "meta" or plain.is_complex() or not plain.numel():
         return None
     first = plain[(0,) * plain.ndim]
-    # Most weights differ in their first two elements: then nothing else is read.
-    if not is_size(float(first)):
+    # Most weights differ in their first two elements, or the last one: then nothing else is read.
+    if not is_size(float(first)) or bool(plain[(-1,) * plain.ndim] != first):
         return None
     if plain.numel() > 1 and bool((plain[(0,) * (plain.ndim - 1)][:2] != first).any()):
         return None
