@@ -144,7 +144,7 @@ def test_selection(network: Build, batch: Batch) -> None:
 
 
 class Reader(nn.Module):
-    """An LSTM, and a layer that the loss does not depend on."""
+    """An LSTM, and a layer that is not used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,6 @@ class Reader(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         hidden = self.layers(x)[0][:, -1]
-        self.other(hidden)
         return self.head(hidden)
 
 

@@ -18,7 +18,8 @@ TRAINING_RULES = (
         "that lets none through: a softmax of one value, a division by the sum of one value, a "
         "function of slope 0, a gate that is next to 0.",
         "parameters that require gradients are behind a cut; or a tensor that requires gradients "
-        "is no parameter: a layer in a plain list or dict; or a weight's gradient is less than "
+        "is no parameter: a layer in a plain list or dict; or no output depends on what came of a "
+        "layer that was run; or a weight's gradient is less than "
         f"{L.starved:g} of the largest one, for one operation that is named",
         "no parameter gets a gradient, or none but the readout; or none requires one",
         "What gets no gradient does not learn, whatever its values are: other weights cannot help, "

@@ -29,13 +29,14 @@ def judge_untrained(m: Measurement) -> Iterator[Finding | Note]:
     everything = not m.weight_gradients and not m.outside
     for edge, group in groups.items():
         uncut = edge is None and not everything and _inputs_reach_outputs(m)
-        if uncut or m.derived:  # of a derivative, constants are no part
-            what = "the loss does not depend" if _reach_outputs(m, group) else "no output depends"
+        if (uncut or m.derived) and _reach_outputs(m, group):  # of a derivative, constants are none
             yield Note(
                 "F17",
-                f"{_list(group)}: used by the run, but {what} on what came of it, so no gradient "
-                "comes back (F17).",
+                f"{_list(group)}: used by the run, but the loss does not depend on what came of "
+                "it, so no gradient comes back (F17).",
             )
+        elif uncut or m.derived:
+            yield _without_effect(group)
         else:
             yield _without_gradient(m, edge, group, everything)
 
@@ -175,6 +176,20 @@ def _all_frozen(m: Measurement) -> Finding:
         limit="none",
         why="Nothing here will learn; the rest of this report is as if all were trainable.",
         fix="requires_grad_(True) for what is to be trained.",
+        value=0.0,
+    )
+
+
+def _without_effect(group: Sequence[str]) -> Finding:
+    return Finding(
+        "F17",
+        "warning",
+        common_module(group),
+        measured=f"what came of {_list(group)} reaches no output of the model",
+        expected="an effect",
+        limit="none",
+        why="It is computed and thrown away: it will not learn, and costs a run all the same.",
+        fix="Use the result, as was meant; or take the layer out of forward.",
         value=0.0,
     )
 
