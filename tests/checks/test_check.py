@@ -265,8 +265,10 @@ def test_printed_in_100_columns(network: Build, batch: Batch) -> None:
     text = str(checkup)
     assert max(map(len, text.splitlines())) <= 100
     assert checkup.verdict in " ".join(text.split())
-    for one in checkup.findings:
-        assert f"{one.id} {one.severity}: {one.place} ({RULES[one.id].name})" in text
+    first, *others = checkup.findings
+    assert f"{first.id} {first.severity}: {first.place} ({RULES[first.id].name})" in text
+    for one in others:  # with the same remedy
+        assert f"so also: {one.id} {one.severity} at {one.place}: " in text
     assert "fix: he_normal()" in text
     forward = next(line for line in text.splitlines() if line.startswith("forward"))
     bars = forward.split()[2]

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 from xml.etree import ElementTree
@@ -48,7 +49,7 @@ def layer(number: int, rms: float | None, gradient: float | None, name: str = ""
 
 
 def finding(id: str, severity: Any, layer: str, value: float | None = 1.0) -> Finding:
-    said = ("0.71 of it", "all of it", "1.2", "ReLU halves it.", "he_normal()")
+    said = ("0.71 of it", "all of it", "1.2", "ReLU halves it.", f"he_normal(), says {id}")
     return Finding(id, severity, layer, *said, value)
 
 
@@ -184,7 +185,7 @@ def test_github_writes_one_command_a_finding() -> None:
     lines = text.splitlines()
     assert lines[0] == (
         "::error file=a%2Cb%3Ac/models.py,line=7,title=F02 forward-scale%2C layers.2::"
-        "0.71 of it. ReLU halves it.%0AFix: he_normal()"
+        "0.71 of it. ReLU halves it.%0AFix: he_normal(), says F02"
     )
     assert [line.split(" ")[0] for line in lines[1:4]] == ["::warning", "::notice", "::notice"]
     assert lines[4:] == [f"fanin check: {SICK.verdict}"]
@@ -204,6 +205,15 @@ def test_markdown_groups_what_is_said_of_many_layers() -> None:
     assert "| note | F12 gain | `layers.1`, `layers.2` | 0.71 of it | all of it | 1.2 |" in text
     assert "| warning | F16 narrow | the model |" in text
     assert text.count("**F12**") == 1
+
+
+@pytest.mark.parametrize("form", ["markdown", "html", "text"])
+def test_what_has_one_remedy_is_told_once(form: str) -> None:
+    first = finding("F02", "error", "layers.2")
+    other = replace(finding("F03", "error", "layers.0"), fix=f"{first.fix}: so it trains.")
+    text = rendered(form, checkup((first, other)), subject())
+    assert text.count(first.fix) == 1
+    assert "o also: F03 error at layers.0: 0.71 of it" in text
 
 
 def test_markdown_escapes_names_and_texts() -> None:

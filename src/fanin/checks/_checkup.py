@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import get_args
 
 from fanin._json import json_text
+from fanin.checks._causes import find_causes
 from fanin.checks._conditions import Conditions
 from fanin.checks._finding import SEVERITIES, Finding, Severity
 from fanin.checks._layer import Layer
@@ -49,8 +50,9 @@ class Checkup:
                 f"({worst.id})."
             )
         if counts["warning"]:
+            causes = find_causes(self.findings)
             ids = dict.fromkeys(
-                finding.id for finding in self.findings if finding.severity == "warning"
+                cause.first.id for cause in causes if cause.first.severity == "warning"
             )
             said = RULES[next(iter(ids))].summary
             return f"This network may train badly: {said} ({', '.join(ids)})."

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from fanin import _html
+from fanin.checks._causes import Cause, find_causes, list_places
 from fanin.checks._conditions import Conditions
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._layer import Layer
@@ -32,18 +33,22 @@ def render(
         [
             _html.paragraph("", verdict, worst),
             _html.paragraph(tell_conditions(conditions)),
-            *(part for finding in findings for part in _tell(finding)),
+            *(part for cause in find_causes(findings) for part in _tell(cause)),
             *_list_layers(layers, findings),
             *(_html.paragraph(note, "note:") for note in notes),
         ]
     )
 
 
-def _tell(finding: Finding) -> Iterator[str]:
-    title = f"{finding.id} {finding.severity}: {finding.place} ({RULES[finding.id].name})"
-    said = f"{finding.measured}; expected {finding.expected}; limit {finding.limit}. {finding.why}"
-    yield _html.paragraph(said, title, _TONES[finding.severity])
-    yield _html.paragraph(finding.fix, "fix:")
+def _tell(cause: Cause) -> Iterator[str]:
+    first = cause.first
+    more = f", and {list_places(cause.same[1:])}" if cause.same[1:] else ""
+    title = f"{first.id} {first.severity}: {first.place}{more} ({RULES[first.id].name})"
+    said = f"{first.measured}; expected {first.expected}; limit {first.limit}. {first.why}"
+    yield _html.paragraph(said, title, _TONES[first.severity])
+    for consequence in cause.consequences:
+        yield _html.paragraph(consequence, "so also:")
+    yield _html.paragraph(first.fix, "fix:")
 
 
 def _list_layers(layers: Sequence[Layer], findings: Sequence[Finding]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Sequence
 
 from fanin._columns import align
+from fanin.checks._causes import Cause, find_causes, list_places
 from fanin.checks._conditions import Conditions
 from fanin.checks._finding import Finding
 from fanin.checks._layer import Layer
@@ -49,7 +50,7 @@ def report(
         _wrap(verdict),
         "\n".join(list_scales(layers)),
         "\n".join(_shorten(layers, named)),
-        "\n".join(line for finding in findings for line in _lines(finding)),
+        "\n".join(line for cause in find_causes(findings) for line in _lines(cause)),
         "\n".join(_wrap(f"note: {note}", "  ") for note in notes),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -142,11 +143,15 @@ def row_cells(layer: Layer) -> tuple[str, ...]:
     )
 
 
-def _lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.id} {finding.severity}: {finding.place} ({RULES[finding.id].name})"
-    yield _wrap(f"{finding.measured}; expected {finding.expected}; limit {finding.limit}", "    ")
-    yield _wrap(finding.why, "    ")
-    yield _wrap(f"fix: {finding.fix}", "    ")
+def _lines(cause: Cause) -> Iterator[str]:
+    first = cause.first
+    more = f", and {list_places(cause.same[1:])}" if cause.same[1:] else ""
+    yield _wrap(f"{first.id} {first.severity}: {first.place}{more} ({RULES[first.id].name})")
+    yield _wrap(f"{first.measured}; expected {first.expected}; limit {first.limit}", "    ")
+    yield _wrap(first.why, "    ")
+    for consequence in cause.consequences:
+        yield _wrap(f"so also: {consequence}", "    ")
+    yield _wrap(f"fix: {first.fix}", "    ")
 
 
 def _wrap(text: str, indent: str = "") -> str:

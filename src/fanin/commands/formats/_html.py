@@ -6,8 +6,8 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from fanin.checks import RULES, Checkup, Layer
+from fanin.checks._causes import find_causes
 from fanin.commands.formats import _figures
-from fanin.commands.formats._groups import groups
 from fanin.commands.formats._subject import ReportSubject
 
 # The columns of the printed table.
@@ -36,7 +36,7 @@ def render(checkup: Checkup, subject: ReportSubject) -> str:
         subject=subject,
         rules=RULES,
         conditions=conditions | {"parameters": f"{checkup.conditions.parameters:,}"},
-        groups=groups(checkup.findings),
+        causes=find_causes(checkup.findings),
         headers=HEADERS,
         rows=[(_cells(layer), worst.get(layer.name)) for layer in checkup.layers],
         open=OPEN,

@@ -2,8 +2,8 @@
 
 import re
 
-from fanin.checks import Checkup, Finding
-from fanin.commands.formats._groups import FindingGroup, groups
+from fanin.checks import Checkup
+from fanin.checks._causes import Cause, find_causes
 from fanin.commands.formats._subject import ReportSubject, place, title
 
 LONGEST = 60_000  # characters; GitHub refuses comments of more than 65,536
@@ -14,7 +14,7 @@ _PLACES = 5  # layers that a row names
 
 def render(checkup: Checkup, subject: ReportSubject) -> str:
     """Verdict, a table of the findings, their remedies; the layers folded, where they fit."""
-    found = groups(checkup.findings)
+    found = find_causes(checkup.findings)
     parts = [f"### fanin check {_code(subject.name)}", _text(checkup.verdict)]
     if found:
         parts += [_table(found), "\n".join(map(_remedy, found))]
@@ -28,28 +28,27 @@ def render(checkup: Checkup, subject: ReportSubject) -> str:
     return f"{kept}\n\nThe whole is too long for a comment; --format html has it.\n"
 
 
-def _table(found: list[FindingGroup]) -> str:
+def _table(found: list[Cause]) -> str:
     lines = ["| | rule | where | measured | expected | limit |", f"|{' --- |' * 6}"]
-    for group in found:
-        first = group.first
+    for cause in found:
+        first = cause.first
         said = (first.measured, first.expected, first.limit)
-        cells = (first.severity, _text(title(first)), _where(group), *map(_text, said))
+        cells = (first.severity, _text(title(first)), _where(cause), *map(_text, said))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _where(group: FindingGroup) -> str:
+def _where(cause: Cause) -> str:
     """The first layers, of which the numbers beside them speak for the first one."""
-    names = [
-        _code(finding.layer) if finding.layer else place(finding) for finding in group.findings
-    ]
+    names = [_code(finding.layer) if finding.layer else place(finding) for finding in cause.same]
     more = f" and {len(names) - _PLACES} more" if len(names) > _PLACES else ""
     return ", ".join(names[:_PLACES]) + more
 
 
-def _remedy(group: FindingGroup) -> str:
-    first: Finding = group.first
-    return f"- **{first.id}** {_text(first.why)} **Fix:** {_text(first.fix)}"
+def _remedy(cause: Cause) -> str:
+    first = cause.first
+    also = "".join(f" So also: {_text(item)}." for item in cause.consequences)
+    return f"- **{first.id}** {_text(first.why)}{also} **Fix:** {_text(first.fix)}"
 
 
 def _fold(summary: str, text: str) -> str:

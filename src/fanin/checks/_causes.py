@@ -1,0 +1,71 @@
+"""Causes: findings of several rules and places that one fault makes, told once."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fanin.checks._finding import Finding
+
+# What judges sizes of signals and gradients, which say nothing where numbers are not finite.
+_SIZES = frozenset({"F02", "F03", "F05", "F07", "F11", "F12", "F14", "F15"})
+_BROKEN = "F01", "error"
+_ENDS = re.compile(r"[.:;](?:\s|$)")  # of what advice has to be done, before it says why
+_PLACES = 5
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Findings with one remedy, the severest first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> Finding:
+        """The one that speaks for all."""
+        return self.findings[0]
+
+    @property
+    def same(self) -> tuple[Finding, ...]:
+        """Those that say the same as the first, of several layers; it is among them."""
+        said = _words(self.first)
+        return tuple(finding for finding in self.findings if _words(finding) == said)
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        """What all others see of it: rule, severity, and what was measured or where."""
+        rules: dict[tuple[str, str], list[Finding]] = {}
+        for finding in self.findings:
+            if _words(finding) != _words(self.first):
+                rules.setdefault((finding.id, finding.severity), []).append(finding)
+        return tuple(f"{id} {level} at {_where(found)}" for (id, level), found in rules.items())
+
+
+def find_causes(findings: Sequence[Finding]) -> list[Cause]:
+    """The findings by what is to be done, in the order of their first appearance."""
+    broken = next((item for item in findings if (item.id, item.severity) == _BROKEN), None)
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        of = broken if broken is not None and finding.id in _SIZES else finding
+        found.setdefault(_remedy(of), []).append(finding)
+    return [Cause(tuple(several)) for several in found.values()]
+
+
+def _remedy(finding: Finding) -> str:
+    """What is to be done, without the reason for it; the whole where there is more than one."""
+    return finding.fix if ". And " in finding.fix else _ENDS.split(finding.fix)[0]
+
+
+def _words(finding: Finding) -> tuple[str, ...]:
+    return finding.id, finding.severity, finding.why, finding.fix
+
+
+def list_places(findings: Sequence[Finding], most: int = _PLACES) -> str:
+    """Where several findings are: the first few, and how many more there are."""
+    names = [finding.place for finding in findings]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if names[most:] else "")
+
+
+def _where(findings: Sequence[Finding]) -> str:
+    if len(findings) == 1:
+        return f"{findings[0].place}: {findings[0].measured}"
+    return list_places(findings)
