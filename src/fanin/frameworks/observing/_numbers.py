@@ -11,6 +11,7 @@ Array = Any  # a NumPy array of real numbers
 
 TINY = 1e-15  # RMS below it are computed again in double precision: their squares underflow
 PAIRS = 256  # inputs whose cosines are taken: the mean over their pairs is sure enough
+SAME = 1e-6  # of the largest value: what slices that are the same differ by in rounding
 CLOSE = 1e-3  # inputs whose directions differ by less are looked at in double precision
 
 

@@ -80,3 +80,25 @@ def test_models_of_the_other_libraries() -> None:
 def test_without_real_inputs_sizes_are_those_of_theory(model: Any, inputs: Any, why: str) -> None:
     plan = fanin.plan(model, inputs, only="head.*")
     assert any("sizes are by theory" in note and why in note for note in plan.notes)
+
+
+def test_a_head_that_reads_the_same_of_all_inputs_is_told() -> None:
+    model = Net(nnx.Rngs(0))
+    model.drop.rate = 0.0
+    told = "all that head.weight reads is the same for every one of these inputs"
+    assert not any(note.startswith(told) for note in fanin.plan(model, X, only="head.*").notes)
+    model.first.kernel[...] = jnp.zeros((8, 32))
+    assert any(note.startswith(told) for note in fanin.plan(model, X, only="head.*").notes)
+
+
+def test_new_rows_of_a_table_are_drawn_alone() -> None:
+    """Those of the same slice of the whole table; the others keep their bits."""
+    table = nnx.Embed(10, 4, rngs=nnx.Rngs(0))
+    before = np.asarray(table.embedding[...])
+    whole, _ = fanin.initialize_params(
+        lambda params, x: params["weight"][x], {"weight": before}, inputs=np.zeros(2, int)
+    )
+    fanin.initialize(table, 0, np.zeros(2, int), rows={"weight": slice(8, 10)})
+    after = np.asarray(table.embedding[...])
+    assert np.array_equal(after[:8], before[:8])
+    assert np.array_equal(after[8:], np.asarray(whole["weight"])[8:])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,14 @@ from fanin.frameworks.jax.trace._order import put_features_first
 from fanin.frameworks.jax.trace._trace import Followed, follow
 from fanin.frameworks.jax.tree._held import is_abstract, is_real
 from fanin.frameworks.observing._nodes import shows_others
+from fanin.frameworks.observing._numbers import SAME
 from fanin.frameworks.observing._seen import NO_VALUES, check_alike, refuse_constant
 from fanin.frameworks.recording._finish import prune
 from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
 from fanin.graph import Graph
 
 Array = Any
+_Made = TypeVar("_Made")
 
 
 def measure(program: Program, graph: Graph) -> Graph:
@@ -38,8 +40,10 @@ def measure(program: Program, graph: Graph) -> Graph:
     followed = follow(program, Following)
     nodes = followed.recorder.nodes
 
-    def size(at: int, value: Array) -> Array | None:
-        return None if shows_others(nodes[at]) else jnp.mean(jnp.square(value))
+    def size(at: int, value: Array) -> tuple[Array, Array] | None:
+        if shows_others(nodes[at]):
+            return None
+        return jnp.mean(jnp.square(value)), _is_constant(value)
 
     put_features_first(followed.recorder)
     run, places = prune(followed.recorder.nodes, followed.outputs)
@@ -50,17 +54,27 @@ def measure(program: Program, graph: Graph) -> Graph:
         raise FaninError(
             f"the model does not run on these inputs: {one_line(error, named=True)}."
         ) from error
-    sizes = {new: float(seen[old]) for old, new in places.items() if old in seen}
-    return replace(graph, measured=sizes)
+    known = {new: seen[old] for old, new in places.items() if old in seen}
+    sizes = {at: float(square) for at, (square, _) in known.items()}
+    return replace(
+        graph, measured=sizes, constant=frozenset(at for at, (_, same) in known.items() if same)
+    )
+
+
+def _is_constant(value: Array) -> Array | bool:
+    """Whether the slices of the first axis, of which there are several, are the same."""
+    if value.ndim < 2 or len(value) < 2:
+        return False
+    return jnp.max(jnp.abs(value - value[:1])) <= SAME * jnp.max(jnp.abs(value))
 
 
 def see(
-    followed: Followed, given: Sequence[Array], measure: Callable[[int, Array], Array | None]
-) -> dict[int, Array]:
+    followed: Followed, given: Sequence[Array], measure: Callable[[int, Array], _Made | None]
+) -> dict[int, _Made]:
     """What `measure` makes of what each node first gives, in single precision; of real ones."""
     assert isinstance(followed.run, Following)
     (way,) = followed.run.passes
-    seen: dict[int, Array] = {}
+    seen: dict[int, _Made] = {}
 
     def show(entry: TensorEntry, value: Array) -> Array:
         at = entry.node if isinstance(entry, ActivationTensor) else -1

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from fanin.frameworks._observation import Look
-from fanin.frameworks.observing._numbers import CLOSE, PAIRS, TINY
+from fanin.frameworks.observing._numbers import CLOSE, PAIRS, SAME, TINY
 
-_SAME = 1e-6  # of the largest value: what slices that are the same differ by in rounding
 _HEADS = 32  # of attention, of whose logits the spread is taken
 
 
@@ -36,7 +35,7 @@ def is_constant(tensor: Tensor) -> bool:
     values = tensor.detach()
     if values.dim() < 2 or len(values) < 2:
         return False
-    return bool((values - values[:1]).abs().max() <= _SAME * values.abs().max())
+    return bool((values - values[:1]).abs().max() <= SAME * values.abs().max())
 
 
 def look(tensor: Tensor) -> Look:
