@@ -23,6 +23,9 @@ _STREAM = _PASSED | having("norm", "affine")
 # pool their shortcut.
 _KEPT = having("carries", "function", "window", "norm", "affine")
 
+# What is between a sum and the softmax whose logits it becomes.
+_TO_LOGITS = having("carries", "function") | {"add", "shift"}
+
 
 @dataclass(frozen=True, slots=True)
 class Residual:
@@ -96,13 +99,20 @@ class Structure:
         """A branch added to a parameter that is its stream: a class token of its own."""
         node = self.graph.nodes[position]
         (branch,) = node.inputs
-        name = node.param.name if node.param else None
-        for source, item in enumerate(self.graph.nodes[:position]):
-            same = item.op == "parameter" and item.param is not None and item.param.name == name
-            # Of three axes and more: a decay rate is no stream.
-            if same and len(item.shape) >= 3 and source in self.above[branch]:
+        name = node.param.name if node.param else ""
+        for source in self._parameter_streams.get(name, ()):
+            if source in self.above[branch]:
                 return Residual(position, source, branch, shortcut=False, read=source)
         return None
+
+    @cached_property
+    def _parameter_streams(self) -> dict[str, list[int]]:
+        """The nodes of parameters that may be streams: of three axes and more, as no decay rate."""
+        found: dict[str, list[int]] = {}
+        for position, node in enumerate(self.graph.nodes):
+            if node.op == "parameter" and node.param is not None and len(node.shape) >= 3:
+                found.setdefault(node.param.name, []).append(position)
+        return found
 
     def _residual(self, position: int, found: Mapping[int, Residual]) -> Residual | None:
         a, b = self.graph.nodes[position].inputs
@@ -182,17 +192,27 @@ class Structure:
 
     def feeds_softmax(self, position: int) -> bool:
         """Whether an activation becomes attention logits, or is added to them."""
-        passed = having("carries", "function") | {"add", "shift"}
+        if not any(self._leads_to_softmax[user] for user in self.users[position]):
+            return False
 
         def goes_on(source: int) -> Iterator[int]:
-            reads = self.graph.nodes[source].op in passed
+            reads = self.graph.nodes[source].op in _TO_LOGITS
             return iter(self.users[source] if reads or source == position else ())
 
         for reader in reach([position], goes_on):
             node = self.graph.nodes[reader]
-            if reader != position and node.op == "softmax" and "logarithm" not in node.flags:
+            if reader != position and _is_softmax(node):
                 return reader not in self.graph.outputs
         return False
+
+    @cached_property
+    def _leads_to_softmax(self) -> list[bool]:
+        """Of every node, whether it is a softmax or becomes the input of one."""
+        found = [_is_softmax(node) for node in self.graph.nodes]
+        for position in range(len(found) - 1, -1, -1):
+            if self.graph.nodes[position].op in _TO_LOGITS:
+                found[position] = any(found[user] for user in self.users[position])
+        return found
 
     def _weights_beyond(self, item: int, other: int) -> int:
         """How many weights the one has met that the other has not."""
@@ -369,3 +389,7 @@ class Structure:
             if nodes[position].op == "softmax":
                 outputs.update(self.back(nodes[position].inputs[0], behind))
         return {position for position in outputs if nodes[position].op == "linear"}
+
+
+def _is_softmax(node: Node) -> bool:
+    return node.op == "softmax" and "logarithm" not in node.flags
