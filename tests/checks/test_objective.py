@@ -81,7 +81,7 @@ def test_targets_laid_out_in_another_way(loss: Any) -> None:
     line = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1))
     targets = INPUTS[:, 0]
     (found,) = fanin.check(line, INPUTS, targets, loss, select="F21").findings
-    assert (found.severity, found.fix) == ("error", "targets.unsqueeze(-1)")
+    assert (found.severity, found.fix) == ("error", "targets[..., None]")
     assert "(64, 64)" in found.measured
     assert not fanin.check(line, INPUTS, targets[:, None], loss, select="F21").findings
     squeezed = lambda output, y: loss(output.squeeze(-1), y)  # noqa: E731

@@ -106,9 +106,9 @@ def _report_layout(met: TargetsMet) -> Finding:
         limit="any",
         why="Every output is compared with every target, so that the best that training can do is "
         "their mean.",
-        fix="targets.unsqueeze(-1)"
+        fix="targets[..., None]"
         if len(met.targets) < len(met.output)
-        else "targets.squeeze(-1), or output.unsqueeze(-1) in the loss",
+        else "targets.squeeze(-1), or output[..., None] in the loss",
         value=float(math.prod(met.difference)),
     )
 

@@ -89,16 +89,15 @@ TRAINING_RULES = (
         "targets",
         (judge_targets,),
         "the loss compares outputs with targets that they cannot reach, or with those of others",
-        "The first subtraction of targets that are real numbers within the loss (of PyTorch): the "
-        "shapes of both, the function that made the output, and the share of targets that it "
-        "cannot give.",
+        "The first subtraction of targets that are real numbers within the loss: the shapes of "
+        "both, the function that made the output, and the share of targets that it cannot give.",
         f"more than {L.unreached_warning:.0%} of the targets are below 0 behind ReLU, softplus or "
         "exp, outside of 0 to 1 behind a sigmoid, of -1 to 1 behind tanh",
         "targets of shape (N,) meet outputs of shape (N, 1), or the other way round",
         "Of (N, 1) and (N,) every output is compared with every target, and the network learns "
         "their mean. What an activation cannot give no training reaches.",
         "Targets that the loss lays out or scales itself.",
-        "targets.unsqueeze(-1); no activation at the end, or targets in its range.",
+        "targets[..., None]; no activation at the end, or targets in its range.",
         "Arithmetic.",
     ),
 )

@@ -57,6 +57,15 @@ class Objective:
             return "the model's own" if self.own else "random projection"
         return "mean squared error" if _is_floating(self.targets) else "cross-entropy"
 
+    @property
+    def of_targets(self) -> Callable[[Any, Any], Any] | None:
+        """The loss as a function of an output and real targets; None where there are none."""
+        if not is_array(self.targets) or not _is_floating(self.targets) or not self.targets.size:
+            return None
+        if self.loss is not None:
+            return self.loss
+        return lambda output, targets: _subtract(_prediction(output), targets)
+
     def __call__(self, output: Any) -> Array:
         """A number that can be differentiated."""
         try:
@@ -87,7 +96,7 @@ class Objective:
 
     def _compare(self, output: Any) -> TargetStats | None:
         given = self.targets
-        if not is_array(given) or not _is_floating(given) or not given.size:
+        if self.of_targets is None:
             return None
         if given.shape not in {leaf.shape for leaf in jax.tree_util.tree_leaves(output)}:
             return None
@@ -103,7 +112,7 @@ class Objective:
                 "the mean squared error wants the same. Pass loss=, or integer targets for "
                 "cross-entropy."
             )
-        return jnp.square(found.astype(jnp.float32) - jnp.asarray(self.targets, jnp.float32)).mean()
+        return jnp.square(_subtract(found, self.targets)).mean()
 
     def _classes_last(self, logits: Array) -> Array:
         """Logits with the classes as JAX wants them; they may be behind the batch, too."""
@@ -117,6 +126,10 @@ class Objective:
             f"targets has shape {wanted}, the output {shape}; cross-entropy wants one integer for "
             "each row of at least two logits. Pass loss=, a function of (output, targets)."
         )
+
+
+def _subtract(found: Array, targets: Any) -> Array:
+    return found.astype(jnp.float32) - jnp.asarray(targets, jnp.float32)
 
 
 def _cross_entropy(logits: Array, targets: Any) -> Array:

@@ -1,7 +1,7 @@
 """Observe: a real run of a program, with the size of every activation and of its gradient."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from fanin.frameworks.jax._program import Leaf, Program
 from fanin.frameworks.jax.observe._asked import asking
 from fanin.frameworks.jax.observe._backward import BothWays, as_numbers, limits_of, run_both_ways
 from fanin.frameworks.jax.observe._batch import axes_of_batch
+from fanin.frameworks.jax.observe._compared import compare
 from fanin.frameworks.jax.observe._follow import Following
 from fanin.frameworks.jax.observe._objective import Objective
 from fanin.frameworks.jax.record._record import Recorder
@@ -75,7 +76,7 @@ def observe(
     names = [leaf.name for leaf in program.leaves if leaf.trained]
     graph = finish(recorder, followed.outputs, names)
     values, gradients = _describe(program, trained, graph.nodes, seen.trained, same)
-    asked = asking(objective, followed)
+    asked, compared = asking(objective, followed), compare(objective, followed)
     return Observation(
         graph.nodes,
         tuple(found.rms.get(at) for at in kept),
@@ -90,6 +91,7 @@ def observe(
         graph.outputs,
         spreads=_move(found.spreads, places),
         asked={name: places[at] for name, at in asked.items() if at in places},
+        compared=None if compared is None else replace(compared, node=places[compared.node]),
         loss_name=objective.name,
         classes=objective.classes,
         targets=objective.compared,
