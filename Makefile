@@ -119,10 +119,12 @@ test-sanitizers:  ## Run the streams' tests under AddressSanitizer and UBSan
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(SANITIZED)/bin/pytest tests/streams -k 'not flush_to_zero'
 
-check: $(INSTALLED)  ## Format, lint and types, without changing a file
+check: $(INSTALLED)  ## Format, lint, types and schemas, without changing a file
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 
 format: $(INSTALLED)  ## Format the sources and mend what lint can
 	$(BIN)/ruff format .
