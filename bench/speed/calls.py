@@ -2,8 +2,9 @@
 
     python -m bench.speed.calls [--rounds 7]
 
-10,000 parameters of 64 values each, one call a parameter, and one call for 10,000 values, beside
-NumPy's Generator.normal; `import fanin` beside `import numpy`, in fresh processes.
+10,000 parameters of 64 values each, one call a parameter, all of them by `plan.apply` of a torch
+model, and one call for 10,000 values, beside NumPy's Generator.normal; `import fanin` beside
+`import numpy`, in fresh processes.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+import fanin
 from bench.speed.timing import alternate
 from fanin import Stream, initializers
 
@@ -37,6 +39,7 @@ def calls(rounds: int) -> dict[str, float]:
             Stream(0, name).normal(SMALL) for name in names
         ],
         "64 values: he_normal()((8, 8), ...)": lambda: [he((8, 8), seed=0, name=n) for n in names],
+        "64 values: plan.apply": _prepare_apply(),
     }
     large = {
         "10,000 values: NumPy Generator.normal": lambda: [
@@ -48,6 +51,16 @@ def calls(rounds: int) -> dict[str, float]:
     return {key: value / PARAMETERS * 1e6 for key, value in seconds[0].items()} | {
         key: value / 100 * 1e6 for key, value in seconds[1].items()
     }
+
+
+def _prepare_apply() -> Callable[[], object]:
+    """A plan of a model with these parameters, to be applied."""
+    from torch import nn
+
+    layers = [nn.Linear(8, 8, bias=False) for _ in range(PARAMETERS)]
+    model = nn.Sequential(*layers)
+    plan = fanin.plan(model, initializer="he_normal")
+    return lambda: plan.apply(model, 0)
 
 
 def imports(rounds: int) -> dict[str, float]:
@@ -78,12 +91,12 @@ def main() -> None:
     for name, value in calls(rounds).items():
         table.add_row(name, f"{value:.2f}")
     seconds = imports(rounds)
-    numpy, fanin, nothing = (seconds[key] for key in ("import numpy", "import fanin", "nothing"))
+    numpy, ours, nothing = (seconds[key] for key in ("import numpy", "import fanin", "nothing"))
     Console().print(table)
     Console().print(
-        f"a process that imports numpy: {numpy * 1e3:.0f} ms; fanin: {fanin * 1e3:.0f} ms, "
-        f"{fanin / numpy:.2f} times; less the bare interpreter's {nothing * 1e3:.0f} ms: "
-        f"{(fanin - nothing) / (numpy - nothing):.2f} times"
+        f"a process that imports numpy: {numpy * 1e3:.0f} ms; fanin: {ours * 1e3:.0f} ms, "
+        f"{ours / numpy:.2f} times; less the bare interpreter's {nothing * 1e3:.0f} ms: "
+        f"{(ours - nothing) / (numpy - nothing):.2f} times"
     )
 
 

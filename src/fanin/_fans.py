@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, NamedTuple, SupportsIndex, get_args
 
 from fanin._arguments import check_shape
@@ -91,6 +92,7 @@ def fans(
     return _of_operation(sizes, axes) if convention == "fanin" else _of_shape(sizes, convention)
 
 
+@lru_cache(1 << 12)  # a model has few shapes, and many parameters of each
 def _of_operation(sizes: tuple[int, ...], axes: Axes) -> Fans:
     if "in" not in axes.roles and "out" not in axes.roles:
         raise FaninError(
