@@ -193,8 +193,8 @@ def add(a: Signal, b: Signal, node: int) -> Signal:
 
 def _mostly_averaged(signals: Sequence[Signal], shares: Sequence[float]) -> bool:
     """Whether more than half of a second moment is that of averages."""
-    parts = [share * one.second for one, share in zip(signals, shares, strict=True)]
-    averages = sum(part for part, one in zip(parts, signals, strict=True) if one.averaged)
+    parts = [share * item.second for item, share in zip(signals, shares, strict=True)]
+    averages = sum(part for part, item in zip(parts, signals, strict=True) if item.averaged)
     return averages > sum(parts) / 2
 
 

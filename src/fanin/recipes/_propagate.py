@@ -116,7 +116,8 @@ class Propagation:
         """The variance that a weight has by what it needs."""
         weight = self.weights[name]
         node = self.graph.nodes[weight.node]
-        use = next(one for one in (node.param, *node.uses) if one is not None and one.name == name)
+        uses = (use for use in (node.param, *node.uses) if use is not None)
+        use = next(use for use in uses if use.name == name)
         return weight.scale / use.fan_in(self.shapes[name])
 
     def acting(self, use: Use) -> Values | None:

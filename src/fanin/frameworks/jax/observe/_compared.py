@@ -52,7 +52,7 @@ def _find(program: Jaxpr, known: dict[Any, _Carried], values: Any) -> TargetsMet
             if met is not None:
                 return met
         elif name in _CARRYING and given[0] is not None:
-            known[out] = _Carried(given[0].node, _reshaped(given[0].shape, tuple(aval.shape)))
+            known[out] = _Carried(given[0].node, _reshape(given[0].shape, tuple(aval.shape)))
         inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
         body = inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
         if not isinstance(body, Jaxpr) or len(body.invars) != len(given):
@@ -68,7 +68,7 @@ def _find(program: Jaxpr, known: dict[Any, _Carried], values: Any) -> TargetsMet
     return None
 
 
-def _reshaped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+def _reshape(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
     """A shape as someone wrote it: neither expanded nor with axes put before it to match."""
     put = after == (1,) * (len(after) - len(before)) + before
     return before if put or math.prod(before) != math.prod(after) else after

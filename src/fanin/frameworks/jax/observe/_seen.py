@@ -22,7 +22,7 @@ from fanin.frameworks.recording._record import ActivationTensor, TensorEntry
 from fanin.graph import Graph
 
 Array = Any
-_Made = TypeVar("_Made")
+_Told = TypeVar("_Told")
 
 
 def measure(program: Program, graph: Graph) -> Graph:
@@ -69,12 +69,12 @@ def _is_constant(value: Array) -> Array | bool:
 
 
 def see(
-    followed: Followed, given: Sequence[Array], measure: Callable[[int, Array], _Made | None]
-) -> dict[int, _Made]:
+    followed: Followed, given: Sequence[Array], measure: Callable[[int, Array], _Told | None]
+) -> dict[int, _Told]:
     """What `measure` makes of what each node first gives, in single precision; of real ones."""
     assert isinstance(followed.run, Following)
     (way,) = followed.run.passes
-    seen: dict[int, _Made] = {}
+    seen: dict[int, _Told] = {}
 
     def show(entry: TensorEntry, value: Array) -> Array:
         at = entry.node if isinstance(entry, ActivationTensor) else -1
