@@ -1,6 +1,6 @@
 """Bare parameters: roles of what modules of unknown classes hold, by shape and neighbours."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,17 +14,28 @@ from fanin.param import HUGE, TINY, Kind
 _ORTHOGONAL = 4e-6  # cosines of what a decomposition in float32 gives
 
 
-def role_by_shape(
-    module: nn.Module, attribute: str, shape: tuple[int, ...], made: float | None
-) -> tuple[Kind, Axes]:
-    """What `bare_role` says of a parameter of a module; weights of a leaf are (out, in, ...)."""
-    own = {
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def shapes_in(module: nn.Module) -> Shapes:
+    """The shapes of a module's own parameters, by attribute."""
+    return {
         name: tuple(parameter.shape)
         for name, parameter in module._parameters.items()
         if parameter is not None and not isinstance(parameter, UninitializedParameter)
     }
+
+
+def role_by_shape(
+    module: nn.Module,
+    attribute: str,
+    shape: tuple[int, ...],
+    made: float | None,
+    siblings: Shapes,
+) -> tuple[Kind, Axes]:
+    """What `bare_role` says of a parameter of a module; weights of a leaf are (out, in, ...)."""
     leaf = next(module.children(), None) is None
-    return bare_role(attribute, shape, made, own, leaf, parse_axes(None, shape))
+    return bare_role(attribute, shape, made, siblings, leaf, parse_axes(None, shape))
 
 
 def constant_value(tensor: torch.Tensor) -> float | None:

@@ -18,11 +18,13 @@ from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.frameworks.torch.draws._records import find_mark, find_note
 from fanin.frameworks.torch.tree._activations import activations
 from fanin.frameworks.torch.tree._bare import (
+    Shapes,
     constant_value,
     factors_of_frozen,
     low_rank_outputs,
     norms_of_frozen,
     role_by_shape,
+    shapes_in,
     updates_of_frozen,
 )
 from fanin.frameworks.torch.tree._recurrent import gates_of
@@ -65,13 +67,14 @@ def roles(model: nn.Module) -> dict[int, Role]:
     weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
     for module in model.modules():
         home, weight = homes.get(id(module), (module, None))
+        siblings = shapes_in(home)
         for attribute, tensor in module._parameters.items():
             if tensor is None or isinstance(tensor, nn.parameter.UninitializedParameter):
                 continue
             if id(tensor) in found and not isinstance(module, _TABLES):
                 continue
             made = _find_constant(module, attribute, tensor)
-            role = _role(home, weight or attribute, attribute, tensor, made)
+            role = _role(home, weight or attribute, attribute, tensor, made, siblings)
             if id(tensor) in factors:
                 role = replace(role, kind="factor")
             elif id(tensor) in increments:
@@ -150,13 +153,18 @@ def _find_parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
 
 
 def _role(
-    module: nn.Module, weight: str, attribute: str, tensor: torch.Tensor, made: float | None
+    module: nn.Module,
+    weight: str,
+    attribute: str,
+    tensor: torch.Tensor,
+    made: float | None,
+    siblings: Shapes,
 ) -> Role:
     """The role of what `module` stores as `attribute` for what it uses as `weight`."""
     shape = tuple(tensor.shape)
     placed = _find_role(module, weight, attribute, shape)
     owner = _torch_class(module) if placed else type(module)
-    kind, axes = placed or role_by_shape(module, attribute, shape, made)
+    kind, axes = placed or role_by_shape(module, attribute, shape, made, siblings)
     # A trained model, or one without memory, does not show what its constructor made.
     if isinstance(module, nn.PReLU):
         made = module.init
@@ -195,7 +203,7 @@ def _find_role(
         return ("magnitude" if split else "other"), _no_roles(shape)
     placed = _role_in_class(module, weight, shape)
     if placed is None and weight != attribute:
-        placed = role_by_shape(module, weight, shape, None)
+        placed = role_by_shape(module, weight, shape, None, shapes_in(module))
     if placed is not None and split:
         return "direction", placed[1]
     return placed
