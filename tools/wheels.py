@@ -113,12 +113,19 @@ def write_import_library(folder: Path) -> None:
 
 def headers_for(platform: Platform, folder: Path) -> Path:
     """This Python's headers; for Windows with the settings that configure did not find here."""
-    if not platform.tag.startswith("win"):
-        return HEADERS
     target = folder / "include"
     shutil.copytree(HEADERS, target, dirs_exist_ok=True)
-    shutil.copy(ROOT / "tools" / "windows_pyconfig.h", target / "pyconfig.h")
+    windows = platform.tag.startswith("win")
+    settings = ROOT / "tools" / "windows_pyconfig.h" if windows else find_settings()
+    shutil.copy(settings, target / "pyconfig.h")
     return target
+
+
+def find_settings() -> Path:
+    """pyconfig.h of this machine: that among Debian's headers only says where each machine's is."""
+    machine = sysconfig.get_config_var("MULTIARCH") or ""
+    own = HEADERS.parent / machine / HEADERS.name / "pyconfig.h"
+    return own if own.is_file() else HEADERS / "pyconfig.h"
 
 
 def build_kernel(name: str, platform: Platform) -> Path:
