@@ -210,3 +210,24 @@ def test_biases_that_a_norm_takes_away_and_rows_that_no_input_reads() -> None:
     assert found(conv) == []
     words = nn.Sequential(nn.Embedding(1000, 16), nn.Flatten(), nn.Linear(48, 4))
     assert found(words, torch.arange(96).reshape(32, 3)) == []
+
+
+class Pairs(nn.Module):
+    """Scores of pairs of rows of two tables, of which one starts at zero: word2vec's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.contexts = nn.Embedding(8, 4), nn.Embedding(8, 4)
+        nn.init.zeros_(self.contexts.weight)
+
+    def forward(self, word: Tensor, context: Tensor) -> Tensor:
+        return (self.words(word) * self.contexts(context)).sum(1)
+
+
+def test_a_table_of_zeros_that_gets_a_gradient_opens_itself() -> None:
+    torch.manual_seed(0)
+    pairs, truth = torch.randint(0, 8, (2, 64)), torch.randint(0, 2, (64,)).float()
+    checkup = fanin.check(
+        Pairs(), (pairs[0], pairs[1]), truth, loss=nn.functional.binary_cross_entropy_with_logits
+    )
+    assert not [finding for finding in checkup.findings if finding.id == "F17"]

@@ -105,7 +105,7 @@ def _judge_scale(m: Measurement, before: int, at: int) -> Closed | None:
     if node.op != "scale" or node.param is None or not _shrinks(m, before, at):
         return None
     name = node.param.name
-    if m.is_zero(name) or (m.slope(name) > m.least_slope and name not in m.frozen):
+    if m.is_zero(name) or _moves(m, at):
         return None  # F10 speaks of zeros; others open
     through = f" through {', '.join(node.param.through)}" if node.param.through else ""
     return Closed(
@@ -122,12 +122,20 @@ def _judge_gate(m: Measurement, before: int, at: int) -> Closed | None:
     if node.op != "mul" or not _shrinks(m, before, at):
         return None
     gate = next((source for source in node.inputs if source != before), before)
+    if any(_moves(m, end) for end in m.chains.structure.ends_at(gate)):
+        return None  # it opens, as a table of zeros that multiplies another one does
     owner = m.chains.owners[gate]
     why = f"A product {_place(node)} is with a gate that is next to 0"
     if owner is None:
         return Closed(at, f"{why}.", "A gate that starts open.")
     fix = smaller(m, [owner], m.activation(owner))
     return Closed(at, f"{why}; {m.module(owner)} makes it.", fix, m.chains.uses[owner].name)
+
+
+def _moves(m: Measurement, end: int) -> bool:
+    """Whether what sets the size of an activation is trained, and gets a gradient."""
+    use = m.nodes[end].param
+    return use is not None and use.name not in m.frozen and m.slope(use.name) > m.least_slope
 
 
 def _shrinks(m: Measurement, before: int, at: int) -> bool:
