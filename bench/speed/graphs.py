@@ -8,7 +8,6 @@ model. CPU time of the process, medians; the exponent is that between one size a
 
 import argparse
 import math
-import statistics
 import time
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.speed.timing import alternate
 from fanin.axes import Axes
 from fanin.graph import Graph, Node, Use
 from fanin.graph._structure import Structure
@@ -90,13 +90,7 @@ def measure(make: Callable[[int], Maker], count: int, rounds: int) -> dict[str, 
         "structure": lambda: Structure(graph).residuals,
         "recipe": lambda: find("auto").choose(maker.params, graph, {}),
     }
-    found: dict[str, list[float]] = {what: [] for what in ways}
-    for _ in range(rounds):
-        for what, run in ways.items():
-            start = time.process_time()
-            run()
-            found[what].append(time.process_time() - start)
-    return {what: statistics.median(seconds) for what, seconds in found.items()}
+    return alternate(ways, rounds, f"{make.__name__}, {count}", time.process_time)
 
 
 def main() -> None:

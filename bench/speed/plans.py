@@ -10,7 +10,6 @@ that is not counted.
 
 import argparse
 import copy
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from torch import nn
 
 import bench.zoo.torchvision_ops  # noqa: F401 - before timm
 import fanin
+from bench.speed.timing import alternate
 
 MODELS = (
     *("densenet121", "cait_xxs24_224", "dm_nfnet_f0", "levit_128s", "levit_256"),
@@ -74,14 +74,7 @@ def measure(name: str, rounds: int) -> dict[str, float]:
     if name not in CONFIGURATIONS:
         ways["apply"] = lambda: plan.apply(model, 0)
         ways["real"] = lambda: model(inputs)
-    seconds: dict[str, list[float]] = {what: [] for what in ways}
-    for number in range(rounds + 1):
-        for what, run in ways.items():
-            start = time.process_time()
-            run()
-            if number:
-                seconds[what].append(time.process_time() - start)
-    return {what: statistics.median(several) for what, several in seconds.items()}
+    return alternate(ways, rounds, name, time.process_time)
 
 
 def main() -> None:

@@ -15,14 +15,17 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def alternate(
-    contenders: Mapping[Key, Callable[[], object]], rounds: int, label: str
+    contenders: Mapping[Key, Callable[[], object]],
+    rounds: int,
+    label: str,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Key, float]:
     """Median seconds of every contender, after one round that is not counted."""
     seconds: dict[Key, list[float]] = {key: [] for key in contenders}
     for number in track(range(rounds + 1), description=label, console=Console(stderr=True)):
         for key, run in contenders.items():
-            start = time.perf_counter()
+            start = clock()
             run()
             if number:
-                seconds[key].append(time.perf_counter() - start)
+                seconds[key].append(clock() - start)
     return {key: statistics.median(times) for key, times in seconds.items()}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from fanin._columns import list_names
 from fanin.checks import SEVERITIES, Checkup, Severity, check
 
 __all__ = ["assert_healthy"]
@@ -50,5 +51,4 @@ def _name_all(found: Checkup, level: Severity) -> str:
         for finding in found.findings
         if finding.severity in severe
     ]
-    more = f" and {len(names) - 3} more" if names[3:] else ""
-    return f"{', '.join(names[:3])}{more} (findings of level {level!r} or above)"
+    return f"{list_names(names, 3)} (findings of level {level!r} or above)"

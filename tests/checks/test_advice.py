@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import fanin
 from fanin.checks import Finding
 from fanin.checks._remedy import DATA
+from tests.checks.adapters import LowRank
 
 INPUTS = torch.randn(128, 32, generator=torch.Generator().manual_seed(0))
 RAW = 200 + 100 * INPUTS
@@ -149,19 +150,6 @@ def test_scales_that_are_zero_and_stay_so(norm: Any) -> None:
     nn.init.ones_(model[1].weight)
     nn.init.ones_(model[7].weight)
     assert of(model)["F10"].fix == "ones() for 4.weight."
-
-
-class LowRank(nn.Module):
-    """LoRA with both matrices zero."""
-
-    def __init__(self, out: int) -> None:
-        super().__init__()
-        self.base = nn.Linear(32, out).requires_grad_(False)
-        self.a, self.b = nn.Parameter(torch.zeros(32, 4)), nn.Parameter(torch.zeros(4, out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.base(x) + x @ self.a @ self.b
-        return made
 
 
 def test_of_zero_weights_in_series_the_last_may_stay() -> None:

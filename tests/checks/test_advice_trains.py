@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import fanin
 from fanin.checks import Checkup, Finding
+from tests.checks.adapters import LowRank
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -96,19 +97,6 @@ def residual(blocks: int, zero: bool) -> nn.Module:
     torch.manual_seed(0)
     body = [Block(zero) for _ in range(blocks)]
     return nn.Sequential(nn.Linear(32, 64), nn.ReLU(), *body, nn.Linear(64, 4))
-
-
-class LowRank(nn.Module):
-    """LoRA with both matrices zero."""
-
-    def __init__(self, out: int) -> None:
-        super().__init__()
-        self.base = nn.Linear(32, out).requires_grad_(False)
-        self.a, self.b = nn.Parameter(torch.zeros(32, 4)), nn.Parameter(torch.zeros(4, out))
-
-    def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.base(x) + x @ self.a @ self.b
-        return made
 
 
 class Last(nn.Module):

@@ -11,7 +11,7 @@ from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import write
-from fanin.checks._starved import find_starved
+from fanin.checks._starved import why_starved
 from fanin.checks._verdict import judge, level, number
 from fanin.checks._width import band, path_beta
 from fanin.graph import reach
@@ -154,7 +154,7 @@ def _nothing(m: Measurement, use: int) -> Iterator[Finding | Note]:
         )
         return
     unit_node = m.chains.uses[use].node
-    if m.chains.uses[use].name in find_starved(m):
+    if why_starved(m, m.chains.uses[use].name) is not None:
         return  # F17 says why
     zeros = [
         node.param.name

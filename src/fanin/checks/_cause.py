@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fanin._columns import list_names
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA, RECTIFIERS, SIGMOIDS, initializer_for, same_size, write
 from fanin.frameworks import ParameterStats
@@ -37,8 +38,7 @@ def _saturates(m: Measurement, path: Sequence[int]) -> bool:
 
 def _places(m: Measurement, uses: Sequence[int]) -> str:
     names = list(dict.fromkeys(m.module(use) or m.chains.uses[use].name for use in uses))
-    more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
-    return ", ".join(names[:_LISTED]) + more
+    return list_names(names, _LISTED)
 
 
 def bias_of(m: Measurement, use: int) -> ParameterStats | None:

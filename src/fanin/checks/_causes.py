@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fanin._columns import list_names
 from fanin.checks._finding import Finding
 
 # What judges sizes of signals and gradients, which say nothing where numbers are not finite.
 _SIZES = frozenset({"F02", "F03", "F05", "F07", "F11", "F12", "F14", "F15"})
 _BROKEN = "F01", "error"
 _ENDS = re.compile(r"[.:;](?:\s|$)")  # of what advice has to be done, before it says why
-_PLACES = 5
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,9 @@ def _words(finding: Finding) -> tuple[str, ...]:
     return finding.id, finding.severity, finding.why, finding.fix
 
 
-def list_places(findings: Sequence[Finding], most: int = _PLACES) -> str:
+def list_places(findings: Sequence[Finding]) -> str:
     """Where several findings are: the first few, and how many more there are."""
-    names = [finding.place for finding in findings]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if names[most:] else "")
+    return list_names([finding.place for finding in findings])
 
 
 def _where(findings: Sequence[Finding]) -> str:

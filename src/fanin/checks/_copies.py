@@ -6,6 +6,7 @@ from itertools import permutations
 
 import numpy as np
 
+from fanin._columns import list_names
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._measurement import Measurement
 from fanin.frameworks import ParameterStats
@@ -24,14 +25,13 @@ def judge_same_values(m: Measurement) -> Iterator[Finding]:
     for places, several in modules.items():
         severity, why = max((_judge_weights(m, names) for names in several), key=_is_warning)
         shown: Sequence[str] = places if len(several) > 1 else several[0]
-        listed = ", ".join(shown[1 : 1 + _LISTED])
-        more = f" and {len(shown) - 1 - _LISTED} more" if len(shown) > 1 + _LISTED else ""
+        listed = list_names(shown[1:], _LISTED)
         weights = f", in {len(several)} weights" if len(several) > 1 else ""
         yield Finding(
             "F09",
             severity,
             shown[0],
-            measured=f"the same numbers, up to a factor, as {listed}{more}{weights}",
+            measured=f"the same numbers, up to a factor, as {listed}{weights}",
             expected="independent numbers",
             limit="any two weights",
             why=why,

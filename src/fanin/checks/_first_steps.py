@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from fanin._columns import list_names
 from fanin.checks._finding import SEVERITIES, Finding, Severity
 from fanin.checks._finite import judge_non_finite
 from fanin.checks._measurement import Measurement
@@ -139,7 +140,7 @@ def _find_unmoved(m: Measurement, steps: FirstSteps) -> list[str]:
 def _report_still(m: Measurement, steps: FirstSteps, names: list[str]) -> Finding:
     everything = len(names) == len([name for name in steps.moved if m.moves(name)])
     lost = all(max(steps.moved[name]) == 0 for name in names)
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+    listed = list_names(names, 3)
     return Finding(
         "F19",
         "error" if everything else "warning",

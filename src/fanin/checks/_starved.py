@@ -13,19 +13,16 @@ def find_starved(m: Measurement) -> dict[str, Closed]:
 
     Those alone that one operation starves: what shrinks from layer to layer is F03's.
     """
-    found = {}
-    for name, values in m.values.items():
-        starved = name in m.weight_gradients and m.slope(name) <= m.least_slope
-        if not starved or len(values.shape) < 2 or name in m.frozen or m.is_zero(name):
-            continue
-        closed = _why(m, name)
-        if closed is not None:
-            found[name] = closed
+    explained = ((name, why_starved(m, name)) for name in m.values)
+    found = {name: closed for name, closed in explained if closed is not None}
     return {name: found.get(closed.gate, closed) for name, closed in found.items()}
 
 
-def _why(m: Measurement, name: str) -> Closed | None:
-    """What closes every way from a weight to the loss; None where that was not found."""
+def why_starved(m: Measurement, name: str) -> Closed | None:
+    """What closes every way from such a weight to the loss; None for any other."""
+    starved = name in m.weight_gradients and m.slope(name) <= m.least_slope
+    if not starved or len(m.values[name].shape) < 2 or name in m.frozen or m.is_zero(name):
+        return None
     places = m.places.get(name, ())
     if any(m.find_closing(at) for at in places):
         return None  # it opens later

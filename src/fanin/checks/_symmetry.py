@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from fanin._columns import list_names
 from fanin.checks._copies import tell_repeats
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
 from fanin.frameworks import ParameterStats
 from fanin.graph import find_decays
+
+list_some = partial(list_names, most=4)
 
 
 def judge_symmetry(m: Measurement) -> Iterator[Finding]:
@@ -58,12 +62,6 @@ def advise_random(m: Measurement, found: Sequence[tuple[int, str]]) -> str:
         f"{word} for {', '.join(name for name in words if words[name] == word)}"
         for word in dict.fromkeys(words.values())
     )
-
-
-def list_some(names: Sequence[str], most: int = 4) -> str:
-    """Names for people: the first few, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _recurrent(m: Measurement) -> Iterator[Finding]:

@@ -1,7 +1,9 @@
 """Untrained: F17, parameters that no training can move, whatever their values are."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from fanin._columns import list_names
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
@@ -10,7 +12,7 @@ from fanin.checks._verdict import number
 from fanin.graph import NodeSet, having
 
 _OF_VALUES = ("F01", "F09", "F13", "F17", "F18")  # what is right however gradients go
-_SHOWN = 3
+_list = partial(list_names, most=3)
 _UNWATCHED = having("bulky") | {"linear"}
 
 
@@ -262,8 +264,3 @@ def common_module(names: Sequence[str]) -> str:
             break
         shared.append(parts[0])
     return ".".join(shared) or ".".join(paths[0]) or names[0]
-
-
-def _list(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -103,7 +103,7 @@ def judge_zero_scales(m: Measurement) -> Iterator[Finding]:
         expected="a gradient",
         limit="a zero scale without a gradient",
         why="What they multiply comes out as zero, on every input, and no gradient passes.",
-        fix=f"ones() for {list_some([*found], len(found))}.",
+        fix=f"ones() for {', '.join(found)}.",
         value=0.0,
     )
 

@@ -139,19 +139,23 @@ def _take_away(run: Run, position: int) -> Signal | None:
     what is taken away has nothing in common with the terms of the rest.
     """
     whole, away = run.graph.nodes[position].inputs
-    plus, minus = ([run.signals[at] for at in _terms(run.graph, side)] for side in (whole, away))
-    known = [item for item in plus if item is not None]
-    taken = [scale(item, -1.0) for item in minus if item is not None]
-    if len(known) < len(plus) or len(taken) < len(minus) or len(plus) + len(minus) < 3:
-        return None
-    if {item.base for item in known}.isdisjoint(item.base for item in taken):
+    plus, minus = (_read_terms(run, side) for side in (whole, away))
+    both = {item.base for item in plus} & {item.base for item in minus}
+    if not both or len(plus) + len(minus) < 3:
         return None
     left: dict[int, Signal] = {}
-    for item in (*known, *taken):
+    for item in (*plus, *(scale(item, -1.0) for item in minus)):
         before = left.get(item.base)
         left[item.base] = item if before is None else add(before, item, position)
     rest = [item for item in left.values() if item.second > 0]
     return reduce(lambda a, b: add(a, b, position), rest) if rest else gaussian(0.0, position)
+
+
+def _read_terms(run: Run, position: int) -> list[Signal]:
+    """The terms of a sum of sums; none where something is unknown of one."""
+    terms = [run.signals[at] for at in _terms(run.graph, position)]
+    known = [item for item in terms if item is not None]
+    return known if len(known) == len(terms) else []
 
 
 def _terms(graph: Graph, position: int) -> list[int]:

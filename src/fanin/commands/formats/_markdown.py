@@ -2,6 +2,7 @@
 
 import re
 
+from fanin._columns import list_names
 from fanin.checks import Checkup
 from fanin.checks._causes import Cause, find_causes
 from fanin.commands.formats._subject import ReportSubject, place, title
@@ -9,7 +10,6 @@ from fanin.commands.formats._subject import ReportSubject, place, title
 LONGEST = 60_000  # characters; GitHub refuses comments of more than 65,536
 # What markdown reads as its own; an underscore within a word is none of it.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)")
-_PLACES = 5  # layers that a row names
 
 
 def render(checkup: Checkup, subject: ReportSubject) -> str:
@@ -40,9 +40,9 @@ def _table(found: list[Cause]) -> str:
 
 def _where(cause: Cause) -> str:
     """The first layers, of which the numbers beside them speak for the first one."""
-    names = [_code(finding.layer) if finding.layer else place(finding) for finding in cause.same]
-    more = f" and {len(names) - _PLACES} more" if len(names) > _PLACES else ""
-    return ", ".join(names[:_PLACES]) + more
+    return list_names(
+        [_code(finding.layer) if finding.layer else place(finding) for finding in cause.same]
+    )
 
 
 def _remedy(cause: Cause) -> str:

@@ -38,8 +38,8 @@ _SHAPED_BY_VALUES = frozenset(
         *("unique_dim", "unique_consecutive", "unique_dim_consecutive"),
     )
 )
-_PICKING = frozenset(("index", "index_put", "index_put_", "_unsafe_index"))
-_READS = frozenset((torch.ops.aten._local_scalar_dense.default,))
+_INDEXING = frozenset(("index", "index_put", "index_put_", "_unsafe_index"))
+_READ = torch.ops.aten._local_scalar_dense.default
 _DEVICE = torch.ops.prim.device.default
 
 
@@ -92,7 +92,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensors = arguments_in(args, kwargs)
         if kwargs.get("device") is not None:  # one device for all: the record is the same
             kwargs = {**kwargs, "device": torch.device("cpu")}
-        if func in _READS:
+        if func is _READ:
             return self._read(args[0])
         if func._schema.name in ("aten::equal", "aten::allclose"):
             return self._compares(func, args, kwargs)
@@ -131,7 +131,7 @@ class RecordingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name == "_grouped_mm":  # refuses types on fake tensors that it takes elsewhere
             rows, width = args[0].shape[-2], args[1].shape[-1]
             return args[0].new_empty((*args[0].shape[:-2], rows, width))
-        picks = name in _PICKING and _has_mask(args[1])
+        picks = name in _INDEXING and _has_mask(args[1])
         if picks or name in _SHAPED_BY_VALUES:
             return self._shape(func, args, kwargs, value, sources)
         try:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from fanin._columns import list_names
 from fanin.frameworks._tiles import tiles
 from fanin.param import HUGE, TINY
 
@@ -54,5 +55,4 @@ def find_zero_rows(view: Tensor, but: int | None) -> str:
         return ""
     if len(found) == len(rows):
         return "all elements are zero"
-    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return f"zero rows are {', '.join(map(str, found[:_LISTED]))}{more} of {len(rows)}"
+    return f"zero rows are {list_names([*map(str, found)], _LISTED)} of {len(rows)}"
