@@ -7,19 +7,13 @@ what came of it. `half` gives each cell to calibration, where limits may be chos
 report, where they may not.
 """
 
-import functools
-import hashlib
 import itertools
 import math
-import operator
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from fanin import Stream
+from bench.calibration.cover import cover, digest, half_of
 
 # Adam, which divides every gradient by its own size: what fails with it does not fail for
 # want of a larger rate. Three rates, a factor of 20 from first to last.
@@ -35,10 +29,6 @@ WINDOW = 20  # steps whose mean loss is compared with the target
 # that tells a few classes apart, and no sound network stops above it.
 TARGET = 0.5 * math.log(10)
 CHECKED_IMAGES = 512  # in the one batch that the check sees
-
-
-def _digest(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
 
 
 class Start(NamedTuple):
@@ -113,7 +103,7 @@ class Cell:
     @property
     def half(self) -> str:
         """`calibration` or `report`, by a hash of the name."""
-        return ("calibration", "report")[_digest(self.name)[-1] & 1]
+        return half_of(self.name)
 
     @property
     def weights(self) -> int:
@@ -131,47 +121,12 @@ LEVELS: dict[str, tuple[Any, ...]] = {
     "start": tuple(COMMON),
 }
 SHAPES = 115
-STARTS_EACH = 3  # cells of one shape are trained together
-CANDIDATES = 30
 LARGEST = 500_000  # weights; the deepest networks are therefore not among the widest
-UNSEEN = 20  # what a pair that no cell has yet is worth; one that was seen is worth 1 or less
 
 
 def sample() -> list[Cell]:
-    """Shape by shape: of random candidates, the one whose pairs of levels were seen least.
-
-    Then the starts of that shape, likewise.
-    """
-    seen: Counter[tuple[Any, ...]] = Counter()
-    chosen: dict[str, Cell] = {}
-    words = Stream(0, "calibration").words(SHAPES * CANDIDATES * len(LEVELS))
-
-    def worth(cell: Cell) -> float:
-        times = [seen[pair] for pair in pairs_of(cell)]
-        # One after the other: from Python 3.12 on, `sum` rounds otherwise, and ties break so.
-        return functools.reduce(operator.add, (1 / count if count else UNSEEN for count in times))
-
-    for draws in words.reshape(SHAPES, CANDIDATES, len(LEVELS)):
-        small = [cell for cell in map(_cell, draws) if cell.weights <= LARGEST]
-        shape = max(small, key=worth)
-        for _ in range(STARTS_EACH):
-            offered = [replace(shape, start=start) for start in COMMON]
-            offered.sort(key=lambda cell: _digest(cell.name))  # so that equals take turns
-            best = max((one for one in offered if one.name not in chosen), key=worth)
-            chosen[best.name] = best
-            seen.update(pairs_of(best))
-    return list(chosen.values())
-
-
-def _cell(words: np.ndarray[Any, Any]) -> Cell:
-    """The levels that one word each picks."""
-    levels = zip(words.tolist(), LEVELS.values(), strict=True)
-    return Cell(*(choices[word % len(choices)] for word, choices in levels))
-
-
-def pairs_of(cell: Cell) -> Iterator[tuple[Any, ...]]:
-    """Every two levels that the cell has together, each with the name of its factor."""
-    return itertools.combinations(zip(LEVELS, astuple(cell), strict=True), 2)
+    """A covering sample of the shapes that one core can train."""
+    return cover(Cell, LEVELS, "calibration", SHAPES, lambda cell: cell.weights <= LARGEST)
 
 
 def sweep(
@@ -229,4 +184,4 @@ def stacks() -> list[tuple[Cell, ...]]:
     shapes: dict[Cell, list[Cell]] = {}
     for cell in CELLS:
         shapes.setdefault(replace(cell, start=""), []).append(cell)
-    return sorted(map(tuple, shapes.values()), key=lambda cells: _digest(cells[0].name))
+    return sorted(map(tuple, shapes.values()), key=lambda cells: digest(cells[0].name))

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FOLDER = Path(__file__).with_name("runs")
 
@@ -42,12 +46,17 @@ def path_of(name: str, folder: Path = FOLDER) -> Path:
     return folder / f"{name.replace('/', '-')}.jsonl"
 
 
-def read(path: Path) -> list[Cell]:
-    """The cells of a file; a last line that does not end was cut off."""
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a file, none where there is no file; a last line that does not end was cut."""
     if not path.exists():
         return []
     whole, _, _ = path.read_text("utf-8").rpartition("\n")
-    return [Cell(**json.loads(line)) for line in whole.splitlines()]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def read(path: Path) -> list[Cell]:
+    """The cells of a file."""
+    return [Cell(**record) for record in whole_lines(path)]
 
 
 def current(cells: list[Cell]) -> dict[tuple[str, str, str, int], Cell]:
@@ -56,10 +65,10 @@ def current(cells: list[Cell]) -> dict[tuple[str, str, str, int], Cell]:
     return {cell.key: cell for cell in cells if cell.rules == rules[cell.start]}
 
 
-def append(path: Path, cell: Cell) -> None:
+def append(path: Path, record: "DataclassInstance") -> None:
     """Write a line to the disk."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(cell)) + "\n")
+        file.write(json.dumps(asdict(record)) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
