@@ -1,0 +1,151 @@
+"""Compare the verdict of `fanin check` before training with what the families' trials saw.
+
+    python -m bench.calibration.families.report --half calibration    # print
+    python -m bench.calibration.families.report                       # write calibration.md
+
+The check sees the network of each cell's first seed, with the weights from which that was trained,
+in train mode, and one batch with its targets, and is told the optimizer. A cell is flagged where
+the checkup holds an error.
+"""
+
+import argparse
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+import fanin
+from bench.calibration.families.grid import CELLS, CHECKED, FAMILIES, RATES, SEEDS, Cell
+from bench.calibration.families.starts import build
+from bench.calibration.families.tasks import task_of
+from bench.calibration.families.train import RESULTS, Trial, finished
+from bench.calibration.tables import (
+    PAGE,
+    Judged,
+    confusion,
+    rules,
+    rules_by_severity,
+    share_right,
+    table,
+    written,
+    wrong,
+)
+from bench.starts.protocol import prepare_torch
+from fanin.checks import Checkup
+
+
+class Run(NamedTuple):
+    """A cell under an optimizer."""
+
+    cell: Cell
+    optimizer: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell.name}, {self.optimizer}"
+
+
+Found = Sequence[Judged[Run]]
+
+
+def check(cell: Cell, optimizer: str) -> Checkup:
+    """The checkup of the cell's first network, before training."""
+    inputs, targets = task_of(cell).draw_batch(torch.Generator().manual_seed(SEEDS[0]), CHECKED)
+    return fanin.check(build(cell, SEEDS[0]).train(), inputs, targets, optimizer=optimizer)
+
+
+def judge(trials: Sequence[Trial], look: Callable[[Cell, str], Checkup] = check) -> Found:
+    """The trials of one cell beside its checkups."""
+    found = []
+    for trial in trials:
+        cell = _CELLS[trial.cell]
+        spoke = rules_by_severity(look(cell, trial.optimizer))
+        losses = [loss for row in trial.lowest for loss in row if loss is not None]
+        lowest = min(losses, default=None)
+        run = Run(cell, trial.optimizer)
+        found.append(Judged(run, trial.trains, lowest, spoke["error"], spoke["warning"]))
+    return found
+
+
+_CELLS = {cell.name: cell for cell in CELLS}
+
+
+def by_family(found: Found) -> str:
+    """A row for every family and optimizer, and one for each of both together."""
+    rows = [
+        _row(family, optimizer, mine)
+        for family in (*FAMILIES, "all")
+        for optimizer in (*RATES, "both")
+        if (mine := _of(found, family, optimizer))
+    ]
+    return table("family | optimizer | fail | flagged | train | without error", rows)
+
+
+def _of(found: Found, family: str, optimizer: str) -> Found:
+    return [
+        each
+        for each in found
+        if family in (each.cell.cell.family, "all") and optimizer in (each.cell.optimizer, "both")
+    ]
+
+
+def _row(family: str, optimizer: str, mine: Found) -> list[str]:
+    fail, train = ([each for each in mine if each.trains == trains] for trains in (False, True))
+    return [
+        *(family, optimizer),
+        *(str(len(fail)), share_right(fail), str(len(train)), share_right(train)),
+    ]
+
+
+def parts(found: Found, networks: int) -> Iterator[tuple[str, str]]:
+    """What stands between the marks of the page, by name."""
+    cells = {each.cell.cell for each in found}
+    half = {name: [one for one in found if one.cell.cell.half == name] for name in HALVES}
+    yield (
+        "families counts",
+        f"{len(cells)} of {len(CELLS)} cells are trained, {networks} networks in all.\n",
+    )
+    for name, mine in half.items():
+        yield f"families {name} matrix", confusion(mine)
+        yield f"families {name} table", by_family(mine)
+        yield f"families {name} wrong", wrong(mine)
+    yield "families rules", rules(half["report"])
+
+
+HALVES = ("calibration", "report")
+
+
+def _prepare() -> None:
+    prepare_torch()
+    warnings.simplefilter("ignore")  # of rules at starts that are wrong on purpose
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--half", choices=["calibration"], help="print this half; write nothing")
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    trials = finished(RESULTS)
+    by_cell = [
+        [trials[cell.name, optimizer] for optimizer in RATES]
+        for cell in CELLS
+        if all((cell.name, optimizer) in trials for optimizer in RATES)
+        and arguments.half in (None, cell.half)
+    ]
+    with ProcessPoolExecutor(arguments.processes, initializer=_prepare) as pool:
+        console = Console(stderr=True)
+        made = track(pool.map(judge, by_cell), "checks", len(by_cell), console=console)
+        found = [each for judged in made for each in judged]
+    if arguments.half:
+        print(confusion(found), by_family(found), rules(found), wrong(found), sep="\n")
+        return
+    networks = sum(trial.networks for ours in by_cell for trial in ours)
+    PAGE.write_text(written(PAGE.read_text("utf-8"), parts(found, networks)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
