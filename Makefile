@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof wheels clean
+.PHONY: help demo docs studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof fuzz wheels clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -117,7 +117,9 @@ test-sanitizers:  ## Run the streams' tests under AddressSanitizer and UBSan
 		-C cmake.build-type=RelWithDebInfo . pytest hypothesis ml_dtypes mpmath scipy
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	$(SANITIZED)/bin/pytest tests/streams -k 'not flush_to_zero'
+	sh -ec "$(SANITIZED)/bin/pytest tests/streams -k 'not flush_to_zero'; \
+		$(SANITIZED)/bin/python -m bench.faults.fuzz --calls 20000 --out build/fuzz-sanitized.json \
+		--groups streams initializers theory"
 
 check: $(INSTALLED)  ## Format, lint, types and schemas, without changing a file
 	$(BIN)/ruff format --check .
@@ -161,6 +163,13 @@ wheels:  ## Make the sdist, the pure wheel and those of WHEEL_PLATFORMS in dist/
 		.venv-wheels-$$(basename $$python)/bin/pip install --quiet --requirement tools/wheels-requirements.txt && \
 		.venv-wheels-$$(basename $$python)/bin/python tools/wheels.py --only $(WHEEL_PLATFORMS) || exit 1; \
 	done
+
+# The whole public surface; the same command goes on. A night makes a million: CALLS=1000000.
+CALLS ?= 20000
+FUZZ_SEED ?= 0
+fuzz: $(INSTALLED)  ## Call everything with arguments by chance; count crashes and half-done work
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m bench.faults.fuzz \
+		--calls $(CALLS) --seed $(FUZZ_SEED) --out build/fuzz-$(FUZZ_SEED).json
 
 clean:  ## Remove the virtual environment and everything built
 	rm -rf $(VENV) .venv-wheels-* .venv-oldest .venv-newest .venv-peers .venv-zoo $(SANITIZED) build dist

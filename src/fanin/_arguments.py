@@ -62,6 +62,12 @@ def check_number(name: str, value: object, low: float, high: float) -> None:
         raise FaninError(f"{name} is {quote(value)}; give a number above {low:g}, up to {high:g}.")
 
 
+def check_choice(name: str, value: object, allowed: Sequence[str | int]) -> None:
+    """FaninError unless a value is one of these words or numbers."""
+    if not isinstance(value, str | int) or value not in allowed:
+        raise FaninError(f"{name} is {quote(value)}; allowed are {', '.join(map(str, allowed))}.")
+
+
 def keep_names(**names: str) -> Callable[[Class], Class]:
     """Of a class, fields that were called otherwise in the last version: `old="new"`.
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple, SupportsIndex, get_args
 
-from fanin._arguments import check_shape
+from fanin._arguments import check_choice, check_shape
 from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.errors import FaninError, quote
 
@@ -74,9 +74,7 @@ def fans(
     Fans(fan_in=512, fan_out=512)
     """
     sizes = check_shape(shape)
-    if convention not in get_args(FanConvention):
-        allowed = ", ".join(get_args(FanConvention))
-        raise FaninError(f"convention is {quote(convention)}; allowed are {allowed}.")
+    check_choice("convention", convention, get_args(FanConvention))
     if not isinstance(axes, Axes):
         axes = Axes(parse_axes(axes, sizes).roles, groups, bool(transposed), stride)
         axes = equal_blocks(blocks, axes, sizes) if blocks != 1 else axes

@@ -57,9 +57,11 @@ class Axes:
     blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.roles, tuple):
+            raise FaninError(f"roles is {quote(self.roles)}; give a tuple of roles.")
         for role in self.roles:
-            if role not in ROLES:
-                raise FaninError(f"axes has the role {role!r}; roles are {', '.join(ROLES)}.")
+            if not isinstance(role, str) or role not in ROLES:
+                raise FaninError(f"axes has the role {quote(role)}; roles are {', '.join(ROLES)}.")
         strides = self.stride if isinstance(self.stride, tuple) else (self.stride,)
         if not all(_is_count(stride) for stride in strides):
             raise FaninError(f"stride is {quote(self.stride)}; it is an integer >= 1, or a tuple.")
@@ -79,6 +81,8 @@ class Axes:
 
     def axis(self, role: str) -> int:
         """The first stored axis of a role."""
+        if not isinstance(role, str) or role not in self.roles:
+            raise FaninError(f"axes {str(self)!r} has no axis {quote(role)}.")
         return self.roles.index(role)
 
     def steps(self) -> int:
@@ -89,6 +93,7 @@ class Axes:
 
     def size(self, role: str, shape: tuple[int, ...]) -> int:
         """The product of the sizes of the axes with this role."""
+        _check_length(self, shape)
         return math.prod(n for n, own in zip(shape, self.roles, strict=True) if own == role)
 
     def __str__(self) -> str:
@@ -110,8 +115,7 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...], groups: int = 1)
         raise FaninError(
             f"axes is {quote(axes)}; give roles in stored order, such as 'out in kh kw'."
         )
-    if len(axes.roles) != len(shape):
-        raise FaninError(f"axes {str(axes)!r} names {len(axes.roles)} axes of shape {shape}.")
+    _check_length(axes, shape)
     if groups != 1:
         if axes.groups not in (1, groups):
             raise FaninError(
@@ -120,6 +124,11 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...], groups: int = 1)
         axes = replace(axes, groups=groups)
     _check_fit(axes, shape)
     return axes
+
+
+def _check_length(axes: Axes, shape: tuple[int, ...]) -> None:
+    if len(axes.roles) != len(shape):
+        raise FaninError(f"axes {str(axes)!r} names {len(axes.roles)} axes of shape {shape}.")
 
 
 def _check_fit(axes: Axes, shape: tuple[int, ...]) -> None:
@@ -144,7 +153,7 @@ def _check_fit(axes: Axes, shape: tuple[int, ...]) -> None:
 def equal_blocks(count: int, axes: Axes, shape: Sequence[int]) -> Axes:
     """The axes with their first `out` axis packed from `count` blocks of one size."""
     packed = shape[axes.axis("out")] if "out" in axes.roles else 0
-    if not _is_count(count) or packed % count:
+    if not _is_count(count) or packed % count or count > max(packed, 1):
         raise FaninError(
             f"blocks is {quote(count)}; it must divide the first `out` axis of {tuple(shape)}, "
             f"{packed}."

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import get_args
 
+from fanin._arguments import check_choice
 from fanin._json import json_text
 from fanin.checks._causes import find_causes
 from fanin.checks._conditions import Conditions
@@ -13,7 +13,6 @@ from fanin.checks._limits import LIMITS, Limits
 from fanin.checks._notebook import render
 from fanin.checks._report import report, table
 from fanin.checks._rules import RULES
-from fanin.errors import FaninError, quote
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,7 @@ class Checkup:
 
     def ok(self, level: Severity = "error") -> bool:
         """Whether no finding is as severe as `level`: "note", "warning" or "error"."""
-        if level not in SEVERITIES:
-            raise FaninError(
-                f"level is {quote(level)}; allowed are {', '.join(get_args(Severity))}."
-            )
+        check_choice("level", level, SEVERITIES)
         severe = SEVERITIES[SEVERITIES.index(level) :]
         return not any(finding.severity in severe for finding in self.findings)
 

@@ -21,6 +21,14 @@ def check_writable(name: str) -> None:
         raise _unwritable(name, error) from error
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that none can have is told."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise _unwritable(str(path), error) from error
+
+
 def write(text: str, name: str) -> None:
     """Write a file whole, as UTF-8."""
     try:

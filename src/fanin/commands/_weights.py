@@ -106,7 +106,7 @@ def _destination(out: str | None) -> Path:
     if not out:
         raise FaninError("--out is missing; name the file to write, such as model.safetensors.")
     path = Path(out)
-    if path.is_dir():
+    if _output.is_folder(path):
         return path / "model.safetensors"
     if path.suffix != ".safetensors" or out.endswith(("/", os.sep)):
         raise FaninError(

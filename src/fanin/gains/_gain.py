@@ -4,6 +4,7 @@ import math
 from functools import lru_cache
 from typing import Literal, get_args
 
+from fanin._arguments import check_choice
 from fanin.errors import FaninError, as_number, quote
 from fanin.gains._activation import Activation, ActivationLike, as_activation
 from fanin.gains._moments import NormalInput, second_moment, slope_moment
@@ -50,12 +51,8 @@ def gain(
     >>> round(gain(lambda x: abs(x) ** 1.5), 6)
     0.791617
     """
-    for what, value, allowed in (
-        ("direction", direction, get_args(Direction)),
-        ("convention", convention, get_args(GainConvention)),
-    ):
-        if value not in allowed:
-            raise FaninError(f"{what} is {quote(value)}; allowed are {', '.join(allowed)}.")
+    check_choice("direction", direction, get_args(Direction))
+    check_choice("convention", convention, get_args(GainConvention))
     law = _law(variance, mean)
     if convention == "torch":
         if law != NormalInput(0.0, 1.0):

@@ -1,9 +1,10 @@
 """Presets: the named rows of the scaling family."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from fanin import gains
+from fanin._arguments import check_choice
 from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._entry import Entry
 from fanin.initializers._scaling import (
@@ -41,6 +42,7 @@ class Preset(NamedTuple):
         gain: float | None = None,
     ) -> VarianceScaling:
         mode = self.mode if mode is None else mode
+        check_choice("mode of variance_scaling", mode, get_args(Mode))
         scale = self.scale
         if gain is not None:
             if nonlinearity is not None or negative_slope is not None:
@@ -80,10 +82,11 @@ def _square(gain: float, given: object) -> float:
 
 def _scale_for(nonlinearity: Any, negative_slope: float | None, mode: Mode) -> float:
     if negative_slope is not None:
-        if nonlinearity not in (None, "leaky_relu"):
+        leaky = isinstance(nonlinearity, str) and nonlinearity == "leaky_relu"
+        if nonlinearity is not None and not leaky:
             raise FaninError(
-                f"negative_slope is {negative_slope!r} for {nonlinearity!r}; only leaky_relu has "
-                "one. Leave it out."
+                f"negative_slope is {quote(negative_slope)} for {quote(nonlinearity)}; only "
+                "leaky_relu has one. Leave it out."
             )
         nonlinearity = f"leaky_relu({negative_slope!r})"
     found = gains.gain(nonlinearity, "backward" if mode == "fan_out" else "forward")

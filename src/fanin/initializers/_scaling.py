@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from fanin import streams
+from fanin._arguments import check_choice
 from fanin._fans import Fans, fans
 from fanin.axes import Axes
 from fanin.errors import FaninError, as_number, quote
@@ -48,11 +49,7 @@ class VarianceScaling(Elementwise):
             ("convention", self.convention, get_args(ScalingConvention)),
             ("power", self.power, (1, 2)),
         ):
-            if value not in allowed:
-                raise FaninError(
-                    f"{what} of variance_scaling is {quote(value)}; allowed are "
-                    f"{', '.join(map(str, allowed))}."
-                )
+            check_choice(f"{what} of variance_scaling", value, allowed)
         object.__setattr__(self, "bounds", self._check_bounds())
 
     def _check_bounds(self) -> Bounds:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fanin._arguments import check_choice
 from fanin.axes import Axes
 from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Elementwise, Initializer, Request, Whole, expression
@@ -49,10 +50,7 @@ def log_uniform(low: float, high: float, transform: str | None = None) -> Initia
     if transform is None:
         made = LogUniform(low, high)
         return DrawnScale(made, expression("log_uniform", made.low, made.high))
-    if transform not in _TRANSFORMS:
-        raise FaninError(
-            f"transform of log_uniform is {quote(transform)}; allowed are {', '.join(_TRANSFORMS)}."
-        )
+    check_choice("transform of log_uniform", transform, _TRANSFORMS)
     seen = InverseSoftplus(low, high)
     if transform == "log":
         return uniform(log_of(seen.low), log_of(seen.high))

@@ -72,6 +72,8 @@ def _check(path: str | os.PathLike[str]) -> Path:
         ) from None
     if "\0" in str(found):
         raise FaninError(f"path is {quote(path)}; the name of a file holds no NUL.")
+    if not found.name:
+        raise FaninError(f"path is {quote(path)}, a folder; give the name of a file.")
     return found
 
 

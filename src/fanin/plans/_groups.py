@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fanin._arguments import check_number
-from fanin.errors import FaninError
+from fanin.errors import FaninError, quote
 from fanin.plans._plan import Plan
 from fanin.plans._row import Row
 
@@ -45,10 +45,14 @@ def optimizer_groups(
     for name, value in (("eps", eps), ("weight_decay", weight_decay)):
         if value is not None:
             check_number(name, value, 0, 1e6)
+    if not isinstance(plan, Plan):
+        raise FaninError(f"plan is {quote(plan)}; give what fanin.plan makes.")
+    if not isinstance(params, Mapping):
+        raise FaninError(f"params is {quote(params)}; give dict(model.named_parameters()).")
     groups: dict[tuple[float, float, float], list[Any]] = {}
     for name, tensor in params.items():
         if name not in plan:
-            raise FaninError(f"the plan has no parameter {name!r}; make it of the same model.")
+            raise FaninError(f"the plan has no parameter {quote(name)}; make it of the same model.")
         groups.setdefault(_factors(plan[name]), []).append(tensor)
     return [
         {"params": tensors, "lr": lr * rate}

@@ -72,6 +72,8 @@ class Plan(Mapping[str, Row]):
         return self._row(name) is not None
 
     def _row(self, name: object) -> Row | None:
+        if not isinstance(name, str):
+            return None
         return next((row for row in self.rows if name in (row.name, *row.aliases)), None)
 
     def __iter__(self) -> Iterator[str]:

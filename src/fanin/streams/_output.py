@@ -69,7 +69,7 @@ def largest(name: str) -> float:
 def check_out(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
     """A new array, or the caller's after it was found fit to be written."""
     if out is None:
-        return _new(shape, _storage(name))
+        return new_array(shape, _storage(name))
     stored = out.dtype.name
     if stored != name and not (stored == "uint16" and name in ("bfloat16", "float16")):
         raise FaninError(f"out holds {stored} and the draw is {name}; they must agree.")
@@ -87,7 +87,8 @@ def check_out(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
     return out
 
 
-def _new(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array that nothing was written into; FaninError where there is no memory for it."""
     try:
         return np.empty(shape, dtype)
     except (MemoryError, ValueError):  # the latter beyond what NumPy can count

@@ -22,6 +22,7 @@ from fanin.streams._output import (
     dtype_name,
     encode,
     largest,
+    new_array,
     precision_of,
     raw,
 )
@@ -93,7 +94,7 @@ class Stream:
             ) from None
         if not 0 <= start <= 2**64 - count:
             raise FaninError(f"start is {start} for {count} words; addresses are in [0, 2**64).")
-        out = np.empty(count, np.uint32)
+        out = new_array((count,), np.dtype(np.uint32))
         numbers = self._numbers("uint32")
         threads = check_threads(threads, count)
         current_fill()(out, "uint32", start % 2**64, None, self.seed, numbers, "words", (), threads)
@@ -236,6 +237,11 @@ class Stream:
         >>> Stream(0, "layer.weight").draw(Laplace(0.0, 1.0), 3)
         array([-1.6003076, -0.4817619, -0.8006176], dtype=float32)
         """
+        if isinstance(distribution, type) or not hasattr(distribution, "constants"):
+            raise FaninError(
+                f"distribution is {quote(distribution)}; give one of fanin.streams, such as "
+                "Uniform(-1.0, 1.0)."
+            )
         host = distribution if isinstance(distribution, HostDrawn) else None
         constant = isinstance(distribution, Constant)
         allowed = host.dtypes if host else REAL + COMPLEX if constant else REAL

@@ -12,20 +12,21 @@ device have no values: they are returned as they are. Of a DTensor each process 
 under a seed that is given.
 """
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch.nn.init import calculate_gain as calculate_gain
 
 from fanin import initializers
-from fanin._arguments import check_seed
+from fanin._arguments import check_choice, check_seed
 from fanin._fans import fans
 from fanin.axes import parse_axes
-from fanin.errors import FaninError, quote, warn
+from fanin.errors import FaninError, one_line, quote, warn
 from fanin.frameworks.torch.write._shards import shard_of
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._twins import TWINS
@@ -44,10 +45,28 @@ __all__ = [
 ]
 
 Generator = torch.Generator | None
+Filler = TypeVar("Filler", bound=Callable[..., Tensor])
 
 
 class InitError(FaninError, RuntimeError):
     """A FaninError that code written for torch.nn.init catches too."""
+
+
+def _guard(function: Filler) -> Filler:
+    """What is wrong with the tensor or a number, ours or torch's own error, as an InitError."""
+
+    @functools.wraps(function)
+    def check(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not isinstance(tensor, Tensor):
+            raise InitError(f"{function.__name__} got {quote(tensor)}; give a tensor.")
+        try:
+            return function(tensor, *args, **kwargs)
+        except FaninError as error:
+            raise InitError(str(error)) from None
+        except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+            raise InitError(f"{one_line(error)}.") from error
+
+    return cast(Filler, check)
 
 
 def _fill(
@@ -59,39 +78,38 @@ def _fill(
     *arguments: float,
 ) -> Tensor:
     """Draw the initializer that `make` gives into the tensor."""
-    try:
-        if seed is not None and generator is not None:
-            raise FaninError(f"seed is {quote(seed)} and a generator is given; give one of them.")
-        initializer = make(*arguments)
-        if tensor.is_meta:
-            return tensor
-        if tensor.is_inference() and not torch.is_inference_mode_enabled():
-            raise FaninError(
-                f"the tensor of shape {tuple(tensor.shape)} was made in inference mode, and can "
-                "be written there only; write its clone()."
-            )
-        param = _param(tensor, "weight" if name is None else name)
-        slot = Slot(param, tensor, shard=shard_of(param.name, tensor))
-        if seed is None and slot.shard is not None:
-            raise FaninError(
-                f"the tensor of shape {param.shape} is sharded, and every process has a generator "
-                "of its own; give seed= and name=."
-            )
-        slot.rehearse(initializer, 0 if seed is None else check_seed(seed))
-        if tensor.numel():
-            item = (slot, initializer, None)
-            same = seed is not None and TWINS.find([item], seed)
-            drawn = _seed_from(generator) if seed is None else seed
-            slot.write(initializer, drawn)
-            TWINS.remember([item], drawn)
-            if same:
-                warn(
-                    f"{param.name!r} of shape {param.shape} gets the same numbers as another "
-                    f"tensor: the same seed {seed}, name and shape. Give each its own name=."
-                )
+    if not isinstance(generator, torch.Generator | None):
+        raise FaninError(f"generator is {quote(generator)}; give a torch.Generator.")
+    if seed is not None and generator is not None:
+        raise FaninError(f"seed is {quote(seed)} and a generator is given; give one of them.")
+    initializer = make(*arguments)
+    if tensor.is_meta:
         return tensor
-    except FaninError as error:
-        raise InitError(str(error)) from None
+    if tensor.is_inference() and not torch.is_inference_mode_enabled():
+        raise FaninError(
+            f"the tensor of shape {tuple(tensor.shape)} was made in inference mode, and can "
+            "be written there only; write its clone()."
+        )
+    param = _param(tensor, "weight" if name is None else name)
+    slot = Slot(param, tensor, shard=shard_of(param.name, tensor))
+    if seed is None and slot.shard is not None:
+        raise FaninError(
+            f"the tensor of shape {param.shape} is sharded, and every process has a generator "
+            "of its own; give seed= and name=."
+        )
+    slot.rehearse(initializer, 0 if seed is None else check_seed(seed))
+    if tensor.numel():
+        item = (slot, initializer, None)
+        same = seed is not None and TWINS.find([item], seed)
+        drawn = _seed_from(generator) if seed is None else seed
+        slot.write(initializer, drawn)
+        TWINS.remember([item], drawn)
+        if same:
+            warn(
+                f"{param.name!r} of shape {param.shape} gets the same numbers as another "
+                f"tensor: the same seed {seed}, name and shape. Give each its own name=."
+            )
+    return tensor
 
 
 def _param(tensor: Tensor, name: str) -> Param:
@@ -107,6 +125,7 @@ def _seed_from(generator: Generator) -> int:
     return int(bits.random_(-(2**63), None, generator=generator)) % 2**64
 
 
+@_guard
 def uniform_(
     tensor: Tensor,
     a: float = 0.0,
@@ -124,6 +143,7 @@ def uniform_(
     return tensor
 
 
+@_guard
 def normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -137,6 +157,7 @@ def normal_(
     return _fill(tensor, generator, seed, name, initializers.normal, mean, std)
 
 
+@_guard
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -156,11 +177,12 @@ def trunc_normal_(
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
-            f"mean {mean} of trunc_normal_ is more than 2 std from [{a}, {b}].", stacklevel=2
+            f"mean {mean} of trunc_normal_ is more than 2 std from [{a}, {b}].", stacklevel=3
         )
     return _fill(tensor, generator, seed, name, _cut, mean, std, a, b)
 
 
+@_guard
 def constant_(
     tensor: Tensor, val: float, *, seed: int | None = None, name: str | None = None
 ) -> Tensor:
@@ -168,22 +190,26 @@ def constant_(
     return torch.nn.init.constant_(tensor, val)
 
 
+@_guard
 def ones_(tensor: Tensor, *, seed: int | None = None, name: str | None = None) -> Tensor:
     """1 everywhere: torch's own; seed and name change nothing."""
     return torch.nn.init.ones_(tensor)
 
 
+@_guard
 def zeros_(tensor: Tensor, *, seed: int | None = None, name: str | None = None) -> Tensor:
     """0 everywhere: torch's own; seed and name change nothing."""
     return torch.nn.init.zeros_(tensor)
 
 
+@_guard
 def eye_(tensor: Tensor, *, seed: int | None = None, name: str | None = None) -> Tensor:
     """The identity, of a matrix: torch's own; seed and name change nothing."""
     with tensor.device:  # torch makes it on the default device otherwise
         return torch.nn.init.eye_(tensor)
 
 
+@_guard
 def dirac_(
     tensor: Tensor, groups: int = 1, *, seed: int | None = None, name: str | None = None
 ) -> Tensor:
@@ -191,6 +217,7 @@ def dirac_(
     return torch.nn.init.dirac_(tensor, groups)
 
 
+@_guard
 def xavier_uniform_(
     tensor: Tensor,
     gain: float = 1.0,
@@ -204,6 +231,7 @@ def xavier_uniform_(
     return uniform_(tensor, -limit, limit, generator, seed=seed, name=name)
 
 
+@_guard
 def xavier_normal_(
     tensor: Tensor,
     gain: float = 1.0,
@@ -217,6 +245,7 @@ def xavier_normal_(
     return _fill(tensor, generator, seed, name, initializers.normal, 0.0, std)
 
 
+@_guard
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
@@ -235,6 +264,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -limit, limit, generator, seed=seed, name=name)
 
 
+@_guard
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0,
@@ -252,6 +282,7 @@ def kaiming_normal_(
     return _fill(tensor, generator, seed, name, initializers.normal, 0.0, std)
 
 
+@_guard
 def orthogonal_(
     tensor: Tensor,
     gain: float = 1,
@@ -266,6 +297,7 @@ def orthogonal_(
     return _fill(tensor, generator, seed, name, initializers.orthogonal, gain)
 
 
+@_guard
 def sparse_(
     tensor: Tensor,
     sparsity: float,
@@ -282,7 +314,7 @@ def sparse_(
 
 
 def _wrong_rank(function: str, tensor: Tensor, allowed: str) -> FaninError:
-    return InitError(f"{function} got a tensor of shape {tuple(tensor.shape)}; give {allowed}.")
+    return FaninError(f"{function} got a tensor of shape {tuple(tensor.shape)}; give {allowed}.")
 
 
 def _real(tensor: Tensor) -> Tensor:
@@ -319,12 +351,12 @@ def _xavier_std(tensor: Tensor, gain: float) -> float:
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float | None:
     """The standard deviation; None, with torch's warning, where there are no elements."""
     if 0 in tensor.shape:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=4)
         return None
-    if mode.lower() not in ("fan_in", "fan_out"):
-        raise InitError(f"mode is {quote(mode)}; allowed are fan_in, fan_out.")
+    mode = mode.lower() if isinstance(mode, str) else mode
+    check_choice("mode", mode, ("fan_in", "fan_out"))
     both = fans(tuple(tensor.shape), convention="torch")
-    fan = both.fan_in if mode.lower() == "fan_in" else both.fan_out
+    fan = both.fan_in if mode == "fan_in" else both.fan_out
     gain = calculate_gain(nonlinearity, a)  # type: ignore[arg-type]
     if gain == calculate_gain("relu"):
         return math.sqrt(2.0 / fan)  # as he_normal has it: rounded once less
