@@ -1,10 +1,10 @@
 """What is trained in eight families besides MLPs, for how long, and what "trains" means.
 
-Fixed before the sweep. Every family has a sample of its factorial in which every pair of levels is
-seen, and sweeps along borders. A cell is trained under each of `RATES`' optimizers, at its rates,
-from `SEEDS`; it trains under an optimizer if at one of the rates two seeds reach the target.
-`half` gives each cell to calibration, where limits may be chosen by it, or to the report, where
-they may not.
+Fixed before the sweep. Every family has a sample of its factorial, in which pairs of levels are as
+many as so few shapes can show, and sweeps along borders. A cell is trained under each of `RATES`'
+optimizers, at its rates, from `SEEDS`; it trains under an optimizer if at one of the rates two
+seeds reach the target. `half` gives each cell to calibration, where limits may be chosen by it, or
+to the report, where they may not.
 """
 
 import itertools
