@@ -5,6 +5,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from fanin import streams
@@ -73,16 +74,7 @@ class VarianceScaling(Elementwise):
         return math.sqrt(self.scale / fan**self.power)
 
     def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
-        std = self._target(shape, axes)
-        if self.shaped == "normal":
-            return streams.Normal(0.0, std)
-        if self.shaped == "uniform":
-            limit = math.sqrt(3.0) * std
-            return streams.Uniform(-limit, limit)
-        # Widened and shifted: the std *after* the cut is the one asked for, and the mean is 0.
-        cut = streams.TruncatedNormal(0.0, 1.0, *self.bounds)
-        wide = std / cut.std_of_values()
-        return streams.TruncatedNormal(0.0 - wide * cut.mean_of_values(), wide, *self.bounds)
+        return _centred(self.shaped, self._target(shape, axes), self.bounds)
 
     def _complex(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
         std = self._target(shape, axes)
@@ -123,6 +115,20 @@ class VarianceScaling(Elementwise):
 
 # Those that print by a name of their own.
 NAMED: dict[VarianceScaling, str] = {}
+
+
+@lru_cache(maxsize=1024)  # models have many weights of one shape
+def _centred(shaped: Shaped, std: float, bounds: Bounds) -> Distribution:
+    """Of mean 0 and this std, after a cut."""
+    if shaped == "normal":
+        return streams.Normal(0.0, std)
+    if shaped == "uniform":
+        limit = math.sqrt(3.0) * std
+        return streams.Uniform(-limit, limit)
+    # Widened and shifted: the std *after* the cut is the one asked for, and the mean is 0.
+    cut = streams.TruncatedNormal(0.0, 1.0, *bounds)
+    wide = std / cut.std_of_values()
+    return streams.TruncatedNormal(0.0 - wide * cut.mean_of_values(), wide, *bounds)
 
 
 def _fan(both: Fans, mode: Mode) -> float:

@@ -137,14 +137,10 @@ def hash_rows(rows: Iterable[Row], pairs: Iterable[tuple[Slot, Row]]) -> tuple[R
         if row.initializer is None and slot.is_redrawn and not slot.is_sharded
     }
     return tuple(
-        replace(
-            row,
-            kept_sha256=found.get(row.name, row.kept_sha256),
-            initializer=(
-                row.initializer.forget()
-                if isinstance(row.initializer, Computed)
-                else row.initializer
-            ),
-        )
+        replace(row, initializer=row.initializer.forget())
+        if isinstance(row.initializer, Computed)
+        else replace(row, kept_sha256=found[row.name])
+        if row.name in found
+        else row
         for row in rows
     )

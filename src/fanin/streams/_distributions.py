@@ -6,7 +6,7 @@ as 0.0.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 
@@ -46,8 +46,8 @@ class Distribution(Protocol):
 
 def to_floats(distribution: Any) -> None:
     """Make every field a float, and finite but for the bounds of a truncation."""
-    for field in fields(distribution):
-        name, value = field.name, getattr(distribution, field.name)
+    for name in type(distribution).__match_args__:
+        value = getattr(distribution, name)
         number = as_number(value)
         bound = name in ("lower", "upper", "bound")
         if math.isnan(number) or (math.isinf(number) and not bound):

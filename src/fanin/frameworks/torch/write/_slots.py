@@ -55,10 +55,7 @@ def slots(
     _refuse_shared_memory(places)
     before, elsewhere = check_prefix(prefix), find_offloaded(model)
     return [
-        replace(
-            _slot(name, tensor, homes, known.get(id(tensor)), given, device, elsewhere),
-            prefix=before,
-        )
+        _slot(name, tensor, homes, known.get(id(tensor)), given, device, elsewhere, before)
         for name, (tensor, homes) in places.items()
     ]
 
@@ -118,6 +115,7 @@ def _slot(
     shards: Mapping[str, Any],
     device: str | torch.device | None,
     elsewhere: set[int],
+    prefix: str,
 ) -> Slot:
     require_shape(name, tensor)
     assert role is not None
@@ -145,7 +143,7 @@ def _slot(
     origin = known if told else None
     empty = vacancy(tensor, homes, device, id(tensor) in elsewhere)
     again = known is not None and not told
-    slot = Slot(param, tensor, padding, shard, empty, homes, origin, was_drawn=again)
+    slot = Slot(param, tensor, padding, shard, empty, homes, origin, again, prefix)
     head = table and any(isinstance(place.module, nn.Linear) for place in places)
     # Of another slot: one that its own parameter reads is a cycle, which keeps models in memory.
     return replace(slot, param=replace(param, head=head, read=slot.read))
