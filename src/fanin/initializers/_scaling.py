@@ -74,7 +74,7 @@ class VarianceScaling(Elementwise):
         return math.sqrt(self.scale / fan**self.power)
 
     def _distribution(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
-        return _centred(self.shaped, self._target(shape, axes), self.bounds)
+        return _make_distribution(self.shaped, self._target(shape, axes), self.bounds)
 
     def _complex(self, shape: tuple[int, ...], axes: Axes) -> Distribution:
         std = self._target(shape, axes)
@@ -118,7 +118,7 @@ NAMED: dict[VarianceScaling, str] = {}
 
 
 @lru_cache(maxsize=1024)  # models have many weights of one shape
-def _centred(shaped: Shaped, std: float, bounds: Bounds) -> Distribution:
+def _make_distribution(shaped: Shaped, std: float, bounds: Bounds) -> Distribution:
     """Of mean 0 and this std, after a cut."""
     if shaped == "normal":
         return streams.Normal(0.0, std)
