@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints-dev.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof fuzz wheels clean
+.PHONY: help demo docs studies test test-slow test-oldest test-newest test-peers test-zoo starts test-arm test-sanitizers check format bench bench-lab bench-gpu proof proof-bits proof-batteries fuzz wheels clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -151,6 +151,16 @@ proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes;
 	$(BIN)/python -m bench.values.proof
 	$(BIN)/pip install --quiet sp80022suite
 	$(BIN)/python -m bench.values.nist
+
+# Both go on where they were stopped; what they found is kept beside them.
+MINUTES ?= 480
+proof-bits: $(INSTALLED)  ## Draw the same values in two ways for a night, count differences (resumes)
+	nice -n 19 $(BIN)/python -m bench.values.bits --minutes $(MINUTES)
+
+# (Debian: libtestu01-0-dev, of its section non-free, and dieharder.) Hours; BigCrush alone a dozen.
+BATTERIES ?= SmallCrush Crush dieharder Alphabit Rabbit BigCrush
+proof-batteries: $(INSTALLED)  ## Run other people's test suites on the words, write docs/batteries.md (resumes)
+	nice -n 19 $(BIN)/python -m bench.values.batteries $(BATTERIES)
 
 # The stable ABI's wheels want headers of Python 3.12 or later, those for 3.11 its own.
 WHEEL_PYTHONS ?= python3.11 python3.13

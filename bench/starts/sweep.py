@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.lines import append, claimed
 from bench.starts.architecture import Architecture
 from bench.starts.architectures import ALL
 from bench.starts.protocol import (
@@ -27,7 +28,7 @@ from bench.starts.protocol import (
     prepare_torch,
     walk,
 )
-from bench.starts.records import FOLDER, Cell, append, claimed, path_of, read
+from bench.starts.records import FOLDER, Cell, path_of, read
 from bench.starts.starts import STARTS, rules_of
 from bench.starts.train import drawn, train
 from fanin.errors import one_line

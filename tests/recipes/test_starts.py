@@ -13,6 +13,8 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
+from bench.lines import append, claimed
+
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -91,12 +93,12 @@ def test_a_line_that_was_cut_off_is_dropped_and_its_cell_run_again(
     path = records.path_of(small.name, tmp_path)
     path.write_text('{"optimizer": "adamw", "start": "auto", "pha', "utf-8")
     assert records.read(path) == []
-    with records.claimed(path) as mine:
+    with claimed(path) as mine:
         assert mine
         assert path.read_bytes() == b""
-        with records.claimed(path) as other:
+        with claimed(path) as other:
             assert not other
-        records.append(path, records.Cell("adamw", "own", "tuning", -7, losses=[[1.0], [None]]))
+        append(path, records.Cell("adamw", "own", "tuning", -7, losses=[[1.0], [None]]))
     assert json.loads(path.read_text("utf-8"))["losses"] == [[1.0], [None]]
 
 
@@ -136,7 +138,7 @@ def test_results_of_other_rules_are_run_again_and_the_newest_count(
     )
     path = records.path_of(small.name, tmp_path)
     for cell in (old, own, new):
-        records.append(path, cell)
+        append(path, cell)
     kept = records.current(records.read(path))
     assert [cell.losses[0][0] for cell in kept.values()] == [3.0, 2.0]
 
@@ -163,12 +165,12 @@ def _write(records: ModuleType, folder: Path, architecture: Any, level: dict[str
         for start, share in level.items():
             if share == "raised":
                 cell = records.Cell(optimizer, start, "tuning", -7, raised="ValueError: no")
-                records.append(records.path_of(architecture.name, folder), cell)
+                append(records.path_of(architecture.name, folder), cell)
                 continue
             for phase in ("best", "neighbour"):
                 losses = [[share * 2.3 * (1 + 0.01 * n)] * 2 for n in range(6)]
                 cell = records.Cell(optimizer, start, phase, -6, losses=losses)
-                records.append(records.path_of(architecture.name, folder), cell)
+                append(records.path_of(architecture.name, folder), cell)
 
 
 LEVELS = {"auto": 0.5, "own": 0.6, "torch": 0.5, "xavier": 0.4, "lsuv": 1.2, "anyinit": "raised"}

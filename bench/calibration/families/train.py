@@ -22,8 +22,8 @@ from torch.optim import SGD, AdamW, Optimizer
 from bench.calibration.families.grid import CELLS, RATES, SEEDS, STEPS, WINDOW, Cell
 from bench.calibration.families.starts import build
 from bench.calibration.families.tasks import task_of
+from bench.lines import append, whole_lines
 from bench.starts.protocol import prepare_torch
-from bench.starts.records import append, whole_lines
 
 RESULTS = Path(__file__).with_name("trials.jsonl")
 
