@@ -11,7 +11,7 @@ import fanin
 from bench.zoo.judge import SEED
 from bench.zoo.judge import run as run_module
 from fanin.checks._limits import LIMITS
-from fanin.frameworks import adapter_for
+from fanin.frameworks import RunAsked, adapter_for
 from fanin.frameworks._functional import Functional
 from fanin.frameworks._observation import Observation
 
@@ -161,7 +161,7 @@ def plan_of(model: Any, inputs: Any, **params: Any) -> fanin.Plan:
 def look_at(model: Any, inputs: Any) -> Observation:
     """A run of a model of JAX as it is."""
     subject = adapter_for(model).subject(model)
-    return subject.observe(inputs, None, None, SEED, LIMITS.flat, LIMITS.same)
+    return subject.observe(RunAsked(inputs, None, None, SEED, LIMITS.flat, LIMITS.same))
 
 
 def noise(*shape: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from fanin.frameworks import (
     FirstSteps,
     Functional,
     Observation,
+    RunAsked,
     StepsAsked,
     Subject,
     adapter_for,
@@ -123,12 +124,12 @@ def _measure(
         labels = None if ours is None else ours.targets
         goals = targets if labels is None else adapter.place(labels, drawn)
         count = subject.batch_of(batch)
-        how = batch, goals, loss, seed, LIMITS.flat, LIMITS.same
-        seen = subject.observe(*how)
+        run = RunAsked(batch, goals, loss, seed, LIMITS.flat, LIMITS.same)
+        seen = subject.observe(run)
         if asked is not None:
             left_out = subject.find_left_out(asked.optimizer)
         if asked is not None and asked.steps and _learns(seen, left_out):
-            steps = subject.take_steps(*how, asked)
+            steps = subject.take_steps(run, asked)
         return subject, count, seen
 
     seen: list[Observation] = []  # of one model after the other: none is kept

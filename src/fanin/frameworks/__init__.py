@@ -25,6 +25,7 @@ from fanin.frameworks._detect import open_model as open_model
 from fanin.frameworks._detect import refuse_functional as refuse_functional
 from fanin.frameworks._first_steps import OPTIMIZERS as OPTIMIZERS
 from fanin.frameworks._first_steps import FirstSteps as FirstSteps
+from fanin.frameworks._first_steps import RunAsked as RunAsked
 from fanin.frameworks._first_steps import StepsAsked as StepsAsked
 from fanin.frameworks._foreign import foreign as foreign
 from fanin.frameworks._functional import Functional as Functional

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fanin.axes import Axes
 from fanin.frameworks._buffers import BufferProof
-from fanin.frameworks._first_steps import FirstSteps, StepsAsked
+from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
 from fanin.frameworks._observation import Observation
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks._tiles import Box
@@ -200,39 +200,17 @@ class Subject(Protocol):
     def batch_of(self, inputs: object) -> int:
         """How many inputs a batch holds."""
 
-    def observe(
-        self,
-        inputs: object,
-        targets: object,
-        loss: Callable[..., object] | None,
-        seed: int,
-        flat: float,
-        same: float,
-    ) -> Observation:
-        """One real run, forward and backward, after which the model is as it was.
-
-        Without targets and loss the model's own loss, or a random projection of all outputs, is
-        differentiated. `flat` is the share of the largest slope that counts as flat, `same` the
-        relative difference that counts as none. The output itself is left out.
-        """
+    def observe(self, run: RunAsked) -> Observation:
+        """One real run, after which the model is as it was. The output itself is left out."""
 
     def find_left_out(self, optimizer: object) -> tuple[str, ...]:
         """The trainable parameters that an optimizer object did not get; of a name, none."""
 
-    def take_steps(
-        self,
-        inputs: object,
-        targets: object,
-        loss: Callable[..., object] | None,
-        seed: int,
-        flat: float,
-        same: float,
-        asked: StepsAsked,
-    ) -> FirstSteps:
+    def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training on these inputs, after which the model is as it was.
 
-        Further arguments are those of `observe`. FaninError for an optimizer that is none of the
-        framework's, or that has no parameter of the model.
+        FaninError for an optimizer that is none of the framework's, or that has no parameter of
+        the model.
         """
 
 

@@ -1,12 +1,28 @@
-"""First steps: what an optimizer is asked to do to a model, and what was seen of it."""
+"""First steps: what a checkup asks of a model and of an optimizer, and what was seen of steps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fanin.frameworks._observation import Observation
 
 OPTIMIZERS: Mapping[str, float] = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3}
 """The optimizers that have a name, and the learning rate of each where none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAsked:
+    """A run of a model, forward and backward, and how closely it is looked at.
+
+    Without targets and loss the model's own loss, or a random projection of all outputs, is
+    differentiated.
+    """
+
+    inputs: object
+    targets: object
+    loss: Callable[..., object] | None
+    seed: int  # of random states
+    flat: float  # the share of the largest slope that counts as flat
+    same: float  # the relative difference that counts as none
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from fanin.frameworks._adapter import Facts
-from fanin.frameworks._first_steps import FirstSteps
+from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.keras._errors import plain_errors
 from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
@@ -74,25 +75,28 @@ class Subject:
         """How many inputs a batch holds."""
         return self._own.batch_of(self._arguments(inputs))
 
-    def observe(self, inputs: object, targets: object, *how: Any) -> Observation:
+    def observe(self, run: RunAsked) -> Observation:
         """One real run, forward and backward, after which the model is as it was."""
-        return self._own.observe(self._arguments(inputs), _as_tensor(targets), *how)
+        return self._own.observe(self._translate(run))
 
     def find_left_out(self, optimizer: object) -> tuple[str, ...]:
         """The trainable parameters that an optimizer of torch did not get."""
         return self._own.find_left_out(optimizer)
 
-    def take_steps(self, inputs: object, targets: object, *how: Any) -> FirstSteps:
+    def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, taken back in the end."""
-        return self._own.take_steps(self._arguments(inputs), _as_tensor(targets), *how)
+        return self._own.take_steps(self._translate(run), asked)
+
+    def _translate(self, run: RunAsked) -> RunAsked:
+        """What is asked of the model, as it is asked of torch."""
+        inputs, targets = self._arguments(run.inputs), run.targets
+        if isinstance(targets, np.ndarray):
+            targets = keras.ops.convert_to_tensor(targets)
+        return replace(run, inputs=inputs, targets=targets)
 
     def _arguments(self, inputs: object) -> dict[str, Any]:
         args, kwargs = call_arguments(self._model, inputs, refuse_symbolic)
         return {"args": args, "kwargs": kwargs}
-
-
-def _as_tensor(targets: object) -> Any:
-    return keras.ops.convert_to_tensor(targets) if isinstance(targets, np.ndarray) else targets
 
 
 class _LayerAsModule(nn.Module):

@@ -12,7 +12,7 @@ from torch import nn
 
 import fanin
 from fanin.checks._limits import LIMITS
-from fanin.frameworks import Observation, adapter_for, open_model
+from fanin.frameworks import Observation, RunAsked, adapter_for, open_model
 
 Twin = Callable[[nn.Sequential], tuple[Any, dict[str, Any]]]
 
@@ -26,7 +26,7 @@ def observe(
 ) -> Observation:
     held = open_model(model, params)
     subject = adapter_for(held).subject(held)
-    return subject.observe(inputs, targets, loss, 0, LIMITS.flat, LIMITS.same)
+    return subject.observe(RunAsked(inputs, targets, loss, 0, LIMITS.flat, LIMITS.same))
 
 
 def chain() -> nn.Sequential:

@@ -1,6 +1,7 @@
 """Subject: the JAX model that a checkup is of."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Facts
-from fanin.frameworks._first_steps import FirstSteps, StepsAsked
+from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
 from fanin.frameworks._functional import Functional
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.jax._program import Leaf, Program
@@ -82,47 +83,28 @@ class Subject:
             raise FaninError("inputs hold no values, so there is nothing to measure; pass a batch.")
         return next((len(array) for array in arrays if array.ndim), 1)
 
-    def observe(
-        self,
-        inputs: Any,
-        targets: Any,
-        loss: Callable[..., Any] | None,
-        seed: int,
-        flat: float,
-        same: float,
-    ) -> Observation:
+    def observe(self, run: RunAsked) -> Observation:
         """One close look; chance is that of the keys that the model or its inputs hold."""
-        objective = self._objective(inputs, targets, loss, seed)
-        return observe(self._make(inputs), objective, flat, same, mapped=self._mapped)
+        objective = self._objective(run)
+        return self._look(self._make(run.inputs), objective, run)
 
     def find_left_out(self, optimizer: object) -> tuple[str, ...]:
         """None: an optimizer here holds no parameters."""
         return ()
 
-    def take_steps(
-        self,
-        inputs: Any,
-        targets: Any,
-        loss: Callable[..., Any] | None,
-        seed: int,
-        flat: float,
-        same: float,
-        asked: StepsAsked,
-    ) -> FirstSteps:
+    def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, on copies."""
-        objective = self._objective(inputs, targets, loss, seed)
-        program = self._make(inputs)
+        objective = self._objective(run)
+        program = self._make(run.inputs)
         trained = [at for at, leaf in enumerate(program.leaves) if learns(leaf)]
-
-        def look(stepped: Program) -> Observation:
-            return observe(stepped, objective, flat, same, mapped=self._mapped)
-
+        look = partial(self._look, objective=objective, run=run)
         return take_steps(program, trained, objective, asked, look)
 
-    def _objective(
-        self, inputs: Any, targets: Any, loss: Callable[..., Any] | None, seed: int
-    ) -> Objective:
-        args, kwargs = call = self._read(inputs)
+    def _look(self, program: Program, objective: Objective, run: RunAsked) -> Observation:
+        return observe(program, objective, run.flat, run.same, mapped=self._mapped)
+
+    def _objective(self, run: RunAsked) -> Objective:
+        args, kwargs = call = self._read(run.inputs)
         for array in _arrays_in(call):
             if is_abstract(array):
                 raise FaninError(
@@ -130,7 +112,7 @@ class Subject:
                     "checkup runs the model. Pass a batch of real data."
                 )
         labelled = takes_labels(self._function, [*self._first, *args], kwargs)
-        return Objective(targets, loss, seed, labelled)
+        return Objective(run.targets, run.loss, run.seed, labelled)
 
 
 def subject_of(door: Door, model: Any) -> Subject:

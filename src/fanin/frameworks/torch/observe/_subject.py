@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._adapter import Facts
-from fanin.frameworks._first_steps import FirstSteps, StepsAsked
+from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.torch.observe._objective import Objective
 from fanin.frameworks.torch.observe._observe import Detail, observe
@@ -62,45 +62,30 @@ class Subject:
             raise FaninError("inputs hold no values, so there is nothing to measure; pass a batch.")
         return next((len(tensor) for tensor in tensors if tensor.dim() > 0), 1)
 
-    def observe(
-        self,
-        inputs: Any,
-        targets: Any,
-        loss: Callable[..., Any] | None,
-        seed: int,
-        flat: float,
-        same: float,
-    ) -> Observation:
+    def observe(self, run: RunAsked) -> Observation:
         """One close look, random states started from the seed; they are put back."""
-        objective = Objective(targets, loss, seed, takes_labels(self._model, inputs))
-        return _observe(self._model, inputs, objective, seed, Detail(flat, same))
+        return _observe(self._model, run, self._objective(run))
 
     def find_left_out(self, optimizer: object) -> tuple[str, ...]:
         """The trainable parameters that an optimizer did not get."""
         return find_left_out(optimizer, canonical_names(self._model))
 
-    def take_steps(
-        self,
-        inputs: Any,
-        targets: Any,
-        loss: Callable[..., Any] | None,
-        seed: int,
-        flat: float,
-        same: float,
-        asked: StepsAsked,
-    ) -> FirstSteps:
+    def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, taken back in the end."""
-        model = self._model
-        objective = Objective(targets, loss, seed, takes_labels(model, inputs))
+        model, objective = self._model, self._objective(run)
         with _running(model) as start:
             return take_steps(
                 model,
-                inputs,
+                run.inputs,
                 objective,
                 asked,
-                lambda: start(seed),
-                lambda: _observe(model, inputs, objective, seed, Detail(flat, same)),
+                lambda: start(run.seed),
+                lambda: _observe(model, run, objective),
             )
+
+    def _objective(self, run: RunAsked) -> Objective:
+        labelled = takes_labels(self._model, run.inputs)
+        return Objective(run.targets, run.loss, run.seed, labelled)
 
 
 def subject(model: nn.Module) -> Subject:
@@ -127,13 +112,11 @@ def _running(model: nn.Module) -> Iterator[Callable[[int], None]]:
         yield start
 
 
-def _observe(
-    model: nn.Module, inputs: Any, objective: Objective, seed: int, detail: Detail
-) -> Observation:
+def _observe(model: nn.Module, run: RunAsked, objective: Objective) -> Observation:
     with _running(model) as start:
-        start(seed)
+        start(run.seed)
         try:
-            seen = observe(model, inputs, objective, detail=detail)
+            seen = observe(model, run.inputs, objective, detail=Detail(run.flat, run.same))
         except FaninError:
             raise
         except Exception as error:
