@@ -27,7 +27,7 @@ from bench.values.bits.pieces import DTYPES, KINDS, make_piece
 from bench.values.bits.ways import LEVELS, Comparison, make_comparisons, on_level, storage
 from fanin.streams import Array
 
-TURN = 0.5  # seconds of the processor
+TURN = 0.2  # seconds of the processor
 EVERY = 10.0  # seconds between two writings
 DRAWS = [f"{kind} {dtype}" for kind, dtype in product(KINDS, DTYPES)]
 
@@ -64,9 +64,9 @@ def run(counts: list[Count], comparisons: dict[str, Comparison], path: Path, unt
     buffers = (np.empty(8 * Comparison.most, np.uint8), np.empty(8 * Comparison.most, np.uint8))
     mine = {count.key: count for count in counts}
     code = digest_of_code()
-    for name, draw in product(comparisons, DRAWS):
+    for draw, name in product(DRAWS, comparisons):
         mine.setdefault((name, draw, code), Count(name, draw, code))
-    current = [mine[name, draw, code] for name, draw in product(comparisons, DRAWS)]
+    current = [mine[name, draw, code] for draw, name in product(DRAWS, comparisons)]
     written = time.monotonic()
     try:
         while time.monotonic() < until:

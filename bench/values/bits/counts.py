@@ -35,11 +35,13 @@ class Count:
 
 
 def digest_of_code() -> str:
-    """Twelve hexadecimal digits of the sources that decide the values."""
+    """Twelve hexadecimal digits of the sources that make bits of addresses."""
     streams = ROOT / "src" / "fanin" / "streams"
-    sources = [*(ROOT / "native").glob("*.?pp"), *streams.glob("*.py"), *streams.glob("*.inc")]
+    definition = [
+        streams / f"_{name}.py" for name in ("arithmetic", "philox", "quantile", "reference")
+    ]
     found = hashlib.sha256()
-    for path in sorted(sources):
+    for path in sorted([*(ROOT / "native").glob("*.?pp"), *streams.glob("*.inc"), *definition]):
         found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
 
