@@ -154,7 +154,7 @@ proof: $(INSTALLED)  ## Measure how exact and how random the draws are (minutes;
 
 # Both go on where they were stopped; what they found is kept beside them.
 MINUTES ?= 480
-proof-bits: $(INSTALLED)  ## Draw the same values in two ways for a night, count differences (resumes)
+proof-bits: $(INSTALLED)  ## Draw the same values in two ways for a night, count differences, write docs/bits.md (resumes)
 	nice -n 19 $(BIN)/python -m bench.values.bits --minutes $(MINUTES)
 
 # (Debian: libtestu01-0-dev, of its section non-free, and dieharder.) Hours; BigCrush alone a dozen.

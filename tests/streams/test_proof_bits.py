@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench.values.bits import __main__ as bits
-from bench.values.bits import counts, pieces, ways
+from bench.values.bits import counts, pieces, report, ways
 from fanin.streams import _backends
 
 pytestmark = pytest.mark.skipif(not ways.LEVELS, reason="there is the reference only")
@@ -161,7 +161,21 @@ def test_it_goes_on_where_it_was_stopped(
         assert count.elements == sum(sizes)
 
 
-def test_the_counts_that_are_kept_have_no_difference() -> None:
+def test_the_page_is_that_of_the_counts_and_they_have_no_difference(tmp_path: Path) -> None:
     kept = counts.read(counts.FILE)
     assert sum(count.elements for count in kept) > 10**9
     assert [count for count in kept if count.differences] == []
+    report.write_page(kept, tmp_path)
+    assert (tmp_path / "bits.md").read_text("utf-8") == (report.DOCS / "bits.md").read_text("utf-8")
+
+
+def test_the_page_tells_of_a_difference(tmp_path: Path) -> None:
+    found = [
+        counts.Count("threads", "normal float32", "c0de", 3, 2000, 1, {"address": 77}, 36.0),
+        counts.Count("threads", "uniform float32", "c0de", 1, 1000, 0, None, 36.0),
+    ]
+    report.write_page(found, tmp_path)
+    page = (tmp_path / "bits.md").read_text("utf-8")
+    assert "In all: 3e+03 values compared, 1 differ." in page
+    assert "| threads | 3e+03 | 0 | 0 | 0 | 4 | 1 | 0.02 | c0de |" in page
+    assert "threads, normal float32, c0de: {'address': 77}" in page

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from bench.lines import append, claimed
-from bench.values.batteries.report import write_page
+from bench.values.batteries.report import DOCS, write_page
 from bench.values.batteries.results import FOLDER, Result, path_of, pending
 from bench.values.batteries.suites import SUITES, WORDS, Suite
 
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--words", nargs="+", choices=WORDS, default=[*WORDS])
     parser.add_argument("--tests", nargs="+", help="only these")
     parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--docs", type=Path, default=DOCS, help="where the page goes")
     options = parser.parse_args()
     for name in options.suites:
         suite, path = SUITES[name], path_of(name, options.out)
@@ -65,7 +66,7 @@ def main() -> None:
                     append(path, result)
                     found = ", ".join(f"{p:.3g}" for _, p in result.p)
                     print(f"{name} {test}, {words}: {found}; {result.seconds} s", flush=True)
-    write_page(options.out)
+    write_page(options.out, options.docs)
 
 
 if __name__ == "__main__":

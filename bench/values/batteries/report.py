@@ -26,7 +26,7 @@ Made by `python -m bench.values.batteries`; do not edit this page by hand.
 _RULE = "| --- "
 
 
-def write_page(folder: Path, docs: Path = DOCS) -> None:
+def write_page(folder: Path, docs: Path) -> None:
     """Write the page from the results of all suites in a folder."""
     results = {name: read(path_of(name, folder)) for name in SUITES}
     parts = [_HEAD, *_summary(results)]

@@ -5,8 +5,9 @@
 Ways: levels of the kernel, the NumPy reference, threads, slices, orders of axes, processes, and
 slices of tensors of up to 10**15 values; uniform, normal and truncated normal, in four dtypes.
 Each kind of draw gets the same time of the processor, and each comparison its share. Counts are in
-counts.jsonl, which is written every ten seconds: stop it whenever you like, and start it again. A
-value counts once, though it was drawn twice. The exit status is 1 if two differed, ever.
+counts.jsonl, which is written every ten seconds, and make docs/bits.md: stop it whenever you like,
+and start it again. A value counts once, though it was drawn twice. The exit status is 1 if two
+differed, ever.
 """
 
 import argparse
@@ -19,11 +20,10 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from bench.values.bits.counts import FILE, Count, digest_of_code, read, write
 from bench.values.bits.pieces import DTYPES, KINDS, make_piece
+from bench.values.bits.report import DOCS, write_page
 from bench.values.bits.ways import LEVELS, Comparison, make_comparisons, on_level, storage
 from fanin.streams import Array
 
@@ -84,26 +84,11 @@ def run(counts: list[Count], comparisons: dict[str, Comparison], path: Path, unt
         write(path, list(mine.values()))
 
 
-def report(counts: list[Count]) -> Table:
-    """Elements, pieces and differences by comparison, of the current code and of all."""
-    table = Table("comparison", "values", "pieces", "differences", "hours", "code")
-    for code, name in sorted({(count.code, count.comparison) for count in counts}):
-        some = [count for count in counts if (count.code, count.comparison) == (code, name)]
-        table.add_row(
-            name,
-            f"{sum(count.elements for count in some):,}",
-            f"{sum(count.pieces for count in some):,}",
-            str(sum(count.differences for count in some)),
-            f"{sum(count.seconds for count in some) / 3600:.2f}",
-            code,
-        )
-    return table
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=480.0)
     parser.add_argument("--out", type=Path, default=FILE)
+    parser.add_argument("--docs", type=Path, default=DOCS, help="where the page goes")
     options = parser.parse_args()
     if not LEVELS:
         raise SystemExit("fanin was built without its kernel: there is nothing to compare.")
@@ -113,11 +98,10 @@ def main() -> int:
         until = time.monotonic() + 60 * options.minutes
         run(read(options.out), comparisons, options.out, until)
     counts = read(options.out)
+    write_page(counts, options.docs)
     elements = sum(count.elements for count in counts)
     differences = sum(count.differences for count in counts)
-    console = Console()
-    console.print(report(counts))
-    console.print(f"{elements:.4g} values compared, {differences} differ.")
+    print(f"{elements:.4g} values compared, {differences} differ.")
     return int(differences > 0)
 
 
