@@ -45,6 +45,44 @@ def test_depth_without_residual_connections() -> None:
     assert found(residual, "F16") == []
 
 
+def _orthogonal(depth: int, activation: type[nn.Module]) -> nn.Sequential:
+    model = plain(depth, lambda width: nn.Identity(), activation())
+    for part in model.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.orthogonal_(part.weight)
+            nn.init.zeros_(part.bias)
+    return model
+
+
+def _of_depth(model: nn.Module) -> list[str]:
+    return [each.severity for each in found(model, "F16") if "one behind" in each.measured]
+
+
+def test_depth_of_orthogonal_weights_that_hold_the_gradient() -> None:
+    model = _orthogonal(50, nn.Tanh)
+    assert _of_depth(model) == ["warning"]
+    with torch.no_grad():
+        model[39].weight.normal_(std=32**-0.5)
+    assert _of_depth(model) == ["error"]
+
+
+def test_depth_of_orthogonal_weights_that_lose_the_gradient() -> None:
+    """A ReLU halves it in every layer."""
+    assert _of_depth(_orthogonal(50, nn.ReLU)) == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("depth", "std", "severity"), [(2, 1.5, "warning"), (2, 4.0, "error"), (5, 1.5, "error")]
+)
+def test_few_saturated_layers_train(depth: int, std: float, severity: str) -> None:
+    """Of 32 inputs each: some 80 % of tanh's values where it is flat, and over 90 %."""
+    model = plain(depth, lambda width: nn.Identity(), nn.Tanh())
+    for part in model.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=std)
+    assert [each.severity for each in found(model, "F05")] == [severity]
+
+
 def test_gradients_that_explode_through_batch_normalizations() -> None:
     (one,) = found(plain(40, nn.BatchNorm1d, nn.ReLU()), "F03")
     assert (one.severity, one.layer) == ("error", "0")

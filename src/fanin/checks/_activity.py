@@ -37,7 +37,9 @@ def judge_saturation(m: Measurement) -> Iterator[Finding]:
         owner = m.chains.owners[at]
         assert owner is not None
         label = m.nodes[at].label
-        error = share > limits.saturated_error and m.worst(owner) == "error"
+        few = len(found) <= limits.saturated_few
+        limit = limits.saturated_few_error if few else limits.saturated_error
+        error = share > limit and m.worst(owner) == "error"
         more = f", and more than a fifth in {len(found) - 1} other layers" if found[1:] else ""
         yield Finding(
             "F05",
@@ -45,7 +47,7 @@ def judge_saturation(m: Measurement) -> Iterator[Finding]:
             m.module(owner),
             measured=f"{_percent(share)} of the {label} values are where it is flat{more}",
             expected="at most 15%",
-            limit=_percent(limits.saturated_error if error else limits.saturated_warning),
+            limit=_percent(limit if error else limits.saturated_warning),
             why=f"Saturated units pass no gradient: the weights, or the inputs, are too large for "
             f"{label}. They look like {m.recognize(owner)}.",
             fix=_fix_of_saturation(m, found, label),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._verdict import level, number
@@ -89,6 +90,15 @@ def judge_narrowness(m: Measurement) -> Iterator[Finding]:
         )
 
 
+def _is_isometric(m: Measurement, path: Sequence[int]) -> bool:
+    """Whether all weights of a path are orthogonal, and the gradient is as large at both ends."""
+    uses = [m.runs.uses[use] for use in path]
+    first, last = (m.gradients[uses[end].output] for end in (0, -1))
+    if not first or not last or not all(m.values[use.name].orthogonal for use in uses):
+        return False
+    return ratio(first, last) < m.limits.backward_warning
+
+
 def _depth(m: Measurement) -> Iterator[Finding]:
     """The longest run of layers, normalized or not, that nothing leads past."""
     limits, uses = m.limits, m.runs.uses
@@ -97,6 +107,8 @@ def _depth(m: Measurement) -> Iterator[Finding]:
     severity = level(len(longest), limits.depth_warning, limits.depth_error)
     if severity is None:
         return
+    if _is_isometric(m, longest):
+        severity = "warning"
     yield Finding(
         "F16",
         severity,

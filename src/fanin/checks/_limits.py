@@ -28,10 +28,13 @@ class Limits:
 
     # F05, share of values where the slope is below `flat` of its largest. Sound
     # initializers of tanh leave at most 15 % there, N(0, 1) weights over 83 %. Calibrated: sigmoids
-    # with 64 to 74 % there train, tanh with 81 % does not.
+    # with 64 to 74 % there train, five layers of tanh with 81 % do not; of one layer or two, which
+    # learn from the first steps that reach them, 94 % do not.
     flat: float = 0.05
     saturated_warning: float = 0.20
     saturated_error: float = 0.75
+    saturated_few: int = 2  # layers
+    saturated_few_error: float = 0.90
 
     # The same of attention: the standard deviation of its logits over the keys. Scaled products of
     # queries and keys of variance 1 have 1, unscaled ones of 64 terms 8.
@@ -96,7 +99,7 @@ class Limits:
     beta_error: float = 1.5
 
     # F16, layers that no residual connection leads past. Calibrated: with 32 sound starts train,
-    # with 50 hardly one.
+    # with 50 hardly one but orthogonal weights that hold the gradient (Pennington et al. 2017).
     depth_warning: int = 32
     depth_error: int = 40
 

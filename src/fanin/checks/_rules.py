@@ -121,7 +121,8 @@ _RULES = (
         "deviation of the logits over the keys, less what is added to them.",
         f"more than {_percent(L.saturated_warning)} are there, or logits have a deviation above "
         f"{L.logits_warning:g}",
-        f"more than {_percent(L.saturated_error)} are there",
+        f"more than {_percent(L.saturated_error)} are there, or, where no more than "
+        f"{L.saturated_few} layers of a chain are so, {_percent(L.saturated_few_error)}",
         "A saturated unit passes no gradient. Sound initializers leave at most 15 % there, N(0, 1) "
         "weights over 83 % at width 256. In the calibration tanh with 81 % failed, and sigmoids "
         "with 64 to 74 % trained.",
@@ -322,11 +323,13 @@ _RULES = (
         "The squared length of a signal spreads by e**(5 beta) between draws: at 0.5 a factor of "
         "12. One draw says little about the next. With depth the gradients of different inputs "
         "lose what they have in common, at every scale: in the calibration plain networks of 50 "
-        "layers and more hardly trained from any start.",
-        "Residual networks; for beta, normalized ones.",
+        "layers and more hardly trained from any start but orthogonal weights.",
+        "Residual networks; for beta, normalized ones. Depth is a warning where all weights are "
+        f"orthogonal and the gradient changes by less than {L.backward_warning:g} times.",
         "Residual connections, wider layers, or fewer; check with draws=10 before judging an "
         "initializer.",
-        "Hanin & Rolnick 2018, theorem 5; Balduzzi et al. 2017 (shattered gradients).",
+        "Hanin & Rolnick 2018, theorem 5; Balduzzi et al. 2017 (shattered gradients); Pennington "
+        "et al. 2017 (isometry).",
     ),
 )
 
