@@ -1,6 +1,8 @@
 """`make proof-bits`: what it compares, how it counts, and that it finds a fault."""
 
 import math
+import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -159,6 +161,21 @@ def test_it_goes_on_where_it_was_stopped(
             for number in range(count.pieces)
         ]
         assert count.elements == sum(sizes)
+
+
+def test_a_kernel_of_other_sources_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("native", "src/fanin/streams"):
+        shutil.copytree(counts.ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(counts, "ROOT", tmp_path)
+    whole = counts.digest_of_code()
+    assert len(whole) == 12
+    (tmp_path / "native" / "philox.hpp").write_text("// newer")
+    with pytest.raises(SystemExit, match="older than its sources"):
+        counts.digest_of_code()
+    os.utime(tmp_path / "native" / "philox.hpp", (0, 0))
+    assert counts.digest_of_code() != whole
 
 
 def test_the_page_is_that_of_the_counts_and_they_have_no_difference(tmp_path: Path) -> None:

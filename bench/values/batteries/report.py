@@ -79,8 +79,11 @@ def _names(result: Result) -> str:
 
 
 def _values(result: Result) -> str:
-    p = [f"{p:.4g}" for _, p in result.p]
-    if len(p) <= SHOWN:
-        return " ".join(p)
-    least, *_, greatest = sorted(p for _, p in result.p)
-    return f"{least:.4g} ... {greatest:.4g}"
+    found = sorted(p for _, p in result.p)
+    if len(found) > SHOWN:
+        return f"{_text(found[0])} ... {_text(found[-1])}"
+    return " ".join(_text(p) for _, p in result.p)
+
+
+def _text(p: float) -> str:
+    return f"{p:.4g}" if p < 0.9995 else f"1 - {1 - p:.2g}"

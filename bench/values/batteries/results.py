@@ -42,10 +42,10 @@ def read(path: Path) -> list[Result]:
 
 
 def verdict(attempts: Sequence[Result]) -> str:
-    """ "holds", "suspicious" (to be run again) or "fails", of the attempts at one test.
+    """What the attempts at one test say: it holds, is suspicious, or fails.
 
     A p-value within 1e-10 of 0 or 1 fails at once. One within 1e-4 is suspicious: the test is
-    run again on fresh words, and fails if any p-value of it is suspicious again.
+    run again on other seeds, and fails if any p-value of it is suspicious again.
     """
     last = attempts[-1]
     if min(result.extreme for result in attempts) < FAILURE:

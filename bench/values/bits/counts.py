@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.lines import whole_lines
@@ -35,13 +36,20 @@ class Count:
 
 
 def digest_of_code() -> str:
-    """Twelve hexadecimal digits of the sources that make bits of addresses."""
+    """Twelve hexadecimal digits of the sources that make bits of addresses.
+
+    Ends the process where the kernel was built before they were what they are.
+    """
     streams = ROOT / "src" / "fanin" / "streams"
+    compiled = [*(ROOT / "native").glob("*.?pp"), *streams.glob("*.inc")]
+    kernel = Path(find_spec("fanin._native").origin)
+    if max(path.stat().st_mtime for path in compiled) > kernel.stat().st_mtime:
+        raise SystemExit("the kernel is older than its sources; build it again, as make does.")
     definition = [
         streams / f"_{name}.py" for name in ("arithmetic", "philox", "quantile", "reference")
     ]
     found = hashlib.sha256()
-    for path in sorted([*(ROOT / "native").glob("*.?pp"), *streams.glob("*.inc"), *definition]):
+    for path in sorted(compiled + definition):
         found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
 
