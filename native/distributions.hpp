@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fanin.hpp"
+#include "fma.hpp"
 #include "quantile.hpp"
 #include "simd.hpp"
 
@@ -56,55 +57,56 @@ inline F32 centre(Folded folded) {
 inline F32 tail(Folded folded) { return to_float(folded.centre ^ 0x7FFFFFFF) + 0.5f; }
 
 struct SingleUniform {
-    Line line;
+    Factor half;
+    Addend middle;
     F32 low, high;
 
     explicit SingleUniform(const Uniform& c)
-        : line(all(c.half), all(c.middle)), low(all(c.low)), high(all(c.high)) {}
+        : half(all(c.half)), middle(all(c.middle)), low(all(c.low)), high(all(c.high)) {}
 
-    F32 operator()(U32 word) const {
+    template <typename Fma>
+    F32 operator()(U32 word, Fma& fma) const {
         // Exact, as every step here is: (2k + 1 - 2**24) * 2**-24.
         const F32 x = to_float(word >> 8) * 0x1p-23f + (0x1p-24f - 1.0f);
-        return least(greatest(line(x), low), high);
+        return least(greatest(fma(x, half, middle), low), high);
     }
 };
 
 struct SingleNormal {
-    Line line;
+    Factor std;
+    Addend mean;
     Window window{0x1.fffffep30f};
 
-    explicit SingleNormal(const Normal& c) : line(all(c.std), all(c.mean)) {}
+    explicit SingleNormal(const Normal& c) : std(all(c.std)), mean(all(c.mean)) {}
 
-    F32 operator()(U32 word) const {
+    template <typename Fma>
+    F32 operator()(U32 word, Fma& fma) const {
         const Folded folded = fold(word);
-        return line(quantile(window, tail(folded), centre(folded)));
+        return fma(quantile(window, tail(folded), centre(folded), fma), std, mean);
     }
 };
 
 template <bool symmetric>
 struct SingleTruncatedNormal {
-    Line line;
-    F32 width, below, above, shift, low, high;
+    Factor std, width;
+    Addend mean, below, above, shift;
+    F32 low, high;
     Window window;
 
     explicit SingleTruncatedNormal(const TruncatedNormal& c)
-        : line(all(c.std), all(c.mean)), width(all(c.width)), below(all(c.below)),
+        : std(all(c.std)), width(all(c.width)), mean(all(c.mean)), below(all(c.below)),
           above(all(c.above)), shift(all(c.shift)), low(all(c.low)), high(all(c.high)),
           window(static_cast<float>(c.largest_p(0x1p32))) {}
 
-    F32 operator()(U32 word) const {
+    template <typename Fma>
+    F32 operator()(U32 word, Fma& fma) const {
         const Folded folded = fold(word);
-        F32 p, x;
-        if constexpr (symmetric) {
-            // The nearer tail of the word is the nearer tail of the draw: no need to make both.
-            p = fma(tail(folded), width, below);
-            x = centre(folded) * width;
-        } else {
-            p = least(fma(to_float_full(word) + 0.5f, width, below),
-                      fma(to_float_full(~word) + 0.5f, width, above));
-            x = fma(centre(folded), width, shift);
-        }
-        return least(greatest(line(quantile(window, p, x)), low), high);
+        // Where it is symmetric, the nearer tail of the word is that of the draw: no need for both.
+        const F32 p = symmetric ? fma(tail(folded), width, below)
+                                : least(fma(to_float_full(word) + 0.5f, width, below),
+                                        fma(to_float_full(~word) + 0.5f, width, above));
+        const F32 z = quantile(window, p, fma(centre(folded), width, shift), fma);
+        return least(greatest(fma(z, std, mean), low), high);
     }
 };
 

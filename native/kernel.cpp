@@ -34,9 +34,9 @@ void write_vectors(std::int64_t n, char* to, Values values) {
 }
 
 template <typename Single>
-void transform(const Single& shared, Encoding encoding, Words words, std::int64_t n, char* to) {
+[[gnu::flatten]] void transform(const Single& shared, Encoding encoding, Words words, std::int64_t n, char* to) {
     const Single single = shared;  // a copy that no write can alias stays in registers
-    const auto value = [&](std::int64_t i) { return single(load<U32>(words.high + i)); };
+    const auto value = [&](std::int64_t i) { return value_of(single, load<U32>(words.high + i)); };
     if (encoding == Encoding::bfloat16)
         write_vectors<U16, lanes>(n, to, [&](std::int64_t i) { return to_bfloat16(value(i)); });
     else if (encoding == Encoding::float16)

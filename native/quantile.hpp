@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fanin.hpp"
+#include "fma.hpp"
 #include "simd.hpp"
 
 namespace fanin::FANIN_LEVEL {
@@ -9,36 +10,10 @@ namespace {
 
 constexpr int lowest_biased = 127 + lowest_exponent;  // as the bits of a float have it
 
-// The polynomial of each lane's octave, by the bits of its exponent, at f.
-inline F32 horner_of_table(I32 exponent, F32 f) {
-    const I32 row = exponent - lowest_biased;
-    F32 coefficient[single_terms];
-#if defined(__AVX512F__)
-    for (int term = 0; term < single_terms; ++term)
-        coefficient[term] = bits<F32>(_mm512_mask_i32gather_ps(
-            _mm512_setzero_ps(), 0xFFFF, bits<__m512i>(row * single_terms), &single_table[0][term], 4));
-#else
-    for (int first = 0; first < single_terms; first += lanes) {
-        for (int lane = 0; lane < lanes; ++lane)
-            coefficient[first + lane] = load<F32>(single_table[row[lane]] + first);
-        transpose<lanes>(coefficient + first);
-    }
-#endif
-    F32 value = coefficient[single_terms - 1];
-#pragma GCC unroll 8
-    for (int term = single_terms - 2; term >= 0; --term) value = fma(value, f, coefficient[term]);
-    return value;
-}
-
-// The same, out of the way of what most vectors need.
-[[gnu::noinline, gnu::cold, maybe_unused]] F32 horner_of_few(I32 exponent, F32 f) {
-    return horner_of_table(exponent, f);
-}
-
 #if defined(__AVX2__)  // and AVX-512: a permutation of registers is a table look-up
 
 // The last octaves up to that of the largest p of a draw, in registers. Nearly every value
-// falls into them; a vector with one that does not reads the whole table.
+// falls into them; the others read the whole table.
 class Window {
   public:
     explicit Window(float largest_p) {
@@ -51,17 +26,32 @@ class Window {
                         single_table[first_ - lowest_biased + part * lanes + lane][term];
     }
 
-    F32 horner(I32 exponent, F32 f) const {
+    // The polynomial of each lane's octave, by the bits of its exponent, at f.
+    F32 horner(I32 exponent, F32 f, Exact fma) const {
         const I32 own = exponent - first_;
-        if (__builtin_expect(any_below_zero(own), false)) return horner_of_few(exponent, f);
         F32 value = coefficient(single_terms - 1, own);
 #pragma GCC unroll 8
         for (int term = single_terms - 2; term >= 0; --term)
             value = fma(value, f, coefficient(term, own));
+        const unsigned others = below_zero(own);
+        if (__builtin_expect(others != 0, false)) return with_others(value, others, exponent, f);
         return value;
     }
 
   private:
+    // The lanes that the window has no row for, out of the way of what most vectors need.
+    [[gnu::noinline]] static F32 with_others(F32 value, unsigned others, I32 exponent, F32 f) {
+        for (; others != 0; others &= others - 1) {
+            const int lane = __builtin_ctz(others);
+            const float* const row = single_table[exponent[lane] - lowest_biased];
+            float own = row[single_terms - 1];
+            for (int term = single_terms - 2; term >= 0; --term)
+                own = __builtin_fmaf(own, f[lane], row[term]);
+            value[lane] = own;
+        }
+        return value;
+    }
+
 #if defined(__AVX512F__)
     static constexpr int parts = 2;
 
@@ -70,7 +60,7 @@ class Window {
                                                 bits<__m512i>(own),
                                                 bits<__m512>(coefficients_[1][term])));
     }
-    static bool any_below_zero(I32 own) { return _mm512_movepi32_mask(bits<__m512i>(own)) != 0; }
+    static unsigned below_zero(I32 own) { return _mm512_movepi32_mask(bits<__m512i>(own)); }
 #else
     static constexpr int parts = 1;
 
@@ -78,7 +68,9 @@ class Window {
         return bits<F32>(
             _mm256_permutevar8x32_ps(bits<__m256>(coefficients_[0][term]), bits<__m256i>(own)));
     }
-    static bool any_below_zero(I32 own) { return _mm256_movemask_ps(bits<__m256>(own)) != 0; }
+    static unsigned below_zero(I32 own) {
+        return static_cast<unsigned>(_mm256_movemask_ps(bits<__m256>(own)));
+    }
 #endif
     static constexpr int rows = parts * lanes;
     F32 coefficients_[parts][single_terms];
@@ -87,27 +79,28 @@ class Window {
 
 #elif defined(__x86_64__)
 
-// The same in double, rounded to float after every step.
-class Window {
-  public:
+struct Window {
     explicit Window(float) {}
 
-    static F32 horner(I32 exponent, F32 f) {
-        const U32 at = bits<U32>(exponent - lowest_biased) * sizeof single_table_in_double[0];
-        const auto row_of = [at](int lane) {
-            return reinterpret_cast<const double*>(reinterpret_cast<const char*>(single_table_in_double) + at[lane]);
+    template <typename Fma>
+    static F32 horner(I32 exponent, F32 f, Fma& fma) {
+        constexpr std::uint32_t row_bytes = sizeof single_table_in_double[0];
+        const U32 at = bits<U32>(exponent - lowest_biased) * row_bytes;
+        const double* row[lanes];
+        for (int lane = 0; lane < lanes; ++lane)
+            row[lane] = reinterpret_cast<const double*>(
+                reinterpret_cast<const char*>(single_table_in_double) + at[lane]);
+        const auto coefficient = [&](int term, int i) {
+            return F64{row[2 * i][term], row[2 * i + 1][term]};
         };
-        const double *const r0 = row_of(0), *const r1 = row_of(1), *const r2 = row_of(2), *const r3 = row_of(3);
-        const TwoF64 x = to_doubles(f);
-        F64 low{r0[single_terms - 1], r1[single_terms - 1]}, high{r2[single_terms - 1], r3[single_terms - 1]};
-        ToFloat rounded;
+        const Doubles x = to_doubles(f);
+        Doubles value;
+        for (int i = 0; i < Doubles::parts; ++i) value.part[i] = coefficient(single_terms - 1, i);
 #pragma GCC unroll 8
-        for (int term = single_terms - 2; term >= 0; --term) {
-            low = rounded(low * x.low + F64{r0[term], r1[term]});
-            high = rounded(high * x.high + F64{r2[term], r3[term]});
-        }
-        if (__builtin_expect(rounded.perhaps_halfway(), false)) return horner_of_few(exponent, f);
-        return to_floats({low, high});
+        for (int term = single_terms - 2; term >= 0; --term)
+            for (int i = 0; i < Doubles::parts; ++i)
+                value.part[i] = fma(value.part[i], x.part[i], coefficient(term, i), i);
+        return to_floats(value);
     }
 };
 
@@ -115,17 +108,31 @@ class Window {
 
 struct Window {
     explicit Window(float) {}
-    static F32 horner(I32 exponent, F32 f) { return horner_of_table(exponent, f); }
+
+    static F32 horner(I32 exponent, F32 f, Exact fma) {
+        const I32 row = exponent - lowest_biased;
+        F32 coefficient[single_terms];
+        for (int first = 0; first < single_terms; first += lanes) {
+            for (int lane = 0; lane < lanes; ++lane)
+                coefficient[first + lane] = load<F32>(single_table[row[lane]] + first);
+            transpose<lanes>(coefficient + first);
+        }
+        F32 value = coefficient[single_terms - 1];
+#pragma GCC unroll 8
+        for (int term = single_terms - 2; term >= 0; --term) value = fma(value, f, coefficient[term]);
+        return value;
+    }
 };
 
 #endif
 
 // z of the tail coordinate p in (0, 2**31] and the signed centre coordinate x.
-inline F32 quantile(const Window& window, F32 p, F32 x) {
+template <typename Fma>
+inline F32 quantile(const Window& window, F32 p, F32 x, Fma& fma) {
     p = least(p, F32{} + 0x1.fffffep30f);
     const U32 word = bits<U32>(p);
     const F32 f = bits<F32>((word & 0x7FFFFF) | 0x3F800000) - 1.5f;
-    return x * window.horner(bits<I32>(word >> 23), f);
+    return x * window.horner(bits<I32>(word >> 23), f, fma);
 }
 
 // The polynomial with these coefficients at f, without fma; even and odd powers apart, which

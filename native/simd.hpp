@@ -18,19 +18,21 @@ namespace fanin::FANIN_LEVEL {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int lanes = 16;
+constexpr int register_bytes = 64;
 #elif defined(__AVX2__)
-constexpr int lanes = 8;
+constexpr int register_bytes = 32;
 #else
-constexpr int lanes = 4;
+constexpr int register_bytes = 16;
 #endif
+// How many registers make a vector of floats. Without an instruction for fma a value is a long
+// chain of operations: several together leave less time to wait.
 #if defined(__x86_64__) && !defined(__AVX2__)
-constexpr bool emulated_fma = true;
+constexpr int registers = 4;
 #else
-constexpr bool emulated_fma = false;
+constexpr int registers = 1;
 #endif
-constexpr int wide_lanes = lanes / 2;  // of the 64-bit vectors
-constexpr int vector_bytes = 4 * lanes;
+constexpr int lanes = registers * register_bytes / 4;
+constexpr int wide_lanes = register_bytes / 8;  // of the 64-bit vectors
 
 template <typename T, int N>
 using vector [[gnu::vector_size(N * sizeof(T))]] = T;
@@ -123,7 +125,7 @@ inline void transpose(V* lines) {
     }
 }
 
-// NaN never occurs; with a < b ? a : b compilers find the instruction, but for SSE2's floats.
+// NaN never occurs.
 template <typename V>
 inline V least(V a, V b) {
     return a < b ? a : b;
@@ -132,10 +134,31 @@ template <typename V>
 inline V greatest(V a, V b) {
     return a > b ? a : b;
 }
-
-#if defined(__x86_64__) && !defined(__AVX2__)
-inline F32 least(F32 a, F32 b) { return bits<F32>(_mm_min_ps(bits<__m128>(a), bits<__m128>(b))); }
-inline F32 greatest(F32 a, F32 b) { return bits<F32>(_mm_max_ps(bits<__m128>(a), bits<__m128>(b))); }
+// GCC finds the instructions of x86 for bytes, not for floats.
+#if defined(__AVX512F__)
+inline F32 least(F32 a, F32 b) { return bits<F32>(_mm512_min_ps(bits<__m512>(a), bits<__m512>(b))); }
+inline F32 greatest(F32 a, F32 b) { return bits<F32>(_mm512_max_ps(bits<__m512>(a), bits<__m512>(b))); }
+inline F64 least(F64 a, F64 b) { return bits<F64>(_mm512_min_pd(bits<__m512d>(a), bits<__m512d>(b))); }
+inline F64 greatest(F64 a, F64 b) { return bits<F64>(_mm512_max_pd(bits<__m512d>(a), bits<__m512d>(b))); }
+#elif defined(__AVX2__)
+inline F32 least(F32 a, F32 b) { return bits<F32>(_mm256_min_ps(bits<__m256>(a), bits<__m256>(b))); }
+inline F32 greatest(F32 a, F32 b) { return bits<F32>(_mm256_max_ps(bits<__m256>(a), bits<__m256>(b))); }
+inline F64 least(F64 a, F64 b) { return bits<F64>(_mm256_min_pd(bits<__m256d>(a), bits<__m256d>(b))); }
+inline F64 greatest(F64 a, F64 b) { return bits<F64>(_mm256_max_pd(bits<__m256d>(a), bits<__m256d>(b))); }
+#elif defined(__x86_64__)
+struct Registers {  // of F32
+    __m128 part[registers];
+};
+inline F32 least(F32 a, F32 b) {
+    auto x = bits<Registers>(a);
+    for (int i = 0; i < registers; ++i) x.part[i] = _mm_min_ps(x.part[i], bits<Registers>(b).part[i]);
+    return bits<F32>(x);
+}
+inline F32 greatest(F32 a, F32 b) {
+    auto x = bits<Registers>(a);
+    for (int i = 0; i < registers; ++i) x.part[i] = _mm_max_ps(x.part[i], bits<Registers>(b).part[i]);
+    return bits<F32>(x);
+}
 inline F64 least(F64 a, F64 b) { return bits<F64>(_mm_min_pd(bits<__m128d>(a), bits<__m128d>(b))); }
 inline F64 greatest(F64 a, F64 b) { return bits<F64>(_mm_max_pd(bits<__m128d>(a), bits<__m128d>(b))); }
 #endif
@@ -152,85 +175,6 @@ inline U64 multiply_low_halves(U64 a, U64 b) {
     return bits<U64>(vmull_u32(vmovn_u64(bits<uint64x2_t>(a)), vmovn_u64(bits<uint64x2_t>(b))));
 #endif
 }
-
-#if defined(__x86_64__) && !defined(__AVX2__)
-// fma in double, which has room for the exact product of two floats. As in streams/_arithmetic.py
-// the sum is rounded twice; once is enough where that shows that it cannot have gone wrong.
-struct TwoF64 {  // F32's lanes as doubles
-    F64 low, high;
-};
-inline TwoF64 to_doubles(F32 v) {
-    const __m128 floats = bits<__m128>(v);
-    return {bits<F64>(_mm_cvtps_pd(floats)), bits<F64>(_mm_cvtps_pd(_mm_movehl_ps(floats, floats)))};
-}
-inline F32 to_floats(TwoF64 v) {
-    return bits<F32>(_mm_movelh_ps(_mm_cvtpd_ps(bits<__m128d>(v.low)), _mm_cvtpd_ps(bits<__m128d>(v.high))));
-}
-
-// a * b + c rounded to odd in double, so that rounding it again, to float, cannot go wrong
-// (Boldo & Melquiond 2008).
-inline F64 fma_to_odd(F64 a, F64 b, F64 addend) {
-    const F64 product = a * b, total = product + addend;
-    const F64 part = total - product;
-    const F64 error = (product - (total - part)) + (addend - part);
-    const F64 outward = error * total;  // its sign: whether the error lies away from zero
-    const I64 even = (bits<I64>(total) & 1) - 1;  // all ones where the last bit is 0
-    return bits<F64>(bits<I64>(total) + (((outward < 0.0) - (outward > 0.0)) & even));
-}
-
-// Rounds doubles to the 24 bits of a float that is not subnormal. Rounding a sum that double has
-// rounded before may go wrong only where that lies half way between two floats.
-class ToFloat {
-  public:
-    F64 operator()(F64 v) {
-        const U64 up = bits<U64>(v) + (1u << 28);
-        least_ = least(least_, bits<U8>(up));
-        return bits<F64>(up & ~std::uint64_t{(1u << 29) - 1});
-    }
-
-    // Half way, 29 bits of `up` are zero. Seldom do its lowest three bytes have a zero otherwise,
-    // each of them, in some of a few roundings.
-    bool perhaps_halfway() const {
-        const U64 bytes = bits<U64>(least_) & 0xFFFFFF;
-        return _mm_movemask_ps(bits<__m128>(bits<U32>(bytes) == 0)) & 0b0101;
-    }
-
-  private:
-    using U8 = vector<std::uint8_t, vector_bytes>;
-    U8 least_ = ~U8{};
-};
-#endif
-
-// a * b + c, rounded once.
-inline F32 fma(F32 a, F32 b, F32 c) {
-#if defined(__AVX512F__)
-    return bits<F32>(_mm512_fmadd_ps(bits<__m512>(a), bits<__m512>(b), bits<__m512>(c)));
-#elif defined(__AVX2__)
-    return bits<F32>(_mm256_fmadd_ps(bits<__m256>(a), bits<__m256>(b), bits<__m256>(c)));
-#elif defined(__aarch64__)
-    return bits<F32>(vfmaq_f32(bits<float32x4_t>(c), bits<float32x4_t>(a), bits<float32x4_t>(b)));
-#else
-    const TwoF64 x = to_doubles(a), y = to_doubles(b), z = to_doubles(c);
-    return to_floats({fma_to_odd(x.low, y.low, z.low), fma_to_odd(x.high, y.high, z.high)});
-#endif
-}
-
-// value * factor + addend of many values, rounded once.
-class Line {
-  public:
-    Line(F32 factor, F32 addend)
-        : factor_(factor), addend_(addend), product_alone_(addend[0] == 0 && factor[0] != 0) {}
-
-    F32 operator()(F32 value) const {
-        // (Of a product that is zero the addend decides the sign.)
-        if (emulated_fma && product_alone_) return value * factor_;
-        return fma(value, factor_, addend_);
-    }
-
-  private:
-    F32 factor_, addend_;
-    bool product_alone_;
-};
 
 inline F32 to_float(U32 below_2_31) { return __builtin_convertvector(bits<I32>(below_2_31), F32); }
 
@@ -278,8 +222,10 @@ inline U16 to_float16(F32 value) {
     const U32 normal = (magnitude - (112u << 23) + 0xFFF + ((magnitude >> 13) & 1)) >> 13;
     // Subnormal: adding 0.5 lets the float adder round at float16's last place, 2**-24.
     const U32 subnormal = bits<U32>(bits<F32>(magnitude) + 0.5f) - 0x3F000000;
-    const U32 finite = magnitude < (113u << 23) ? subnormal : normal;
-    const U32 half = magnitude >= (143u << 23) ? U32{} + 0x7C00 : finite;
+    const U32 is_small = bits<U32>(bits<I32>(magnitude - (113u << 23)) >> 31);
+    const U32 is_finite = bits<U32>(bits<I32>(magnitude - (143u << 23)) >> 31);
+    const U32 finite = (subnormal & is_small) | (normal & ~is_small);
+    const U32 half = (finite & is_finite) | (~is_finite & 0x7C00);
     return __builtin_convertvector(half | ((word >> 16) & 0x8000), U16);
 #endif
 }

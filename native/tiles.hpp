@@ -177,7 +177,7 @@ class Tiles {
     // Copy the tile to its place: a transposed one in square blocks, whose columns are vectors.
     template <typename Value>
     void spread(const Tile& tile) const {
-        constexpr std::int64_t side = vector_bytes / static_cast<int>(sizeof(Value));
+        constexpr std::int64_t side = register_bytes / static_cast<int>(sizeof(Value));
         std::int64_t rows = 0, columns = 0;  // done in blocks
         if (tile.across.stride == sizeof(Value)) {
             rows = tile.rows / side * side;

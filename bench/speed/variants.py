@@ -1,4 +1,4 @@
-"""fanin's draws beside each other: dtypes, ISA levels, threads and memory layouts.
+"""fanin's draws beside each other: dtypes, ISA levels, means, threads and memory layouts.
 
     python -m bench.speed.variants [--rounds 7]
 
@@ -25,12 +25,15 @@ stream = Stream(0, "weight")
 Draw = Callable[[], object]
 
 
-def draw(kind: str, dtype: str, level: str = backends()[0], threads: int = 1) -> Draw:
+def draw(
+    kind: str, dtype: str, level: str = backends()[0], threads: int = 1, mean: float | None = None
+) -> Draw:
+    given = {} if mean is None else {"mean": mean}
     out = np.ones(SHAPE, BITS[dtype])
 
     def run() -> None:
         with use_backend(level):
-            getattr(stream, kind)(SHAPE, dtype=dtype, out=out, threads=threads)
+            getattr(stream, kind)(SHAPE, **given, dtype=dtype, out=out, threads=threads)
 
     return run
 
@@ -48,8 +51,11 @@ def contenders() -> dict[str, Draw]:
     for dtype in ("bfloat16", "float16", "float64"):
         found[f"normal {dtype}"] = draw("normal", dtype)
     found["normal float32, two threads"] = draw("normal", "float32", threads=2)
-    for level in backends()[1:-1]:
-        found[f"normal float32, {level}"] = draw("normal", "float32", level)
+    for level in backends()[:-1]:
+        for kind in ("normal", "truncated_normal"):
+            if level != backends()[0]:
+                found[f"{kind} float32, {level}"] = draw(kind, "float32", level)
+            found[f"{kind} float32, mean 0.3, {level}"] = draw(kind, "float32", level, mean=0.3)
     found["dense kernel (in, out)"] = layout(SHAPE[::-1], "in out")
     found["convolution kernel (3, 3, 1024, 3641)"] = layout((3, 3, 1024, 3641), "hwio")
     found["convolution kernel (1, 1, 4096, 8192)"] = layout((1, 1, *SHAPE), "hwio")
