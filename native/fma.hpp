@@ -67,22 +67,36 @@ inline F64 fma_to_odd(F64 a, F64 b, F64 addend) {
 struct Factor {
     float single;
     F64 wide;
-    explicit Factor(F32 all) : single(all[0]), wide(F64{} + all[0]) {}
+    bool power_of_two, few_bits;  // of the last case sums often lie half way, or seem to
+
+    explicit Factor(F32 all) : single(all[0]), wide(F64{} + all[0]) {
+        const auto mantissa = bits<std::uint32_t>(single) & 0x7FFFFF;
+        power_of_two = mantissa == 0 && single != 0;
+        few_bits = (mantissa & 0x1F) == 0;
+    }
 };
 struct Addend {
+    float single;
     F64 wide;
-    bool zero, small;
-    // Where a sum is not zero, it is at least 2**-50 of the addend.
+    bool small;  // A sum that is not zero is at least 2**-50 of the addend: is it then subnormal?
+
     explicit Addend(F32 all)
-        : wide(F64{} + all[0]), zero(all[0] == 0), small(-0x1p-70f < all[0] && all[0] < 0x1p-70f) {}
+        : single(all[0]), wide(F64{} + all[0]), small(-0x1p-70f < single && single < 0x1p-70f) {}
 };
 
-// By `fma`, which takes floats in doubles.
+[[gnu::noinline]] F32 slow_fma(F32 value, const Factor& factor, const Addend& addend) {
+    Doubles wide = to_doubles(value);
+    for (F64& part : wide.part) part = fma_to_odd(part, factor.wide, addend.wide);
+    return to_floats(wide);
+}
+
+// By `fma`, which takes floats in doubles, where it is needed.
 template <typename Fma>
 inline F32 fma_of_floats(Fma& fma, F32 value, const Factor& factor, const Addend& addend) {
     // (Of a product that is zero the addend decides the sign.)
-    if (addend.zero && factor.single != 0) return value * factor.single;
-    if (addend.small) fma.doubt();
+    if (addend.single == 0 && factor.single != 0) return value * factor.single;
+    if (factor.power_of_two && !addend.small) return value * factor.single + addend.single;
+    if (factor.few_bits || addend.small) return slow_fma(value, factor, addend);
     Doubles wide = to_doubles(value);
     for (int i = 0; i < Doubles::parts; ++i) wide.part[i] = fma(wide.part[i], factor.wide, addend.wide, i);
     return to_floats(wide);
@@ -101,7 +115,6 @@ class Exact {
         if (any_lower(halfway | (magnitude < 0x1p-126))) sum = fma_to_odd(a, b, c);
         return bits<F64>(_mm_cvtps_pd(_mm_cvtpd_ps(bits<__m128d>(sum))));
     }
-    static void doubt() {}
 
   protected:
     using Words = vector<std::uint32_t, 4>;
@@ -123,7 +136,6 @@ class Quick : Exact {
         least_[part] = least(least_[part], bits<U8>(up));
         return bits<F64>(up & ~std::uint64_t{(1u << 29) - 1});
     }
-    void doubt() { least_[0] = U8{}; }
 
     // Half way, 29 bits of `up` are zero. Seldom do its lowest three bytes have a zero otherwise,
     // each of them, in some of a few roundings.

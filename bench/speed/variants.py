@@ -1,12 +1,13 @@
 """fanin's draws beside each other: dtypes, ISA levels, means, threads and memory layouts.
 
-    python -m bench.speed.variants [--rounds 7]
+    python -m bench.speed.variants [--rounds 7] [--cpu]
 
 A 4096 x 8192 weight, in memory that is already mapped. Every line is a ratio to the float32
 normal of the best back end on one thread, row-major.
 """
 
 import argparse
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -26,14 +27,13 @@ Draw = Callable[[], object]
 
 
 def draw(
-    kind: str, dtype: str, level: str = backends()[0], threads: int = 1, mean: float | None = None
+    kind: str, dtype: str, level: str = backends()[0], threads: int = 1, **parameters: float
 ) -> Draw:
-    given = {} if mean is None else {"mean": mean}
     out = np.ones(SHAPE, BITS[dtype])
 
     def run() -> None:
         with use_backend(level):
-            getattr(stream, kind)(SHAPE, **given, dtype=dtype, out=out, threads=threads)
+            getattr(stream, kind)(SHAPE, **parameters, dtype=dtype, out=out, threads=threads)
 
     return run
 
@@ -55,7 +55,8 @@ def contenders() -> dict[str, Draw]:
         for kind in ("normal", "truncated_normal"):
             if level != backends()[0]:
                 found[f"{kind} float32, {level}"] = draw(kind, "float32", level)
-            found[f"{kind} float32, mean 0.3, {level}"] = draw(kind, "float32", level, mean=0.3)
+            shifted = draw(kind, "float32", level, mean=0.3, std=0.05)
+            found[f"{kind}(0.3, 0.05), {level}"] = shifted
     found["dense kernel (in, out)"] = layout(SHAPE[::-1], "in out")
     found["convolution kernel (3, 3, 1024, 3641)"] = layout((3, 3, 1024, 3641), "hwio")
     found["convolution kernel (1, 1, 4096, 8192)"] = layout((1, 1, *SHAPE), "hwio")
@@ -65,8 +66,12 @@ def contenders() -> dict[str, Draw]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="times each is run (default 7)")
-    rounds = parser.parse_args().rounds
-    seconds = alternate(contenders(), rounds, "variants")
+    parser.add_argument(
+        "--cpu", action="store_true", help="CPU time of the first thread: for a busy machine"
+    )
+    arguments = parser.parse_args()
+    rounds, clock = arguments.rounds, time.thread_time if arguments.cpu else time.perf_counter
+    seconds = alternate(contenders(), rounds, "variants", clock)
     base = seconds["normal float32"]
     table = Table("draw", "ns a value", "/ normal float32", title=f"median of {rounds} rounds")
     for name, value in seconds.items():
