@@ -92,6 +92,9 @@ struct SingleTruncatedNormal {
     Addend mean, below, above, shift;
     F32 low, high;
     Window window;
+    // ones - word is ~word, without what GCC makes of that on AVX-512: an instruction that waits for
+    // the value before.
+    U32 ones = ~U32{};
 
     explicit SingleTruncatedNormal(const TruncatedNormal& c)
         : std(all(c.std)), width(all(c.width)), mean(all(c.mean)), below(all(c.below)),
@@ -104,7 +107,7 @@ struct SingleTruncatedNormal {
         // Where it is symmetric, the nearer tail of the word is that of the draw: no need for both.
         const F32 p = symmetric ? fma(tail(folded), width, below)
                                 : least(fma(to_float_full(word) + 0.5f, width, below),
-                                        fma(to_float_full(~word) + 0.5f, width, above));
+                                        fma(to_float_full(ones - word) + 0.5f, width, above));
         const F32 z = quantile(window, p, fma(centre(folded), width, shift), fma);
         return least(greatest(fma(z, std, mean), low), high);
     }
