@@ -149,9 +149,10 @@ def _of_tensor(tensor: Any) -> Any:
 
 def _states() -> dict[str, Any]:
     """The random states that belong to the user, and the current modes of torch."""
+    kind, words, *rest = np.random.get_state()
     states: dict[str, Any] = {
         "the random state of Python": random.getstate(),
-        "the random state of NumPy": repr(np.random.get_state()),
+        "the random state of NumPy": (kind, words.tobytes(), *rest),
     }
     torch = sys.modules.get("torch")
     if torch is not None:

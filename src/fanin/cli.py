@@ -29,6 +29,12 @@ LAB_LIBRARIES = (
     "threadpoolctl",
 )
 _OF_THE_LAB = ("compare", "study")  # commands
+_OF_MEMORY = (
+    "can't start new thread",
+    "failed to map segment",
+    "Cannot allocate memory",
+    "not enough memory",  # torch
+)
 Commands = Any  # argparse names the type of add_subparsers() only privately
 
 _OWN, _INSTALLED = str(Path(fanin.__file__).parent), ("site-packages", "dist-packages")
@@ -71,6 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if not _is_of_memory(error):
+            raise
+        told = "there is too little memory for this. Give the process more, or the work less"
+        return _fail(f"error: {told}; no file was left half-written.", 2)
     return status or 0
 
 
@@ -78,6 +89,11 @@ def _fail(message: str, status: int) -> int:
     # One line even where a file's name or content, quoted in the message, holds line breaks.
     print(" ".join(f"fanin: {message}".split()), file=sys.stderr)
     return status
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether memory was what there was too little of, as each library says it."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _OF_MEMORY)
 
 
 def _users_line(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from fanin.errors import FaninError
+from fanin.frameworks.torch.draws._records import DRAWN, MARKS, RECORDS
 from fanin.frameworks.torch.tree._bare import constant_value
 from fanin.gains import gain
 
@@ -28,8 +29,9 @@ _PASSED = {
 ActivationFunction = Callable[..., Any]
 
 _IDENTITY = nn.Identity()  # what leaves a signal as it is
-# What every module has; its class and the rest of its attributes say which function it is.
-_COMMON = vars(nn.Module()).keys() - {"training"}
+# What every module has, and what is noted of its parameters and buffers; its class and the rest of
+# its attributes say which function it is.
+_COMMON = vars(nn.Module()).keys() - {"training"} | {RECORDS, DRAWN, MARKS}
 
 
 def activations(model: nn.Module, weighted: Collection[int]) -> dict[int, ActivationFunction]:

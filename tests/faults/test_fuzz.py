@@ -24,7 +24,7 @@ from bench.faults.surface import (
 )
 from fanin import FaninError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def fuzz(*words: str) -> subprocess.CompletedProcess[str]:
