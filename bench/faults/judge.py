@@ -1,5 +1,6 @@
 """Judge: what a call may do, and what it may not: the faults that are counted."""
 
+import pickle
 import random
 import sys
 import traceback
@@ -149,10 +150,10 @@ def _of_tensor(tensor: Any) -> Any:
 
 def _states() -> dict[str, Any]:
     """The random states that belong to the user, and the current modes of torch."""
-    kind, words, *rest = np.random.get_state()
+    numpy = np.random.get_state(legacy=False)
     states: dict[str, Any] = {
         "the random state of Python": random.getstate(),
-        "the random state of NumPy": (kind, words.tobytes(), *rest),
+        "the random state of NumPy": pickle.dumps(numpy),
     }
     torch = sys.modules.get("torch")
     if torch is not None:

@@ -1,5 +1,7 @@
 """plan, initialize, initialize_params: from a model to its plan, and to its weights."""
 
+import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,19 @@ from fanin.plans._planned import Overrides, Wishes, make_plan
 from fanin.plans._resized import RowSelection
 from fanin.plans._selection import Selection
 from fanin.recipes import Recipe
+
+# While a model is planned it holds fakes in place of its parameters: no two threads may do it.
+_alone = threading.RLock()
+
+
+def _renew() -> None:
+    """In a child of a fork, where the thread that had the lock is not."""
+    global _alone
+    _alone = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def plan(
@@ -77,12 +92,12 @@ def plan(
     'input through relu has second moment 0.5; the head'
     """
     model = open_model(model, params, inputs)
-    target = adapter_for(model).target(model, rename=rename, prefix=prefix)
-    return make_plan(
-        target,
-        Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows, like, strict),
-        seed=0,
+    wishes = Wishes(
+        inputs, recipe, initializer, overrides, unplaced, only, keep, rows, like, strict
     )
+    with _alone:
+        target = adapter_for(model).target(model, rename=rename, prefix=prefix)
+        return make_plan(target, wishes, seed=0)
 
 
 def initialize(
@@ -153,14 +168,14 @@ def initialize(
     """
     refuse_functional(model, "fanin.initialize_params")
     _check_seed(seed)
-    target = adapter_for(model).target(
-        model, rename=rename, shards=shards, device=device, prefix=prefix
+    wishes = Wishes(
+        inputs, recipe, initializer, overrides, unplaced, only, keep, rows, like, strict
     )
-    made = make_plan(
-        target,
-        Wishes(inputs, recipe, initializer, overrides, unplaced, only, keep, rows, like, strict),
-        seed,
-    )
+    with _alone:
+        target = adapter_for(model).target(
+            model, rename=rename, shards=shards, device=device, prefix=prefix
+        )
+        made = make_plan(target, wishes, seed)
     if not made.rows:
         warn(
             f"{type(model).__name__} has no parameters, so nothing was drawn. Of a quantized or "
