@@ -91,7 +91,8 @@ class Drawn(Dataset[torch.Tensor]):
 def sockets(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where processes meet: else a folder that ends before the last of them."""
     place = tmp_path_factory.mktemp("m")
-    monkeypatch.setitem(multiprocessing.current_process()._config, "tempdir", str(place))  # type: ignore[attr-defined]
+    settings = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    monkeypatch.setitem(settings, "tempdir", str(place))
 
 
 @pytest.mark.usefixtures("sockets")
