@@ -123,6 +123,7 @@ def test_folders_of_tests_are_those_of_the_sources() -> None:
         Path("libraries"),
         Path("conformity"),
         Path("threads"),
+        Path("faults"),
     }
 
 

@@ -55,6 +55,7 @@ def folder(groups: tuple[str, ...]) -> Folder:
         import equinox  # noqa: F401  # which draws while it is imported
 
         import fanin.cli
+        import fanin.lab.comparison  # seconds, which count as no call's
 
         words = "init bench.faults.models:mlp --input 4 --out w.safetensors --save-plan p.toml"
         stdout, sys.stdout = sys.stdout, sys.stderr
