@@ -53,6 +53,7 @@ def check(
         ignore: ids or names of rules that are left out.
         optimizer: "sgd", "adam" or "adamw"; or the user's own, a torch.optim.Optimizer of the
             model's parameters, of which those that it did not get are named (F17), or one of optax.
+            A gradient that is too small for SGD is an error where it is SGD (F22).
         lr: the learning rate of one that is named; None for 0.1 of "sgd", else 1e-3.
         steps: how many steps the optimizer takes on this batch, 8 say, which are then taken back to
             the bit; F19 and F20 judge them. They cost a run forward and backward each, two more,

@@ -298,7 +298,7 @@ def test_the_checks_load_no_framework() -> None:
 
 
 def test_rules_are_whole_and_named_by_standard_words() -> None:
-    assert list(RULES) == [f"F{number:02}" for number in range(1, 22)]
+    assert list(RULES) == [f"F{number:02}" for number in range(1, 23)]
     for rule in RULES.values():
         assert rule.explanation.startswith(f"{rule.id} {rule.name}: ")
         assert rule.warning or rule.error or rule.id == "F04"

@@ -223,7 +223,7 @@ def test_everything_is_put_back(batch: Batch, make: Callable[[Any], Any], breaks
     [
         ({"steps": 8}, r"steps is 8, and there is no optimizer\. Pass optimizer="),
         ({"lr": 0.1}, "lr is 0.1, and there is no optimizer"),
-        ({"optimizer": "sgd"}, "pass steps=8"),
+        ({"optimizer": "sgd", "lr": 0.1}, "pass steps=8"),
         ({"optimizer": "sdg", "steps": 8}, "unknown optimizer 'sdg': did you mean 'sgd'"),
         ({"optimizer": "sgd", "steps": -1}, "steps is -1; it is an integer >= 0"),
         ({"optimizer": "sgd", "steps": 8, "lr": 0.0}, "lr is 0.0; give a number above 0"),

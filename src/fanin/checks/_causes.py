@@ -43,9 +43,14 @@ class Cause:
 def find_causes(findings: Sequence[Finding]) -> list[Cause]:
     """The findings by what is to be done, in the order of their first appearance."""
     broken = next((item for item in findings if (item.id, item.severity) == _BROKEN), None)
+    sized = next((item for item in findings if item.id in _SIZES), None)
     found: dict[str, list[Finding]] = {}
     for finding in findings:
-        of = broken if broken is not None and finding.id in _SIZES else finding
+        of = finding
+        if broken is not None and finding.id in _SIZES:
+            of = broken
+        elif sized is not None and finding.id == "F22":  # which follows from sizes
+            of = sized
         found.setdefault(_remedy(of), []).append(finding)
     return [Cause(tuple(several)) for several in found.values()]
 

@@ -18,7 +18,7 @@ from fanin.checks._measurement import Measurement, measure
 from fanin.checks._note import Note
 from fanin.checks._rules import RULES, choose
 from fanin.checks._untrained import judges_training
-from fanin.errors import FaninError, quote
+from fanin.errors import FaninError, quote, suggestion
 from fanin.frameworks import (
     OPTIMIZERS,
     FirstSteps,
@@ -112,11 +112,12 @@ def _measure(
     factory = _factory(model, draws)
     ours = inputs if isinstance(inputs, Sample) else None
     left_out: tuple[str, ...] = ()
+    sgd: bool | None = None
     steps: FirstSteps | None = None
 
     def draw(number: int) -> tuple[Subject, int, Observation]:
         """What is checked, the size of the batch, and what was seen."""
-        nonlocal left_out, steps
+        nonlocal left_out, sgd, steps
         drawn = model if factory is None else build_model(factory, seed + number)
         adapter = adapter_for(drawn)
         subject = adapter.subject(drawn)
@@ -128,6 +129,7 @@ def _measure(
         seen = subject.observe(run)
         if asked is not None:
             left_out = subject.find_left_out(asked.optimizer)
+            sgd = subject.is_sgd(asked.optimizer)
         if asked is not None and asked.steps and _learns(seen, left_out):
             steps = subject.take_steps(run, asked)
         return subject, count, seen
@@ -159,6 +161,7 @@ def _measure(
         classes=last.classes,
         targets=last.targets,
         left_out=left_out,
+        sgd=sgd,
         steps=steps,
     )
     return measurement, conditions
@@ -189,12 +192,15 @@ def _ask(optimizer: Any, lr: Any, steps: Any, draws: int) -> StepsAsked | None:
                     f"{words} or your own."
                 )
         return None
-    if isinstance(optimizer, str) and not steps:
+    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
         raise FaninError(
-            f"optimizer is {quote(optimizer)}, and steps is 0: pass steps=8 to see what its first "
-            "steps do."
+            f"unknown optimizer {quote(optimizer)}{suggestion(optimizer, [*OPTIMIZERS])}"
         )
     if lr is not None:
+        if not steps:
+            raise FaninError(
+                f"lr is {quote(lr)}, and steps is 0: pass steps=8 to see what its steps do."
+            )
         if not isinstance(optimizer, str):
             raise FaninError("optimizer and lr are both given; an optimizer has its own rate.")
         check_number("lr", lr, 0, math.inf)

@@ -54,7 +54,10 @@ class Checkup:
             return f"This network may train badly: {said} ({', '.join(ids)})."
         if not self.layers:
             return "Nothing was checked: the run used no weight."
-        return "Signal and gradient pass through this network: nothing stands against training it."
+        passes = "Signal and gradient pass through this network: nothing stands against training it"
+        if any(finding.id == "F22" for finding in self.findings):
+            return f"{passes} with Adam, but SGD would hardly move it (F22)."
+        return f"{passes}."
 
     @property
     def table(self) -> str:

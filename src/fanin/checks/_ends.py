@@ -21,7 +21,8 @@ _REACH = 8.0  # deviations: no logit is farther from another than twice as much 
 
 
 def judge_initial_loss(m: Measurement) -> Iterator[Finding]:
-    """F11: cross-entropy against ln C."""
+    """F11: cross-entropy against ln C, squares against the variance of the targets."""
+    yield from _judge_squares(m)
     limits = m.limits
     classes = m.classes or _classes_inside(m)
     if m.loss is None or classes is None or classes < 2 or not math.isfinite(m.loss):
@@ -51,6 +52,27 @@ def judge_initial_loss(m: Measurement) -> Iterator[Finding]:
             else "The logits are large before anything was learned."
         ),
         fix="Check the targets and the loss." if low else _quieter(m, heads[-1] if heads else None),
+        value=excess,
+    )
+
+
+def _judge_squares(m: Measurement) -> Iterator[Finding]:
+    limits, targets = m.limits, m.targets
+    if m.loss is None or m.classes is not None or targets is None or not math.isfinite(m.loss):
+        return
+    excess = m.loss / targets.std**2 if targets.std else 0.0
+    if excess <= limits.loss_error or targets.rms > limits.target_high:  # F13 speaks of it
+        return
+    heads = sorted(m.chains.heads)
+    yield Finding(
+        "F11",
+        "error",
+        m.module(heads[-1]) if heads else "",
+        measured=f"loss {m.loss:.3g}, {number(excess)} times the variance of the targets",
+        expected="1 to 3 times",
+        limit=f"{limits.loss_error:g} times",
+        why="The outputs are large before anything was learned.",
+        fix=_quieter(m, heads[-1] if heads else None),
         value=excess,
     )
 

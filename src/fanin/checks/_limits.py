@@ -110,6 +110,13 @@ class Limits:
     # that is 0 was up to 5e-8 of the median, of routers that are normalized by their own sum.
     starved: float = 1e-7
 
+    # F22, at rate 0.1 with momentum 0.9: steps to the loss's end at the speed of the first, and by
+    # how much that moves a weight. Calibrated: with SGD networks train from up to 315 steps, and
+    # from 350 on they do not, but where batch normalization makes up for tiny weights, or where
+    # weights double in so few steps that those of two or three layers get away.
+    descent_steps: float = 500.0
+    descent_moved: float = 0.01
+
     # F19, of the first steps. A loss that has risen by more than chance could: every step starts
     # from the same random states. Of changes, over the size of the values: below 1e-6 a million
     # steps would not move a weight by its size, and single precision resolves 6e-8; above 0.3

@@ -68,6 +68,7 @@ class Measurement:
     classes: int | None = None  # of a cross-entropy
     targets: TargetStats | None = None  # the size of what a loss compares with the outputs
     left_out: tuple[str, ...] = ()  # trainable parameters that the optimizer did not get
+    sgd: bool | None = None  # whether it is to train by SGD; None where no optimizer was told
     steps: FirstSteps | None = None
     limits: Limits = LIMITS
 

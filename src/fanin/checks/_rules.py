@@ -223,16 +223,18 @@ _RULES = (
         (judge_initial_loss,),
         "the loss at the start is not that of a network that knows nothing",
         "Cross-entropy less ln C, C the number of classes: of the targets, within a loss that is "
-        "given, or in the loss that the model returns.",
+        "given, or in the loss that the model returns. Of squares, the loss over the variance of "
+        "the targets.",
         f"it is above {L.loss_warning:g}",
         f"it is above {L.loss_error:g}, or {L.loss_factor:g} ln C for {L.loss_classes} classes and "
-        f"more, or of the targets below -{L.loss_leak:g}",
+        f"more, or of the targets below -{L.loss_leak:g}; of squares, above {L.loss_error:g} times",
         "Logits of variance s**2 cost about s**2/2 more than ln C. A large start costs the first "
         "steps, which only shrink the readout: in the calibration networks trained from any loss "
         "up to 1200. They have ten classes; a language model whose N(0, 1) table is its readout "
         "starts at ten times ln C, and does not learn. A loss far below ln C means that the labels "
         "leak or that it is another loss.",
-        "Losses other than cross-entropy. It does not hold for classes of unlike frequency.",
+        "Other losses; targets that F13 speaks of. It does not hold for classes of unlike "
+        "frequency.",
         "A smaller readout: zeros(), or normal(std=0.01).",
         "Arithmetic; C = 10: logit variance 2 costs 0.8, 10 costs 3.0.",
     ),

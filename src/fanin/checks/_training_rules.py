@@ -1,5 +1,6 @@
 """Rules of training: rows of what stands against it, whatever the signal does: F17 and on."""
 
+from fanin.checks._descent import judge_weak_gradient
 from fanin.checks._first_steps import judge_dying_units, judge_step_size
 from fanin.checks._limits import LIMITS as L
 from fanin.checks._objective import judge_squashed, judge_targets
@@ -99,5 +100,24 @@ TRAINING_RULES = (
         "Targets that the loss lays out or scales itself.",
         "targets[..., None]; no activation at the end, or targets in its range.",
         "Arithmetic.",
+    ),
+    Rule(
+        "F22",
+        "weak-gradient",
+        (judge_weak_gradient,),
+        "the gradient is too small for SGD",
+        "Of a cross-entropy, or squares of numbers, at a network that knows nothing yet: the loss "
+        "over the squared norm of the gradient of all weights. So many steps of SGD at rate 0.1 "
+        "with momentum 0.9 take the loss to 0, if it goes on falling as it begins. And the largest "
+        "norm of a weight's gradient over its own: what a step changes of it.",
+        "",
+        f"so many steps are above {L.descent_steps:g} and no step changes a weight by "
+        f"{L.descent_moved:g}, and the check was told that the optimizer is SGD; a note where it "
+        "was told none",
+        "A gradient shrinks with the weights behind it, and SGD's steps with the gradient. Adam "
+        "divides by it: in the calibration networks with gradients of 1e-13 trained by AdamW.",
+        "Any other optimizer; biases and scales, which only learn how frequent each class is.",
+        "Larger weights, as fanin.initialize gives them; or AdamW.",
+        "Arithmetic: a step of rate r lowers the loss by r |g|**2.",
     ),
 )

@@ -83,6 +83,10 @@ class Subject:
         """The trainable parameters that an optimizer of torch did not get."""
         return self._own.find_left_out(optimizer)
 
+    def is_sgd(self, optimizer: object) -> bool:
+        """Whether it is torch.optim.SGD, or "sgd"."""
+        return self._own.is_sgd(optimizer)
+
     def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, taken back in the end."""
         return self._own.take_steps(self._translate(run), asked)

@@ -86,3 +86,15 @@ def test_steps_are_those_of_optax(params: Params, batch: Any) -> None:
 def test_what_is_no_optimizer(params: Params, batch: Any) -> None:
     with pytest.raises(FaninError, match="one of optax"):
         fanin.check(apply, *batch, params=params, optimizer=3, steps=4)
+
+
+def test_a_gradient_too_small_for_sgd(params: Params, batch: Any) -> None:
+    small = jax.tree_util.tree_map(lambda leaf: leaf * 2e-3, params)
+
+    def levels(parameters: Params, optimizer: str | None) -> list[str]:
+        told = fanin.check(apply, *batch, params=parameters, optimizer=optimizer, select="F22")
+        return [finding.severity for finding in told.findings]
+
+    assert levels(small, "sgd") == ["error"]
+    assert levels(small, None) == ["note"]
+    assert levels(small, "adam") == levels(params, "sgd") == []

@@ -92,6 +92,10 @@ class Subject:
         """None: an optimizer here holds no parameters."""
         return ()
 
+    def is_sgd(self, optimizer: object) -> bool:
+        """Whether it is "sgd": what an object of optax does it does not tell."""
+        return optimizer == "sgd"
+
     def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, on copies."""
         objective = self._objective(run)

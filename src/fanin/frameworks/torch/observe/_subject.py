@@ -70,6 +70,10 @@ class Subject:
         """The trainable parameters that an optimizer did not get."""
         return find_left_out(optimizer, canonical_names(self._model))
 
+    def is_sgd(self, optimizer: object) -> bool:
+        """Whether it is torch.optim.SGD, or "sgd"."""
+        return optimizer == "sgd" or isinstance(optimizer, torch.optim.SGD)
+
     def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, taken back in the end."""
         model, objective = self._model, self._objective(run)
