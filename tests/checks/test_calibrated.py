@@ -83,6 +83,47 @@ def test_few_saturated_layers_train(depth: int, std: float, severity: str) -> No
     assert [each.severity for each in found(model, "F05")] == [severity]
 
 
+def _severities(model: nn.Module, rule: str, optimizer: str | None) -> set[str]:
+    told = fanin.check(model, INPUTS, TARGETS, select=rule, optimizer=optimizer)
+    return {each.severity for each in told.findings}
+
+
+def test_gradients_that_differ_more_than_sgd_can_follow() -> None:
+    """By some 2000 over ten layers of half of He's scale."""
+    model = plain(11, lambda width: nn.Identity(), nn.ReLU())
+    for part in model.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=0.5 * (2 / 32) ** 0.5)
+            nn.init.zeros_(part.bias)
+    assert _severities(model, "F03", "sgd") == {"error"}
+    assert _severities(model, "F03", "adamw") == _severities(model, "F03", None) == {"warning"}
+
+
+@pytest.mark.parametrize("rule", ["F03", "F14"])
+def test_adam_brings_back_gradients_where_biases_hold_the_signal(rule: str) -> None:
+    """torch's own start of 16 layers of ReLU; those of tanh are flat where they would go."""
+    deep = plain(16, lambda width: nn.Identity(), nn.ReLU())
+    assert _severities(deep, rule, "adamw") == {"warning"}
+    assert _severities(deep, rule, "sgd") == _severities(deep, rule, None) == {"error"}
+    deep = plain(24, lambda width: nn.Identity(), nn.Tanh())
+    assert _severities(deep, rule, "adamw") == {"error"}
+
+
+@pytest.mark.parametrize(("rule", "factor"), [("F11", 100.0), ("F15", 1.0)])
+def test_limits_of_losses_and_streams_are_lower_with_sgd(rule: str, factor: float) -> None:
+    torch.manual_seed(0)
+    blocks = [Block(0.0) for _ in range(10)]
+    for block in blocks:
+        for part in (block.first, block.second):
+            nn.init.kaiming_normal_(part.weight)
+            nn.init.zeros_(part.bias)
+    model = nn.Sequential(*blocks[: 7 if rule == "F15" else 2], nn.Linear(32, 10))
+    with torch.no_grad():
+        model[-1].weight.mul_(factor)
+    assert _severities(model, rule, "sgd") == {"error"}
+    assert _severities(model, rule, "adam") == {"warning"}
+
+
 def test_gradients_that_explode_through_batch_normalizations() -> None:
     (one,) = found(plain(40, nn.BatchNorm1d, nn.ReLU()), "F03")
     assert (one.severity, one.layer) == ("error", "0")

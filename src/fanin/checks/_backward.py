@@ -9,7 +9,7 @@ from fanin.checks._finding import Finding
 from fanin.checks._forward import by_chance, cut_hidden
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
-from fanin.checks._paths import fair, one_each
+from fanin.checks._paths import comes_back, fair, one_each
 from fanin.checks._remedy import write
 from fanin.checks._starved import why_starved
 from fanin.checks._verdict import judge, level, number
@@ -54,6 +54,8 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding | Note]]:
         if found.by_chance:
             yield chain, by_chance("F03", m, m.module(uses[0]), change, theory, room)
         severity = m.soften(uses[0], found.severity)
+        if severity == "error" and change < 1 and comes_back(m, uses):
+            severity = "warning"
         again = len({m.chains.uses[use].name for use in uses}) < len(uses)
         if severity is not None and again:  # one weight, step after step: early ones may not count
             severity = "note" if change < 1 else "warning"

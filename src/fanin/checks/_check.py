@@ -13,7 +13,7 @@ from fanin.checks._checkup import Checkup
 from fanin.checks._conditions import Conditions
 from fanin.checks._finding import SEVERITIES, Finding
 from fanin.checks._layers import layers
-from fanin.checks._limits import LIMITS
+from fanin.checks._limits import LIMITS, SGD
 from fanin.checks._measurement import Measurement, measure
 from fanin.checks._note import Note
 from fanin.checks._rules import RULES, choose
@@ -64,7 +64,8 @@ def check(
     findings, told = _judge(measurement, rules)
     # Once each: what the conditions leave open, then what the rules say.
     texts = dict.fromkeys([*assumptions(measurement, conditions, chance, rules), *told])
-    return Checkup(tuple(findings), layers(measurement), tuple(texts), conditions)
+    listed = layers(measurement)
+    return Checkup(tuple(findings), listed, tuple(texts), conditions, measurement.limits)
 
 
 def _judge(m: Measurement, rules: Collection[str]) -> tuple[list[Finding], list[str]]:
@@ -163,6 +164,7 @@ def _measure(
         left_out=left_out,
         sgd=sgd,
         steps=steps,
+        limits=SGD if sgd else LIMITS,
     )
     return measurement, conditions
 

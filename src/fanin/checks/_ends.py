@@ -8,7 +8,7 @@ from fanin.checks._cause import advice, has_bias, raw_inputs
 from fanin.checks._finding import Finding, Severity
 from fanin.checks._forward import cut_hidden
 from fanin.checks._measurement import Measurement
-from fanin.checks._paths import until_gathered
+from fanin.checks._paths import comes_back, until_gathered
 from fanin.checks._remedy import DATA
 from fanin.checks._streams import see_through_moves
 from fanin.checks._verdict import number
@@ -210,6 +210,7 @@ def judge_collapse(m: Measurement) -> Iterator[Finding]:
     names = [m.chains.uses[use].name for use in m.chains.path(at)]
     again = len(set(names)) < len(names)  # one weight, step after step: late inputs come in late
     error = share < limits.collapse_error and m.worst(at) == "error" and not again
+    error = error and not comes_back(m, m.chains.path(at))
     # What is trained by its derivatives tells inputs apart by them, too: their scale is free.
     mild: Severity = "note" if m.chains.is_derived(m.chains.path(at)) else "warning"
     yield Finding(

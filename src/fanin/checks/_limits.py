@@ -1,6 +1,6 @@
 """Limits: every number that a verdict depends on, and why it is that number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +131,10 @@ class Limits:
 
 
 LIMITS = Limits()
+
+# Where the optimizer is SGD, which moves weights by the gradient's own size, so that no rate suits
+# layers that are unlike. Calibrated on eight families, at rates up to 0.5 with momentum 0.9:
+# gradients that differ by 311 along a network train, by 541 they do not; inputs that keep 6e-4 of
+# their distance do, 9e-5 do not; streams that grow 66 times do, 4600 times not; a loss 51 above
+# chance does, 99 does not.
+SGD = replace(LIMITS, backward_error=500.0, collapse_error=1e-4, stream_error=1e3, loss_error=75.0)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from fanin.checks._chains import GATHERS
+from fanin.checks._chains import GATHERS, ratio
 from fanin.checks._draws import Numbers
 from fanin.checks._finding import SEVERITIES, Finding
 from fanin.checks._measurement import Measurement
@@ -74,3 +74,17 @@ def _badness(finding: Finding) -> tuple[int, float]:
     value = finding.value or 0.0
     far = abs(math.log(value)) if value > 0 else math.inf
     return SEVERITIES.index(finding.severity), far
+
+
+def comes_back(m: Measurement, uses: Sequence[int]) -> bool:
+    """Whether an adaptive optimizer brings back a gradient that vanishes along a path.
+
+    It divides by the gradient's size; what is left is a signal that biases hold, through
+    activations that are flat nowhere far out.
+    """
+    if m.sgd is not False:
+        return False
+    first, last = (m.rms[m.chains.uses[uses[end]].output] for end in (0, -1))
+    if not first or not last or ratio(first, last) > m.limits.forward_warning:
+        return False
+    return not any(m.chains.owners[at] in uses for at in m.flat)

@@ -11,6 +11,7 @@ from fanin.checks._finite import judge_non_finite
 from fanin.checks._forward import judge_forward_scale, judge_gain_mismatch
 from fanin.checks._growth import judge_narrowness, judge_stream_growth
 from fanin.checks._limits import LIMITS as L
+from fanin.checks._limits import SGD
 from fanin.checks._objective import judge_target_scale
 from fanin.checks._recurrent import (
     judge_exploding_time,
@@ -80,15 +81,17 @@ _RULES = (
         "of parameters: with Xavier's scale their gradients are alike over layers while the "
         "back-propagated one falls tenfold.",
         f"the ratio is beyond {L.backward_warning:g} (e**3), either way",
-        f"the ratio is beyond {L.backward_error:g}, or {L.normalized_error:g} through "
-        "normalizations or time, or the gradient is exactly 0 upstream",
+        f"the ratio is beyond {L.backward_error:g}, with SGD beyond {SGD.backward_error:g}, or "
+        f"{L.normalized_error:g} through normalizations or time, or the gradient is exactly 0 "
+        "upstream",
         "Networks train to a depth of about 6 correlation lengths, where squared norms have "
         "changed by e**6. Where the ratio lies inside the finite-width band around theory (F04), "
         "theory is judged instead.",
         "Gradients that are 0 behind a weight that starts at zero and gets a gradient itself: a "
         "readout, the last layer of a branch, LoRA's B. Tokens that are not chosen. What one "
         "average or maximum over positions changes. Gradients that fall through time. Within a "
-        "residual branch it is a warning at most.",
+        "residual branch it is a warning at most; where the optimizer divides by the gradient, as "
+        "Adam does, also where biases hold the signal and no activation saturates.",
         "The backward gain of the activation with fan_out: he_normal(mode='fan_out') for ReLU; "
         "normalization or residual connections for networks that are too deep for either.",
         "Glorot & Bengio 2010, equation 14; Schoenholz et al. 2017, section 5.",
@@ -227,7 +230,8 @@ _RULES = (
         "the targets.",
         f"it is above {L.loss_warning:g}",
         f"it is above {L.loss_error:g}, or {L.loss_factor:g} ln C for {L.loss_classes} classes and "
-        f"more, or of the targets below -{L.loss_leak:g}; of squares, above {L.loss_error:g} times",
+        f"more, or of the targets below -{L.loss_leak:g}; of squares, above {L.loss_error:g} "
+        f"times; with SGD, {SGD.loss_error:g} in place of {L.loss_error:g}",
         "Logits of variance s**2 cost about s**2/2 more than ln C. A large start costs the first "
         "steps, which only shrink the readout: in the calibration networks trained from any loss "
         "up to 1200. They have ten classes; a language model whose N(0, 1) table is its readout "
@@ -288,10 +292,11 @@ _RULES = (
         "compared with its own first layer.",
         f"it is below {L.collapse_warning:g}; the embeddings of tokens are less than "
         f"{_percent(L.tokens_warning)} of the variance of their sum with positions",
-        f"it is below {L.collapse_error:g}",
+        f"it is below {L.collapse_error:g}, with SGD below {SGD.collapse_error:g}",
         "In the ordered phase all inputs tend to one direction, and the readout cannot tell them "
         "apart.",
-        "Batches of one input. Within a residual branch it is a warning at most; a note where the "
+        "Batches of one input. Within a residual branch it is a warning at most, and with Adam "
+        "where biases hold the signal and no activation saturates; a note where the "
         "model itself takes derivatives, as of a differential equation.",
         "zeros() for a bias that outweighs the signal; weights on the critical line: "
         "fanin.gains.critical_weight_variance(activation, bias_variance) / fan_in. Embeddings as "
@@ -306,7 +311,7 @@ _RULES = (
         "The variance at the end of each residual stream over that at its start, where no branch "
         "is normalized.",
         f"it grows more than {L.stream_warning:g} times",
-        f"it grows more than {L.stream_error:g} times",
+        f"it grows more than {L.stream_error:g} times, with SGD more than {SGD.stream_error:g}",
         "With He's scale each block doubles the variance, 2**N after N blocks.",
         "Streams whose branches are normalized: they grow linearly. Steps of one function, whose "
         "weights work in every one, as of a differential equation, are a note.",
