@@ -221,7 +221,7 @@ def test_at_any_moment_files_are_old_or_whole(
 
 
 @pytest.mark.parametrize("command", ALL)
-@pytest.mark.parametrize("size", [300, 4096])
+@pytest.mark.parametrize("size", [600, 4096])
 def test_files_that_may_not_grow(command: str, size: int, run: Run, folder: Path) -> None:
     put_old(command, folder)
     done = run(command, folder, "size", size)
