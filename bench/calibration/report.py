@@ -16,7 +16,16 @@ from typing import Any
 import torch
 
 import fanin
-from bench.calibration.grid import CELLS, CHECKED_IMAGES, COMMON, RATES, SEEDS, Cell, trains
+from bench.calibration.grid import (
+    CELLS,
+    CHECKED_IMAGES,
+    COMMON,
+    OPTIMIZER,
+    RATES,
+    SEEDS,
+    Cell,
+    trains,
+)
 from bench.calibration.networks import build
 from bench.calibration.tables import (
     PAGE,
@@ -38,7 +47,7 @@ DEPTHS = (4, 8, 16, 32, 64, 100)  # the last of each class
 def check(cell: Cell) -> Checkup:
     """The checkup of the cell's first network, before training."""
     images, labels = batches(cell.data, 0, CHECKED_IMAGES, SEEDS[:1])
-    return fanin.check(build(cell, SEEDS[0]), images[0], labels[0])
+    return fanin.check(build(cell, SEEDS[0]), images[0], labels[0], optimizer=OPTIMIZER)
 
 
 def judged(record: Mapping[str, Any], look: Callable[[Cell], Checkup] = check) -> Judged[Cell]:
