@@ -5,6 +5,7 @@ imports what it needs when it runs, so that `fanin --help` needs NumPy alone.
 """
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -29,6 +30,8 @@ LAB_LIBRARIES = (
     "threadpoolctl",
 )
 _OF_THE_LAB = ("compare", "study")  # commands
+# Of a disk, where what is printed goes to a file.
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _OF_MEMORY = (
     "can't start new thread",
     "failed to map segment",
@@ -78,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return _fail(f"error: the output cannot be written: {error.strerror}.", 2)
         if not _is_of_memory(error):
             raise
         told = "there is too little memory for this. Give the process more, or the work less"
