@@ -95,6 +95,8 @@ def sockets(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     monkeypatch.setitem(settings, "tempdir", str(place))
 
 
+# Python 3.12 warns of forks beside other threads, and so does JAX, if another test has loaded it.
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("sockets")
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_workers_of_a_data_loader_draw_the_same(context: str) -> None:
@@ -105,6 +107,8 @@ def test_workers_of_a_data_loader_draw_the_same(context: str) -> None:
     assert torch.equal(torch.cat(list(loader)), alone)
 
 
+# Python 3.12 warns of forks beside other threads, and so does JAX, if another test has loaded it.
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("sockets")
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_other_processes_initialize_the_same(context: str) -> None:

@@ -18,6 +18,8 @@ from fanin.frameworks import (
     Look,
     Observation,
     ParameterStats,
+    RunAsked,
+    StepsAsked,
     Written,
 )
 from fanin.graph import Graph, Node, Use
@@ -188,19 +190,12 @@ class Subject:
     def batch_of(self, inputs: Any) -> int:
         return len(inputs)
 
-    def observe(
-        self,
-        inputs: Any,
-        targets: Any,
-        loss: Callable[..., Any] | None,
-        seed: int,
-        flat: float,
-        same: float,
-    ) -> Observation:
+    def observe(self, run: RunAsked) -> Observation:
         """Forward, and the gradient of the mean squared error backward."""
+        inputs: Array = run.inputs
         nodes = nodes_of(self.model, inputs.shape)
         steps = list(self.model.steps(inputs))
-        error = steps[-1] - targets
+        error: Array = steps[-1] - run.targets
         gradient = 2 * error / error.size
         gradients: list[Array] = [None] * len(steps)
         for at in range(len(steps) - 1, -1, -1):
@@ -218,7 +213,7 @@ class Subject:
             float((error**2).mean()),
             looks={at: Look(float(step.mean()), None) for at, step in enumerate(steps)},
             flat={
-                at: float((1 - steps[at] ** 2 < flat).mean())
+                at: float((1 - steps[at] ** 2 < run.flat).mean())
                 for at, node in enumerate(nodes)
                 if node.op == "pointwise"
             },
@@ -231,7 +226,10 @@ class Subject:
     def find_left_out(self, optimizer: object) -> tuple[str, ...]:
         return ()
 
-    def take_steps(self, *how: Any) -> FirstSteps:
+    def is_sgd(self, optimizer: object) -> bool:
+        return optimizer == "sgd"
+
+    def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         raise FaninError("the toy does not train.")
 
 
