@@ -6,15 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": lambda: nn.LeakyReLU(0.2),
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "elu": nn.ELU,
-}
+from bench.calibration import networks
+
+ACTIVATIONS = networks.ACTIVATIONS | {"silu": nn.SiLU, "elu": nn.ELU}
 # Of (n, ..., width) or, for convolutions, (n, width, height, width).
 OF_ROWS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda width: nn.Identity(),
