@@ -118,6 +118,15 @@ def test_squares_thousands_of_times_the_targets() -> None:
     assert not _squares(1.0, 1e4 * targets)  # F13 tells
 
 
+def test_sums_of_squares_are_no_mean() -> None:
+    targets = torch.randn(128, 1, generator=torch.Generator().manual_seed(1))
+
+    def total(output: Tensor, goals: Tensor) -> Tensor:
+        return 100 * F.mse_loss(output, goals, reduction="sum")
+
+    assert not fanin.check(network(0.15, 1), INPUTS, targets, total, select="F11").findings
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -60,6 +60,9 @@ def _judge_squares(m: Measurement) -> Iterator[Finding]:
     limits, targets = m.limits, m.targets
     if m.loss is None or m.classes is not None or targets is None or not math.isfinite(m.loss):
         return
+    made = max((size for at in m.outputs if (size := m.rms[at]) is not None), default=0.0)
+    if m.loss > 1.01 * (made + targets.rms) ** 2:
+        return  # no mean of squares: it is a sum over the batch, or of several
     excess = m.loss / targets.std**2 if targets.std else 0.0
     if excess <= limits.loss_error or targets.rms > limits.target_high:  # F13 speaks of it
         return
