@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from fanin import Stream
 
+HALVES = ("calibration", "report")
 STARTS_EACH = 3  # cells of one shape
 CANDIDATES = 30
 UNSEEN = 20  # what a pair that no cell has yet is worth; one that was seen is worth 1 or less
@@ -34,7 +35,7 @@ def digest(name: str) -> bytes:
 
 def half_of(name: str) -> str:
     """`calibration` or `report`, by a hash of the name."""
-    return ("calibration", "report")[digest(name)[-1] & 1]
+    return HALVES[digest(name)[-1] & 1]
 
 
 def pairs_of(cell: Any, levels: Levels) -> Iterator[tuple[Any, ...]]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 import fanin
+from bench.calibration.cover import HALVES
 from bench.calibration.grid import (
     CELLS,
     CHECKED_IMAGES,
@@ -31,9 +32,9 @@ from bench.calibration.tables import (
     PAGE,
     Judged,
     confusion,
+    judge,
     matrix,
     rules,
-    rules_by_severity,
     table,
     written,
     wrong,
@@ -53,10 +54,7 @@ def check(cell: Cell) -> Checkup:
 def judged(record: Mapping[str, Any], look: Callable[[Cell], Checkup] = check) -> Judged[Cell]:
     """A cell's result beside its checkup."""
     cell = Cell(**record["cell"])
-    losses = [loss for row in record["lowest"] for loss in row if loss is not None]
-    spoke = rules_by_severity(look(cell))
-    lowest = min(losses, default=None)
-    return Judged(cell, trains(record["reached"]), lowest, spoke["error"], spoke["warning"])
+    return judge(cell, trains(record["reached"]), record["lowest"], look(cell))
 
 
 def strata(found: Sequence[Judged[Cell]]) -> str:
@@ -97,9 +95,7 @@ def _natural(level: str) -> tuple[int, str]:
 
 def parts(found: Sequence[Judged[Cell]]) -> Iterator[tuple[str, str]]:
     """What stands between the marks of the page, by name."""
-    by_half = {
-        half: [one for one in found if one.cell.half == half] for half in ("calibration", "report")
-    }
+    by_half = {half: [one for one in found if one.cell.half == half] for half in HALVES}
     networks = len(found) * len(RATES) * len(SEEDS)
     yield (
         "counts",

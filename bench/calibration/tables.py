@@ -1,14 +1,14 @@
 """How verdicts are counted against outcomes, as tables of Markdown; and how they get on a page."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from scipy.stats import binomtest
 
-from fanin.checks import SEVERITIES, Checkup
+from fanin.checks import Checkup
 
 PAGE = Path(__file__).parents[2] / "docs" / "check" / "calibration.md"
 
@@ -19,6 +19,7 @@ class Named(Protocol):
 
 
 Cell = TypeVar("Cell", bound=Named, covariant=True)
+AnyCell = TypeVar("AnyCell", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,16 @@ class Judged(Generic[Cell]):
         return self.trains != bool(self.errors)
 
 
-def rules_by_severity(checkup: Checkup) -> Mapping[str, tuple[str, ...]]:
-    """The rules that spoke, each once."""
-    return {
-        level: tuple(sorted({found.id for found in checkup.findings if found.severity == level}))
-        for level in SEVERITIES
-    }
+def judge(
+    cell: AnyCell, trains: bool, lowest: Iterable[Iterable[float | None]], checkup: Checkup
+) -> Judged[AnyCell]:
+    """A cell beside its checkup; `lowest` are the lowest losses by rate and seed."""
+    errors, warnings = (
+        tuple(sorted({found.id for found in checkup.findings if found.severity == level}))
+        for level in ("error", "warning")
+    )
+    losses = [loss for row in lowest for loss in row if loss is not None]
+    return Judged(cell, trains, min(losses, default=None), errors, warnings)
 
 
 def matrix(found: Sequence[Judged[Named]]) -> list[str]:

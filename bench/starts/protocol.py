@@ -28,11 +28,11 @@ def rate_of(power: int) -> float:
     return float(10 ** (power / 2))
 
 
-def optimizer_of(name: str, parameters: Iterable[Tensor], power: int) -> Optimizer:
+def optimizer_of(name: str, parameters: Iterable[Tensor], rate: float) -> Optimizer:
     """torch's defaults but for the rate; momentum 0.9."""
     if name == "sgd":
-        return SGD(parameters, rate_of(power), momentum=0.9, fused=True)
-    return AdamW(parameters, rate_of(power), fused=True)
+        return SGD(parameters, rate, momentum=0.9, fused=True)
+    return AdamW(parameters, rate, fused=True)
 
 
 def bound(loss: float | None, chance: float) -> float:

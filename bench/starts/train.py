@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.starts.architecture import Architecture
-from bench.starts.protocol import CHECKPOINTS, WINDOW, optimizer_of
+from bench.starts.protocol import CHECKPOINTS, WINDOW, optimizer_of, rate_of
 from bench.starts.starts import draw
 
 SEEDS_KEPT = 14  # those of one start: rates and optimizers begin with the same weights
@@ -28,7 +28,7 @@ def train(
     model.train()
     order = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # of dropout and of what models draw
-    descent = optimizer_of(optimizer, model.parameters(), power)
+    descent = optimizer_of(optimizer, model.parameters(), rate_of(power))
     figures: list[float] = []
     for _ in range(steps):
         loss, figure = architecture.objective.step(model, *architecture.draw_batch(order))

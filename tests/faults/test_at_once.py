@@ -87,34 +87,36 @@ class Drawn(Dataset[torch.Tensor]):
         return torch.from_numpy(Stream(0, f"example.{index}").normal((3, 40), threads=2))
 
 
-@pytest.fixture
-def sockets(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Where processes meet: else a folder that ends before the last of them."""
+@pytest.fixture(params=["fork", "spawn"])
+def context(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """How processes start; they meet in a folder that does not end before the last of them."""
+    way: str = request.param
+    if way not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system starts no processes so")
     place = tmp_path_factory.mktemp("m")
     settings = multiprocessing.current_process()._config  # type: ignore[attr-defined]
     monkeypatch.setitem(settings, "tempdir", str(place))
+    return way
 
 
 # Python 3.12 warns of forks beside other threads, and so does JAX, if another test has loaded it.
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.usefixtures("sockets")
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+beside_threads = pytest.mark.filterwarnings("ignore")
+
+
+@beside_threads
 def test_workers_of_a_data_loader_draw_the_same(context: str) -> None:
-    if context not in multiprocessing.get_all_start_methods():
-        pytest.skip("this system starts no processes so")
     alone = torch.stack([Drawn()[index] for index in range(12)])
     loader = DataLoader(Drawn(), batch_size=3, num_workers=2, multiprocessing_context=context)
     assert torch.equal(torch.cat(list(loader)), alone)
 
 
-# Python 3.12 warns of forks beside other threads, and so does JAX, if another test has loaded it.
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.usefixtures("sockets")
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@beside_threads
 def test_other_processes_initialize_the_same(context: str) -> None:
     """Also of a fork while threads of this process have drawn."""
-    if context not in multiprocessing.get_all_start_methods():
-        pytest.skip("this system starts no processes so")
     expected = [initialize(seed) for seed in range(2)]
     with multiprocessing.get_context(context).Pool(2) as pool:
         assert pool.map(initialize, range(2)) == expected

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.progress import track
 
 import fanin
+from bench.calibration import tables
+from bench.calibration.cover import HALVES
 from bench.calibration.families.grid import CELLS, CHECKED, FAMILIES, RATES, SEEDS, Cell
 from bench.calibration.families.starts import build
 from bench.calibration.families.tasks import task_of
@@ -28,7 +30,6 @@ from bench.calibration.tables import (
     Judged,
     confusion,
     rules,
-    rules_by_severity,
     share_right,
     table,
     written,
@@ -60,15 +61,11 @@ def check(cell: Cell, optimizer: str) -> Checkup:
 
 def judge(trials: Sequence[Trial], look: Callable[[Cell, str], Checkup] = check) -> Found:
     """The trials of one cell beside its checkups."""
-    found = []
-    for trial in trials:
-        cell = _CELLS[trial.cell]
-        spoke = rules_by_severity(look(cell, trial.optimizer))
-        losses = [loss for row in trial.lowest for loss in row if loss is not None]
-        lowest = min(losses, default=None)
-        run = Run(cell, trial.optimizer)
-        found.append(Judged(run, trial.trains, lowest, spoke["error"], spoke["warning"]))
-    return found
+    runs = [Run(_CELLS[trial.cell], trial.optimizer) for trial in trials]
+    return [
+        tables.judge(run, trial.trains, trial.lowest, look(*run))
+        for run, trial in zip(runs, trials, strict=True)
+    ]
 
 
 _CELLS = {cell.name: cell for cell in CELLS}
@@ -114,9 +111,6 @@ def parts(found: Found, networks: int) -> Iterator[tuple[str, str]]:
         yield f"families {name} table", by_family(mine)
         yield f"families {name} wrong", wrong(mine)
     yield "families rules", rules(half["report"])
-
-
-HALVES = ("calibration", "report")
 
 
 def _prepare() -> None:

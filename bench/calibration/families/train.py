@@ -16,14 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
 
 from bench.calibration.families.grid import CELLS, RATES, SEEDS, STEPS, WINDOW, Cell
 from bench.calibration.families.starts import build
 from bench.calibration.families.tasks import task_of
 from bench.lines import append, whole_lines
-from bench.starts.protocol import prepare_torch
+from bench.starts.protocol import optimizer_of, prepare_torch
 
 RESULTS = Path(__file__).with_name("trials.jsonl")
 
@@ -51,17 +49,11 @@ class Trial:
         return sum(map(len, self.reached))
 
 
-def optimizer_of(name: str, model: nn.Module, rate: float) -> Optimizer:
-    if name == "sgd":
-        return SGD(model.parameters(), rate, momentum=0.9, fused=True)
-    return AdamW(model.parameters(), rate, fused=True)
-
-
 def train(cell: Cell, optimizer: str, rate: float, seed: int) -> tuple[int, float | None]:
     """The step at which the running mean of the loss reached the target, and its lowest."""
     task, model = task_of(cell), build(cell, seed).train()
     order = torch.Generator().manual_seed(seed)
-    descent = optimizer_of(optimizer, model, rate)
+    descent = optimizer_of(optimizer, model.parameters(), rate)
     lowest, losses = math.inf, deque[float](maxlen=WINDOW)
     for step in range(1, STEPS + 1):
         loss, _ = task.objective.step(model, *task.draw_batch(order))

@@ -37,11 +37,11 @@ def judge_initial_loss(m: Measurement) -> Iterator[Finding]:
         highest = min(highest, (limits.loss_factor - 1) * chance)
     error = low or excess > highest
     limit = -limits.loss_leak if low else highest if error else limits.loss_warning
-    heads = sorted(m.chains.heads)
+    head = max(m.chains.heads, default=None)
     yield Finding(
         "F11",
         "error" if error else "warning",
-        m.module(heads[-1]) if heads else "",
+        "" if head is None else m.module(head),
         measured=f"loss {m.loss:.3g}, {excess:+.3g} from ln {classes}",
         expected=f"{chance:.3g} to {chance + 1:.3g}",
         limit=f"{limit:+.3g}",
@@ -51,7 +51,7 @@ def judge_initial_loss(m: Measurement) -> Iterator[Finding]:
             if low
             else "The logits are large before anything was learned."
         ),
-        fix="Check the targets and the loss." if low else _quieter(m, heads[-1] if heads else None),
+        fix="Check the targets and the loss." if low else _quieter(m, head),
         value=excess,
     )
 
@@ -66,16 +66,16 @@ def _judge_squares(m: Measurement) -> Iterator[Finding]:
     excess = m.loss / targets.std**2 if targets.std else 0.0
     if excess <= limits.loss_error or targets.rms > limits.target_high:  # F13 speaks of it
         return
-    heads = sorted(m.chains.heads)
+    head = max(m.chains.heads, default=None)
     yield Finding(
         "F11",
         "error",
-        m.module(heads[-1]) if heads else "",
+        "" if head is None else m.module(head),
         measured=f"loss {m.loss:.3g}, {number(excess)} times the variance of the targets",
         expected="1 to 3 times",
         limit=f"{limits.loss_error:g} times",
         why="The outputs are large before anything was learned.",
-        fix=_quieter(m, heads[-1] if heads else None),
+        fix=_quieter(m, head),
         value=excess,
     )
 

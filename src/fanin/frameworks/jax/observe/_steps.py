@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fanin.errors import FaninError, an, one_line, quote, suggestion
+from fanin.errors import FaninError, an, one_line
 from fanin.frameworks._first_steps import OPTIMIZERS, FirstSteps, Sharpness, StepsAsked
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.jax._program import Program
@@ -100,8 +100,6 @@ def _make_optimizer(asked: StepsAsked) -> tuple[_Optimizer, str, float | None]:
     """The optimizer, its description and its rate, as far as that is known."""
     own = asked.optimizer
     if isinstance(own, str):
-        if own not in OPTIMIZERS:
-            raise FaninError(f"unknown optimizer {quote(own)}{suggestion(own, [*OPTIMIZERS])}")
         rate = OPTIMIZERS[own] if asked.lr is None else asked.lr
         made = _sgd(rate) if own == "sgd" else _adam(rate, 0.01 if own == "adamw" else 0.0)
         return made, f"{own}, lr {rate:g}", rate

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fanin.errors import FaninError, an, one_line, quote, suggestion
+from fanin.errors import FaninError, an, one_line
 from fanin.frameworks._first_steps import OPTIMIZERS, StepsAsked
 
 _KINDS: Mapping[str, Any] = {
@@ -23,9 +23,6 @@ def make_optimizer(
 ) -> tuple[torch.optim.Optimizer, list[str]]:
     """One to step with, which shares nothing but the parameters; and what is to be told of it."""
     if isinstance(asked.optimizer, str):
-        if asked.optimizer not in _KINDS:
-            hint = suggestion(asked.optimizer, [*_KINDS])
-            raise FaninError(f"unknown optimizer {quote(asked.optimizer)}{hint}")
         rate = OPTIMIZERS[asked.optimizer] if asked.lr is None else asked.lr
         made: torch.optim.Optimizer = _KINDS[asked.optimizer]([*parameters.values()], lr=rate)
         return made, []
