@@ -25,6 +25,7 @@ TITLES = {
     "periodic": "Networks of sines",
     "orthogonal": "Orthogonal maps and unit rows",
     "structured": "Structured maps, the same for every seed",
+    "pairs": "Weights that share a draw with another parameter",
     "upsampling": "Upsampling: interpolation and sub-pixels",
     "states": "Time scales, gates and state spaces",
     "sparse": "Sparse maps",

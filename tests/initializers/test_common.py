@@ -36,7 +36,7 @@ REAL_ONLY = {
     *("orthogonal", "delta_orthogonal", "unit_rows", "identity", "dirac", "zero_hadamard"),
     *("sparse", "variance_scaling", "blocks"),
     *("bilinear", "icnr", "log_uniform", "chrono", "lru_ring", "lru_phase"),
-    *("hippo_legs", "s4d_lin", "s4d_real"),
+    *("hippo_legs", "s4d_lin", "s4d_real", "mimetic"),
 }
 BLOCKWISE = ("blocks", "forget_gate")
 

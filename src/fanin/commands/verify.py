@@ -85,4 +85,5 @@ def _difference(tensor: Tensor, row: Row | None, prefix: str, seed: int, digest:
         for _ in pieces:  # its bytes count for the digest
             pass
         return ""
-    return difference(tensor, row, f"{prefix}.{row.name}" if prefix else row.name, seed, pieces)
+    stream = f"{prefix}.{row.name}" if prefix else row.name
+    return difference(tensor, row.under(prefix), stream, seed, pieces)

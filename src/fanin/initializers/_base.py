@@ -109,6 +109,10 @@ class Initializer(ABC):
         """Whether the seed decides the values; False where they are computed or given."""
         return True
 
+    def under(self, prefix: str) -> "Initializer":
+        """The same with `prefix` before the names of other parameters that it draws, if any."""
+        return self
+
     @abstractmethod
     def _draw(self, request: Request) -> Array: ...
 

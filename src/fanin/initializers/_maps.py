@@ -75,7 +75,7 @@ def gaussian(
     )
 
 
-_ROUNDED = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # spacing of values just below one
+ROUNDED = {"bfloat16": 2.0**-8, "float16": 2.0**-11}  # spacing of values just below one
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -104,7 +104,7 @@ class Maps(Whole):
         single, double = self.differs
         if dtype == "float64":
             return self.gain * double
-        return self.gain * (single + (_ROUNDED.get(dtype, 0.0) if single else 0.0))
+        return self.gain * (single + (ROUNDED.get(dtype, 0.0) if single else 0.0))
 
     def _values(self, request: Request, precision: str) -> Array:
         if self.gain > float(np.finfo(precision).max):

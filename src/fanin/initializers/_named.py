@@ -24,6 +24,10 @@ class NamedInitializer(Initializer):
         """As of the initializer that was made."""
         return self.made.tolerance(dtype)
 
+    def under(self, prefix: str) -> "NamedInitializer":
+        """As of the initializer that was made."""
+        return NamedInitializer(self.expression, self.made.under(prefix))
+
     def _draw(self, request: Request) -> Array:
         return self.made._draw(request)
 

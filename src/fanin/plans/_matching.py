@@ -39,7 +39,7 @@ def match_rows(rows: Sequence[Row], library: str, target: Target) -> Pairs:
     pairs = [(slot, lay_out(known[name], slot.param, same)) for name, slot in target.slots.items()]
     for slot, row in pairs:
         slot.part = row.part
-    return pairs
+    return [(slot, row.under(target.prefix)) for slot, row in pairs]
 
 
 def rehearse(rows: Sequence[Row], library: str, target: Target, seed: int) -> Pairs:

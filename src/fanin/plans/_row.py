@@ -1,6 +1,6 @@
 """Row: what a plan says of one parameter."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fanin._arguments import keep_names
@@ -99,6 +99,12 @@ class Row:
             return fans(self.shape, self.axes)
         except FaninError:
             return None
+
+    def under(self, prefix: str) -> "Row":
+        """The row as it is drawn: `prefix` stands before other parameters' names in it, too."""
+        if self.initializer is None or not prefix:
+            return self
+        return replace(self, initializer=self.initializer.under(prefix))
 
     def draws_as(self, other: "Row") -> bool:
         """Whether both draw the same values."""

@@ -1,8 +1,4 @@
-"""Factors: what the B and A of a low-rank update are made of, in float64.
-
-Singular vectors have the sign that makes the largest element of each left one positive, so that a
-decomposition gives the same everywhere, up to rounding, where no two singular values are equal.
-"""
+"""Factors: what the B and A of a low-rank update are made of, in float64."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fanin.errors import FaninError
+from fanin.initializers._decompose import decompose
 from fanin.streams import Array
 
 _DAMPING = 0.01  # of the mean variance: what CorDA adds to those of the inputs
@@ -57,13 +54,13 @@ class UpdateStart:
 
 def pissa(seen: Evidence, rank: int, factor: float) -> Factors:
     """The largest singular values; peft's `pissa`."""
-    left, values, right = _decompose(seen.weight)
+    left, values, right = decompose(seen.weight)
     return _share(left[:, :rank], values[:rank] / factor, right[:rank])
 
 
 def milora(seen: Evidence, rank: int, factor: float) -> Factors:
     """The smallest singular values."""
-    left, values, right = _decompose(seen.weight)
+    left, values, right = decompose(seen.weight)
     return _share(left[:, -rank:], values[-rank:] / factor, right[-rank:])
 
 
@@ -76,7 +73,7 @@ def olora(seen: Evidence, rank: int, factor: float) -> Factors:
 
 def mica(seen: Evidence, rank: int, factor: float) -> Factors:
     """The left singular vectors of the smallest singular values, and A zero; peft's `mica`."""
-    left = _decompose(seen.weight)[0]
+    left = decompose(seen.weight)[0]
     return Factors(left[:, -rank:], np.zeros((rank, seen.shape[1])))
 
 
@@ -85,7 +82,7 @@ def eva(seen: Evidence, rank: int, factor: float) -> Factors:
     covariance = seen.second - np.outer(seen.mean, seen.mean)
     if not covariance.trace() > _LEAST * seen.second.trace():
         raise FaninError(f"its inputs are the same everywhere, so that eva {_NO_BATCH}")
-    return Factors(np.zeros((seen.shape[0], rank)), _decompose(covariance)[2][:rank])
+    return Factors(np.zeros((seen.shape[0], rank)), decompose(covariance)[2][:rank])
 
 
 def corda(seen: Evidence, rank: int, factor: float) -> Factors:
@@ -94,7 +91,7 @@ def corda(seen: Evidence, rank: int, factor: float) -> Factors:
     if not size > 0:
         raise FaninError(f"its inputs are zero, so that corda {_NO_BATCH}")
     inputs = seen.second / size + _DAMPING * np.eye(len(seen.second))
-    left, values, right = _decompose(seen.weight @ inputs)
+    left, values, right = decompose(seen.weight @ inputs)
     back = np.linalg.solve(inputs, right[:rank].T).T
     return _share(left[:, :rank], values[:rank] / factor, back)
 
@@ -108,7 +105,7 @@ def lora_ga(seen: Evidence, rank: int, factor: float) -> Factors:
         )
     if not seen.gradient.any():
         raise FaninError(f"the loss's gradient by it is zero, so that lora_ga {_NO_BATCH}")
-    left, values, right = _decompose(seen.gradient)
+    left, values, right = decompose(seen.gradient)
     second = slice(rank, 2 * rank)
     size = len(seen.gradient) ** 0.25 / _GAMMA**0.5
     return Factors(left[:, second] * values[second] * size, right[:rank])
@@ -118,13 +115,6 @@ def _share(left: Array, values: Array, right: Array) -> Factors:
     """Both factors with the roots of the singular values, of which A has the sign."""
     roots = np.sqrt(np.abs(values))
     return Factors(left * roots, (right.T * roots * np.sign(values)).T)
-
-
-def _decompose(matrix: Array) -> tuple[Array, Array, Array]:
-    left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    largest = np.abs(left).argmax(0)
-    signs = np.where(left[largest, np.arange(left.shape[1])] < 0, -1.0, 1.0)
-    return left * signs, values, (right.T * signs).T
 
 
 STARTS: dict[str, UpdateStart] = {

@@ -14,6 +14,7 @@ from fanin.recipes._language import LANGUAGE
 from fanin.recipes._libraries import LIBRARIES
 from fanin.recipes._lora import lora
 from fanin.recipes._lsuv import BATCH, LSUV
+from fanin.recipes._mimetic import MIMETIC
 from fanin.recipes._orthogonal import ORTHOGONAL
 from fanin.recipes._recipe import Recipe
 from fanin.recipes._recurrences import RECURRENCES
@@ -22,7 +23,10 @@ from fanin.recipes._vision import VISION
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (DEFAULT, ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, FIXUP, LSUV, *map(lora, STARTS))
+    for recipe in (
+        *(DEFAULT, ORTHOGONAL, *LIBRARIES, *TRANSFORMERS, MIMETIC, FIXUP, LSUV),
+        *map(lora, STARTS),
+    )
 }
 
 # Recipes that may have arguments: "gamma(0.65)".

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from fanin.graph import Graph, Logits, Structure, find_decays, having, logits_of, reach
+from fanin.graph import Graph, Logits, Structure, find_decays, having, logits_of
+from fanin.recipes._attending import find_projections
 from fanin.recipes._branches import (
     ResidualStream,
     find_ends,
@@ -14,8 +15,6 @@ from fanin.recipes._branches import (
 from fanin.recipes._modulated import find_conditions, find_coupling, find_modulating
 from fanin.recipes._sines import sines
 
-# Where the way back from an attention to its projections ends.
-_STOPS = having("source", "weight") | {"lookup", "attention", "softmax", "matmul"}
 _SHIFTED = having("carries", "function") | {"shift"}
 _TABLES = {"lookup": "embedding", "shift": "position", "parameter": "token"}
 TIMES = frozenset({"decay", "steps"})  # of what a recipe decides even where it was made on purpose
@@ -149,16 +148,9 @@ class Spots:
 
     def _mark_projections(self, side: int, word: str, width: int) -> None:
         """The weights that an operand of an attention comes from, norms and rotations between."""
-        nodes = self.graph.nodes
-
-        def go_on(position: int) -> tuple[int, ...]:
-            stops = nodes[position].op in _STOPS or position in self.structure.residuals
-            return () if stops else nodes[position].inputs
-
-        for position in reach([side], go_on):
-            if nodes[position].op == "linear" and nodes[position].param is not None:
-                self._spot(position).words.add(word)
-                self._spot(position).numbers.setdefault("size", float(width))
+        for position in find_projections(self.structure, side):
+            self._spot(position).words.add(word)
+            self._spot(position).numbers.setdefault("size", float(width))
 
     def _mark_gates(self) -> None:
         """Of a product of f(a) and b, the weights that make a, the gate, and b."""
