@@ -1,14 +1,16 @@
-// The Python module fanin._native: two functions over the kernel.
+// The Python module fanin._native: a few functions over the kernel.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "fanin.hpp"
 
@@ -41,11 +43,13 @@ const fanin::Level& level_of(std::string_view name) {
     throw std::invalid_argument("fanin._native: this CPU has no level " + std::string(name));
 }
 
+using Array = nb::ndarray<nb::device::cpu>;
+
 // Checked by streams/_stream.py; what is checked here keeps a mistake there from writing
 // outside the array.
-void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_view encoding,
-          std::uint64_t base, std::optional<nb::tuple> steps, std::uint64_t seed, nb::tuple streams,
-          std::string_view kind, nb::tuple constants, int threads) {
+fanin::Draw read_draw(const Array& out, std::string_view encoding, std::uint64_t base,
+                      const std::optional<nb::tuple>& steps, std::uint64_t seed,
+                      const nb::tuple& streams, std::string_view kind, const nb::tuple& constants) {
     fanin::Draw draw{};
     draw.encoding = named(encodings, encoding);
     draw.kind = named(kinds, kind);
@@ -68,9 +72,31 @@ void fill(std::string_view level, nb::ndarray<nb::device::cpu> out, std::string_
                        out.stride(i) * itemsize});
         row_major *= count;
     }
+    return draw;
+}
+
+void fill(std::string_view level, Array out, std::string_view encoding, std::uint64_t base,
+          std::optional<nb::tuple> steps, std::uint64_t seed, nb::tuple streams,
+          std::string_view kind, nb::tuple constants, int threads) {
+    const fanin::Draw draw = read_draw(out, encoding, base, steps, seed, streams, kind, constants);
     const fanin::Level& chosen = level_of(level);
     nb::gil_scoped_release release;
-    fanin::fill(chosen, draw, threads);
+    fanin::fill(chosen, &draw, 1, threads);
+}
+
+// The arguments of one draw among many: those of `fill` that differ.
+using Job = std::tuple<Array, std::string_view, std::uint64_t, std::optional<nb::tuple>, nb::tuple,
+                       std::string_view, nb::tuple>;
+
+void fill_many(std::string_view level, const std::vector<Job>& jobs, std::uint64_t seed,
+               int threads) {
+    std::vector<fanin::Draw> draws;
+    draws.reserve(jobs.size());
+    for (const auto& [out, encoding, base, steps, streams, kind, constants] : jobs)
+        draws.push_back(read_draw(out, encoding, base, steps, seed, streams, kind, constants));
+    const fanin::Level& chosen = level_of(level);
+    nb::gil_scoped_release release;
+    fanin::fill(chosen, draws.data(), draws.size(), threads);
 }
 
 }  // namespace
@@ -80,6 +106,8 @@ NB_MODULE(_native, module) {
     module.def("fill", &fill, nb::arg("level"), nb::arg("out"), nb::arg("encoding"), nb::arg("base"),
                nb::arg("steps").none(), nb::arg("seed"), nb::arg("streams"), nb::arg("kind"),
                nb::arg("constants"), nb::arg("threads"));
+    module.def("fill_many", &fill_many, nb::arg("level"), nb::arg("jobs"), nb::arg("seed"),
+               nb::arg("threads"));
     module.def("levels", [] {
         std::vector<std::string_view> names;
         for (const fanin::Level& level : fanin::levels()) names.push_back(level.name);

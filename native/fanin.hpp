@@ -76,6 +76,7 @@ struct Tiling {
     std::int64_t run_length;
     std::int64_t columns, rows;  // of a whole tile
     std::int64_t count;          // of tiles
+    std::int64_t values;
 };
 Tiling tile(const Draw& draw);
 constexpr std::int64_t most_columns = 2048;
@@ -93,7 +94,7 @@ struct Level {
 // The levels that this CPU runs, the fastest first.
 const std::vector<Level>& levels();
 
-// Fill the output of a draw with up to `threads` threads.
-void fill(const Level& level, const Draw& draw, int threads);
+// Fill the outputs of some draws with up to `threads` threads, which share all their values.
+void fill(const Level& level, const Draw* draws, std::size_t count, int threads);
 
 }  // namespace fanin

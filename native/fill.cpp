@@ -55,7 +55,13 @@ constexpr Level all_levels[] = {{"aarch64", always, aarch64::fill_tiles}};
 #endif
 
 // Below this a thread costs more than it saves.
-constexpr std::int64_t tiles_per_thread = 64;
+constexpr std::int64_t values_per_thread = 1 << 17;
+
+// How many of a draw's tiles lie before a part of its values; at most all of them.
+std::int64_t tiles_before(const Tiling& tiling, double values) {
+    const double part = values / static_cast<double>(tiling.values);
+    return static_cast<std::int64_t>(std::clamp(part, 0.0, 1.0) * static_cast<double>(tiling.count));
+}
 
 }  // namespace
 
@@ -69,19 +75,39 @@ const std::vector<Level>& levels() {
     return found;
 }
 
-void fill(const Level& level, const Draw& draw, int threads) {
-    const Tiling tiling = tile(draw);
-    if (tiling.count == 0) return;
-    const std::int64_t useful = std::max<std::int64_t>(1, tiling.count / tiles_per_thread);
+void fill(const Level& level, const Draw* draws, std::size_t count, int threads) {
+    std::vector<Tiling> tilings;
+    tilings.reserve(count);
+    std::int64_t values = 0;
+    std::size_t scratch_size = 0;
+    for (const Draw* draw = draws; draw != draws + count; ++draw) {
+        const Tiling& tiling = tilings.emplace_back(tile(*draw));
+        values += tiling.values;
+        scratch_size = std::max(scratch_size, static_cast<std::size_t>(tiling.rows * tiling.columns) *
+                                                  size_of(draw->encoding));
+    }
+    if (values == 0) return;
+    const std::int64_t useful = std::max<std::int64_t>(1, values / values_per_thread);
     const std::int64_t shares = std::min<std::int64_t>(threads, useful);
     // Before the first thread: where there is no memory, nothing has been written.
-    const std::size_t scratch_size =
-        static_cast<std::size_t>(tiling.rows * tiling.columns) * size_of(draw.encoding);
     const std::unique_ptr<char[]> scratch(
         new char[scratch_size * static_cast<std::size_t>(shares)]);
+    // Share i writes the i-th part of all values, in whole tiles.
     const auto share = [&](std::int64_t i) {
-        level.fill_tiles(draw, tiling, tiling.count * i / shares, tiling.count * (i + 1) / shares,
-                         scratch.get() + scratch_size * static_cast<std::size_t>(i));
+        const auto edge = [&](std::int64_t j) {
+            return static_cast<double>(values) * static_cast<double>(j) / static_cast<double>(shares);
+        };
+        double start = edge(i), end = edge(i + 1);
+        for (std::size_t number = 0; number < count; ++number) {
+            const Tiling& tiling = tilings[number];
+            if (tiling.values == 0) continue;
+            const std::int64_t first = tiles_before(tiling, start), last = tiles_before(tiling, end);
+            if (first < last)
+                level.fill_tiles(draws[number], tiling, first, last,
+                                 scratch.get() + scratch_size * static_cast<std::size_t>(i));
+            start -= static_cast<double>(tiling.values);
+            end -= static_cast<double>(tiling.values);
+        }
     };
     // Threads are made for the call and end with it, so that a fork never finds half a pool.
     std::vector<std::thread> helpers;

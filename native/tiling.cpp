@@ -62,6 +62,8 @@ Tiling tile(const Draw& draw) {
     for (int i = 0; i < draw.axes.size; ++i)
         if (draw.axes.list[i].count == 0) return tiling;
     tiling.axes = canonical(draw, tiling.base, tiling.out);
+    tiling.values = 1;
+    for (int i = 0; i < tiling.axes.size; ++i) tiling.values *= tiling.axes.list[i].count;
     if (tiling.axes.size == 0) tiling.axes.add({1, 1, 0});
     const Axis* axes = tiling.axes.list;
 

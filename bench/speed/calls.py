@@ -3,14 +3,15 @@
     python -m bench.speed.calls [--rounds 7]
 
 10,000 parameters of 64 values each, one call a parameter, all of them by `plan.apply` of a torch
-model, and one call for 10,000 values, beside NumPy's Generator.normal; `import fanin` beside
-`import numpy`, in fresh processes.
+model, and one call for 10,000 values, beside NumPy's Generator.normal, in CPU time; `import fanin`
+beside `import numpy`, in fresh processes.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -25,7 +26,7 @@ PARAMETERS, SMALL, LARGE = 10_000, 64, 10_000
 
 
 def calls(rounds: int) -> dict[str, float]:
-    """Median microseconds a call."""
+    """Median microseconds of CPU time a call."""
     names = [f"layers.{number}.weight" for number in range(PARAMETERS)]
     streams = [Stream(0, name) for name in names]
     generator = np.random.default_rng(0)
@@ -47,7 +48,8 @@ def calls(rounds: int) -> dict[str, float]:
         ],
         "10,000 values: Stream.normal": lambda: [streams[0].normal(LARGE) for _ in range(100)],
     }
-    seconds = alternate(small, rounds, "small"), alternate(large, rounds, "large")
+    clock = time.process_time
+    seconds = alternate(small, rounds, "small", clock), alternate(large, rounds, "large", clock)
     return {key: value / PARAMETERS * 1e6 for key, value in seconds[0].items()} | {
         key: value / 100 * 1e6 for key, value in seconds[1].items()
     }

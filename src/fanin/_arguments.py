@@ -79,9 +79,10 @@ def keep_names(**names: str) -> Callable[[Class], Class]:
 
         @functools.wraps(init)
         def init_with_old(self: Any, *args: Any, **given: Any) -> None:
-            for old in names.keys() & given.keys():
-                _say_new(kind, old, names[old])
-                given[names[old]] = given.pop(old)
+            if not names.keys().isdisjoint(given):
+                for old in names.keys() & given.keys():
+                    _say_new(kind, old, names[old])
+                    given[names[old]] = given.pop(old)
             init(self, *args, **given)
 
         kind.__init__ = init_with_old

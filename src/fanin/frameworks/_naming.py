@@ -51,6 +51,8 @@ def rename_all(
             stream_number(wanted)
         except FaninError as error:
             raise FaninError(f"rename[{name!r}]: {error}") from None
+    if not rename:
+        return dict(found)
     result: dict[str, Item] = {}
     for name, item in found.items():
         put(result, rename.get(name, name), item, shape_of, "give each its own in rename=")

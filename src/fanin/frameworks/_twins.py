@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 from weakref import ref
 
@@ -41,12 +40,21 @@ class DrawPlace(NamedTuple):
     origin: Any
 
 
+class _KeyedRef(ref):  # type: ignore[type-arg]
+    """A reference that knows its draw when what it refers to is gone."""
+
+    __slots__ = ("key",)
+    key: DrawKey
+
+
 @dataclass
 class _DrawnTogether:
     """What one call drew, each with what tells whether it was written since."""
 
-    items: "tuple[tuple[ref[Any], Callable[[Any], bool]], ...]"
-    told: bool  # that it lived beside an equal one; no garbage is collected to tell it of more
+    items: "list[tuple[ref[Any], Callable[[Any], bool]]]"
+    told: bool = (
+        False  # that it lived beside an equal one; no garbage is collected to tell it of more
+    )
 
     def is_untouched(self) -> bool:
         """Whether none of those that live was written since: training would have."""
@@ -55,7 +63,7 @@ class _DrawnTogether:
 
 
 class _Drawn(NamedTuple):
-    made: "ref[Any]"
+    made: _KeyedRef
     origin: "ref[Any]"
     group: _DrawnTogether
 
@@ -108,18 +116,17 @@ class Twins:
 
     def remember(self, items: Items, seed: int, values: Mapping[str, Any] | None = None) -> None:
         """Note what was drawn, in place or as these new values by name."""
-        drawn = []
-        told = False
-        for place in self._list_places(items, seed):
-            made = place.origin if values is None else values[place.name]
-            known = ref(made, partial(self._forget, place.key))
-            drawn.append((place, known, self._watch(made)))
-            before = self._latest.get(place.key)
-            told = told or (before is not None and before.group.told)
-        group = _DrawnTogether(tuple((known, unwritten) for _, known, unwritten in drawn), told)
-        self._latest.update(
-            (place.key, _Drawn(known, ref(place.origin), group)) for place, known, _ in drawn
-        )
+        drawn: dict[DrawKey, _Drawn] = {}
+        group = _DrawnTogether([])
+        for key, name, origin in self._list_places(items, seed):
+            made = origin if values is None else values[name]
+            known = _KeyedRef(made, self._forget)
+            known.key = key
+            group.items.append((known, self._watch(made)))
+            before = self._latest.get(key)
+            group.told = group.told or (before is not None and before.group.told)
+            drawn[key] = _Drawn(known, ref(origin), group)
+        self._latest.update(drawn)
 
     def forget_all(self) -> None:
         """As in a process that has drawn nothing."""
@@ -132,7 +139,7 @@ class Twins:
             if seeded and (origin := self._origin_of(slot)) is not None:
                 yield DrawPlace((seed, slot.stream, slot.param.shape), slot.param.name, origin)
 
-    def _forget(self, key: DrawKey, gone: "ref[Any]") -> None:
-        known = self._latest.get(key)
+    def _forget(self, gone: Any) -> None:
+        known = self._latest.get(gone.key)
         if known is not None and known.made is gone:
-            self._latest.pop(key, None)
+            self._latest.pop(gone.key, None)

@@ -32,7 +32,7 @@ FROZEN = "frozen, so kept as it is"
 def find_param(target: Target, name: str, *, stays: bool) -> Param:
     """The parameter, with the size of its values where it stays as it is beside others."""
     slot = target.slots[name]
-    param = slot.param
+    param = replace(slot.param, read=slot.read)
     if param.trainable and param.constant is None and not slot.is_empty and not stays:
         param = replace(param, read=partial(_typical, target, name))
     if param.trainable and not stays and _is_meant(target, name):

@@ -29,17 +29,18 @@ except ImportError as error:  # of another platform, or of another Python
 Fill = Callable[..., None]
 
 
-def _available() -> dict[str, Fill]:
+def _available(call: str) -> dict[str, Fill]:
     levels = _native.levels() if _native else ()
-    return {level: partial(_native.fill, level) for level in levels} | {
-        "reference": _reference.fill
+    return {level: partial(getattr(_native, call), level) for level in levels} | {
+        "reference": getattr(_reference, call)
     }
 
 
 _WORTH_THREADS = 1 << 17  # the kernel does not share fewer values anyway
 _MOST_THREADS = 4096
 
-_BACKENDS = _available()  # the fastest first
+_BACKENDS = _available("fill")  # the fastest first
+_OF_MANY = _available("fill_many")
 _chosen: str | None = None
 
 
@@ -83,6 +84,11 @@ def use_backend(name: str) -> Iterator[None]:
 def current_fill() -> Fill:
     """The `fill` of the back end that draws; see `_reference.fill` for its arguments."""
     return _BACKENDS[_chosen or backend()]
+
+
+def current_fill_many() -> Fill:
+    """The `fill_many` of the back end that draws; see `_reference.fill_many`."""
+    return _OF_MANY[_chosen or backend()]
 
 
 def check_threads(threads: int | None, values: int) -> int:

@@ -83,7 +83,7 @@ class Constant:
         to_floats(self)
 
     def constants(self, precision: str) -> tuple[float, ...]:
-        return (self.value,)
+        return (self.value + 0.0,)
 
     def reach(self, precision: str) -> float:
         return abs(self.value)

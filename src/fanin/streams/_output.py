@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from fanin.errors import FaninError, an, quote
 from fanin.streams._arithmetic import bfloat16_bits
+from fanin.streams._distributions import Distribution
 
 Array = npt.NDArray[Any]
 DTypeLike = Any  # a name, or anything NumPy takes for a dtype
@@ -59,6 +60,15 @@ def _storage(name: str) -> np.dtype[Any]:
             return np.dtype(np.uint16)
         name = ml_dtypes.bfloat16
     return np.dtype(name)
+
+
+def constants_of(distribution: Distribution, encoding: str) -> tuple[float, ...]:
+    """What the draws of a dtype compute with; FaninError where they would leave its range."""
+    precision = precision_of(encoding)
+    reach = distribution.reach(precision)
+    if reach > _LARGEST[encoding]:
+        raise FaninError(f"{distribution} reaches {reach:.3g}, beyond the range of {encoding}.")
+    return distribution.constants(precision)
 
 
 def largest(name: str) -> float:

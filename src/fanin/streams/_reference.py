@@ -1,10 +1,10 @@
 """The reference back end: stream version 1 written out in NumPy.
 
 It defines what the other back ends must give, bit for bit, and draws where there is no
-compiled kernel. `fill` is the one call that every back end offers.
+compiled kernel. `fill` is the one call that every back end offers, and `fill_many` many of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,12 @@ def fill(
         else:
             values = _SINGLE[kind](words, *map(_float32, constants))
             out.flat[flat] = encode(values, encoding)
+
+
+def fill_many(jobs: Iterable[Any], seed: int, threads: int) -> None:
+    """`fill` for each of some jobs: its arguments in order, less the seed and the threads."""
+    for out, encoding, base, steps, streams, kind, constants in jobs:
+        fill(out, encoding, base, steps, seed, streams, kind, constants, threads)
 
 
 def _float32(value: float) -> np.float32:

@@ -19,11 +19,10 @@ from fanin.streams._output import (
     Array,
     DTypeLike,
     check_out,
+    constants_of,
     dtype_name,
     encode,
-    largest,
     new_array,
-    precision_of,
     raw,
 )
 from fanin.streams._philox import Words
@@ -247,11 +246,7 @@ class Stream:
         allowed = host.dtypes if host else REAL + COMPLEX if constant else REAL
         encoding = dtype_name(dtype, out, allowed)
         part = region(check_shape(shape), index, order)
-        precision = precision_of(encoding)
-        reach = distribution.reach(precision)
-        if reach > largest(encoding):
-            raise FaninError(f"{distribution} reaches {reach:.3g}, beyond the range of {encoding}.")
-        constants = distribution.constants(precision)
+        constants = constants_of(distribution, encoding)
         result = check_out(out, part.shape, encoding)
         threads = check_threads(threads, result.size)
         if constant:

@@ -53,9 +53,7 @@ class Target:
         }
 
     def _slot(self, held: Held, param: Param) -> Slot:
-        slot = Slot(param, held.value, self.prefix, noted=held.noted)
-        # Of another slot: one that its own parameter reads is a cycle, which keeps arrays alive.
-        return replace(slot, param=replace(param, read=slot.read))
+        return Slot(param, held.value, self.prefix, noted=held.noted)
 
     @property
     def library(self) -> str:

@@ -1,7 +1,6 @@
 """Slots: every trained variable of a model, with its name, its role and its values."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -71,8 +70,7 @@ def _slot(
         activation=before.get(id(place.layer)) if role.kind == "weight" else None,
         head=role.kind == "table" and _is_head(uses),
     )
-    slot = Slot(param, variable, role.gates, prefix)
-    return replace(slot, param=replace(param, read=slot.read))
+    return Slot(param, variable, role.gates, prefix)
 
 
 def _is_head(uses: list[Place]) -> bool:

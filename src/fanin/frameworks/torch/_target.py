@@ -16,9 +16,9 @@ from fanin.frameworks.torch.observe._measure import TorchProbe
 from fanin.frameworks.torch.observe._seen import measure
 from fanin.frameworks.torch.trace._trace import trace
 from fanin.frameworks.torch.tree._names import buffer_names
+from fanin.frameworks.torch.write._all import write_all
 from fanin.frameworks.torch.write._buffers import chance_buffers, find_drawn_buffers
 from fanin.frameworks.torch.write._built import prove_buffers, refuse_unwritten
-from fanin.frameworks.torch.write._device import write_all
 from fanin.frameworks.torch.write._marks import claim, mark
 from fanin.frameworks.torch.write._new_buffers import new_buffers
 from fanin.frameworks.torch.write._origin import Origins

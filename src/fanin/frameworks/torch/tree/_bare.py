@@ -83,7 +83,7 @@ def updates_of_frozen(model: nn.Module) -> list[WeightUpdate]:
     (r, in) and B (out, r), r smaller than both. The weight may be stored (in, out).
     """
     found: list[WeightUpdate] = []
-    for module in model.modules() if _holds_frozen(model) else ():
+    for module in model.modules():
         matrices = list(_near(module, depth=2))
         frozen = [matrix for matrix in matrices if not matrix.requires_grad]
         if len(frozen) != 1 or len(matrices) < 3:
@@ -149,7 +149,7 @@ def norms_of_frozen(model: nn.Module) -> set[int]:
     values, so that none is found without memory.
     """
     found: set[int] = set()
-    for module in model.modules() if _holds_frozen(model) else ():
+    for module in model.modules():
         frozen = [tensor for tensor in _near(module, depth=2) if not tensor.requires_grad]
         if len(frozen) != 1 or not _is_plain(frozen[0]):
             continue
@@ -160,10 +160,6 @@ def norms_of_frozen(model: nn.Module) -> set[int]:
             norms = frozen[0].detach().float().norm(dim=1 - axis)
             found.update(id(vector) for vector in vectors if _is_near(vector, norms))
     return found
-
-
-def _holds_frozen(model: nn.Module) -> bool:
-    return not all(parameter.requires_grad for parameter in model.parameters())
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:

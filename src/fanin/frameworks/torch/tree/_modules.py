@@ -15,7 +15,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from fanin.axes import Axes, equal_blocks, parse_axes
-from fanin.frameworks.torch.draws._records import find_mark, find_note
+from fanin.frameworks.torch.draws._records import Mark, find_mark, find_note
 from fanin.frameworks.torch.tree._activations import activations
 from fanin.frameworks.torch.tree._bare import (
     Shapes,
@@ -60,9 +60,10 @@ def roles(model: nn.Module) -> dict[int, Role]:
     A tied parameter has the role in its embedding, else in the module registered first.
     """
     homes = _find_parametrized(model)
-    updates = updates_of_frozen(model)
+    frozen = not all(parameter.requires_grad for parameter in model.parameters())
+    updates = updates_of_frozen(model) if frozen else []
     increments = low_rank_outputs(updates, _find_zeros(model) if updates else ())
-    factors, norms = factors_of_frozen(updates), norms_of_frozen(model)
+    factors, norms = factors_of_frozen(updates), norms_of_frozen(model) if frozen else set()
     found: dict[int, Role] = {}
     weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
     for module in model.modules():
@@ -73,13 +74,14 @@ def roles(model: nn.Module) -> dict[int, Role]:
                 continue
             if id(tensor) in found and not isinstance(module, _TABLES):
                 continue
-            made = _find_constant(module, attribute, tensor)
+            mark = find_mark(module, attribute, tensor)
+            made = _find_constant(module, attribute, tensor, mark)
             role = _role(home, weight or attribute, attribute, tensor, made, siblings)
             if id(tensor) in factors:
                 role = replace(role, kind="factor")
             elif id(tensor) in increments:
                 role = replace(role, kind="shift")
-            elif id(tensor) in norms or _were_norms(module, attribute, tensor):
+            elif id(tensor) in norms or (mark is not None and mark.norms):
                 role = replace(role, kind="norms")
             found[id(tensor)] = role
             if role.kind in ("weight", "direction"):
@@ -100,19 +102,17 @@ def _find_zeros(model: nn.Module) -> set[int]:
         and not isinstance(tensor, nn.parameter.UninitializedParameter)
         and tensor.requires_grad
         and tensor.ndim == 2
-        and _find_constant(module, attribute, tensor) == 0
+        and _find_constant(module, attribute, tensor, find_mark(module, attribute, tensor)) == 0
     }
 
 
-def _find_constant(module: nn.Module, attribute: str, tensor: torch.Tensor) -> float | None:
+def _find_constant(
+    module: nn.Module, attribute: str, tensor: torch.Tensor, mark: Mark | None
+) -> float | None:
     """The one value that the constructor gave to all elements, as remembered of a trained one."""
-    mark = None if tensor.is_meta else find_mark(module, attribute, tensor)
-    return constant_value(find_note(module, attribute, tensor)) if mark is None else mark.made
-
-
-def _were_norms(module: nn.Module, attribute: str, tensor: torch.Tensor) -> bool:
-    mark = find_mark(module, attribute, tensor)
-    return mark is not None and mark.norms
+    if mark is not None and not tensor.is_meta:
+        return mark.made
+    return constant_value(find_note(module, attribute, tensor))
 
 
 def _may_be_drawn(module: nn.Module, shape: tuple[int, ...], made: float | None) -> bool:

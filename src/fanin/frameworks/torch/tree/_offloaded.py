@@ -11,7 +11,7 @@ def find_offloaded(model: nn.Module) -> set[int]:
     """The identities of parameters that accelerate's hooks hold elsewhere."""
     found: set[int] = set()
     for module in model.modules():
-        hook = getattr(module, "_hf_hook", None)
+        hook = vars(module).get("_hf_hook")
         for item in getattr(hook, "hooks", (hook,)):
             if getattr(item, "weights_map", None) is not None:
                 below = bool(getattr(item, "place_submodules", False))

@@ -14,10 +14,10 @@ from fanin.frameworks._buffers import BufferProof
 from fanin.frameworks.torch.draws._empty import empty_weights
 from fanin.frameworks.torch.draws._records import DRAWN
 from fanin.frameworks.torch.tree._names import BufferPlace, buffer_places
+from fanin.frameworks.torch.write._bytes import row_major
 from fanin.frameworks.torch.write._new_buffers import spectral_buffers
 from fanin.frameworks.torch.write._origin import build_again, knows_arguments
 from fanin.frameworks.torch.write._shards import local_tensor, shard_of
-from fanin.frameworks.torch.write._slot import row_major
 from fanin.frameworks.torch.write._unwritten import find_patterns
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fanin.streams import Array
 
@@ -16,6 +16,13 @@ def as_numpy(tensor: Tensor) -> Array:
         return plain.view(torch.int16).numpy().view(np.uint16)
     array: Array = plain.numpy()
     return array
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a dense tensor of the CPU is known to be fit to be written, without a closer look."""
+    own = type(tensor) is nn.Parameter or type(tensor) is Tensor
+    lies_plain = own and tensor.is_contiguous() and not tensor.is_neg() and not tensor.is_complex()
+    return lies_plain and tensor.data_ptr() % tensor.element_size() == 0
 
 
 def copy_from_host(target: Tensor, draw: Callable[[Array], object]) -> None:

@@ -4,17 +4,14 @@ What those cannot draw, such as signs and complex values, the CPU draws (`Slot.w
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fanin.axes import Axes
 from fanin.frameworks.torch.write._shards import local_tensor
-from fanin.frameworks.torch.write._slot import Slot
-from fanin.initializers import Initializer
+from fanin.frameworks.torch.write._to_write import ToWrite
 from fanin.initializers._base import Elementwise, Request
 from fanin.initializers._orthogonal import Orthogonal
 from fanin.streams import Normal
@@ -25,50 +22,13 @@ from fanin.streams._triton import DrawJob, draw_many, kernels_draw
 _DRAWN = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
-class ToWrite(NamedTuple):
-    """A slot, the initializer of its values, None for those that it keeps, and the axes."""
-
-    slot: Slot
-    initializer: Initializer | None
-    axes: Axes
-
-    @property
-    def device(self) -> torch.device:
-        """Where the values are, or will be."""
-        vacancy = self.slot.vacancy
-        return vacancy.record.device if vacancy else local_tensor(self.slot.tensor).device
+def has_kernels(device: torch.device) -> bool:
+    """Whether `draw_there` writes what lies on a device."""
+    return device.type == "cuda" or kernels_draw(device)
 
 
-def write_all(
-    items: Iterable[tuple[Slot, Initializer | None, Axes]], seed: int, copies: Mapping[str, str]
-) -> None:
-    """Write every parameter, rehearsed before; those on a GPU first, all of a GPU at once.
-
-    `copies` get the values of others, by name, when these have theirs.
-
-    Empty ones get all their memory before any is drawn, and are put into the model at the end:
-    FaninError names the parameter for which there is none, and the model is as it was.
-    """
-    known = [ToWrite(*item) for item in items]
-    pairs = [(item, item.slot.memory()) for item in known]
-    there = [_draws_there(item) for item in known]
-    chosen = [pair for pair, drawn in zip(pairs, there, strict=True) if drawn]
-    for device in dict.fromkeys(item.device for item, _ in chosen):
-        _draw_there([pair for pair in chosen if pair[0].device == device], seed)
-    memories = {item.slot.param.name: memory for item, memory in pairs}
-    for (item, memory), drawn in zip(pairs, there, strict=True):
-        if not drawn and item.slot.param.name not in copies:
-            item.slot.fill(memory, item.initializer, seed, item.axes)
-    with torch.no_grad():
-        for name, source in copies.items():
-            local_tensor(memories[name]).copy_(local_tensor(memories[source]))
-    for item, memory in pairs:
-        item.slot.occupy(memory)
-
-
-def _draws_there(item: ToWrite) -> bool:
-    if item.device.type != "cuda" and not kernels_draw(item.device):
-        return False
+def draws_there(item: ToWrite) -> bool:
+    """Whether the kernels of its device draw all of it."""
     if item.slot.tensor.dtype not in _DRAWN:
         return False
     if isinstance(item.initializer, Elementwise):
@@ -77,20 +37,21 @@ def _draws_there(item: ToWrite) -> bool:
     return type(item.initializer) is Orthogonal and _maps_of(item) is not None
 
 
-def _draw_there(pairs: Sequence[tuple[ToWrite, Tensor]], seed: int) -> None:
+def draw_there(items: Sequence[ToWrite], seed: int) -> None:
+    """Write parameters of one device, in one call of its kernels."""
     with torch.no_grad():
-        draw_many([job for item, memory in pairs for job in _jobs(item, memory, seed)])
-        for item, memory in pairs:
+        draw_many([job for item in items for job in _jobs(item, seed)])
+        for item in items:
             if isinstance(item.initializer, Orthogonal):
-                _draw_orthogonal(item, memory, seed)
-            for box, view in item.slot.pieces(memory):
+                _draw_orthogonal(item, seed)
+            for box, view in item.slot.pieces(item.memory):
                 item.slot.clear_padding(view, box)
 
 
-def _jobs(item: ToWrite, made: Tensor, seed: int) -> Iterable[DrawJob]:
+def _jobs(item: ToWrite, seed: int) -> Iterable[DrawJob]:
     if not isinstance(item.initializer, Elementwise):
         return
-    for box, view in item.slot.pieces(made):
+    for box, view in item.slot.pieces(item.memory):
         request = replace(_request(item, seed), index=box)
         for draw in item.initializer.draws(request):
             target = view[draw.where]
@@ -120,18 +81,19 @@ def _maps_of(item: ToWrite) -> tuple[int, int, int] | None:
     )
 
 
-def _draw_orthogonal(item: ToWrite, made: Tensor, seed: int) -> None:
+def _draw_orthogonal(item: ToWrite, seed: int) -> None:
     """`orthogonal` from normal values that are drawn on the device, within its tolerance."""
     initializer, maps, param = item.initializer, _maps_of(item), item.slot.param
     assert isinstance(initializer, Orthogonal)
     assert maps is not None
-    wide = made.dtype if made.dtype == torch.float64 else torch.float32
+    dtype = item.slot.tensor.dtype
+    wide = dtype if dtype == torch.float64 else torch.float32
     drawn = torch.empty(param.shape, dtype=wide, device=item.device)
     draw_many([DrawJob(drawn, Normal(0.0, 1.0), seed, item.slot.stream, region(param.shape))])
     matrices = drawn.reshape(maps)
     tall = maps[1] >= maps[2]
     found = orthonormal(matrices if tall else matrices.mT, initializer.gain)
-    local_tensor(made).copy_((found if tall else found.mT).reshape(param.shape))
+    local_tensor(item.memory).copy_((found if tall else found.mT).reshape(param.shape))
 
 
 def orthonormal(x: Tensor, gain: float) -> Tensor:

@@ -15,12 +15,11 @@ _SMALL = 1 << 16  # bytes of a kept value that are remembered
 
 def mark(slot: Slot, *, kept: bool) -> None:
     """Remember, of a parameter that was just written or kept, what it had been made."""
-    known = Mark()
-    if kept and slot.param.trainable and slot.shard is None:
-        known = slot.origin or _held(slot)
-    remembered = replace(
-        known, shape=slot.param.shape, made=slot.param.constant, norms=slot.param.kind == "norms"
-    )
+    param = slot.param
+    proved = kept and param.trainable and slot.shard is None
+    remembered = replace(slot.origin or _held(slot)) if proved else Mark()
+    remembered.shape, remembered.made = param.shape, param.constant
+    remembered.norms = param.kind == "norms"
     for module, attribute in slot.homes:
         vars(module).setdefault(MARKS, {})[attribute] = remembered
 

@@ -272,8 +272,10 @@ def refuse_flat(model: nn.Module) -> None:
     """Raise for FSDP1, which packs parameters into flat ones that have no shapes of their own."""
     source = sys.modules.get("torch.distributed.fsdp.fully_sharded_data_parallel")
     wrapper = getattr(source, "FullyShardedDataParallel", None)
+    if wrapper is None:
+        return
     for path, module in model.named_modules():
-        if wrapper is not None and isinstance(module, wrapper):
+        if isinstance(module, wrapper):
             raise FaninError(
                 f"{path or 'the model'} is wrapped in FullyShardedDataParallel (FSDP1), whose flat "
                 "parameters have lost names and shapes. Initialize before wrapping, or shard with "

@@ -3,27 +3,31 @@
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from fanin._arguments import check_seed
 from fanin.axes import Axes
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._arrays import bind, clear_row, holds_computed, outside
 from fanin.frameworks._tiles import Box, inside, meet, tiles
 from fanin.frameworks.torch.draws._records import Mark
 from fanin.frameworks.torch.draws._replay import MemoryView, replay
-from fanin.frameworks.torch.write._copy import as_numpy, copy_from_host
+from fanin.frameworks.torch.write._bytes import agree, bytes_of, row_major
+from fanin.frameworks.torch.write._copy import as_numpy, copy_from_host, is_plain
 from fanin.frameworks.torch.write._shards import Shard, local_tensor
 from fanin.frameworks.torch.write._unwritten import find_patterns, find_zero_rows
 from fanin.frameworks.torch.write._vacancy import Places, Vacancy, room_for
 from fanin.initializers import Initializer
 from fanin.initializers._base import Elementwise
 from fanin.initializers._computed import Computed
+from fanin.initializers._prepared import prepare
 from fanin.param import Param
 from fanin.streams import Array
+from fanin.streams._address import stream_number
 from fanin.streams._output import check_out
 
 _MOST_READ = 1 << 20  # values of a parameter that a recipe may look at
@@ -47,6 +51,7 @@ class Slot:
     was_drawn: bool = False  # by fanin: it is the constructor's no more
     prefix: str = ""  # what stands before the name in that of the stream
     part: Box | None = None  # what alone is drawn of it, where the rest stays
+    _numbers: tuple[int, int] | None = field(default=None, init=False, repr=False)
 
     @property
     def stream(self) -> str:
@@ -67,6 +72,11 @@ class Slot:
     def is_empty(self) -> bool:
         """Whether it has no memory yet."""
         return self.vacancy is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is here, and is drawn where it is drawn at all."""
+        return self.shard is None and self.part is None
 
     @property
     def is_sharded(self) -> bool:
@@ -108,17 +118,38 @@ class Slot:
             )
         if holds_computed(self, initializer):
             return
-        nothing = (slice(0, 0),) * len(param.shape)
-        self.draw(initializer, seed, axes, nothing)
+        if not self._is_prepared(initializer, seed, axes):
+            nothing = (slice(0, 0),) * len(param.shape)
+            self.draw(initializer, seed, axes, nothing)
         tensor = local_tensor(self.tensor)
         if tensor.layout is not torch.strided:
             raise FaninError(f"{param.name} has layout {tensor.layout}; make it dense first.")
-        if tensor.device.type == "cpu":
+        if tensor.is_cpu and not is_plain(tensor):
             try:
                 for _, view in self.pieces():
                     check_out(as_numpy(view), tuple(view.shape), param.dtype)
             except (FaninError, RuntimeError) as error:
                 raise FaninError(f"{param.name} cannot be written: {error}") from None
+
+    def _is_prepared(self, initializer: Initializer, seed: int, axes: Axes | None) -> bool:
+        """Whether the kernel draws all of it; FaninError where that cannot be."""
+        if not isinstance(initializer, Elementwise):
+            return False
+        param = self.param
+        try:
+            check_seed(seed)
+            self.find_numbers()
+            own = param.axes if axes is None else axes
+            return prepare(initializer, param.shape, own, param.dtype) is not None
+        except FaninError as error:
+            raise FaninError(f"{param.name} ({initializer}): {error}") from None
+
+    def find_numbers(self) -> tuple[int, int]:
+        """The numbers of its stream, and of the child that float64 draws need, too."""
+        if self._numbers is None:
+            low = stream_number(self.stream, "low") if self.param.dtype == "float64" else 0
+            self._numbers = stream_number(self.stream), low
+        return self._numbers
 
     def write(self, initializer: Initializer | None, seed: int, axes: Axes | None = None) -> None:
         """Draw the values into the tensor; an empty one gets its memory first."""
@@ -165,8 +196,7 @@ class Slot:
         self, initializer: Initializer, seed: int, axes: Axes | None, box: Box, view: Tensor
     ) -> None:
         if view.device.type == "cpu":
-            whole = self.shard is None and self.part is None
-            self.draw(initializer, seed, axes, None if whole else box, as_numpy(view))
+            self.draw(initializer, seed, axes, None if self.is_whole else box, as_numpy(view))
             return
         for tile in tiles(tuple(view.shape)):
             draw = partial(self.draw, initializer, seed, axes, inside(box, tile))
@@ -204,7 +234,7 @@ class Slot:
                     self.draw(initializer, seed, axes, place, as_numpy(drawn))
                 else:
                     drawn = whole[place]
-                if not _agree(drawn, view[tile], tolerance):
+                if not agree(drawn, view[tile], tolerance):
                     return False
         return True
 
@@ -215,7 +245,7 @@ class Slot:
         mine, theirs = (local_tensor(slot.tensor) for slot in (self, other))
         cuts = tiles(tuple(mine.shape))
         return mine.shape == theirs.shape and all(
-            _bytes(mine[at]) == _bytes(theirs[at]) for at in cuts
+            bytes_of(mine[at]) == bytes_of(theirs[at]) for at in cuts
         )
 
     def find_unwritten(self, varies: bool) -> str:
@@ -261,8 +291,7 @@ class Slot:
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""
-        whole = self.shard is None and self.part is None
-        views = [self._values()] if whole else [view for _, view in self.pieces()]
+        views = [self._values()] if self.is_whole else [view for _, view in self.pieces()]
         count = sum(view.numel() for view in views)
         if not count:
             return math.nan, math.nan
@@ -361,38 +390,3 @@ class Slot:
             met = (box, (...,)) if self.part is None else meet(box, self.part)
             if met is not None:
                 yield met[0], view[met[1]]
-
-
-def draw_bytes(
-    slot: Slot, initializer: Initializer | None, seed: int, axes: Axes | None
-) -> Iterator[bytes]:
-    """What `write` would make of a whole parameter, in pieces in row-major order."""
-    if slot.part is not None:
-        memory = slot._values().clone()
-        slot.fill(memory, initializer, seed, axes)
-        yield from row_major(memory)
-    elif initializer is None:
-        value = None if slot.drawn is None else slot._find_kept(seed)
-        yield from row_major(slot._values() if value is None else value)
-    elif not isinstance(initializer, Elementwise):
-        yield from row_major(slot._whole(initializer, seed, axes))
-    else:
-        for tile in tiles(slot.param.shape):
-            yield slot.draw(initializer, seed, axes, tile).tobytes()
-
-
-def row_major(tensor: Tensor) -> Iterator[bytes]:
-    """The bytes of a tensor's values in row-major order, in pieces."""
-    for tile in tiles(tuple(tensor.shape)):
-        yield _bytes(tensor[tile])
-
-
-def _agree(drawn: Tensor, held: Tensor, tolerance: float) -> bool:
-    if tolerance == 0:
-        return _bytes(drawn) == _bytes(held)
-    return bool(((drawn.double() - held.detach().cpu().double()).abs() <= tolerance).all())
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
-    return plain.reshape(-1).view(torch.uint8).numpy().tobytes()

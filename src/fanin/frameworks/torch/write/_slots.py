@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -123,6 +122,8 @@ def _slot(
     if shard is None:
         refuse_emptied(name, tensor, places[0].module)
     homes = tuple(dict.fromkeys((place.module, place.attribute) for place in places))
+    module = places[0].module
+    table = isinstance(module, TABLES) and places[0].attribute == "weight"
     param = Param(
         name=name,
         shape=tuple(tensor.shape) if shard is None else shard.shape,
@@ -134,16 +135,12 @@ def _slot(
         constant=role.made,
         trainable=role.trainable,
         activation=role.activation,
+        head=table and any(isinstance(place.module, nn.Linear) for place in places),
     )
-    module = places[0].module
-    table = isinstance(module, TABLES) and places[0].attribute == "weight"
     padding: Any = module.padding_idx if table else None
     known = find_mark(*homes[0], tensor) if tensor.requires_grad and not tensor.is_meta else None
     told = known is not None and (known.value, known.drawn, known.digest) != (None, None, None)
     origin = known if told else None
     empty = vacancy(tensor, homes, device, id(tensor) in elsewhere)
     again = known is not None and not told
-    slot = Slot(param, tensor, padding, shard, empty, homes, origin, again, prefix)
-    head = table and any(isinstance(place.module, nn.Linear) for place in places)
-    # Of another slot: one that its own parameter reads is a cycle, which keeps models in memory.
-    return replace(slot, param=replace(param, head=head, read=slot.read))
+    return Slot(param, tensor, padding, shard, empty, homes, origin, again, prefix)

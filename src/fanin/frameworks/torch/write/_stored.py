@@ -6,9 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fanin.axes import Axes
 from fanin.errors import FaninError, an
 from fanin.frameworks._stored import HowDrawn, Stored
-from fanin.frameworks.torch.write._slot import Slot, draw_bytes, row_major
+from fanin.frameworks._tiles import tiles
+from fanin.frameworks.torch.write._bytes import row_major
+from fanin.frameworks.torch.write._slot import Slot
+from fanin.initializers import Elementwise, Initializer
 
 
 def list_stored(
@@ -56,7 +60,25 @@ def _entry(
 
 
 def _drawing(slot: Slot, *how: Any) -> Callable[[], Iterator[bytes]]:
-    return lambda: draw_bytes(slot, *how)
+    return lambda: _draw_bytes(slot, *how)
+
+
+def _draw_bytes(
+    slot: Slot, initializer: Initializer | None, seed: int, axes: Axes | None
+) -> Iterator[bytes]:
+    """What `write` would make of a whole parameter, in pieces in row-major order."""
+    if slot.part is not None:
+        memory = slot._values().clone()
+        slot.fill(memory, initializer, seed, axes)
+        yield from row_major(memory)
+    elif initializer is None:
+        value = None if slot.drawn is None else slot._find_kept(seed)
+        yield from row_major(slot._values() if value is None else value)
+    elif not isinstance(initializer, Elementwise):
+        yield from row_major(slot._whole(initializer, seed, axes))
+    else:
+        for tile in tiles(slot.param.shape):
+            yield slot.draw(initializer, seed, axes, tile).tobytes()
 
 
 def call_empty(factory: Callable[[], Any]) -> Any:
