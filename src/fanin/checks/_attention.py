@@ -22,15 +22,16 @@ def judge_sharp_attention(m: Measurement) -> Iterator[Finding]:
     if not found:
         return
     spread, logits, at = max(found, key=lambda entry: entry[0])
+    error = spread > m.limits.logits_error and len(found) > m.limits.saturated_few
     unscaled = logits.factor > 2 * logits.terms**-0.5
     more = f", and too large in {len(found) - 1} more" if found[1:] else ""
     yield Finding(
         "F05",
-        "warning",
+        "error" if error else "warning",
         m.nodes[at].module,
         measured=f"attention logits have std {number(spread)} over the keys{more}",
         expected="about 1",
-        limit=f"{m.limits.logits_warning:g}",
+        limit=f"{m.limits.logits_error if error else m.limits.logits_warning:g}",
         why=(
             "The softmax is where it is flat: it takes one key, and passes no gradient to "
             "queries and keys."

@@ -15,6 +15,7 @@ from fanin.checks._verdict import number
 from fanin.graph import having, reach
 
 _PASSED = having("carries", "function")
+SAME = 1e-5  # of 1 - cosine: inputs that do not differ to begin with
 _PIXELS = 64  # of the smallest images that people learn from, 8 x 8
 _HUGE = 100.0  # RMS of what a readout is given, from which on that is to blame
 _REACH = 8.0  # deviations: no logit is farther from another than twice as much as normal ones are
@@ -64,7 +65,7 @@ def _judge_squares(m: Measurement) -> Iterator[Finding]:
     if m.loss > 1.01 * (made + targets.rms) ** 2:
         return  # no mean of squares: it is a sum over the batch, or of several
     excess = m.loss / targets.std**2 if targets.std else 0.0
-    if excess <= limits.loss_error or targets.rms > limits.target_high:  # F13 speaks of it
+    if excess <= limits.squares_error or targets.rms > limits.target_high:  # F13 speaks of it
         return
     head = max(m.chains.heads, default=None)
     yield Finding(
@@ -73,7 +74,7 @@ def _judge_squares(m: Measurement) -> Iterator[Finding]:
         "" if head is None else m.module(head),
         measured=f"loss {m.loss:.3g}, {number(excess)} times the variance of the targets",
         expected="1 to 3 times",
-        limit=f"{limits.loss_error:g} times",
+        limit=f"{limits.squares_error:g} times",
         why="The outputs are large before anything was learned.",
         fix=_quieter(m, head),
         value=excess,
@@ -201,8 +202,8 @@ def judge_collapse(m: Measurement) -> Iterator[Finding]:
         path = until_gathered(m, whole)
         if not path:
             continue
-        last, first = _apart(m, m.chains.uses[path[-1]].output), _before(m, path)
-        if last is None or first is None or first < 1e-5 or m.shut.keys() & set(path):
+        last, first = m.tell_apart(m.chains.uses[path[-1]].output), _before(m, path)
+        if last is None or first is None or first < SAME or m.shut.keys() & set(path):
             continue  # F05 and F07 speak of layers that pass nothing on
         share = last / first
         if share < limits.collapse_warning and (worst is None or share < worst[0]):
@@ -221,7 +222,7 @@ def judge_collapse(m: Measurement) -> Iterator[Finding]:
         "error" if error else mild,
         m.module(at),
         measured=(
-            f"1 - cosine of different inputs is {number(_apart(m, m.chains.uses[at].output))}, "
+            f"1 - cosine of different inputs is {number(m.tell_apart(m.chains.uses[at].output))}, "
             f"{number(share)} of what it was before the chain"
         ),
         expected=f"a share above {limits.collapse_warning:g}",
@@ -238,12 +239,4 @@ def _before(m: Measurement, path: Sequence[int]) -> float | None:
     raw = m.nodes[source].op in ("input", "lookup")
     if not raw and len(path) < 2:
         return None
-    return _apart(m, source if raw else m.chains.uses[path[0]].output)
-
-
-def _apart(m: Measurement, position: int) -> float | None:
-    """One less the mean cosine of different inputs at a node; None where they are on other axes."""
-    look, shape = m.looks.get(position), m.nodes[position].shape
-    if look is None or look.cosine is None or (shape and shape[0] % m.batch):
-        return None
-    return max(1 - look.cosine, 0.0)
+    return m.tell_apart(source if raw else m.chains.uses[path[0]].output)

@@ -133,8 +133,40 @@ class Measurement:
         return name if owner.startswith(place) and (owner != place or last != "weight") else place
 
     def worst(self, use: int) -> Severity:
-        """A warning inside of a residual branch: the stream leads past what is wrong there."""
-        return "warning" if use in self.chains.in_branches else "error"
+        """A warning inside of a residual branch: the stream leads past what is wrong there.
+
+        But where that leads past all that could learn.
+        """
+        return "warning" if use in self.chains.in_branches and not self._blocked else "error"
+
+    @cached_property
+    def _blocked(self) -> bool:
+        """Whether SGD trains no residual branch: gradients vanish or inputs collapse in all."""
+        if not self.sgd:
+            return False
+        inside = [path for path in self.chains.paths if path[0] in self.chains.in_branches]
+        covered = {use for path in inside for use in path if len(path) > 1}
+        return (
+            bool(covered) and covered >= self.chains.in_branches and all(map(self._closes, inside))
+        )
+
+    def _closes(self, path: Sequence[int]) -> bool:
+        first, last = self.gradient(path[0]), self.gradient(path[-1])
+        if first is None or not last:
+            return False
+        before, after = (self.tell_apart(self.chains.uses[path[end]].output) for end in (0, -1))
+        kept = after / before if before and after is not None else 1.0
+        limits = self.limits
+        return first / last * limits.backward_error < 1 or kept < limits.collapse_error
+
+    def tell_apart(self, position: int) -> float | None:
+        """One less the mean cosine of different inputs at a node; None where they are on other
+        axes.
+        """
+        look, shape = self.looks.get(position), self.nodes[position].shape
+        if look is None or look.cosine is None or (shape and shape[0] % self.batch):
+            return None
+        return max(1 - look.cosine, 0.0)
 
     def soften(self, use: int, severity: Severity | None) -> Severity | None:
         """A severity, but none that is worse than this use can have."""

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterator
 
+from fanin.checks._chains import GATHERS, WeightUse
 from fanin.checks._finding import Finding
+from fanin.checks._matched import fans_of
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import SIGMOIDS
 from fanin.checks._verdict import number
@@ -118,15 +120,17 @@ def judge_target_scale(m: Measurement) -> Iterator[Finding]:
     found, high = m.targets, m.limits.target_high
     if found is None or found.rms <= high or not math.isfinite(found.rms):
         return
+    why = _unreachable(m, found.rms)
     yield Finding(
         "F13",
-        "warning",
+        "error" if why else "warning",
         "",
         measured=f"targets of shape {found.shape} have mean {number(found.mean)} and std "
         f"{number(found.std)}",
         expected="mean 0, std 1",
         limit=f"RMS up to {high:g}",
-        why="An untrained network gives numbers near 1, and no initializer changes that: the first "
+        why=why
+        or "An untrained network gives numbers near 1, and no initializer changes that: the first "
         f"thousands of steps only move its output towards {number(found.rms)}.",
         fix=(
             "Standardize the targets: (y - y.mean()) / y.std(), with the training set's "
@@ -134,3 +138,38 @@ def judge_target_scale(m: Measurement) -> Iterator[Finding]:
         ),
         value=found.rms,
     )
+
+
+def _unreachable(m: Measurement, size: float) -> str:
+    """Why this optimizer does not bring outputs to targets of this size; "" where it may."""
+    heads = [m.chains.uses[at] for at in m.chains.heads]
+    if not heads or m.sgd is None:
+        return ""
+    held = all(_is_held(m, m.nodes[head.node].inputs[0]) for head in heads)
+    if m.sgd and not held:
+        return (
+            "Where weights before the readout grow as well, a network that gives numbers of this "
+            f"size has a sharpness of 4 * {number(size)} |x| or more, x what those weights are "
+            f"given: at |x| = 1 SGD with momentum 0.9 is stable below a rate of "
+            f"{number(1.9 / (2 * size))}, and its loss runs away before it is there."
+        )
+    # A weight moves by the rate in a step, and what it multiplies is 1 at most, or about 1.
+    terms = max(_fan_in(m, head) for head in heads)
+    steps = size / (m.limits.target_rate * (terms + 1))
+    if m.sgd or not held or steps <= m.limits.descent_steps:
+        return ""
+    return (
+        f"A step moves a weight by the rate, and the output by {number(terms + 1)} times that at "
+        f"most: at {m.limits.target_rate:g} it takes {number(steps)} steps to get there."
+    )
+
+
+def _fan_in(m: Measurement, head: WeightUse) -> float:
+    how, values = m.nodes[head.node].param, m.values.get(head.name)
+    return 1.0 if how is None or values is None else fans_of(how, values.shape)[0]
+
+
+def _is_held(m: Measurement, position: int) -> bool:
+    """Whether what a readout is given stays as large, however weights before it grow."""
+    at = m.graph.behind(position, ("view", "dropout", *GATHERS))
+    return at in m.flat or m.nodes[at].op in ("input", "lookup", "normalize", "recurrent")

@@ -1,11 +1,14 @@
 """Recurrent: F05 of states that saturate, F03 through time, F12 of weights inside of a module."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from fanin._columns import list_names
 from fanin.checks._cause import raw_inputs
+from fanin.checks._ends import SAME
 from fanin.checks._finding import Finding, Severity
+from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA
 from fanin.checks._verdict import level, number
@@ -13,6 +16,7 @@ from fanin.frameworks import Gates
 
 _SMALL = 0.1  # of torch's own default, or of lecun_normal(), whichever is smaller
 _GATED = ("lstm", "gru")
+_LISTED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,14 @@ def judge_saturated_states(m: Measurement) -> Iterator[Finding]:
         worst = max(found, key=lambda level: level.flat)
         parts = worst.parts
         place = max(parts, key=lambda name: parts[name])
-        error = worst.flat > limits.saturated_error
+        deep = [
+            level.flat > limits.saturated_deep_error
+            for level in levels
+            if not level.inputs.endswith("_reverse")
+        ]
+        stacked = sum(deep) >= limits.saturated_deep
+        error = stacked or worst.flat > limits.saturated_error
+        limit = limits.saturated_error if error else limits.saturated_warning
         sizes = ", ".join(f"{number(size)} by {name}" for name, size in parts.items() if size)
         more = f", and more than a fifth in {len(found) - 1} more layers" if found[1:] else ""
         yield Finding(
@@ -83,7 +94,9 @@ def judge_saturated_states(m: Measurement) -> Iterator[Finding]:
             place,
             measured=f"{worst.flat:.0%} of what the state takes up is where tanh is flat{more}",
             expected="at most 15%",
-            limit=f"{limits.saturated_error if error else limits.saturated_warning:.0%}",
+            limit=f"{limits.saturated_deep_error:.0%} of {limits.saturated_deep} layers"
+            if stacked
+            else f"{limit:.0%}",
             why=f"Saturated units pass no gradient. What tanh is given has RMS {sizes}.",
             fix=_smaller(m, worst, others=bool(found[1:])),
             value=worst.flat,
@@ -137,6 +150,72 @@ def judge_exploding_time(m: Measurement) -> Iterator[Finding]:
             else "Shorter sequences, or gradients clipped.",
             value=growth,
         )
+
+
+def judge_vanishing_time(m: Measurement) -> Iterator[Finding]:
+    """F03 through time with SGD: a plain RNN, of which the last state alone is read, forgets."""
+    limit = m.limits.time_error
+    for levels in _modules(m) if m.sgd else ():
+        worst = min(levels, key=lambda level: 1.0 if level.growth is None else level.growth)
+        gated, growth = worst.kind in _GATED, worst.growth
+        if gated or growth is None or growth * limit >= 1 or not _reads_last(m, worst.node):
+            continue
+        yield Finding(
+            "F03",
+            "error",
+            worst.state,
+            measured=(
+                f"the gradient at the first step is {number(growth)} times that at the last one"
+            ),
+            expected="0.001 or more",
+            limit=f"{1 / limit:g}",
+            why="It falls from step to step on its way back through time, so that SGD learns from "
+            f"the last inputs alone: {_radius(worst)}.",
+            fix=f"orthogonal() for {worst.state}; or fanin.initialize(model, inputs=x).",
+            value=growth,
+        )
+
+
+def _reads_last(m: Measurement, node: int) -> bool:
+    """Whether only a part of what a module gives goes on, its last step say."""
+    users = [m.nodes[user] for user in m.chains.structure.users[node]]
+    size = math.prod(m.nodes[node].shape)
+    return bool(users) and all(user.op == "view" and math.prod(user.shape) < size for user in users)
+
+
+def judge_alike_states(m: Measurement) -> Iterator[Finding]:
+    """F14 of recurrent modules: whether different inputs leave different states."""
+    # The same limit with SGD: states that keep 3e-6 of the distance of their inputs train.
+    limit = LIMITS.collapse_error
+    for levels in _modules(m):
+        level = levels[-1]
+        first = m.tell_apart(m.graph.behind(m.nodes[level.node].inputs[0]))
+        last = m.tell_apart(level.node)
+        if last is None or not first or first < SAME or last >= limit * first:
+            continue
+        yield Finding(
+            "F14",
+            "error",
+            level.module,
+            measured=f"1 - cosine of different inputs is {number(last)}, {number(last / first)} "
+            "of what it was before the module",
+            expected=f"a share above {m.limits.collapse_warning:g}",
+            limit=f"{limit:g}",
+            why="Different inputs leave the same states: what follows can hardly tell them apart.",
+            fix=_larger(levels),
+            value=last / first,
+        )
+
+
+def _larger(levels: Sequence[_Level]) -> str:
+    """What to write where biases alone make the states."""
+    heavy = [name for level in levels for name in level.biases if level.from_bias > 1]
+    if heavy:
+        return f"zeros() for {list_names(heavy, _LISTED)}; or fanin.initialize(model, inputs=x)."
+    into = [level.inputs for level in levels]
+    return (
+        f"glorot_uniform() for {list_names(into, _LISTED)}; or fanin.initialize(model, inputs=x)."
+    )
 
 
 def judge_recurrent_weights(m: Measurement) -> Iterator[Finding]:

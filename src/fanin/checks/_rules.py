@@ -14,9 +14,11 @@ from fanin.checks._limits import LIMITS as L
 from fanin.checks._limits import SGD
 from fanin.checks._objective import judge_target_scale
 from fanin.checks._recurrent import (
+    judge_alike_states,
     judge_exploding_time,
     judge_recurrent_weights,
     judge_saturated_states,
+    judge_vanishing_time,
 )
 from fanin.checks._rule import Rule
 from fanin.checks._symmetry import judge_symmetry
@@ -72,7 +74,7 @@ _RULES = (
     Rule(
         "F03",
         "backward-scale",
-        (judge_backward_scale, judge_exploding_time),
+        (judge_backward_scale, judge_exploding_time, judge_vanishing_time),
         "the gradient vanishes or explodes on its way back through a chain or residual stream",
         "The norm per sample of the loss's gradient with respect to the layers' outputs, at the "
         "first layer over the last one of a chain, and along each residual stream; for an error "
@@ -83,14 +85,16 @@ _RULES = (
         f"the ratio is beyond {L.backward_warning:g} (e**3), either way",
         f"the ratio is beyond {L.backward_error:g}, with SGD beyond {SGD.backward_error:g}, or "
         f"{L.normalized_error:g} through normalizations or time, or the gradient is exactly 0 "
-        "upstream",
+        f"upstream; with SGD also where it falls through time by more than {L.time_error:g} in a "
+        "plain RNN whose last state alone is read",
         "Networks train to a depth of about 6 correlation lengths, where squared norms have "
         "changed by e**6. Where the ratio lies inside the finite-width band around theory (F04), "
         "theory is judged instead.",
         "Gradients that are 0 behind a weight that starts at zero and gets a gradient itself: a "
         "readout, the last layer of a branch, LoRA's B. Tokens that are not chosen. What one "
-        "average or maximum over positions changes. Gradients that fall through time. Within a "
-        "residual branch it is a warning at most; where the optimizer divides by the gradient, as "
+        "average or maximum over positions changes. Gradients that fall through time, but for that "
+        "RNN. Within a residual branch it is a warning at most, but with SGD where all branches "
+        "are so or collapse (F14); where the optimizer divides by the gradient, as "
         "Adam does, also where biases hold the signal and no activation saturates.",
         "The backward gain of the activation with fan_out: he_normal(mode='fan_out') for ReLU; "
         "normalization or residual connections for networks that are too deep for either.",
@@ -125,7 +129,10 @@ _RULES = (
         f"more than {_percent(L.saturated_warning)} are there, or logits have a deviation above "
         f"{L.logits_warning:g}",
         f"more than {_percent(L.saturated_error)} are there, or, where no more than "
-        f"{L.saturated_few} layers of a chain are so, {_percent(L.saturated_few_error)}",
+        f"{L.saturated_few} layers of a chain are so, {_percent(L.saturated_few_error)}; more than "
+        f"{_percent(L.saturated_deep_error)} in {L.saturated_deep} layers of a recurrent module; "
+        f"logits have a deviation above {L.logits_error:g}, and more than {L.saturated_few} "
+        f"attentions one above {L.logits_warning:g}",
         "A saturated unit passes no gradient. Sound initializers leave at most 15 % there, N(0, 1) "
         "weights over 83 % at width 256. In the calibration tanh with 81 % failed, and sigmoids "
         "with 64 to 74 % trained.",
@@ -230,8 +237,8 @@ _RULES = (
         "the targets.",
         f"it is above {L.loss_warning:g}",
         f"it is above {L.loss_error:g}, or {L.loss_factor:g} ln C for {L.loss_classes} classes and "
-        f"more, or of the targets below -{L.loss_leak:g}; of squares, above {L.loss_error:g} "
-        f"times; with SGD, {SGD.loss_error:g} in place of {L.loss_error:g}",
+        f"more, or of the targets below -{L.loss_leak:g}; of squares, above {L.squares_error:g} "
+        f"times; with SGD, {SGD.loss_error:g} in place of both",
         "Logits of variance s**2 cost about s**2/2 more than ln C. A large start costs the first "
         "steps, which only shrink the readout: in the calibration networks trained from any loss "
         "up to 1200. They have ten classes; a language model whose N(0, 1) table is its readout "
@@ -275,8 +282,12 @@ _RULES = (
         f"abs(mean) is above {L.input_mean:g} std, or above std and {L.input_far:g}, or std is "
         f"outside {L.input_low:g} to "
         f"{L.input_high:g}; targets have RMS above {L.target_high:g}",
-        "the input is constant",
-        "All theory of initialization starts from inputs of mean 0 and variance 1.",
+        "the input is constant; or targets have that RMS, and with SGD what the readout is given "
+        "grows with the weights before it, or with another optimizer it is bounded and more than "
+        f"{L.descent_steps:g} steps at rate {L.target_rate:g} take the output there",
+        "All theory of initialization starts from inputs of mean 0 and variance 1. Two layers of "
+        "which the product is T have a sharpness of 4 T |x| or more, and SGD with momentum 0.9 is "
+        "stable below 3.8 over that; a step of Adam moves a weight by the rate.",
         "Integers and masks.",
         "Standardize the data: (x - x.mean()) / x.std(); the targets likewise.",
         "Mishkin & Matas 2016, section 3; LeCun et al. 1998, section 4.3.",
@@ -284,7 +295,7 @@ _RULES = (
     Rule(
         "F14",
         "collapse",
-        (judge_collapse, judge_drowned),
+        (judge_collapse, judge_drowned, judge_alike_states),
         "different inputs become the same on their way through the network",
         "(1 - c_last) / (1 - c_raw), where c is the mean cosine of different inputs, in the raw "
         "data and at the output of the last hidden layer of a chain, and of all layers up to where "
@@ -292,10 +303,12 @@ _RULES = (
         "compared with its own first layer.",
         f"it is below {L.collapse_warning:g}; the embeddings of tokens are less than "
         f"{_percent(L.tokens_warning)} of the variance of their sum with positions",
-        f"it is below {L.collapse_error:g}, with SGD below {SGD.collapse_error:g}",
+        f"it is below {L.collapse_error:g}, with SGD below {SGD.collapse_error:g}; of a recurrent "
+        f"module below {L.collapse_error:g}, over all its layers",
         "In the ordered phase all inputs tend to one direction, and the readout cannot tell them "
         "apart.",
-        "Batches of one input. Within a residual branch it is a warning at most, and with Adam "
+        "Batches of one input. Within a residual branch it is a warning at most, but with SGD "
+        "where all branches are so or lose the gradient (F03), and with Adam "
         "where biases hold the signal and no activation saturates; a note where the "
         "model itself takes derivatives, as of a differential equation.",
         "zeros() for a bias that outweighs the signal; weights on the critical line: "
