@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fanin.graph._graph import Values
 from fanin.graph.signal import (
     MASS,
     PROBABILITY,
@@ -15,10 +16,14 @@ from fanin.graph.signal import (
     hermite,
     mixture_of,
     root_of,
+    values_of,
 )
 
 _LIKELY = 4.0  # standard deviations: values beyond them are rare
-_CLOSE = 1e-7  # of a correlation, and of a second moment
+_ROUGH = 1e-7  # of a standard deviation: what falls less counts as rising
+# Of a correlation, and of a second moment: as far as double precision goes, or the last bit of an
+# `exp`, another on another machine, would decide how many steps are made.
+_CLOSE = 1e-12
 
 
 def pool(signal: Signal, count: float, node: int) -> Signal:
@@ -42,12 +47,10 @@ def sum_positions(signal: Signal, count: float, node: int) -> Signal:
 def largest(signal: Signal, count: float, node: int) -> Signal:
     """The largest of `count` positions; what their z do not share is independent."""
     ordered = np.sort(signal.values)  # of a function of z that need not rise
-    if not np.array_equal(ordered, signal.values):
-        order = np.argsort(signal.values, kind="stable")
-        reached = np.cumsum(MASS[order]) - MASS[order] / 2
-        ordered = np.interp(PROBABILITY, reached, signal.values[order])
+    if np.abs(ordered - signal.values).max() > _ROUGH * math.sqrt(signal.second):
+        ordered = values_of(signal.values, MASS)
     shared = min(max(signal.correlation, 0.0), 1.0)
-    top = np.interp(PROBABILITY ** (1 / count), PROBABILITY, Z)
+    top = _top(count)
     nodes, weights = hermite(48)
     z = math.sqrt(1 - shared) * top[:, None] + math.sqrt(shared) * nodes
     mass = np.broadcast_to(MASS[:, None] * weights, z.shape)
@@ -56,6 +59,17 @@ def largest(signal: Signal, count: float, node: int) -> Signal:
     correlation = shared / (shared + (1 - shared) * spread)
     made = mixture_of(values.ravel(), mass.ravel(), node, correlation)
     return replace(made, root=root_of(signal))
+
+
+def _top(count: float) -> Values:
+    """z of the largest of `count` independent ones, as a function of the z of its own quantile.
+
+    The upper half by what is left above: next to 1 a probability has no digits for it.
+    """
+    below = PROBABILITY ** (1 / count)
+    above = -np.expm1(np.log1p(-PROBABILITY) / count)[::-1]
+    lower, upper = np.interp(below, PROBABILITY, Z), -np.interp(above, PROBABILITY, Z)
+    return np.where(below < above, lower, upper)
 
 
 def _of_several(

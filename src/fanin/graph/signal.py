@@ -32,6 +32,10 @@ _SAMPLE = 1 << 12
 _TOLERANCE = 1e-8  # of a second moment
 _MOST_VALUES = 1 << 18  # of a function
 _NEARLY_ALL = 0.99  # of the mass: a function that is known there is known
+_LAST_BITS = 1e-9  # of a correlation: what is nearer to 0 or 1 is there
+_LEAST = 1e-14  # of a second moment, squared: what is less is nothing
+_BITS = 42  # of the largest value: what differs in later ones is the same
+_SMALLEST = -900  # exponent
 _TAIL = 40.0  # of a density's logarithm: what is smaller counts as nothing
 
 
@@ -71,9 +75,9 @@ class Signal:
     @cached_property
     def shared(self) -> float:
         """The mean product of two positions: the second moment of the mean over many."""
-        if self.correlation <= 0:
+        if self.correlation <= _LAST_BITS:
             return self.mean**2
-        if self.correlation >= 1:
+        if self.correlation >= 1 - _LAST_BITS:
             return self.second
         other = beside(self.values, self.correlation) @ hermite(32)[1]
         return float(MASS @ (self.values * other))
@@ -245,7 +249,8 @@ def multiply_apart(a: Signal, b: Signal, node: int) -> Signal:
 def _add_to_sum(a: Signal, b: Signal, node: int) -> Signal:
     """An activation and a sum over its positions: what positions share is in both."""
     sign = math.copysign(1.0, a.mean * b.mean + a.slope * b.slope)
-    both = sign * math.sqrt(max(a.shared * b.shared, 0.0))
+    least = _LEAST * a.second * b.second  # the root of what sums of 1 and -1 leave is not small
+    both = sign * math.sqrt(a.shared * b.shared) if a.shared * b.shared > least else 0.0
     second, shared = a.second + b.second + 2 * both, a.shared + b.shared + 2 * both
     mean = a.mean + b.mean
     spread = second - mean**2
@@ -340,9 +345,24 @@ def is_gaussian(signal: Signal) -> bool:
 
 def mixture_of(values: Values, mass: Values, node: int, correlation: float) -> Signal:
     """The signal whose values have this distribution; its second moment is kept exactly."""
-    order = np.argsort(values, kind="stable")
-    values, mass = values[order], mass[order]
-    reached = np.cumsum(mass) - mass / 2
-    made = np.interp(PROBABILITY, reached, values)
+    made = values_of(values, mass)
     second, own = float(mass @ values**2), float(MASS @ made**2)
     return Signal(made * math.sqrt(second / own) if own > 0 else made, node, correlation)
+
+
+def values_of(values: Values, mass: Values) -> Values:
+    """Values with these masses as a function of z that rises.
+
+    The last bit of an `exp` is another on another machine, and must not show. So each half is
+    counted from its own end: next to 1 a probability has no digits for what is left. And what is
+    the same but for last bits, such as zeros of a rectifier, counts as the same.
+    """
+    _, exponent = math.frexp(float(np.abs(values).max()))
+    tick = math.ldexp(1.0, max(exponent, _SMALLEST) - _BITS)
+    values = np.round(values / tick) * tick
+    order = np.argsort(values, kind="stable")
+    values, mass = values[order], mass[order]
+    half = PROBABILITY[: len(Z) // 2]
+    lower = np.interp(half, np.cumsum(mass) - mass / 2, values)
+    upper = np.interp(half, np.cumsum(mass[::-1]) - mass[::-1] / 2, values[::-1])
+    return np.concatenate([lower, upper[::-1]])

@@ -9,6 +9,7 @@ import numpy as np
 
 from fanin.graph import Function, Use, Values
 from fanin.graph.signal import MASS, Signal, Z
+from fanin.recipes._digits import round_size
 from fanin.streams import Stream
 
 _FLAT = 0.05  # a power of the size that is less: it has no effect
@@ -151,7 +152,7 @@ def line(use: Use, shapes: Shapes) -> tuple[float, float] | None:
 def invert_line(use: Use, shapes: Shapes, value: float) -> float:
     """What a parameter holds that is to act as a value, where its function is a line."""
     slope, offset = line(use, shapes) or (1.0, 0.0)
-    return float(f"{(value - offset) / slope:.9g}")
+    return round_size((value - offset) / slope)
 
 
 def only_sizes(use: Use, shapes: Shapes) -> bool:

@@ -25,6 +25,7 @@ from fanin.graph import (
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
+from fanin.recipes._digits import round_size
 from fanin.recipes._made import heard, same
 from fanin.recipes._parameters import Share, WeightScale
 from fanin.recipes._propagate import Propagation, run_modes
@@ -237,7 +238,7 @@ class _Auto:
             start, use = layer.start, self.graph.nodes[bias].param
             assert use is not None
             self.targets[position] = start.variance - start.bias_variance
-            self.sizes[use.name] = float(f"{math.sqrt(start.bias_variance):.9g}")
+            self.sizes[use.name] = round_size(math.sqrt(start.bias_variance))
             why = f"keeps variance {start.variance:.3g} of {layer.activation} in a long row"
             self.reasons[position] = self.biases[use.name] = why
 
@@ -381,7 +382,7 @@ class _Auto:
         return Choice(normal(std=size), role, why, axes=self._axes(name))
 
     def _weight(self, weight: WeightScale, use: Use, read: str, reason: str) -> Choice:
-        scale = float(f"{weight.scale:.9g}")
+        scale = round_size(weight.scale)
         drawn: Initializer = variance_scaling(scale, "fan_in", "normal")
         if use.fans is not None:  # the axes cannot say them
             fan_in = use.fan_in(self.params[use.name].shape)

@@ -7,6 +7,7 @@ from fanin.graph import Graph, Residual, Structure, reach
 from fanin.initializers import he_normal, variance_scaling, zeros
 from fanin.param import Param
 from fanin.recipes._choice import Choice
+from fanin.recipes._digits import round_size
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 
@@ -34,7 +35,7 @@ def fixup(params: Params, graph: Graph | None, given: GivenInitializers) -> dict
             return None
         if param.name in factors:
             factor, why = factors[param.name]
-            scale = float(f"{HE * factor * factor:.9g}")
+            scale = round_size(HE * factor * factor)
             return Choice(variance_scaling(scale, "fan_in", "normal"), param.kind, why)
         return Choice(he_normal(), param.kind, "in no residual branch: He's")
 

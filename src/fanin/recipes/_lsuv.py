@@ -10,6 +10,7 @@ from fanin.graph import CARRIERS, Graph, Structure, logits_of
 from fanin.initializers import orthogonal as initializer
 from fanin.param import Param
 from fanin.recipes._choice import Choice
+from fanin.recipes._digits import round_size
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Probe, Recipe
 
@@ -142,7 +143,7 @@ def _scale(probe: Probe, unit: MeasuredWeight, choice: Choice) -> Choice:
         first = variance if first is None else first
         if abs(variance - 1) <= TOLERANCE:
             break
-        gain = float(f"{gain / math.sqrt(variance):.9g}")
+        gain = round_size(gain / math.sqrt(variance))
         probe.write(unit.name, initializer(gain), choice.axes)
     why = f"on the batch its output had variance {first:.4g} at gain 1"
     return replace(choice, initializer=initializer(gain), why=why, output=1.0)

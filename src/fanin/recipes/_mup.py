@@ -12,6 +12,7 @@ from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
 from fanin.recipes._branches import find_streams, head_factor, list_multipliers
 from fanin.recipes._choice import Choice
+from fanin.recipes._digits import round_size
 from fanin.recipes._placing import place
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 from fanin.recipes._spots import Spots
@@ -195,7 +196,7 @@ def _growth(param: Param, shapes: Shapes) -> Growth:
 
 def _rule(param: Param, growth: Growth) -> Choice | None:
     if is_tied(param) and any(item != 1 for item in growth):
-        std = float(f"{(growth[-1] / param.shape[-1]) ** 0.5:.9g}")
+        std = round_size((growth[-1] / param.shape[-1]) ** 0.5)
         why = f"also the head: 1/sqrt of the base's width, the logits divided by {growth[-1]:g}"
         return Choice(normal(std=std), "table", why)
     wide_in = _product(growth, param.axes, "in")
@@ -212,7 +213,7 @@ def _rule(param: Param, growth: Growth) -> Choice | None:
         role = "hidden weight"
         if _product(growth, param.axes, "out") == 1:
             scale, role = scale / wide_in, "output weight"
-    chosen = variance_scaling(float(f"{scale:.9g}"), "fan_in", "normal")
+    chosen = variance_scaling(round_size(scale), "fan_in", "normal")
     why = f"{after_activation(param)}; fan_in is {wide_in:g} times the base's"
     return Choice(chosen, role, why)
 

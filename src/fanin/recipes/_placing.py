@@ -7,6 +7,7 @@ from fanin.graph import Graph
 from fanin.initializers import normal, variance_scaling
 from fanin.param import Param
 from fanin.recipes._choice import Choice
+from fanin.recipes._digits import round_size
 from fanin.recipes._made import heard, same
 from fanin.recipes._tree import AS_MADE, AS_MEANT, by_kind, magnitude
 from fanin.recipes._uses import constants, positions, refine
@@ -82,7 +83,7 @@ def _ties(params: Mapping[str, Param], made: dict[str, Choice]) -> None:
         if param.kind != "table" or choice.initializer != normal() or not param.shape:
             continue
         if param.shape[-1] in widths:
-            std = float(f"{param.shape[-1] ** -0.5:.9g}")
+            std = round_size(param.shape[-1] ** -0.5)
             why = "also the head: its outputs get second moment 1"
             why = why if param.head else f"as large as the table of width {param.shape[-1]}"
             made[name] = replace(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 from fanin.graph import Graph, Structure, Use
 from fanin.recipes._acting import fit_std, invert_line, size_of
+from fanin.recipes._digits import round_size
 from fanin.recipes._recipe import Params
 from fanin.recipes._uses import has_rows
 
@@ -61,7 +62,7 @@ class Sizes:
             return size_of(use, self.shapes, std)
 
         std = fit_std(acts, size, size) if use.through else size
-        return size if std is None else float(f"{std:.9g}")
+        return size if std is None else round_size(std)
 
     def identity(self, name: str) -> float:
         return invert_line(self.use(name), self.shapes, 1.0)
@@ -120,4 +121,4 @@ class Sizes:
 
 def rms_of_tied(width: int, second: float) -> float:
     """The RMS of a table that is also a head, with outputs of second moment HEAD."""
-    return math.sqrt(HEAD / (max(width, 1) * second))
+    return round_size(math.sqrt(HEAD / (max(width, 1) * second)))

@@ -19,6 +19,7 @@ from fanin.initializers import (
 )
 from fanin.param import Param
 from fanin.recipes._choice import Choice
+from fanin.recipes._digits import round_size
 from fanin.recipes._made import same
 from fanin.recipes._sizes import TABLE
 
@@ -83,12 +84,12 @@ def opens_packed(param: Param) -> bool:
 
 def activation_gain(param: Param) -> float:
     """1 / sqrt(E f(z)**2) of the activation before a weight; 1 where none is known."""
-    return float(f"{_gain(param.activation):.9g}")
+    return round_size(_gain(param.activation))
 
 
 def activation_scale(param: Param) -> float:
     """The square of that gain: variance scale / fan_in keeps the second moment at one."""
-    return float(f"{_gain(param.activation) ** 2:.9g}")
+    return round_size(_gain(param.activation) ** 2)
 
 
 @lru_cache(maxsize=64)  # adapters give the same function to all parameters behind it
@@ -117,6 +118,6 @@ def magnitude(param: Param, direction: Param, effective: Choice) -> Choice:
     assert effective.initializer is not None
     std = effective.initializer.std(direction.shape, direction.axes)
     size = math.sqrt(math.prod(direction.shape) / max(math.prod(param.shape), 1)) * std
-    value = float(f"{size:.9g}")
+    value = round_size(size)
     why = f"so that the weight's RMS is {std:.4g}"
     return Choice(constant(value) if value != 1 else ones(), "magnitude", why)
