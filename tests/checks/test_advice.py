@@ -66,6 +66,14 @@ def test_a_bias_at_fault_is_named(
     assert "zeros() for the bias of 2" in of(model)["F05"].fix
 
 
+@pytest.mark.parametrize("rule", ["F02", "F14"])
+def test_a_bias_that_makes_the_signal_explode_is_named(rule: str) -> None:
+    model = network(nn.ReLU, 4, he)
+    nn.init.constant_(model[6].bias, 1e3)
+    found = of(model)[rule]
+    assert found.fix.startswith("zeros() for the bias of 6: it outweighs the signal")
+
+
 def test_biases_beside_a_signal_that_fades_are_not_to_blame() -> None:
     torch.manual_seed(0)
     layers = [part for _ in range(12) for part in (nn.Linear(32, 32), nn.ReLU())]
