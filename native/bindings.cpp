@@ -81,7 +81,7 @@ void fill(std::string_view level, Array out, std::string_view encoding, std::uin
     const fanin::Draw draw = read_draw(out, encoding, base, steps, seed, streams, kind, constants);
     const fanin::Level& chosen = level_of(level);
     nb::gil_scoped_release release;
-    fanin::fill(chosen, &draw, 1, threads);
+    fanin::fill(chosen, &draw, 1, threads, false);
 }
 
 // The arguments of one draw among many: those of `fill` that differ.
@@ -89,14 +89,14 @@ using Job = std::tuple<Array, std::string_view, std::uint64_t, std::optional<nb:
                        std::string_view, nb::tuple>;
 
 void fill_many(std::string_view level, const std::vector<Job>& jobs, std::uint64_t seed,
-               int threads) {
+               int threads, bool fresh) {
     std::vector<fanin::Draw> draws;
     draws.reserve(jobs.size());
     for (const auto& [out, encoding, base, steps, streams, kind, constants] : jobs)
         draws.push_back(read_draw(out, encoding, base, steps, seed, streams, kind, constants));
     const fanin::Level& chosen = level_of(level);
     nb::gil_scoped_release release;
-    fanin::fill(chosen, draws.data(), draws.size(), threads);
+    fanin::fill(chosen, draws.data(), draws.size(), threads, fresh);
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ NB_MODULE(_native, module) {
                nb::arg("steps").none(), nb::arg("seed"), nb::arg("streams"), nb::arg("kind"),
                nb::arg("constants"), nb::arg("threads"));
     module.def("fill_many", &fill_many, nb::arg("level"), nb::arg("jobs"), nb::arg("seed"),
-               nb::arg("threads"));
+               nb::arg("threads"), nb::arg("fresh"));
     module.def("levels", [] {
         std::vector<std::string_view> names;
         for (const fanin::Level& level : fanin::levels()) names.push_back(level.name);

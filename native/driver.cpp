@@ -77,7 +77,7 @@ bool drawn(const fanin::Level& level, fanin::Draw draw, Layout layout, Bits& val
         draw.axes.add({rows, columns, size});
         draw.axes.add({columns, 1, rows * size});
     }
-    fanin::fill(level, &draw, 1, 3);
+    fanin::fill(level, &draw, 1, 3, false);
     for (std::int64_t j = 0; j < n; ++j) {
         const std::int64_t place = layout == Layout::backward_with_gaps
                                        ? (n - 1 - j) * gap

@@ -94,7 +94,8 @@ struct Level {
 // The levels that this CPU runs, the fastest first.
 const std::vector<Level>& levels();
 
-// Fill the outputs of some draws with up to `threads` threads, which share all their values.
-void fill(const Level& level, const Draw* draws, std::size_t count, int threads);
+// Fill the outputs of some draws with up to `threads` threads, which share all their values. Of
+// `fresh` memory most pages were never touched.
+void fill(const Level& level, const Draw* draws, std::size_t count, int threads, bool fresh);
 
 }  // namespace fanin

@@ -47,13 +47,14 @@ def test_any_draws(wanted: list[Any], seed: int, chance: random.Random) -> None:
                 out = laid_out(alone.shape, dtype, layout)
                 jobs.append(job(name, what, dtype, shape, index, out, order))
                 pairs.append((alone, out))
-            fill_many(jobs, seed)
+            fill_many(jobs, seed, fresh=chance.random() < 0.5)
             for alone, out in pairs:
                 assert alone.tobytes() == out.tobytes()
 
 
+@pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
-def test_threads_share_large_and_small_ones(threads: int) -> None:
+def test_threads_share_large_and_small_ones(threads: int, fresh: bool) -> None:
     """Parts of one tensor, several tensors, and nothing at all for a thread."""
     shapes = [(3,), (0, 4), (700, 500), (), (1,), (64, 2000), (5000, 3, 3, 3), (350_003,), (2, 2)]
     for backend in backends()[:-1]:
@@ -65,6 +66,6 @@ def test_threads_share_large_and_small_ones(threads: int) -> None:
                 out = laid_out(shape, dtype, layout)
                 jobs.append(job(name, Normal(0.0, 1.0), dtype, shape, None, out, None))
                 pairs.append((Stream(3, name).normal(shape, dtype=dtype, threads=1), out))
-            current_fill_many()(jobs, 3, threads)
+            current_fill_many()(jobs, 3, threads, fresh)
             for alone, out in pairs:
                 assert alone.tobytes() == out.tobytes(), (backend, alone.shape)

@@ -13,9 +13,12 @@ Job = tuple[Array, str, int, tuple[int, ...] | None, tuple[int, int], str, tuple
 _TOGETHER = 64  # jobs of a call: the kernel takes 3 KiB for each, which stay in the cache
 
 
-def fill_many(jobs: Sequence[Job], seed: int) -> None:
-    """Draw into arrays that are known to be fit to be written, 16-bit floats as their bits."""
+def fill_many(jobs: Sequence[Job], seed: int, *, fresh: bool = False) -> None:
+    """Draw into arrays that are known to be fit to be written, 16-bit floats as their bits.
+
+    `fresh`: their memory was just taken.
+    """
     seed, fill = check_seed(seed), current_fill_many()
     for start in range(0, len(jobs), _TOGETHER):
         some = jobs[start : start + _TOGETHER]
-        fill(some, seed, check_threads(None, sum(job[0].size for job in some)))
+        fill(some, seed, check_threads(None, sum(job[0].size for job in some)), fresh)

@@ -55,8 +55,11 @@ def fill(
             out.flat[flat] = encode(values, encoding)
 
 
-def fill_many(jobs: Iterable[Any], seed: int, threads: int) -> None:
-    """`fill` for each of some jobs: its arguments in order, less the seed and the threads."""
+def fill_many(jobs: Iterable[Any], seed: int, threads: int, fresh: bool) -> None:
+    """`fill` for each of some jobs: its arguments in order, less the seed and the threads.
+
+    `fresh`: nobody has touched the memory yet; a back end may ask for it at once.
+    """
     for out, encoding, base, steps, streams, kind, constants in jobs:
         fill(out, encoding, base, steps, seed, streams, kind, constants, threads)
 

@@ -161,10 +161,12 @@ def test_one_call_draws_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     real = _host.fill_many
     monkeypatch.setattr(
-        _host, "fill_many", lambda jobs, seed: (calls.append(len(jobs)), real(jobs, seed))
+        _host,
+        "fill_many",
+        lambda jobs, *how, **more: (calls.append(len(jobs)), real(jobs, *how, **more)),
     )
     fanin.initialize(nn.Sequential(*(nn.Linear(3, 3) for _ in range(100))))
-    assert calls == [100]
+    assert calls == [0, 100]
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,10 @@ def draws_here(item: ToWrite) -> bool:
 
 def draw_here(items: Sequence[ToWrite], seed: int) -> None:
     """Write parameters that have memory of this process."""
-    jobs: list[Job] = []
+    fresh: list[Job] = []
+    held: list[Job] = []
     for item in items:
+        jobs = fresh if item.slot.is_empty else held
         slot = item.slot
         for array, prepared in _pieces(item):
             for draw in prepared:
@@ -47,7 +49,8 @@ def draw_here(items: Sequence[ToWrite], seed: int) -> None:
                             *draw[3:5],
                         )
                     )
-    fill_many(jobs, seed)
+    fill_many(fresh, seed, fresh=True)
+    fill_many(held, seed)
     for item in items:
         if item.slot.padding_row is not None:
             for box, view in item.slot.pieces(item.memory):
