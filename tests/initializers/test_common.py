@@ -37,6 +37,7 @@ REAL_ONLY = {
     *("sparse", "variance_scaling", "blocks"),
     *("bilinear", "icnr", "log_uniform", "chrono", "lru_ring", "lru_phase"),
     *("hippo_legs", "s4d_lin", "s4d_real", "mimetic"),
+    *("log_normal", "weight_factorization"),
 }
 BLOCKWISE = ("blocks", "forget_gate")
 

@@ -214,7 +214,7 @@ def test_numbers_are_computed(text: str, same: str) -> None:
 
 def test_a_name_like_no_other_lists_the_eight_nearest() -> None:
     with pytest.raises(
-        FaninError, match=r"unknown initializer 'sqrt'. Of 54 known, nearest: "
+        FaninError, match=r"unknown initializer 'sqrt'. Of 56 known, nearest: "
     ) as e:
         get("sqrt")
     listed = str(e.value).partition("nearest: ")[2].rstrip(".").split(", ")

@@ -10,6 +10,8 @@ from fanin.initializers._blocks import forget_gate as forget_gate
 from fanin.initializers._constant import constant as constant
 from fanin.initializers._constant import ones as ones
 from fanin.initializers._constant import zeros as zeros
+from fanin.initializers._factorization import log_normal as log_normal
+from fanin.initializers._factorization import weight_factorization as weight_factorization
 from fanin.initializers._mimetic import mimetic as mimetic
 from fanin.initializers._orthogonal import delta_orthogonal as delta_orthogonal
 from fanin.initializers._orthogonal import orthogonal as orthogonal

@@ -15,7 +15,7 @@ _WHY = "one draw for all of an attention: W_q W_k^T like 0.7 I, W_v W_o like -0.
 
 _PARTS = ("query", "key", "value", "output")
 
-Factored = dict[str, tuple[Mimetic, Use]]
+PairedWeights = dict[str, tuple[Mimetic, Use]]
 
 
 def mimetic(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
@@ -50,7 +50,7 @@ def _is_free(param: Param, choices: dict[str, Choice]) -> bool:
     return chosen is not None and chosen.seeded and param.kept_rms is None
 
 
-def _pair(structure: Structure, attention: Attention | None, params: Params) -> Factored | str:
+def _pair(structure: Structure, attention: Attention | None, params: Params) -> PairedWeights | str:
     """The initializers of an attention's weights by name; or what stands against it, in words."""
     if attention is None:
         return "its weights are not one for each part"
@@ -59,7 +59,7 @@ def _pair(structure: Structure, attention: Attention | None, params: Params) -> 
     uses = [node.param for node in nodes if node.param is not None]
     if len({structure.graph.behind(node.inputs[0]) for node in nodes[:3]}) > 1:
         return "query, key and value do not read the same"
-    pairs: Factored = {}
+    pairs: PairedWeights = {}
     for use in dict.fromkeys(uses):
         words = [word for word, own in zip(_PARTS, uses, strict=True) if own == use]
         packed = use.period or use.axes.blocks or (0,)

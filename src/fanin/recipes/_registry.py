@@ -16,6 +16,7 @@ from fanin.recipes._lora import lora
 from fanin.recipes._lsuv import BATCH, LSUV
 from fanin.recipes._mimetic import MIMETIC
 from fanin.recipes._orthogonal import ORTHOGONAL
+from fanin.recipes._pinn import pinn
 from fanin.recipes._recipe import Recipe
 from fanin.recipes._recurrences import RECURRENCES
 from fanin.recipes._transformers import TRANSFORMERS
@@ -31,7 +32,7 @@ RECIPES: dict[str, Recipe] = {
 
 # Recipes that may have arguments: "gamma(0.65)".
 CALLED: dict[str, Callable[..., Recipe]] = {
-    make.__name__: make for make in (*LANGUAGE, *DEPTH, *VISION, *DOMAINS, *RECURRENCES)
+    make.__name__: make for make in (*LANGUAGE, *DEPTH, *VISION, *DOMAINS, pinn, *RECURRENCES)
 }
 
 # Recipes that a name alone does not make: what else they need.

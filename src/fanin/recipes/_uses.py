@@ -62,7 +62,7 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
         if use is None or node.op not in _ELEMENTWISE or use.name in found or not use.through:
             continue
         param = params.get(use.name)
-        if param is None or param.kind == "magnitude":
+        if param is None or param.kind in ("magnitude", "direction"):
             continue
         said = param.constant or param.meant or not has_rows(param, [node])
         if (node.op == "linear" and not said) or only_sizes(use, shapes):

@@ -42,6 +42,7 @@ class Linen:
         self._alone = not _has_collections(given)
         paths, self._structure = jax.tree_util.tree_flatten_with_path(given)
         boxes = _boxes(given)
+        self._plain = jax.tree_util.tree_structure(_open(given))
         self._paths = [_own_path(path, path[:-1] in boxes, self._alone) for path, _ in paths]
         self.notes: list[str] = []
         self.held = [
@@ -140,12 +141,8 @@ class Linen:
     def _apply(self, values: Sequence[Any], call: CallArguments) -> Any:
         """The outputs; what the run changes in other collections is dropped."""
         arguments, keywords = call
-        variables: dict[str, Any] = {}
-        for path, value in zip(self._paths, values, strict=True):
-            inner = variables
-            for part in path[:-1]:
-                inner = inner.setdefault(part, {})
-            inner[path[-1]] = value
+        given = jax.tree_util.tree_unflatten(self._plain, values)
+        variables = {"params": given} if self._alone else given
         changed = [name for name in variables if name != "params"]
         own = {"mutable": changed, **keywords} if changed else keywords
         out = self._module.apply(variables, *arguments, **own)
@@ -223,6 +220,15 @@ def _boxes(tree: Any) -> dict[tuple[Any, ...], Any]:
     return {path: node for path, node in found if _is_box(node)}
 
 
+def _open(tree: Any) -> Any:
+    """The tree with what stands inside its boxes."""
+    return jax.tree_util.tree_map(
+        lambda node: jax.tree_util.tree_leaves(node)[0] if _is_box(node) else node,
+        tree,
+        is_leaf=_is_box,
+    )
+
+
 def _is_box(node: Any) -> bool:
     return isinstance(node, meta.AxisMetadata)
 
@@ -263,5 +269,5 @@ def _is_spread(box: Any) -> bool:
 
 def _at(tree: Any, path: Path) -> Any:
     for part in path:
-        tree = tree[part]
+        tree = tree[part] if isinstance(tree, Mapping) else tree[int(part)]
     return tree
