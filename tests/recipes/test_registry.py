@@ -21,7 +21,7 @@ def test_names() -> None:
         "gamma", "torchtitan", "olmo", "megatron", "nanochat", "spectral", "deepnorm", "sub_ln",
         "ds_init", "t_fixup", "rezero", "skipinit", "zero_gamma", "layerscale", "timm_vit",
         "efficientnet", "dcgan", "dit", "ppo", "siren", "sdf", "glow", "irnn",
-        "chrono", "mamba", "mimetic", "pinn",
+        "chrono", "mamba", "mimetic", "pinn", "kan",
         "pissa", "milora", "olora", "mica", "eva", "corda", "lora_ga", "lora",
     }  # fmt: skip
     for name, recipe in RECIPES.items():
@@ -66,7 +66,7 @@ def test_low_rank_updates_start_at_zero(name: str, zoo: Any) -> None:
 def test_unknown_recipes_are_named() -> None:
     with pytest.raises(FaninError, match=r"unknown recipe 'fixpu': did you mean 'fixup'\?"):
         recipes.find("fixpu")
-    with pytest.raises(FaninError, match=r"unknown recipe 'resnet'\. Of 54 known, nearest: "):
+    with pytest.raises(FaninError, match=r"unknown recipe 'resnet'\. Of 55 known, nearest: "):
         recipes.find("resnet")
     with pytest.raises(FaninError, match=r"recipe is 3; give a name or a Recipe\."):
         recipes.find(3)  # type: ignore[arg-type]

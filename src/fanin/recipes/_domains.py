@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from fanin._arguments import check_number
+from fanin.errors import FaninError, quote
 from fanin.recipes._cases import Case, tabulate
 from fanin.recipes._recipe import Recipe
 from fanin.recipes._spots import Spots
@@ -115,7 +116,50 @@ def glow() -> Recipe:
     )
 
 
-DOMAINS: tuple[Callable[..., Recipe], ...] = (dcgan, dit, ppo, siren, sdf, glow)
+def kan(scheme: str = "power", alpha: float = 0.25, beta: float = 1.75) -> Recipe:
+    """A Kolmogorov-Arnold network of splines: "power", "glorot" or "baseline".
+
+    A layer sums r f(x) + c sum_m b_m B_m(x) over its n features, f SiLU mostly, with M functions
+    B. power: r N(0, (n (M + 1))^-alpha), b N(0, (n (M + 1))^-beta). glorot: the variance of r is
+    2 / 3 / ((M + 1) (n E f(x)^2 + outputs E f'(x)^2)) for x ~ U(-1, 1), of b the same of B, as
+    the run shows these functions. baseline: r Xavier uniform, b N(0, 0.1). In all of them c is 1.
+
+    Source: Rigas et al. 2026 (arXiv 2509.03417), section 3; checked in jaxKAN, Spline.py, and
+    their notebooks, whose power law has alpha 0.25 and beta 1.75, and whose glorot has the
+    standard deviation of x, 1/sqrt(3), for a gain.
+    """
+    check_number("alpha", alpha, -1e-9, 4)
+    check_number("beta", beta, -1e-9, 4)
+    terms, limit = "{features} * ({basis} + 1)", "sqrt(6 / ({features} + {units}))"
+    base, splines = "weight base, scale base", Case("weight spline", "normal(std=0.1)")
+    xavier = Case(base, f"uniform(-{limit}, {limit})")
+    means = "({features} * {square} + {units} * {slope})"
+    shown = "weight base measured, scale base measured, weight spline measured"
+    rows = {
+        "power": (
+            Case(base, f"normal(std=({terms}) ** -{alpha!r})"),
+            Case("weight spline", f"normal(std=({terms}) ** -{beta!r})"),
+        ),
+        "glorot": (
+            Case(shown, f"normal(std=sqrt(2 / 3 / (({{basis}} + 1) * {means})))"),
+            xavier,
+            splines,
+        ),
+        "baseline": (xavier, splines),
+    }
+    if scheme not in rows:
+        raise FaninError(f"scheme of kan is {quote(scheme)}; allowed are {', '.join(rows)}.")
+    exponents = f", {alpha:g}, {beta:g}" if scheme == "power" else ""
+    return tabulate(
+        f"kan({scheme!r}{exponents})",
+        "Rigas et al. 2026 (arXiv 2509.03417), section 3",
+        *rows[scheme],
+        Case("scale spline", "ones()"),
+        notes=_note_unmeasured if scheme == "glorot" else _note_without_splines,
+    )
+
+
+DOMAINS: tuple[Callable[..., Recipe], ...] = (dcgan, dit, ppo, siren, sdf, glow, kan)
 
 
 def _note_without_modulation(spots: Spots) -> Iterator[str]:
@@ -141,3 +185,16 @@ def _note_without_coupling(spots: Spots) -> Iterator[str]:
 def _note_without_sines(spots: Spots) -> Iterator[str]:
     if "sine" not in spots.words:
         yield "the run shows no weight whose outputs are read by a sine."
+
+
+def _note_without_splines(spots: Spots) -> Iterator[str]:
+    if "spline" not in spots.words:
+        yield "the run shows no sum of functions of each feature beside one of a single function."
+
+
+def _note_unmeasured(spots: Spots) -> Iterator[str]:
+    yield from _note_without_splines(spots)
+    names = {node.param.name for node in spots.graph.nodes if node.op == "linear" and node.param}
+    words = [spots.find(name).words for name in names]
+    if any("spline" in own and "measured" not in own for own in words):
+        yield "the run does not show the functions that splines are made of: these are N(0, 0.1)."

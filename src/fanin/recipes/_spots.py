@@ -14,6 +14,7 @@ from fanin.recipes._branches import (
 )
 from fanin.recipes._modulated import find_conditions, find_coupling, find_modulating
 from fanin.recipes._sines import sines
+from fanin.recipes._splines import find_splines
 
 _SHIFTED = having("carries", "function") | {"shift"}
 _TABLES = {"lookup": "embedding", "shift": "position", "parameter": "token"}
@@ -30,12 +31,16 @@ class Spot:
     of weights that sines read "sine", "first" with no weight before; "modulation" of one whose
     parts scale other activations, "condition" of those before it; "coupling" of one whose parts
     scale and shift what does not come from it; "single" of a head of one output; "decay" of
-    logarithms of rates that act for a softplus, "steps" of what that reads; of scales "norm",
+    logarithms of rates that act for a softplus, "steps" of what that reads; "spline" of
+    coefficients of functions of each feature, and of scales of such sums, "base" of what
+    multiplies one function of it beside them, "measured" where the run shows these functions; of
+    scales "norm",
     "last" (at the end of a branch), "scalar" (of one, behind no norm); "branch" of all in a
     residual branch; there "encoder" or "decoder", too, where one stream reads another. Numbers:
     the layer, counted from 1, and how many there are; the branches of the stream and, but of
     maps, its width, "stream"; the layers of encoder and decoder; "size" of
-    the heads, of projections; "omega", the factor in a sine. A bias has its weight's words, too.
+    the heads, of projections; "omega", the factor in a sine; "features", "units", "basis",
+    "square" and "slope" of splines (see `SplineLayer`). A bias has its weight's words, too.
     """
 
     words: set[str] = field(default_factory=set)
@@ -57,6 +62,7 @@ class Spots:
         self._mark_gates()
         self._mark_heads()
         self._mark_sines()
+        self._mark_splines()
         self._mark_modulations()
         self._mark_times()
         self._mark_biases()
@@ -181,6 +187,17 @@ class Spots:
         largest = max(map(abs, found.values()), default=1.0)
         for head in self.structure.heads:
             self._spot(head).numbers.setdefault("omega", largest)
+
+    def _mark_splines(self) -> None:
+        """Weights, coefficients and scales of a layer of splines."""
+        for layer in find_splines(self.structure):
+            for position, word, told in (
+                (layer.weight, "base", layer.base),
+                (layer.coefficients, "spline", layer.spline),
+                *((scale, "spline", {}) for scale in layer.scales),
+            ):
+                self._spot(position).words.update({word} | ({"measured"} if told else set()))
+                self._spot(position).numbers.update(layer.numbers | told)
 
     def _mark_modulations(self) -> None:
         for position in find_coupling(self.structure):
