@@ -1,6 +1,7 @@
 """The fuzzer: it calls everything, finds each kind of fault, and finds none in fanin."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,10 +41,15 @@ def test_every_public_function_is_called() -> None:
     assert {*LEFT_OUT} <= {name.rpartition(".")[2] for name in public()}
 
 
+def told(seed: int, number: int) -> str:
+    """A call in words, without the places in memory that its functions have."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(call(seed, number, NUMPY_ALONE)[1:]))
+
+
 def test_a_call_is_made_from_its_number_alone() -> None:
-    first = [str(call(3, number, NUMPY_ALONE)[1:]) for number in range(50)]
-    assert [str(call(3, number, NUMPY_ALONE)[1:]) for number in range(50)] == first
-    assert [str(call(4, number, NUMPY_ALONE)[1:]) for number in range(50)] != first
+    first = [told(3, number) for number in range(50)]
+    assert [told(3, number) for number in range(50)] == first
+    assert [told(4, number) for number in range(50)] != first
 
 
 def write_and_fail(out: np.ndarray) -> None:
