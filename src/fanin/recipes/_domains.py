@@ -128,8 +128,8 @@ def kan(scheme: str = "power", alpha: float = 0.25, beta: float = 1.75) -> Recip
     their notebooks, whose power law has alpha 0.25 and beta 1.75, and whose glorot has the
     standard deviation of x, 1/sqrt(3), for a gain.
     """
-    check_number("alpha", alpha, -1e-9, 4)
-    check_number("beta", beta, -1e-9, 4)
+    check_number("alpha", alpha, 0, 4)
+    check_number("beta", beta, 0, 4)
     terms, limit = "{features} * ({basis} + 1)", "sqrt(6 / ({features} + {units}))"
     base, splines = "weight base, scale base", Case("weight spline", "normal(std=0.1)")
     xavier = Case(base, f"uniform(-{limit}, {limit})")
