@@ -52,9 +52,8 @@ class _DrawnTogether:
     """What one call drew, each with what tells whether it was written since."""
 
     items: "list[tuple[ref[Any], Callable[[Any], bool]]]"
-    told: bool = (
-        False  # that it lived beside an equal one; no garbage is collected to tell it of more
-    )
+    # That it lived beside an equal one; no garbage is collected to tell it of more.
+    told: bool = False
 
     def is_untouched(self) -> bool:
         """Whether none of those that live was written since: training would have."""

@@ -17,8 +17,8 @@ from fanin.initializers._parts import cells, from_cells
 from fanin.streams import Array, Stream
 from fanin.streams._address import stream_number
 
-_PARTS = ("query", "key", "value", "output")
-_PACKED = ("query key value", "key value", *_PARTS)
+PARTS = ("query", "key", "value", "output")
+_PACKED = ("query key value", "key value", *PARTS)
 _DIFFERS = (1e-6, 1e-9)  # of the largest value, between machines: in float32, in float64
 _WIDEST = 256  # of the draw that tells the standard deviation
 

@@ -65,9 +65,10 @@ class Case:
 
 def tabulate(name: str, source: str, *cases: Case, notes: Notes | None = None) -> Recipe:
     """The recipe of a table: the first case that holds decides; `notes` tell what a model lacks."""
+    measures = any("measured" in case.words.split() for case in cases)
 
     def choose(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
-        spots = None if graph is None else Spots(graph)
+        spots = None if graph is None else Spots(graph, measures=measures)
 
         def rule(param: Param) -> Choice | None:
             found = Spot() if spots is None else spots.find(param.name)
@@ -77,7 +78,7 @@ def tabulate(name: str, source: str, *cases: Case, notes: Notes | None = None) -
         return place(params, graph, rule, spots.times if spots and decided else ())
 
     def tell(params: Params, graph: Graph | None) -> list[str]:
-        told = [] if notes is None or graph is None else notes(Spots(graph))
+        told = [] if notes is None or graph is None else notes(Spots(graph, measures=measures))
         return [f"recipe {name}: {note}" for note in told]
 
     needs_run = notes is not None or any(case.reads_run for case in cases)

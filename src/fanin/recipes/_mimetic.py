@@ -3,7 +3,7 @@
 from fanin.errors import FaninError
 from fanin.graph import Graph, Structure, Use
 from fanin.initializers import mimetic as factor_of_attention
-from fanin.initializers._mimetic import Mimetic
+from fanin.initializers._mimetic import PARTS, Mimetic
 from fanin.param import Param
 from fanin.recipes._attending import Attention, find_attentions
 from fanin.recipes._choice import Choice
@@ -11,9 +11,7 @@ from fanin.recipes._default import DEFAULT
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
 
 _SOURCE = "Trockman & Kolter 2023, section 4"
-_WHY = "one draw for all of an attention: W_q W_k^T like 0.7 I, W_v W_o like -0.4 I"
-
-_PARTS = ("query", "key", "value", "output")
+_WHY = "mimetic: one draw for all of an attention: W_q W_k^T like 0.7 I, W_v W_o like -0.4 I"
 
 PairedWeights = dict[str, tuple[Mimetic, Use]]
 
@@ -38,8 +36,7 @@ def mimetic(params: Params, graph: Graph | None, given: GivenInitializers) -> di
         if given.keys() & pairs.keys():
             continue
         for name, (initializer, use) in pairs.items():
-            why = f"mimetic: {_WHY}"
-            choices[name] = Choice(initializer, choices[name].role, why, use.axes)
+            choices[name] = Choice(initializer, choices[name].role, _WHY, use.axes)
     return choices
 
 
@@ -61,7 +58,7 @@ def _pair(structure: Structure, attention: Attention | None, params: Params) -> 
         return "query, key and value do not read the same"
     pairs: PairedWeights = {}
     for use in dict.fromkeys(uses):
-        words = [word for word, own in zip(_PARTS, uses, strict=True) if own == use]
+        words = [word for word, own in zip(PARTS, uses, strict=True) if own == use]
         packed = use.period or use.axes.blocks or (0,)
         if use.through or use.row is not None or len(packed) != len(words):
             return f"{use.name} is packed, stacked or changed in a way of its own"

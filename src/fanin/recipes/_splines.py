@@ -16,17 +16,16 @@ _POINTS, _TURNS, _STEP = 1024, 8, 1e-4
 class SplineLayer:
     """y = sum of r f(x) + c sum of b B(x) over features, with nodes of r, of b and of every c.
 
-    `numbers` are "features", "units" and "basis", how many functions B there are. `base` and
-    `spline` have the means of f^2 and f'^2, and of B^2 and B'^2, for x ~ U(-1, 1) as "square" and
-    "slope"; none where the run does not show the functions.
+    `numbers` are "features", "units" and "basis", how many functions B there are; `function` and
+    `basis` are where the run computes f and B.
     """
 
     weight: int
     coefficients: int
     scales: tuple[int, ...]
     numbers: dict[str, float]
-    base: dict[str, float]
-    spline: dict[str, float]
+    function: Node
+    basis: Node
 
 
 def find_splines(structure: Structure) -> Iterator[SplineLayer]:
@@ -67,8 +66,8 @@ def _match(structure: Structure, position: int, left: int, right: int) -> Spline
         coefficients,
         scales,
         {"features": float(features), "units": float(units), "basis": float(count)},
-        _measure(function),
-        _measure(nodes[basis]),
+        function,
+        nodes[basis],
     )
 
 
@@ -86,8 +85,11 @@ def _find_weight(structure: Structure, position: int) -> tuple[int | None, tuple
         position = node.inputs[0]
 
 
-def _measure(node: Node) -> dict[str, float]:
-    """The mean squares of a function and of its slope over (-1, 1)."""
+def measure(node: Node) -> dict[str, float]:
+    """The means of f^2 and f'^2 for x ~ U(-1, 1), as "square" and "slope".
+
+    None where the run does not show the function. Of a basis it takes a second or more.
+    """
     function: Callable[[Values], Values]
     if node.sampled is not None:
         function = node.sampled

@@ -14,7 +14,7 @@ from fanin.recipes._branches import (
 )
 from fanin.recipes._modulated import find_conditions, find_coupling, find_modulating
 from fanin.recipes._sines import sines
-from fanin.recipes._splines import find_splines
+from fanin.recipes._splines import find_splines, measure
 
 _SHIFTED = having("carries", "function") | {"shift"}
 _TABLES = {"lookup": "embedding", "shift": "position", "parameter": "token"}
@@ -33,7 +33,7 @@ class Spot:
     scale and shift what does not come from it; "single" of a head of one output; "decay" of
     logarithms of rates that act for a softplus, "steps" of what that reads; "spline" of
     coefficients of functions of each feature, and of scales of such sums, "base" of what
-    multiplies one function of it beside them, "measured" where the run shows these functions; of
+    multiplies one function of it beside them, "measured" where these functions are; of
     scales "norm",
     "last" (at the end of a branch), "scalar" (of one, behind no norm); "branch" of all in a
     residual branch; there "encoder" or "decoder", too, where one stream reads another. Numbers:
@@ -48,9 +48,9 @@ class Spot:
 
 
 class Spots:
-    """The spots of all parameters of a run."""
+    """The spots of all parameters of a run; with `measures` of functions of splines, too."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, measures: bool = False) -> None:
         self.graph, self.structure = graph, Structure(graph)
         self.streams = find_streams(self.structure)
         self.reading = find_reading(self.structure, self.streams)
@@ -62,7 +62,7 @@ class Spots:
         self._mark_gates()
         self._mark_heads()
         self._mark_sines()
-        self._mark_splines()
+        self._mark_splines(measures)
         self._mark_modulations()
         self._mark_times()
         self._mark_biases()
@@ -188,14 +188,15 @@ class Spots:
         for head in self.structure.heads:
             self._spot(head).numbers.setdefault("omega", largest)
 
-    def _mark_splines(self) -> None:
+    def _mark_splines(self, measures: bool) -> None:
         """Weights, coefficients and scales of a layer of splines."""
         for layer in find_splines(self.structure):
-            for position, word, told in (
-                (layer.weight, "base", layer.base),
-                (layer.coefficients, "spline", layer.spline),
-                *((scale, "spline", {}) for scale in layer.scales),
+            for position, word, node in (
+                (layer.weight, "base", layer.function),
+                (layer.coefficients, "spline", layer.basis),
+                *((scale, "spline", None) for scale in layer.scales),
             ):
+                told = {} if node is None or not measures else measure(node)
                 self._spot(position).words.update({word} | ({"measured"} if told else set()))
                 self._spot(position).numbers.update(layer.numbers | told)
 

@@ -71,11 +71,6 @@ def constants_of(distribution: Distribution, encoding: str) -> tuple[float, ...]
     return distribution.constants(precision)
 
 
-def largest(name: str) -> float:
-    """The largest finite number of a dtype."""
-    return _LARGEST[name]
-
-
 def check_out(out: Array | None, shape: tuple[int, ...], name: str) -> Array:
     """A new array, or the caller's after it was found fit to be written."""
     if out is None:

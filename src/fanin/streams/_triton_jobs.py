@@ -13,7 +13,7 @@ from fanin.errors import FaninError
 from fanin.streams import _triton_tables as tables
 from fanin.streams._address import Region, stream_number
 from fanin.streams._distributions import Distribution
-from fanin.streams._output import largest
+from fanin.streams._output import constants_of, precision_of
 
 _ENCODINGS = {getattr(torch, name): name for name in tables.ENCODINGS}
 
@@ -42,11 +42,11 @@ class DrawJob:
     @property
     def precision(self) -> str:
         """What the draw computes in: float32 or float64."""
-        return "float64" if self.tensor.dtype == torch.float64 else "float32"
+        return precision_of(self.encoding)
 
     def constants(self) -> tuple[float, ...]:
-        """The doubles that the draw computes with."""
-        return self.distribution.constants(self.precision) if self.distribution else ()
+        """The doubles that the draw computes with; FaninError where it leaves its dtype's range."""
+        return constants_of(self.distribution, self.encoding) if self.distribution else ()
 
     def label(self) -> str:
         """How errors name the parameter."""
@@ -89,13 +89,10 @@ def _check(job: DrawJob) -> None:
             f"{job.label()} has strides {tensor.stride()}, so that elements overlap in memory; "
             "pass a tensor that owns each of its elements."
         )
-    if job.distribution:
-        reach = job.distribution.reach(job.precision)
-        if reach > largest(job.encoding):
-            raise FaninError(
-                f"{job.label()}: {job.distribution} reaches {reach:.3g}, beyond the range of "
-                f"{job.encoding}."
-            )
+    try:
+        job.constants()
+    except FaninError as error:
+        raise FaninError(f"{job.label()}: {error}") from None
 
 
 def _check_memory(job: DrawJob) -> None:

@@ -39,16 +39,8 @@ def draw_here(items: Sequence[ToWrite], seed: int) -> None:
                 if draw.value is not None:
                     out[...] = draw.value
                 else:
-                    jobs.append(
-                        (
-                            out,
-                            slot.param.dtype,
-                            draw.base,
-                            draw.steps,
-                            slot.find_numbers(),
-                            *draw[3:5],
-                        )
-                    )
+                    how = draw.base, draw.steps, slot.find_numbers(), draw.kind, draw.constants
+                    jobs.append((out, slot.param.dtype, *how))
     fill_many(fresh, seed, fresh=True)
     fill_many(held, seed)
     for item in items:
