@@ -4,7 +4,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import fanin
@@ -98,6 +100,12 @@ def test_a_missing_library_is_one_line(
     assert done.stderr.endswith("is missing. Install it: pip install 'fanin[lab]'\n")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("argv", [[1], [["plan"]], np.zeros((2, 3))])
+def test_words_that_are_no_words(argv: Any) -> None:
+    with pytest.raises(TypeError, match="each a str"):
+        cli.main(argv)
 
 
 def test_python_dash_m() -> None:

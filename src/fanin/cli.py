@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     That is its own or 0, 2 for bad input, 130 for Ctrl-C, 141 where nobody reads the output.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("argv takes the words of a command line, each a str")
     parser = _parser()
     if not words:
         parser.print_help(sys.stderr)
