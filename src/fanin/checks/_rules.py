@@ -13,6 +13,7 @@ from fanin.checks._growth import judge_narrowness, judge_stream_growth
 from fanin.checks._limits import LIMITS as L
 from fanin.checks._limits import SGD
 from fanin.checks._objective import judge_target_scale
+from fanin.checks._packed import judge_alike_blocks, judge_zero_blocks
 from fanin.checks._recurrent import (
     judge_alike_states,
     judge_exploding_time,
@@ -176,11 +177,12 @@ _RULES = (
     Rule(
         "F08",
         "symmetry",
-        (judge_symmetry,),
+        (judge_symmetry, judge_alike_blocks),
         "units of a layer are the same and stay so",
         "The distinct rows of the weight and of the loss's gradient with respect to it, to a "
         f"relative {L.same:g}. Two units are the same where both agree. Of a state space whether "
-        "all decay rates are one number and all time steps are, which is a note.",
+        "all decay rates are one number and all time steps are, which is a note. Matrices that are "
+        "packed in one weight, such as query, key and value, are looked at one by one.",
         "any two units are the same, or all rows of a hidden weight are and biases alone differ",
         "all units of a layer are the same",
         "Units with equal weights and equal gradients never part: the layer is as wide as it has "
@@ -213,10 +215,10 @@ _RULES = (
     Rule(
         "F10",
         "zero-weight",
-        (judge_zero_weights, judge_zero_scales),
+        (judge_zero_weights, judge_zero_scales, judge_zero_blocks),
         "a weight is zero and gets no gradient",
         "Weights and scales of which all values are zero, and the norm of the loss's gradient with "
-        "respect to them.",
+        "respect to them; of matrices that are packed in one weight, each.",
         "its own gradient is zero too",
         "two such weights are in series; or a scale, of a normalization say, is such; or no weight "
         "but the readout gets a gradient",

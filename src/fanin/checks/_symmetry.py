@@ -9,7 +9,7 @@ from fanin.checks._copies import tell_repeats
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import initializer_for
-from fanin.frameworks import ParameterStats
+from fanin.frameworks import GradientStats, ParameterStats
 from fanin.graph import find_decays
 
 list_some = partial(list_names, most=4)
@@ -24,11 +24,12 @@ def judge_symmetry(m: Measurement) -> Iterator[Finding]:
         values, gradient = m.values[name], m.weight_gradients.get(name)
         if values.units is None or values.units < 2 or values.rms == 0:
             continue  # of zeros F10 speaks
-        if gradient is None or gradient.pairs is None or gradient.pairs == values.units:
+        units, pairs = _count(values, gradient)
+        if pairs is None or pairs == units:
             if values.rows == 1 and at not in m.chains.heads:
                 yield _report_biases(m, at, name, values.units)
             continue
-        alike.setdefault(gradient.pairs == 1, []).append((at, name))
+        alike.setdefault(pairs == 1, []).append((at, name))
     for alone, found in alike.items():
         yield _report_alike(m, found, alone)
 
@@ -36,23 +37,36 @@ def judge_symmetry(m: Measurement) -> Iterator[Finding]:
 def _report_alike(m: Measurement, found: Sequence[tuple[int, str]], alone: bool) -> Finding:
     """Weights whose units never part: one cause for all of them."""
     (at, name), *others = found
-    values, pairs = m.values[name], m.weight_gradients[name].pairs or 0
+    values = m.values[name]
+    units, pairs = _count(values, m.weight_gradients[name])
     blocks = tell_repeats(values)
     return Finding(
         "F08",
         "error" if alone else "warning",
         m.module(at),
         measured=(
-            f"{pairs} different of {values.units} units, in weights and gradients"
+            f"{pairs} different of {units} units, in weights and gradients"
             + (f": {blocks}" if blocks else "")
             + (f"; such also in {list_some([name for _, name in others])}" if others else "")
         ),
-        expected=f"{values.units}",
+        expected=f"{units}",
         limit="one" if alone else "any two alike",
         why=f"Equal units get equal gradients and never part. {name} looks like {m.recognize(at)}.",
         fix=f"{advise_random(m, found)}: random values break the symmetry.",
-        value=float(pairs),
+        value=float(pairs or 0),
     )
+
+
+def _count(values: ParameterStats, gradient: GradientStats | None) -> tuple[int, int | None]:
+    """The units of a weight, and how many differ in weights and gradients.
+
+    Without packed matrices that are zero, of which F10 speaks.
+    """
+    blocks = values.blocks
+    if gradient is None or all(block.rms > 0 for block in blocks):
+        return values.units or 0, None if gradient is None else gradient.pairs
+    kept = [pair for pair in zip(blocks, gradient.blocks, strict=False) if pair[0].rms > 0]
+    return sum(block.units for block, _ in kept), sum(own.pairs or 0 for _, own in kept)
 
 
 def advise_random(m: Measurement, found: Sequence[tuple[int, str]]) -> str:

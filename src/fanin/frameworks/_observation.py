@@ -29,6 +29,15 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """One of the matrices packed in a weight: its rows, how many different ones, and their RMS."""
+
+    units: int
+    rows: int
+    rms: float
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterStats:
     """A parameter's values. `low` and `high` are the extremes of the first 65536.
 
@@ -48,6 +57,7 @@ class ParameterStats:
     rows: int | None = None
     alike: tuple[tuple[int, ...], ...] = ()
     repeats: tuple[Repeat, ...] = ()
+    blocks: tuple[Block, ...] = ()  # of a weight in which matrices are packed
     odd: tuple[float, ...] = ()  # some that no initializer draws: what memory held before
 
     @property
@@ -63,11 +73,15 @@ class ParameterStats:
 
 @dataclass(frozen=True, slots=True)
 class GradientStats:
-    """The gradient of a weight: its norm, how many different rows, and with those of the weight."""
+    """The gradient of a weight: its norm, how many different rows, and with those of the weight.
+
+    `blocks` has the same of each matrix that is packed in it.
+    """
 
     norm: float
     rows: int | None = None
     pairs: int | None = None
+    blocks: tuple["GradientStats", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

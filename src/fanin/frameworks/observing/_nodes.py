@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from fanin.axes import Axes
 from fanin.frameworks.recording._record import Layout
 from fanin.frameworks.recording._views import Atom
-from fanin.graph import Node, Values, having
+from fanin.graph import Node, Use, Values, having
 
 _REACH = np.concatenate([-np.geomspace(1e3, 1e-3, 1500), np.geomspace(1e-3, 1e3, 1500)])
 _FOLLOWS = having("keeps units")  # what keeps the place of the units of a layer
@@ -51,12 +50,12 @@ def _holds(atoms: Sequence[Atom], layout: Layout) -> bool:
     return any(atom.axis == layout.features for atom in atoms)
 
 
-def axes_of(nodes: Sequence[Node]) -> dict[str, Axes]:
-    """The axes of every parameter as the first node that multiplies with it uses them."""
-    found: dict[str, Axes] = {}
+def uses_of(nodes: Sequence[Node]) -> dict[str, Use]:
+    """The use of every parameter by the first node that multiplies with it."""
+    found: dict[str, Use] = {}
     for node in nodes:
         for use in (*((node.param,) if node.op == "linear" and node.param else ()), *node.uses):
-            found.setdefault(use.name, use.axes)
+            found.setdefault(use.name, use)
     return found
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fanin.axes import Axes
-from fanin.frameworks._observation import GradientStats, ParameterStats, Repeat
+from fanin.frameworks._observation import Block, GradientStats, ParameterStats, Repeat
 from fanin.frameworks.observing._numbers import Array, norm
+from fanin.graph import Use
 
 _CHUNK = 1 << 22  # elements that are looked at together
 _SAMPLE = 1 << 16  # values that the shape of a distribution is read from
@@ -21,11 +22,11 @@ Groups = Any  # a NumPy array of integers, one for each row
 
 
 def describe(
-    values: Array, axes: Axes | None, same: float, largest: float
+    values: Array, use: Use | None, same: float, largest: float
 ) -> tuple[ParameterStats, Groups | None]:
     """What the values of a parameter show, and the group that each row of it is in.
 
-    `axes` say which are the rows of a weight; `largest` is the largest number of its type.
+    `use` says which are the rows of a weight; `largest` is the largest number of its type.
     """
     flat = values.reshape(-1)
     size = norm(values) / math.sqrt(max(values.size, 1))
@@ -35,7 +36,7 @@ def describe(
         second = float(np.square(spread).mean()) if some.size else 0.0
         fourth = float(np.square(np.square(spread)).mean()) if some.size else 0.0
         mean = float(flat.mean(dtype=np.float32)) if flat.size else 0.0
-    rows = None if axes is None else as_rows(values, axes)
+    rows = None if use is None else as_rows(values, use.axes)
     kind = None if rows is None else groups(rows, same)
     made = ParameterStats(
         shape=tuple(values.shape),
@@ -50,24 +51,46 @@ def describe(
         rows=None if kind is None else int(kind.max()) + 1,
         alike=() if kind is None else _largest(kind),
         repeats=() if rows is None or kind is None else tuple(_repeats(rows, kind)),
+        blocks=()
+        if use is None or rows is None or kind is None
+        else tuple(_blocks(rows, kind, use)),
         odd=_odd(flat, size, largest),
     )
     return made, kind
 
 
 def describe_gradient(
-    gradient: Array, axes: Axes | None, kind: Groups | None, same: float
+    gradient: Array, use: Use | None, kind: Groups | None, same: float
 ) -> GradientStats:
     """What the gradient of a parameter shows, whose rows are in the groups `kind`."""
     size = norm(gradient)
-    rows = None if axes is None else as_rows(gradient, axes)
+    rows = None if use is None else as_rows(gradient, use.axes)
     # Units can only be alike where their weights are.
     alike = kind is not None and int(kind.max()) + 1 < len(kind)
     own = None if rows is None or kind is None else groups(rows, same, exactly=alike)
-    if own is None or kind is None:
+    if rows is None or own is None or kind is None:
         return GradientStats(size)
     both = kind * (int(own.max()) + 1) + own
-    return GradientStats(size, int(own.max()) + 1, len(np.unique(both)))
+    blocks = [
+        GradientStats(norm(rows[part]), len(np.unique(own[part])), len(np.unique(both[part])))
+        for part in _packed(use, len(rows))
+    ]
+    return GradientStats(size, int(own.max()) + 1, len(np.unique(both)), tuple(blocks))
+
+
+def _packed(use: Use | None, count: int) -> list[Any]:
+    """Which of so many rows are of each matrix that is packed in a weight."""
+    sizes = (use.period or use.axes.blocks) if use else ()
+    if use is None or not sizes or "stack" in use.axes.roles or count % sum(sizes):
+        return []
+    owners = np.tile(np.repeat(np.arange(len(sizes)), sizes), count // sum(sizes))
+    return [np.flatnonzero(owners == at) for at in range(len(sizes))]
+
+
+def _blocks(rows: Array, kind: Groups, use: Use | None) -> Iterator[Block]:
+    for part in _packed(use, len(rows)):
+        size = norm(rows[part]) / math.sqrt(max(rows[part].size, 1))
+        yield Block(len(part), len(np.unique(kind[part])), size)
 
 
 def _odd(flat: Array, size: float, largest: float) -> tuple[float, ...]:

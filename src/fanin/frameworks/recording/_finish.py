@@ -12,6 +12,13 @@ _ENDS = having("weight", "breaks") - having("pair")
 
 def finish(recorder: Recorder, outputs: list[int], names: Iterable[str]) -> Graph:
     """The graph of the nodes that lead to an output or use a parameter."""
+    note_packed(recorder, outputs)
+    pruned, _ = prune(recorder.nodes, outputs)
+    return replace(pruned, unused=tuple(name for name in names if name not in recorder.touched))
+
+
+def note_packed(recorder: Recorder, outputs: Sequence[int]) -> None:
+    """Tell the uses of weights of which pieces go apart how they are packed."""
     graph = Graph(tuple(recorder.nodes), tuple(outputs))
     users = graph.users()
     for position, pieces in recorder.pieces.items():
@@ -20,8 +27,6 @@ def finish(recorder: Recorder, outputs: list[int], names: Iterable[str]) -> Grap
             use = recorder.nodes[position].param
             assert use is not None
             recorder.replace_node(position, param=_with_blocks(recorder, use, sizes, period))
-    pruned, _ = prune(recorder.nodes, outputs)
-    return replace(pruned, unused=tuple(name for name in names if name not in recorder.touched))
 
 
 def _pack(pieces: list[Piece]) -> tuple[tuple[int, ...], int]:

@@ -21,7 +21,6 @@ from fanin.frameworks.jax.record._record import Recorder
 from fanin.frameworks.jax.trace._order import put_features_first
 from fanin.frameworks.jax.trace._trace import Followed, follow
 from fanin.frameworks.observing._nodes import (
-    axes_of,
     axis_of_units,
     flat_beyond,
     is_function,
@@ -29,6 +28,7 @@ from fanin.frameworks.observing._nodes import (
     is_rectifier,
     is_watched,
     shows_others,
+    uses_of,
 )
 from fanin.frameworks.observing._numbers import (
     Array,
@@ -186,13 +186,13 @@ def _describe(
     """The values of parameters, and of their gradients where there are any."""
     values: dict[str, ParameterStats] = {}
     found: dict[str, GradientStats] = {}
-    axes = axes_of(nodes)
+    uses = uses_of(nodes)
     for at in trained:
         name, value = program.leaves[at].name, program.leaves[at].value
         largest = limits_of(value.dtype).max
-        values[name], kind = describe(as_numbers(value), axes.get(name), same, float(largest))
+        values[name], kind = describe(as_numbers(value), uses.get(name), same, float(largest))
         if at in gradients:
-            found[name] = describe_gradient(gradients[at], axes.get(name), kind, same)
+            found[name] = describe_gradient(gradients[at], uses.get(name), kind, same)
     return values, found
 
 

@@ -28,6 +28,7 @@ from fanin.frameworks.observing._nodes import (
     is_watched,
     shows_others,
 )
+from fanin.frameworks.recording._finish import note_packed
 from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor
 from fanin.frameworks.recording._weights import whole
 from fanin.frameworks.torch.observe._asked import asking
@@ -108,6 +109,7 @@ def observe(
         with running_paths(module_paths(model), mode), mode:
             output = model(*args, **kwargs)
         mode.watch_outputs(output)
+        note_packed(recorder, mode.returned)
         values: dict[str, ParameterStats] = {}
         found: dict[str, GradientStats] = {}
         value: float | None = None

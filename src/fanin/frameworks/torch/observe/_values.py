@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fanin.axes import Axes
 from fanin.frameworks._observation import GradientStats, ParameterStats
-from fanin.frameworks.observing._nodes import axes_of
+from fanin.frameworks.observing._nodes import uses_of
 from fanin.frameworks.observing._values import describe, describe_gradient
-from fanin.graph import Node
+from fanin.graph import Node, Use
 
 
 @contextmanager
@@ -19,31 +18,31 @@ def watch(
     parameters: Mapping[str, Tensor], nodes: Sequence[Node], same: float, *, backward: bool
 ) -> Iterator[tuple[dict[str, ParameterStats], dict[str, GradientStats]]]:
     """The values of parameters, and of their gradients as they come: each is dropped at once."""
-    uses = axes_of(nodes)
+    uses = uses_of(nodes)
     values: dict[str, ParameterStats] = {}
     found: dict[str, GradientStats] = {}
     with ExitStack() as stack:
         for name, tensor in parameters.items():
             if not tensor.is_floating_point():
                 continue
-            axes, largest = uses.get(name), torch.finfo(tensor.dtype).max
-            values[name], kind = describe(_as_numbers(tensor), axes, same, largest)
+            use, largest = uses.get(name), torch.finfo(tensor.dtype).max
+            values[name], kind = describe(_as_numbers(tensor), use, same, largest)
             if backward and tensor.requires_grad:
-                keep = _keeper(found, name, axes, kind, same)
+                keep = _keeper(found, name, use, kind, same)
                 handle = tensor.register_post_accumulate_grad_hook(keep)  # type: ignore[no-untyped-call]
                 stack.callback(handle.remove)
         yield values, found
 
 
 def _keeper(
-    found: dict[str, GradientStats], name: str, axes: Axes | None, kind: Any, same: float
+    found: dict[str, GradientStats], name: str, use: Use | None, kind: Any, same: float
 ) -> Callable[[Tensor], None]:
     def keep(tensor: Tensor) -> None:
         gradient, tensor.grad = tensor.grad, None
         if gradient is None:
             return
         if gradient.layout is torch.strided:
-            found[name] = describe_gradient(_as_numbers(gradient), axes, kind, same)
+            found[name] = describe_gradient(_as_numbers(gradient), use, kind, same)
         else:
             rows = _as_numbers(gradient.coalesce().values())
             found[name] = describe_gradient(rows, None, None, same)
