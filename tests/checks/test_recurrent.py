@@ -221,6 +221,42 @@ def test_a_large_spectral_radius(kind: Any) -> None:
     assert one.fix.startswith(f"orthogonal() for {one.layer}")
 
 
+@pytest.mark.parametrize(
+    ("kind", "at", "place"),
+    [
+        (nn.LSTM, 0, "at its input gate alone"),
+        (nn.LSTM, 1, "at its forget gate alone"),
+        (nn.LSTM, 2, "of what it takes up alone"),
+        (nn.LSTM, 3, "at its output gate alone"),
+        (nn.GRU, 0, "at its reset gate alone"),
+        (nn.GRUCell, 1, "at its update gate alone"),
+    ],
+)
+def test_one_gate_with_a_large_spectral_radius(kind: Any, at: int, place: str) -> None:
+    """Of all gates together the deviation is half of its own."""
+
+    def spoil(weight: Tensor) -> None:
+        with torch.no_grad():
+            weight[64 * at : 64 * (at + 1)].normal_(std=3 / 8)
+
+    (one,) = found(drawn(made(kind), spoil, "weight_hh"))
+    assert (one.id, one.severity) == ("F12", "warning")
+    assert one.value == pytest.approx(3.0, rel=0.05)  # 4 standard errors of 4096 numbers: 4.4 %
+    assert place in one.why
+
+
+@pytest.mark.parametrize(("kind", "at"), [(nn.LSTM, 2), (nn.GRU, 2)])
+def test_what_is_taken_up_hardly_depends_on_the_inputs(kind: Any, at: int) -> None:
+    """The weights of the gates are as torch makes them."""
+
+    def spoil(weight: Tensor) -> None:
+        with torch.no_grad():
+            weight[64 * at : 64 * (at + 1)] *= 0.01
+
+    (one,) = found(drawn(made(kind), spoil, "weight_ih"))
+    assert (one.id, one.severity, one.layer) == ("F12", "warning", "rnn.weight_ih_l0")
+
+
 @pytest.mark.parametrize("kind", [*MODULES, *CELLS])
 def test_weights_that_are_far_too_small(kind: Any) -> None:
     model = drawn(made(kind), lambda one: nn.init.normal_(one, std=1e-3), "rnn.weight")

@@ -12,9 +12,10 @@ from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA
 from fanin.checks._verdict import level, number
-from fanin.frameworks import Gates
+from fanin.frameworks import Gate, Gates
 
 _SMALL = 0.1  # of torch's own default, or of lecun_normal(), whichever is smaller
+_APART = 3.0  # times as large as the next one: a gate with a cause of its own
 _GATED = ("lstm", "gru")
 _LISTED = 4
 
@@ -53,13 +54,20 @@ class _Level:
 
     @property
     def read_scale(self) -> float:
-        """What reads the inputs: RMS sqrt(features), 1 where it keeps them."""
-        return float(self.gates.inputs_rms * math.sqrt(self.gates.read))
+        """What reads the inputs, at the largest gate: RMS sqrt(features), 1 where it keeps them."""
+        largest = max(part.inputs_rms for part in self.gates.parts)
+        return float(largest * math.sqrt(self.gates.read))
 
     @property
     def state_scale(self) -> float:
-        """The same of the state; about the spectral radius of each gate's matrix."""
-        return float(self.gates.state_rms * math.sqrt(self.gates.kept))
+        """The same of the state; about the largest spectral radius of a gate's matrix."""
+        largest = max(part.state_rms for part in self.gates.parts)
+        return float(largest * math.sqrt(self.gates.kept))
+
+    @property
+    def taken(self) -> Gate:
+        """The matrix that makes what the state takes up."""
+        return next(part for part in self.gates.parts if not part.name)
 
     @property
     def parts(self) -> dict[str, float]:
@@ -248,12 +256,12 @@ def judge_recurrent_weights(m: Measurement) -> Iterator[Finding]:
 def _off(m: Measurement, level: _Level) -> Iterator[Finding]:
     """The weights of one layer that are too small or too large."""
     own = 1 / math.sqrt(3 * level.gates.hidden)  # torch's default, whatever a weight reads
-    small = level.gates.inputs_rms / min(own, 1 / math.sqrt(level.gates.read))
+    small = level.taken.inputs_rms / min(own, 1 / math.sqrt(level.gates.read))
     if small < _SMALL:
         yield _finding(
             level.inputs,
             "warning",
-            level.read_scale,
+            level.taken.inputs_rms * math.sqrt(level.gates.read),
             f"{number(_SMALL)} of torch's default",
             "The state hardly depends on the inputs.",
             "glorot_uniform()",
@@ -264,10 +272,11 @@ def _off(m: Measurement, level: _Level) -> Iterator[Finding]:
             "warning",
             level.state_scale,
             f"{m.limits.gain_warning:g}",
-            f"What comes back from the state grows from step to step: {_radius(level)}.",
+            f"What comes back from the state grows from step to step: {_radius(level)}"
+            f"{_at_one_gate(level)}.",
             "orthogonal()",
         )
-    elif level.gates.state_rms < _SMALL * own:
+    elif level.state_scale < _SMALL * own * math.sqrt(level.gates.kept):
         # Gates carry a state of their own from step to step; a plain RNN has nothing else.
         gated = level.kind in _GATED
         yield _finding(
@@ -306,6 +315,14 @@ def _radius(level: _Level) -> str:
         f"a gate's {level.gates.hidden}x{level.gates.kept} matrix has spectral radius about "
         + number(level.state_scale)
     )
+
+
+def _at_one_gate(level: _Level) -> str:
+    """Which gate it is, where its matrix is larger than all the others."""
+    *others, largest = sorted(level.gates.parts, key=lambda part: part.state_rms)
+    if not others or largest.state_rms < _APART * others[-1].state_rms:
+        return ""
+    return f", at its {largest.name} gate alone" if largest.name else ", of what it takes up alone"
 
 
 def _far(scale: float) -> float:

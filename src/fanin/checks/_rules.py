@@ -260,10 +260,11 @@ _RULES = (
         "the weight, as a factor on the standard deviation; and the same for gradients, with f' in "
         "place of x. The one that is nearer to 1 counts, for no weight can keep both for tanh. Of "
         "the recurrent weight of an LSTM, a GRU or an RNN its RMS sqrt(features of the state), "
-        "which is about its spectral radius.",
+        "which is about its spectral radius, gate by gate.",
         f"the factor is beyond {L.gain_warning:g}, either way; a recurrent weight's is above "
         f"{L.gain_warning:g}; a weight inside is below a tenth of torch's default, which is a "
-        "note of the recurrent one of an LSTM or a GRU",
+        "note of the recurrent one of an LSTM or a GRU; of those that read the inputs the gates' "
+        "do not count",
         f"the factor is beyond {L.gain_error:g} in as many layers as take the signal beyond "
         f"{L.forward_error:g}",
         f"A factor g a layer is g**depth at the end. Beyond {L.gain_note:g} it is a note, with the "

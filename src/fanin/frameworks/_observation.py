@@ -85,6 +85,19 @@ class GradientStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """One of the matrices of a recurrent layer: a gate, or the one that makes what is taken up.
+
+    The gates of an LSTM are "input", "forget" and "output", of a GRU "reset" and "update".
+    """
+
+    name: str  # "" of what is taken up
+    inputs_rms: float  # of the weights
+    state_rms: float
+    opened: float | None  # the mean of a gate, between 0 and 1
+
+
+@dataclass(frozen=True, slots=True)
 class Gates:
     """One layer of a recurrent module in one direction, or a call of a cell.
 
@@ -99,8 +112,7 @@ class Gates:
     read: int  # features that the layer reads
     kept: int  # features of the state that comes back
     hidden: int
-    inputs_rms: float  # of the weights
-    state_rms: float
+    parts: tuple[Gate, ...]
     from_inputs: float
     from_state: float
     from_bias: float

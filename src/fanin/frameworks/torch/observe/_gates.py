@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from fanin.frameworks._observation import Gates
+from fanin.frameworks._observation import Gate, Gates
 from fanin.frameworks.torch.observe._look import norm, rms
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.tree._recurrent import gates_of
@@ -20,6 +20,8 @@ _RUNS: dict[str, Any] = {
     "tanh": torch.rnn_tanh,
     "relu": torch.rnn_relu,
 }
+# The matrices that torch packs, in their order; "" makes what the state takes up.
+_PARTS = {4: ("input", "forget", "", "output"), 3: ("reset", "update", ""), 1: ("",)}
 _FORWARDS = {
     kind.forward for kind in (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 }
@@ -107,10 +109,11 @@ class _GatedLayer:
         before = torch.cat([states[0], output[:-1]])
         read, fed = linear(values, into), linear(before, back)
         shifts = biases or [values.new_zeros(len(into))] * 2
+        given = read + fed + shifts[0] + shifts[1]
         opened: Any = 1.0
         if self._kind == "gru":  # its reset gate opens what comes from the state, bias and all
-            opened = torch.sigmoid(self._part(read + fed + shifts[0] + shifts[1], 0))
-        made = 0 if self._count == 1 else 2  # the matrix that makes what the state takes up
+            opened = torch.sigmoid(self._part(given, 0))
+        made = _PARTS[self._count].index("")
         own, again, *held = (self._part(item, made) for item in (read, fed, *shifts))
         total = own + held[0] + opened * (again + held[1])
         steep = torch.tanh(total[real]).square() < 1 - flat
@@ -120,8 +123,7 @@ class _GatedLayer:
             into.shape[1],
             kept,
             self._hidden,
-            rms(into),
-            rms(back),
+            self._parts(given[real]),
             rms(own[real]),
             rms((opened * again)[real]),
             rms(held[0] + held[1]),
@@ -130,8 +132,21 @@ class _GatedLayer:
         )
         return found, output
 
-    def _part(self, packed: Tensor, at: int) -> Tensor:
-        return packed.chunk(self._count, -1)[at]
+    def _parts(self, given: Tensor) -> tuple[Gate, ...]:
+        """Every matrix, and how far its gate is open when it is given this."""
+        into, back = self._weights[:2]
+        return tuple(
+            Gate(
+                name,
+                rms(self._part(into, at, 0)),
+                rms(self._part(back, at, 0)),
+                float(torch.sigmoid(self._part(given, at)).mean()) if name else None,
+            )
+            for at, name in enumerate(_PARTS[self._count])
+        )
+
+    def _part(self, packed: Tensor, at: int, axis: int = -1) -> Tensor:
+        return packed.chunk(self._count, axis)[at]
 
     def _run(
         self, values: Tensor, states: list[Tensor], biased: bool
