@@ -6,7 +6,7 @@ from fanin._columns import list_names
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._symmetry import weights_of
-from fanin.frameworks import Block, GradientStats
+from fanin.frameworks import PackedMatrix, GradientStats
 
 _LISTED = 3
 
@@ -53,7 +53,7 @@ def judge_alike_blocks(m: Measurement) -> Iterator[Finding]:
 
 
 def _find(
-    m: Measurement, wrong: Callable[[Block, GradientStats], bool]
+    m: Measurement, wrong: Callable[[PackedMatrix, GradientStats], bool]
 ) -> list[tuple[int, str, list[int]]]:
     """Uses of weights, their names, and which of the packed matrices are wrong, but not all."""
     found = []

@@ -29,7 +29,7 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PackedMatrix:
     """One of the matrices packed in a weight: its rows, how many different ones, and their RMS."""
 
     units: int
@@ -57,7 +57,7 @@ class ParameterStats:
     rows: int | None = None
     alike: tuple[tuple[int, ...], ...] = ()
     repeats: tuple[Repeat, ...] = ()
-    blocks: tuple[Block, ...] = ()  # of a weight in which matrices are packed
+    blocks: tuple[PackedMatrix, ...] = ()  # of a weight in which matrices are packed
     odd: tuple[float, ...] = ()  # some that no initializer draws: what memory held before
 
     @property

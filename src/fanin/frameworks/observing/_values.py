@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fanin.axes import Axes
-from fanin.frameworks._observation import Block, GradientStats, ParameterStats, Repeat
+from fanin.frameworks._observation import PackedMatrix, GradientStats, ParameterStats, Repeat
 from fanin.frameworks.observing._numbers import Array, norm
 from fanin.graph import Use
 
@@ -73,12 +73,12 @@ def describe_gradient(
     both = kind * (int(own.max()) + 1) + own
     blocks = [
         GradientStats(norm(rows[part]), len(np.unique(own[part])), len(np.unique(both[part])))
-        for part in _packed(use, len(rows))
+        for part in _split_packed(use, len(rows))
     ]
     return GradientStats(size, int(own.max()) + 1, len(np.unique(both)), tuple(blocks))
 
 
-def _packed(use: Use | None, count: int) -> list[Any]:
+def _split_packed(use: Use | None, count: int) -> list[Any]:
     """Which of so many rows are of each matrix that is packed in a weight."""
     sizes = (use.period or use.axes.blocks) if use else ()
     if use is None or not sizes or "stack" in use.axes.roles or count % sum(sizes):
@@ -87,10 +87,10 @@ def _packed(use: Use | None, count: int) -> list[Any]:
     return [np.flatnonzero(owners == at) for at in range(len(sizes))]
 
 
-def _blocks(rows: Array, kind: Groups, use: Use | None) -> Iterator[Block]:
-    for part in _packed(use, len(rows)):
+def _blocks(rows: Array, kind: Groups, use: Use | None) -> Iterator[PackedMatrix]:
+    for part in _split_packed(use, len(rows)):
         size = norm(rows[part]) / math.sqrt(max(rows[part].size, 1))
-        yield Block(len(part), len(np.unique(kind[part])), size)
+        yield PackedMatrix(len(part), len(np.unique(kind[part])), size)
 
 
 def _odd(flat: Array, size: float, largest: float) -> tuple[float, ...]:

@@ -109,7 +109,6 @@ def observe(
         with running_paths(module_paths(model), mode), mode:
             output = model(*args, **kwargs)
         mode.watch_outputs(output)
-        note_packed(recorder, mode.returned)
         values: dict[str, ParameterStats] = {}
         found: dict[str, GradientStats] = {}
         value: float | None = None
@@ -218,13 +217,14 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
                 self._look(tensor)
 
     def watch_outputs(self, output: Any) -> None:
-        """What the model returned, which it may not have used itself."""
+        """What the model returned, which it may not have used itself; then what is packed shows."""
         entries = [self.recorder.entry(tensor) for tensor in tensors_in(output)]
         self.returned = tuple(
             entry.node for entry in entries if isinstance(entry, ActivationTensor)
         )
         for tensor in tensors_in(output):
             self._watch(tensor)
+        note_packed(self.recorder, self.returned)
 
     def unhook(self) -> None:
         """Hooks on what came from outside of the run do not go with it."""
