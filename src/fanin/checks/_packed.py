@@ -6,7 +6,7 @@ from fanin._columns import list_names
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._symmetry import weights_of
-from fanin.frameworks import PackedMatrix, GradientStats
+from fanin.frameworks import GradientStats, PackedMatrix
 
 _LISTED = 3
 

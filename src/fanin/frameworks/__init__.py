@@ -30,13 +30,13 @@ from fanin.frameworks._first_steps import StepsAsked as StepsAsked
 from fanin.frameworks._foreign import foreign as foreign
 from fanin.frameworks._functional import Functional as Functional
 from fanin.frameworks._mode import in_mode as in_mode
-from fanin.frameworks._observation import PackedMatrix as PackedMatrix
 from fanin.frameworks._observation import Gate as Gate
 from fanin.frameworks._observation import Gates as Gates
 from fanin.frameworks._observation import GradientStats as GradientStats
 from fanin.frameworks._observation import Look as Look
 from fanin.frameworks._observation import Observation as Observation
 from fanin.frameworks._observation import Outside as Outside
+from fanin.frameworks._observation import PackedMatrix as PackedMatrix
 from fanin.frameworks._observation import ParameterStats as ParameterStats
 from fanin.frameworks._observation import Repeat as Repeat
 from fanin.frameworks._observation import TargetsMet as TargetsMet

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fanin.axes import Axes
-from fanin.frameworks._observation import PackedMatrix, GradientStats, ParameterStats, Repeat
+from fanin.frameworks._observation import GradientStats, PackedMatrix, ParameterStats, Repeat
 from fanin.frameworks.observing._numbers import Array, norm
 from fanin.graph import Use
 
