@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from fanin.checks._finding import Finding
+from fanin.checks._levels import tell_closed
 from fanin.checks._measurement import Measurement
 from fanin.checks._verdict import number
 
@@ -28,6 +29,8 @@ def judge_weak_gradient(m: Measurement) -> Iterator[Finding]:
     moved = max(norm / max(_norm(m, name), _AT_LEAST) for name, norm in norms.items())
     if steps <= limits.descent_steps or moved >= limits.descent_moved:
         return
+    shut, opening = tell_closed(m)
+    larger = opening or "Larger weights: fanin.initialize(model, inputs=x)"
     yield Finding(
         "F22",
         "error" if m.sgd else "note",
@@ -38,8 +41,8 @@ def judge_weak_gradient(m: Measurement) -> Iterator[Finding]:
         expected="1 to 100 steps",
         limit=f"{limits.descent_steps:g} steps, and {limits.descent_moved:g} of a weight",
         why="SGD moves by the gradient's own size, here at rate 0.1 with momentum 0.9; Adam and "
-        "AdamW divide by it.",
-        fix="Larger weights: fanin.initialize(model, inputs=x); or AdamW in place of SGD."
+        f"AdamW divide by it. {shut}".rstrip(),
+        fix=f"{larger}; or AdamW in place of SGD."
         if m.sgd
         else "With SGD larger weights: fanin.initialize(model, inputs=x); with Adam nothing.",
         value=steps,

@@ -2,84 +2,27 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fanin._columns import list_names
 from fanin.checks._cause import raw_inputs
 from fanin.checks._ends import SAME
 from fanin.checks._finding import Finding, Severity
+from fanin.checks._levels import LISTED, Level, levels_of, open_gates
 from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA
 from fanin.checks._verdict import level, number
-from fanin.frameworks import Gate, Gates
 
 _SMALL = 0.1  # of torch's own default, or of lecun_normal(), whichever is smaller
 _APART = 3.0  # times as large as the next one: a gate with a cause of its own
 _GATED = ("lstm", "gru")
-_LISTED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """One layer of a recurrent module in one direction: means over the calls of the module."""
-
-    kind: str  # "lstm", "gru", "rnn"
-    module: str
-    node: int  # of the first call
-    gates: Gates
-    from_inputs: float
-    from_state: float
-    from_bias: float
-    flat: float
-    growth: float | None
-
-    def add_name(self, name: str) -> str:
-        return f"{self.module}.{name}" if self.module else name
-
-    @property
-    def inputs(self) -> str:
-        return self.add_name(self.gates.inputs)
-
-    @property
-    def state(self) -> str:
-        return self.add_name(self.gates.state)
-
-    @property
-    def biases(self) -> tuple[str, str]:
-        into, back = (
-            name.replace("weight", "bias", 1) for name in (self.gates.inputs, self.gates.state)
-        )
-        return self.add_name(into), self.add_name(back)
-
-    @property
-    def read_scale(self) -> float:
-        """What reads the inputs, at the largest gate: RMS sqrt(features), 1 where it keeps them."""
-        largest = max(part.inputs_rms for part in self.gates.parts)
-        return float(largest * math.sqrt(self.gates.read))
-
-    @property
-    def state_scale(self) -> float:
-        """The same of the state; about the largest spectral radius of a gate's matrix."""
-        largest = max(part.state_rms for part in self.gates.parts)
-        return float(largest * math.sqrt(self.gates.kept))
-
-    @property
-    def taken(self) -> Gate:
-        """The matrix that makes what the state takes up."""
-        return next(part for part in self.gates.parts if not part.name)
-
-    @property
-    def parts(self) -> dict[str, float]:
-        """What adds to the arguments of tanh, by the parameter that makes it."""
-        made = self.from_inputs, self.from_state, self.from_bias
-        return dict(zip((self.inputs, self.state, self.biases[0]), made, strict=True))
 
 
 def judge_saturated_states(m: Measurement) -> Iterator[Finding]:
     """F05: one finding for each module, at the layer that saturates most."""
     limits = m.limits
-    for levels in _modules(m):
+    for levels in levels_of(m):
         found = [level for level in levels if level.flat > limits.saturated_warning]
         if not found:
             continue
@@ -111,7 +54,7 @@ def judge_saturated_states(m: Measurement) -> Iterator[Finding]:
         )
 
 
-def _smaller(m: Measurement, level: _Level, others: bool) -> str:
+def _smaller(m: Measurement, level: Level, others: bool) -> str:
     """What to write where the state of a layer saturates."""
     steps = []
     if level.read_scale > m.limits.gain_warning:
@@ -119,9 +62,7 @@ def _smaller(m: Measurement, level: _Level, others: bool) -> str:
     if level.state_scale > m.limits.gain_warning:
         steps.append(f"orthogonal() for {level.state}")
     if level.from_bias > 1:
-        into, back = level.biases
-        open_gate = f"forget_gate() for {into} and zeros() for {back}"
-        steps.append(open_gate if level.kind == "lstm" else f"zeros() for {into} and {back}")
+        steps.append(open_gates([level]))
     given = m.nodes[level.node].inputs[:1]
     if any(raw_inputs(m, at) is not None for at in given):
         return DATA + (f" And {', '.join(steps)}." if steps else "")
@@ -134,7 +75,7 @@ def _smaller(m: Measurement, level: _Level, others: bool) -> str:
 def judge_exploding_time(m: Measurement) -> Iterator[Finding]:
     """F03 through time: the gradient grows on its way back from step to step."""
     limits = m.limits
-    for levels in _modules(m):
+    for levels in levels_of(m):
         worst = max(levels, key=lambda level: level.growth or 0.0)
         growth = worst.growth or 0.0
         # A bounded state holds the signal and lets the gradient go, as normalizations do.
@@ -163,7 +104,7 @@ def judge_exploding_time(m: Measurement) -> Iterator[Finding]:
 def judge_vanishing_time(m: Measurement) -> Iterator[Finding]:
     """F03 through time with SGD: a plain RNN, of which the last state alone is read, forgets."""
     limit = m.limits.time_error
-    for levels in _modules(m) if m.sgd else ():
+    for levels in levels_of(m) if m.sgd else ():
         worst = min(levels, key=lambda level: 1.0 if level.growth is None else level.growth)
         gated, growth = worst.kind in _GATED, worst.growth
         if gated or growth is None or growth * limit >= 1 or not _reads_last(m, worst.node):
@@ -195,8 +136,8 @@ def judge_alike_states(m: Measurement) -> Iterator[Finding]:
     """F14 of recurrent modules: whether different inputs leave different states."""
     # The same limit with SGD: states that keep 3e-6 of the distance of their inputs train.
     limit = LIMITS.collapse_error
-    for levels in _modules(m):
-        level = levels[-1]
+    for levels in levels_of(m):
+        level, shut = levels[-1], [each for each in levels if each.closed]
         first = m.tell_apart(m.graph.behind(m.nodes[level.node].inputs[0]))
         last = m.tell_apart(level.node)
         if last is None or not first or first < SAME or last >= limit * first:
@@ -209,21 +150,22 @@ def judge_alike_states(m: Measurement) -> Iterator[Finding]:
             "of what it was before the module",
             expected=f"a share above {m.limits.collapse_warning:g}",
             limit=f"{limit:g}",
-            why="Different inputs leave the same states: what follows can hardly tell them apart.",
-            fix=_larger(levels),
+            why="Different inputs leave the same states: what follows can hardly tell them apart."
+            + (f" {shut[0].closed}" if shut else ""),
+            fix=f"{open_gates(shut)}; or fanin.initialize(model, inputs=x)."
+            if shut
+            else _larger(levels),
             value=last / first,
         )
 
 
-def _larger(levels: Sequence[_Level]) -> str:
+def _larger(levels: Sequence[Level]) -> str:
     """What to write where biases alone make the states."""
     heavy = [name for level in levels for name in level.biases if level.from_bias > 1]
     if heavy:
-        return f"zeros() for {list_names(heavy, _LISTED)}; or fanin.initialize(model, inputs=x)."
+        return f"zeros() for {list_names(heavy, LISTED)}; or fanin.initialize(model, inputs=x)."
     into = [level.inputs for level in levels]
-    return (
-        f"glorot_uniform() for {list_names(into, _LISTED)}; or fanin.initialize(model, inputs=x)."
-    )
+    return f"glorot_uniform() for {list_names(into, LISTED)}; or fanin.initialize(model, inputs=x)."
 
 
 def judge_recurrent_weights(m: Measurement) -> Iterator[Finding]:
@@ -233,7 +175,7 @@ def judge_recurrent_weights(m: Measurement) -> Iterator[Finding]:
         for judge in (judge_saturated_states, judge_exploding_time)
         for finding in judge(m)
     }
-    for levels in _modules(m):
+    for levels in levels_of(m):
         names = {name for level in levels for name in level.parts}
         if names & heard:
             continue
@@ -253,7 +195,7 @@ def judge_recurrent_weights(m: Measurement) -> Iterator[Finding]:
         )
 
 
-def _off(m: Measurement, level: _Level) -> Iterator[Finding]:
+def _off(m: Measurement, level: Level) -> Iterator[Finding]:
     """The weights of one layer that are too small or too large."""
     own = 1 / math.sqrt(3 * level.gates.hidden)  # torch's default, whatever a weight reads
     small = level.taken.inputs_rms / min(own, 1 / math.sqrt(level.gates.read))
@@ -310,14 +252,14 @@ def _finding(
     )
 
 
-def _radius(level: _Level) -> str:
+def _radius(level: Level) -> str:
     return (
         f"a gate's {level.gates.hidden}x{level.gates.kept} matrix has spectral radius about "
         + number(level.state_scale)
     )
 
 
-def _at_one_gate(level: _Level) -> str:
+def _at_one_gate(level: Level) -> str:
     """Which gate it is, where its matrix is larger than all the others."""
     *others, largest = sorted(level.gates.parts, key=lambda part: part.state_rms)
     if not others or largest.state_rms < _APART * others[-1].state_rms:
@@ -327,44 +269,3 @@ def _at_one_gate(level: _Level) -> str:
 
 def _far(scale: float) -> float:
     return abs(math.log(scale)) if scale > 0 else math.inf
-
-
-def _modules(m: Measurement) -> Iterator[list[_Level]]:
-    """The layers of every recurrent module, in the order of the run."""
-    calls: dict[str, dict[tuple[str, int], list[tuple[int, Gates]]]] = {}
-    for node, several in m.gates.items():
-        place = m.nodes[node].module
-        for at, gates in enumerate(several):
-            calls.setdefault(place, {}).setdefault((gates.inputs, at), []).append((node, gates))
-    for place, layers in calls.items():
-        levels = [_level(m, place, seen) for seen in layers.values()]
-        trained = [level for level in levels if level.inputs not in m.stuck]
-        if trained:
-            yield trained
-
-
-def _level(m: Measurement, place: str, seen: list[tuple[int, Gates]]) -> _Level:
-    node, gates = seen[0]
-
-    def mean(field: str) -> float:
-        return sum(getattr(each, field) or 0.0 for _, each in seen) / len(seen)
-
-    growths = [each.growth for _, each in seen if each.growth is not None]
-    growth = max(growths) if growths else _of_calls(m, [at for at, _ in seen])
-    return _Level(
-        m.nodes[node].function,
-        place,
-        node,
-        gates,
-        mean("from_inputs"),
-        mean("from_state"),
-        mean("from_bias"),
-        mean("flat"),
-        growth,
-    )
-
-
-def _of_calls(m: Measurement, nodes: list[int]) -> float | None:
-    """The gradient at the first call of a cell over that at the last; less what each call adds."""
-    first, last = (m.gradients[nodes[at]] for at in (0, -1))
-    return first / last / len(nodes) if first is not None and last else None
