@@ -40,31 +40,22 @@ class DrawPlace(NamedTuple):
     origin: Any
 
 
-class _KeyedRef(ref):  # type: ignore[type-arg]
-    """A reference that knows its draw when what it refers to is gone."""
+class _Drawn(ref):  # type: ignore[type-arg]
+    """A reference to what was made; it knows its draw when that is gone."""
 
-    __slots__ = ("key",)
+    __slots__ = ("group", "key", "origin")
     key: DrawKey
+    origin: "ref[Any]"
+    group: "_DrawnTogether"
 
 
 @dataclass
 class _DrawnTogether:
-    """What one call drew, each with what tells whether it was written since."""
+    """What one call drew, each with what another write would have changed."""
 
-    items: "list[tuple[ref[Any], Callable[[Any], bool]]]"
+    items: "list[tuple[ref[Any], Any]]"
     # That it lived beside an equal one; no garbage is collected to tell it of more.
     told: bool = False
-
-    def is_untouched(self) -> bool:
-        """Whether none of those that live was written since: training would have."""
-        living = ((known(), unwritten) for known, unwritten in self.items)
-        return all(item is None or unwritten(item) for item, unwritten in living)
-
-
-class _Drawn(NamedTuple):
-    made: _KeyedRef
-    origin: "ref[Any]"
-    group: _DrawnTogether
 
 
 class Twins:
@@ -72,16 +63,16 @@ class Twins:
 
     `origin_of(slot)` is where its draw goes, None where that is not the whole of it.
     `holds(origin, made)` says whether one has the values of another already, as a copy does that
-    is drawn again; `watch(made)` gives what tells later whether it was written.
+    is drawn again; `state_of(made)` is equal to itself for as long as it is not written.
     """
 
     def __init__(
         self,
         origin_of: Callable[[Any], Any],
         holds: Callable[[Any, Any], bool],
-        watch: Callable[[Any], Callable[[Any], bool]],
+        state_of: Callable[[Any], Any],
     ) -> None:
-        self._origin_of, self._holds, self._watch = origin_of, holds, watch
+        self._origin_of, self._holds, self._state_of = origin_of, holds, state_of
         self._latest: dict[DrawKey, _Drawn] = {}
 
     def find(self, items: Items, seed: int) -> list[str]:
@@ -89,11 +80,10 @@ class Twins:
 
         Less those that hold it already, as a copy does that is drawn again.
         """
-        places = list(self._list_places(items, seed))
-        found = self._find_fresh(places)
+        found = self._find_fresh(self._list_places(items, seed))
         if not all(group.told for _, group in found):
             gc.collect()  # a model that is gone may still be in a cycle; many need no look each
-            found = self._find_fresh(places)
+            found = self._find_fresh(self._list_places(items, seed))
         for _, group in found:
             group.told = True
         return [name for name, _ in found]
@@ -102,12 +92,17 @@ class Twins:
         # Looked up once: in another thread a model may go at any time.
         found = [(place.name, twin.group) for place in places if (twin := self._find(place))]
         groups = {id(group): group for _, group in found}
-        fresh = {number for number, group in groups.items() if group.is_untouched()}
+        fresh = {number for number, group in groups.items() if self._is_untouched(group)}
         return [(name, group) for name, group in found if id(group) in fresh]
+
+    def _is_untouched(self, group: _DrawnTogether) -> bool:
+        """Whether none of those that live was written since: training would have."""
+        living = ((known(), state) for known, state in group.items)
+        return all(made is None or self._state_of(made) == state for made, state in living)
 
     def _find(self, place: DrawPlace) -> _Drawn | None:
         known = self._latest.get(place.key)
-        made = None if known is None else known.made()
+        made = None if known is None else known()
         if known is None or made is None:
             return None
         again = place.origin is made or place.origin is known.origin()
@@ -119,12 +114,12 @@ class Twins:
         group = _DrawnTogether([])
         for key, name, origin in self._list_places(items, seed):
             made = origin if values is None else values[name]
-            known = _KeyedRef(made, self._forget)
-            known.key = key
-            group.items.append((known, self._watch(made)))
+            known = _Drawn(made, self._forget)
+            known.key, known.origin, known.group = key, ref(origin), group
+            group.items.append((ref(made), self._state_of(made)))
             before = self._latest.get(key)
             group.told = group.told or (before is not None and before.group.told)
-            drawn[key] = _Drawn(known, ref(origin), group)
+            drawn[key] = known
         self._latest.update(drawn)
 
     def forget_all(self) -> None:
@@ -139,6 +134,6 @@ class Twins:
                 yield DrawPlace((seed, slot.stream, slot.param.shape), slot.param.name, origin)
 
     def _forget(self, gone: Any) -> None:
-        known = self._latest.get(gone.key)
-        if known is not None and known.made is gone:
-            self._latest.pop(gone.key, None)
+        key = gone.key
+        if self._latest.get(key) is gone:
+            self._latest.pop(key, None)

@@ -1,7 +1,6 @@
 """Twins: variables of this process that the same seed, name and shape made equal."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 import keras
@@ -22,20 +21,25 @@ def _holds(variable: Any, other: Any) -> bool:
     return all(mine.tobytes() == theirs.tobytes() for (_, mine), (_, theirs) in pairs)
 
 
-def _watch_writes(variable: Any) -> Callable[[Any], bool]:
-    """What tells later whether a variable was written.
+class _HeldArray(NamedTuple):
+    """The array that a variable has: itself, whatever its values."""
+
+    known: "ref[Any]"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _HeldArray) and self.known() is other.known()
+
+
+def _state_of(variable: Any) -> Any:
+    """What a write of a variable changes.
 
     torch counts, JAX makes another array, and of others the first values are compared.
     """
     value = variable._value
     version = getattr(value, "_version", None)
     if version is not None:
-        return lambda later: bool(later._value._version == version)
-    if keras.config.backend() == "jax":
-        known = ref(value)
-        return lambda later: known() is later._value
-    first = _some(variable)
-    return lambda later: _some(later) == first
+        return version
+    return _HeldArray(ref(value)) if keras.config.backend() == "jax" else _some(variable)
 
 
 def _some(variable: Any) -> bytes:
@@ -43,4 +47,4 @@ def _some(variable: Any) -> bytes:
     return values.reshape(-1)[:_SOME].tobytes()
 
 
-TWINS = Twins(_origin_of, _holds, _watch_writes)
+TWINS = Twins(_origin_of, _holds, _state_of)

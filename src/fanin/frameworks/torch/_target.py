@@ -105,8 +105,7 @@ class Target:
         self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Tensor] | None
     ) -> Written:
         """Memory of all comes first, what is put into the model last."""
-        pairs = [(self.slots[name], draw) for name, draw in draws.items()]
-        items = [(slot, draw.initializer, draw.axes) for slot, draw in pairs]
+        items = [(self.slots[name], draw.initializer, draw.axes) for name, draw in draws.items()]
         copies = {name: draw.like for name, draw in draws.items() if draw.like is not None}
         for name, source in copies.items():
             if self.slots[name].shard != self.slots[source].shard:
@@ -120,18 +119,16 @@ class Target:
         write_all(items, seed, copies)
         made.put()
         TWINS.remember(items, seed)
-        for slot, draw in pairs:
-            own = draw.asked or draw.like is not None
+        held, drawn = [], []
+        for name, draw in draws.items():
+            slot, own = self.slots[name], draw.asked or draw.like is not None
             mark(slot, kept=draw.initializer is None and not own)
             if draw.initializer is not None or draw.like is not None:
                 claim(slot)
-        held = [slot for slot, draw in pairs if draw.initializer is None and draw.asked]
-        drawn = [
-            slot
-            for slot, draw in pairs
-            if draw.initializer is not None
-            and not (slot.part or isinstance(draw.initializer, Computed))
-        ]
+            if draw.initializer is None and draw.asked:
+                held.append(slot)
+            if not (slot.part or isinstance(draw.initializer, Computed | None)):
+                drawn.append(slot)
         moved = restart(self._model, drawn, held, seed)
         return Written(same, moved)
 

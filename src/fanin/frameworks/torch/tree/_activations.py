@@ -1,6 +1,6 @@
 """Activations: the function that the module tree puts before each weight."""
 
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from copy import copy
 from typing import Any
 
@@ -34,8 +34,12 @@ _IDENTITY = nn.Identity()  # what leaves a signal as it is
 _COMMON = vars(nn.Module()).keys() - {"training"} | {RECORDS, DRAWN, MARKS}
 
 
-def activations(model: nn.Module, weighted: Collection[int]) -> dict[int, ActivationFunction]:
+def activations(
+    modules: Iterable[nn.Module], weighted: Collection[int]
+) -> dict[int, ActivationFunction]:
     """The function before the weight of each module in `weighted` (ids), where there is one.
+
+    `modules` are those of the model, the outer before the inner.
 
     That is the last activation among the siblings between the previous weight and this one;
     nested nn.Sequentials count as one row. Siblings are read in the order of registration,
@@ -46,8 +50,9 @@ def activations(model: nn.Module, weighted: Collection[int]) -> dict[int, Activa
     known: dict[Hashable, ActivationFunction | None] = {}
     found: dict[int, ActivationFunction] = {}
     seen: set[int] = set()
-    for parent in model.modules():
-        if isinstance(parent, (nn.ModuleList, nn.ModuleDict)):  # which says nothing of an order
+    for parent in modules:
+        listed = isinstance(parent, (nn.ModuleList, nn.ModuleDict))  # which say nothing of an order
+        if listed or not parent._modules:
             continue
         pending: ActivationFunction | None = None
         for child in _row(parent):

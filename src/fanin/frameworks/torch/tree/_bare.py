@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import is_lazy
 
 from fanin.axes import Axes, parse_axes
 from fanin.frameworks._bare import bare_role, long_axes
@@ -22,7 +22,7 @@ def shapes_in(module: nn.Module) -> Shapes:
     return {
         name: tuple(parameter.shape)
         for name, parameter in module._parameters.items()
-        if parameter is not None and not isinstance(parameter, UninitializedParameter)
+        if parameter is not None and not is_lazy(parameter)
     }
 
 
@@ -175,7 +175,7 @@ def _is_near(vector: torch.Tensor, norms: torch.Tensor) -> bool:
 def _near(module: nn.Module, depth: int, axes: int = 2) -> Iterator[nn.Parameter]:
     """The parameters of so many axes, but for those of size one, at most `depth` modules down."""
     for tensor in module._parameters.values():
-        lazy = isinstance(tensor, nn.parameter.UninitializedParameter)
+        lazy = tensor is not None and is_lazy(tensor)
         if tensor is None or lazy or tensor.ndim > 2:
             continue
         if (tensor.ndim if axes == 2 else long_axes(tuple(tensor.shape))) == axes:

@@ -2,12 +2,13 @@
 
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _WeightNorm
 from torch.nn.utils.prune import BasePruningMethod
@@ -42,8 +43,7 @@ _HOOKS = (WeightNorm, SpectralNorm, BasePruningMethod)
 KindAndAxes = tuple[Kind, Axes]
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(NamedTuple):
     """What a parameter is: the fields of its Param that the module tree decides."""
 
     kind: Kind
@@ -59,18 +59,25 @@ def roles(model: nn.Module) -> dict[int, Role]:
 
     A tied parameter has the role in its embedding, else in the module registered first.
     """
-    homes = _find_parametrized(model)
-    frozen = not all(parameter.requires_grad for parameter in model.parameters())
+    modules = [*model.modules()]
+    homes = _find_parametrized(modules)
+    frozen = not all(
+        tensor is None or tensor.requires_grad
+        for module in modules
+        for tensor in module._parameters.values()
+    )
     updates = updates_of_frozen(model) if frozen else []
     increments = low_rank_outputs(updates, _find_zeros(model) if updates else ())
     factors, norms = factors_of_frozen(updates), norms_of_frozen(model) if frozen else set()
     found: dict[int, Role] = {}
     weights: dict[int, list[int]] = {}  # the weights of a module, by their ids
-    for module in model.modules():
+    for module in modules:
+        if not module._parameters:
+            continue
         home, weight = homes.get(id(module), (module, None))
         siblings = shapes_in(home)
         for attribute, tensor in module._parameters.items():
-            if tensor is None or isinstance(tensor, nn.parameter.UninitializedParameter):
+            if tensor is None or is_lazy(tensor):
                 continue
             if id(tensor) in found and not isinstance(module, _TABLES):
                 continue
@@ -78,17 +85,17 @@ def roles(model: nn.Module) -> dict[int, Role]:
             made = _find_constant(module, attribute, tensor, mark)
             role = _role(home, weight or attribute, attribute, tensor, made, siblings)
             if id(tensor) in factors:
-                role = replace(role, kind="factor")
+                role = role._replace(kind="factor")
             elif id(tensor) in increments:
-                role = replace(role, kind="shift")
+                role = role._replace(kind="shift")
             elif id(tensor) in norms or (mark is not None and mark.norms):
-                role = replace(role, kind="norms")
+                role = role._replace(kind="norms")
             found[id(tensor)] = role
             if role.kind in ("weight", "direction"):
                 weights.setdefault(id(home), []).append(id(tensor))
     single = {item: tensors[0] for item, tensors in weights.items() if len(tensors) == 1}
-    for item, activation in activations(model, single.keys()).items():
-        found[single[item]] = replace(found[single[item]], activation=activation)
+    for item, activation in activations(modules, single.keys()).items():
+        found[single[item]] = found[single[item]]._replace(activation=activation)
     return found
 
 
@@ -99,7 +106,7 @@ def _find_zeros(model: nn.Module) -> set[int]:
         for module in model.modules()
         for attribute, tensor in module._parameters.items()
         if tensor is not None
-        and not isinstance(tensor, nn.parameter.UninitializedParameter)
+        and not is_lazy(tensor)
         and tensor.requires_grad
         and tensor.ndim == 2
         and _find_constant(module, attribute, tensor, find_mark(module, attribute, tensor)) == 0
@@ -142,12 +149,12 @@ def _fan_in(module: nn.Module) -> int | None:
     return None
 
 
-def _find_parametrized(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
+def _find_parametrized(modules: Sequence[nn.Module]) -> dict[int, tuple[nn.Module, str]]:
     """The module and the weight that each list of parametrizations belongs to."""
     return {
         id(parametrization): (module, name)
-        for module in model.modules()
-        if parametrize.is_parametrized(module)
+        for module in modules
+        if "parametrizations" in module._modules and parametrize.is_parametrized(module)
         for name, parametrization in module.parametrizations.items()  # type: ignore[operator,union-attr]
     }
 
@@ -163,7 +170,8 @@ def _role(
     """The role of what `module` stores as `attribute` for what it uses as `weight`."""
     shape = tuple(tensor.shape)
     placed = _find_role(module, weight, attribute, shape)
-    owner = _torch_class(module) if placed else type(module)
+    own: type = type(module)
+    owner = _torch_class(own) if placed else own
     kind, axes = placed or role_by_shape(module, attribute, shape, made, siblings)
     # A trained model, or one without memory, does not show what its constructor made.
     if isinstance(module, nn.PReLU):
@@ -176,9 +184,9 @@ def _role(
     return Role(kind, axes, owner.__name__, made, tensor.requires_grad)
 
 
-def _torch_class(module: nn.Module) -> type:
-    """The class of torch that a module is, or comes from."""
-    own = type(module)
+@lru_cache(1 << 10)
+def _torch_class(own: type) -> type:
+    """The class of torch that a module of this class is, or comes from."""
     return next(
         (kind for kind in own.__mro__ if kind.__module__.startswith("torch.nn.modules")), own
     )

@@ -2,16 +2,17 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from fanin.errors import FaninError
 from fanin.frameworks._naming import put, rename_all
 
-_UNINITIALIZED = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 TABLES = (nn.Embedding, nn.EmbeddingBag)
 _MOST_PATHS = 64  # of one module: modules that hold each other twice, in depth, have no end of them
 
@@ -34,11 +35,17 @@ _OPTIONAL_WRAPPERS = (
 
 def find_wrapped(module: nn.Module) -> str | None:
     """The attribute under which a wrapper holds the module that it wraps; None for others."""
-    if isinstance(module, (DataParallel, DistributedDataParallel)):
+    kind: type = type(module)
+    return _find_wrapped(kind)
+
+
+@lru_cache(1 << 10)
+def _find_wrapped(kind: type) -> str | None:
+    if issubclass(kind, (DataParallel, DistributedDataParallel)):
         return "module"
     for source, name, attribute in _OPTIONAL_WRAPPERS:
         wrapper = getattr(sys.modules.get(source), name, None)
-        if wrapper is not None and isinstance(module, wrapper):
+        if wrapper is not None and issubclass(kind, wrapper):
             return attribute
     return None
 
@@ -112,21 +119,23 @@ def canonical_places(
     for module, paths in _all_paths(model).items():
         for attribute, tensor in module._parameters.items():
             if tensor is not None:
-                places.setdefault(id(tensor), []).extend(
-                    Place(_parameter_name(path, attribute, module), module, attribute)
-                    for path in paths
-                )
                 tensors[id(tensor)] = tensor
+                uses = places.setdefault(id(tensor), [])
+                for path in paths:
+                    name = _parameter_name(path, attribute, module)
+                    uses.append(Place(name, module, attribute))
     found: dict[str, Placed] = {}
     for key, uses in places.items():
-        uses.sort(key=lambda place: not isinstance(place.module, TABLES))  # stable
+        if len(uses) > 1:
+            uses.sort(key=lambda place: not isinstance(place.module, TABLES))  # stable
         put(found, uses[0].name, (tensors[key], uses), _shape_of, "name the modules apart")
     return rename_all(found, rename, other_names(found), _shape_of)
 
 
 def other_names(places: Mapping[str, Placed]) -> dict[str, str]:
     """The canonical name by each of the others that a tied parameter has."""
-    found = {place.name: name for name, (_, uses) in places.items() for place in uses if uses[1:]}
+    tied = [(name, uses) for name, (_, uses) in places.items() if len(uses) > 1]
+    found = {place.name: name for name, uses in tied for place in uses}
     return {other: name for other, name in found.items() if other not in places}
 
 
@@ -141,6 +150,8 @@ class BufferPlace(NamedTuple):
 
 def buffer_places(model: nn.Module) -> Iterator[BufferPlace]:
     """Every buffer once."""
+    if not any(module._buffers for module in model.modules()):
+        return
     seen: set[int] = set()
     for module, path in module_paths(model).items():
         for attribute, tensor in module._buffers.items():
@@ -174,7 +185,7 @@ def _join(path: str, name: str) -> str:
 
 def require_shape(name: str, tensor: Tensor) -> None:
     """FaninError for a tensor of a lazy module that did not run yet."""
-    if isinstance(tensor, _UNINITIALIZED):
+    if is_lazy(tensor):
         raise FaninError(
             f"{name} has no shape yet; run the model once, model(inputs), which gives the lazy "
             "modules of it their shapes, and call this again."

@@ -12,6 +12,8 @@ def find_offloaded(model: nn.Module) -> set[int]:
     found: set[int] = set()
     for module in model.modules():
         hook = vars(module).get("_hf_hook")
+        if hook is None:
+            continue
         for item in getattr(hook, "hooks", (hook,)):
             if getattr(item, "weights_map", None) is not None:
                 below = bool(getattr(item, "place_submodules", False))

@@ -23,7 +23,11 @@ def write_all(
     Empty ones get all their memory before any is drawn, and are put into the model at the end:
     FaninError names the parameter for which there is none, and the model is as it was.
     """
-    known = [ToWrite(*item, item[0].memory()) for item in items]
+    known = []
+    for slot, initializer, axes in items:
+        memory = slot.memory()
+        local = local_tensor(memory)
+        known.append(ToWrite(slot, initializer, axes, memory, local, local.device))
     there: dict[torch.device, list[ToWrite]] = {}
     here, alone = [], []
     kernels = {device: has_kernels(device) for device in {item.device for item in known}}
@@ -40,9 +44,9 @@ def write_all(
     for item in alone:
         item.slot.fill(item.memory, item.initializer, seed, item.axes)
     if copies:
-        memories = {item.slot.param.name: item.memory for item in known}
+        memories = {item.slot.param.name: item.local for item in known}
         with torch.no_grad():
             for name, source in copies.items():
-                local_tensor(memories[name]).copy_(local_tensor(memories[source]))
+                memories[name].copy_(memories[source])
     for item in known:
         item.slot.occupy(item.memory)

@@ -10,7 +10,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fanin.frameworks.torch.write._shards import local_tensor
 from fanin.frameworks.torch.write._to_write import ToWrite
 from fanin.initializers._base import Elementwise, Request
 from fanin.initializers._orthogonal import Orthogonal
@@ -93,7 +92,7 @@ def _draw_orthogonal(item: ToWrite, seed: int) -> None:
     matrices = drawn.reshape(maps)
     tall = maps[1] >= maps[2]
     found = orthonormal(matrices if tall else matrices.mT, initializer.gain)
-    local_tensor(item.memory).copy_((found if tall else found.mT).reshape(param.shape))
+    item.local.copy_((found if tall else found.mT).reshape(param.shape))
 
 
 def orthonormal(x: Tensor, gain: float) -> Tensor:

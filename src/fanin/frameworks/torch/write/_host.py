@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from fanin.frameworks.torch.write._copy import as_numpy
-from fanin.frameworks.torch.write._shards import local_tensor
 from fanin.frameworks.torch.write._to_write import ToWrite
 from fanin.initializers._base import Elementwise
 from fanin.initializers._prepared import Prepared, prepare
@@ -20,7 +19,7 @@ from fanin.streams._output import raw
 def draws_here(item: ToWrite) -> bool:
     """Whether the kernel draws all of it into the memory of this process."""
     initializer = item.initializer
-    if not isinstance(initializer, Elementwise) or not local_tensor(item.memory).is_cpu:
+    if not isinstance(initializer, Elementwise) or not item.local.is_cpu:
         return False
     param = item.slot.param
     return prepare(initializer, param.shape, item.axes, param.dtype) is not None
@@ -28,21 +27,9 @@ def draws_here(item: ToWrite) -> bool:
 
 def draw_here(items: Sequence[ToWrite], seed: int) -> None:
     """Write parameters that have memory of this process."""
-    fresh: list[Job] = []
-    held: list[Job] = []
-    for item in items:
-        jobs = fresh if item.slot.is_empty else held
-        slot = item.slot
-        for array, prepared in _pieces(item):
-            for draw in prepared:
-                out = array if draw.where is None else array[draw.where]
-                if draw.value is not None:
-                    out[...] = draw.value
-                else:
-                    how = draw.base, draw.steps, slot.find_numbers(), draw.kind, draw.constants
-                    jobs.append((out, slot.param.dtype, *how))
-    fill_many(fresh, seed, fresh=True)
-    fill_many(held, seed)
+    for fresh in (True, False):
+        some = (item for item in items if item.slot.is_empty is fresh)
+        fill_many([job for item in some for job in _jobs(item)], seed, fresh=fresh)
     for item in items:
         if item.slot.padding_row is not None:
             for box, view in item.slot.pieces(item.memory):
@@ -51,13 +38,25 @@ def draw_here(items: Sequence[ToWrite], seed: int) -> None:
     torch.autograd.graph.increment_version([item.memory for item in items])
 
 
+def _jobs(item: ToWrite) -> Iterator[Job]:
+    """What the kernel is to draw; what is constant is written here."""
+    slot = item.slot
+    for array, prepared in _pieces(item):
+        for where, base, steps, kind, constants, value in prepared:
+            out = array if where is None else array[where]
+            if value is not None:
+                out[...] = value
+            else:
+                yield out, slot.param.dtype, base, steps, slot.find_numbers(), kind, constants
+
+
 def _pieces(item: ToWrite) -> Iterator[tuple[Array, Prepared]]:
     """The memory of each box that is written, 16-bit floats as their bits, and its draws."""
     slot, initializer = item.slot, item.initializer
     assert isinstance(initializer, Elementwise)
     how = initializer, slot.param.shape, item.axes, slot.param.dtype
     if slot.is_whole:
-        yield raw(as_numpy(local_tensor(item.memory))), prepare(*how) or ()
+        yield raw(as_numpy(item.local)), prepare(*how) or ()
         return
     for box, view in slot.pieces(item.memory):
         yield raw(as_numpy(view)), prepare(*how, box) or ()

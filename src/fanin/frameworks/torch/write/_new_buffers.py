@@ -43,7 +43,8 @@ def new_buffers(
     """
     where = device_of("cpu" if device is None else device)
     values = {} if given is None else given
-    _refuse_unknown(model, values)
+    if values != {}:
+        _refuse_unknown(model, values)
     found: list[tuple[nn.Module, str, Tensor]] = []
     norms: list[nn.Module] = []
     unknown: list[str] = []

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -44,7 +45,7 @@ def _has_any(module: nn.Module, homes: Collection[int]) -> bool:
 
 def _has_moved(module: nn.modules.batchnorm._NormBase) -> bool:
     mean, variance = module.running_mean, module.running_var
-    if mean is None or variance is None or isinstance(mean, nn.parameter.UninitializedBuffer):
+    if mean is None or variance is None or is_lazy(mean):
         return False
     if mean.is_meta:
         return False

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fanin.errors import FaninError, an, quote, suggestion
 from fanin.frameworks._foreign import foreign
@@ -51,10 +52,12 @@ def slots(
     for name in given:
         if name not in places:
             raise FaninError(f"shards has {name!r}{suggestion(str(name), list(places))}")
+    for name, (tensor, _) in places.items():
+        require_shape(name, tensor)
     _refuse_shared_memory(places)
     before, elsewhere = check_prefix(prefix), find_offloaded(model)
     return [
-        _slot(name, tensor, homes, known.get(id(tensor)), given, device, elsewhere, before)
+        _slot(name, tensor, homes, known[id(tensor)], given, device, elsewhere, before)
         for name, (tensor, homes) in places.items()
     ]
 
@@ -84,40 +87,52 @@ def _refuse_keras(model: nn.Module) -> None:
 
 def _refuse_shared_memory(places: Mapping[str, Placed]) -> None:
     """Two parameters over the same elements: the second to be written would spoil the first."""
-    taken: dict[int, list[tuple[int, int, str, nn.Parameter]]] = {}
+    taken = []
     for name, (tensor, _) in places.items():
-        lazy = isinstance(tensor, nn.parameter.UninitializedParameter)
-        if lazy or tensor.is_meta or tensor.layout is not torch.strided or not tensor.numel():
+        if tensor.is_meta or tensor.layout is not torch.strided:
             continue
         try:
-            key = tensor.untyped_storage().data_ptr()
+            first = tensor.data_ptr()
         except (RuntimeError, NotImplementedError):  # no memory of its own: a DTensor, say
             continue
-        first = int(tensor.storage_offset())
-        steps = zip(tensor.shape, tensor.stride(), strict=True)
-        last = first + sum(int((size - 1) * stride) for size, stride in steps)
-        for low, high, other, its in taken.get(key, []):
-            if key and first <= high and low <= last:
-                raise FaninError(
-                    f"{other} of shape {tuple(its.shape)} and {name} of shape "
-                    f"{tuple(tensor.shape)} share memory. Register one parameter in both places, "
-                    "or transpose it in forward."
-                )
-        taken.setdefault(key, []).append((first, last, name, tensor))
+        if first:
+            taken.append((first, first + _reach(tensor), name))
+    taken.sort()
+    last, before = 0, ""
+    for first, end, name in taken:
+        if first < last:
+            other, name = sorted((before, name), key=[*places].index)
+            its, mine = (tuple(places[each][0].shape) for each in (other, name))
+            raise FaninError(
+                f"{other} of shape {its} and {name} of shape {mine} share memory. Register one "
+                "parameter in both places, or transpose it in forward."
+            )
+        last, before = end, name
+
+
+@cache
+def _name_of(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _reach(tensor: Tensor) -> int:
+    """The bytes from its first element to behind its last."""
+    if tensor.is_contiguous():
+        return tensor.nbytes
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return (1 + sum((size - 1) * stride for size, stride in steps)) * tensor.element_size()
 
 
 def _slot(
     name: str,
     tensor: nn.Parameter,
     places: list[Place],
-    role: Role | None,
+    role: Role,
     shards: Mapping[str, Any],
     device: str | torch.device | None,
     elsewhere: set[int],
     prefix: str,
 ) -> Slot:
-    require_shape(name, tensor)
-    assert role is not None
     shard = shard_given(name, tensor, shards[name]) if name in shards else shard_of(name, tensor)
     if shard is None:
         refuse_emptied(name, tensor, places[0].module)
@@ -127,7 +142,7 @@ def _slot(
     param = Param(
         name=name,
         shape=tuple(tensor.shape) if shard is None else shard.shape,
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=_name_of(tensor.dtype),
         kind=role.kind,
         owner=role.owner,
         axes=role.axes,

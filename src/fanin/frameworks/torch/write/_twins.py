@@ -1,7 +1,5 @@
 """Twins: parameters of this process that the same seed, name and shape made equal."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -21,14 +19,9 @@ def _holds(tensor: Tensor, other: Tensor) -> bool:
     return alike and tensor.shape == other.shape and torch.equal(tensor, other)
 
 
-def _watch_writes(tensor: Tensor) -> Callable[[Tensor], bool]:
-    """torch counts the writes."""
-    version = _version(tensor)
-    return lambda later: _version(later) == version
-
-
 def _version(tensor: Tensor) -> int | None:
+    """How often it was written."""
     return None if tensor.is_inference() else tensor._version
 
 
-TWINS = Twins(_origin_of, _holds, _watch_writes)
+TWINS = Twins(_origin_of, _holds, _version)
