@@ -1,6 +1,7 @@
 """The recipes of other kinds of models by name, by their formulas."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,6 +133,68 @@ def test_glow_begins_as_the_identity(zoo: Any) -> None:
     assert not any("glow" in note for note in made.notes)
     notes = plan(Coupling(False), x, "glow").notes
     assert any("no weight whose parts scale and shift" in note for note in notes)
+
+
+class Flow(nn.Module):
+    """Six couplings, each half in turn."""
+
+    def __init__(self, couple: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        nets = (nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 6)) for _ in range(6))
+        self.nets, self.couple = nn.ModuleList(nets), couple
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b = x.chunk(2, -1)
+        for net in self.nets:
+            a, b = self.couple(b, *net(a).chunk(2, -1)), a
+        return torch.cat([a, b], -1)
+
+
+@pytest.mark.parametrize(
+    "couple",
+    [
+        lambda b, s, t: b * torch.exp(torch.tanh(s)) + t,  # RealNVP
+        lambda b, s, t: (b + t) * torch.sigmoid(s + 2),  # Glow
+        lambda b, s, t: (b - t) * torch.exp(-s),  # and back again
+    ],
+)
+def test_flows_begin_as_the_identity_under_auto(couple: Callable[..., torch.Tensor]) -> None:
+    model, x = Flow(couple), torch.randn(64, 6)
+    made = initialize(model, 0, x)
+    assert all(made[f"nets.{i}.2.weight"].initializer == zeros() for i in range(6))
+    assert "starts as the identity" in made["nets.0.2.weight"].why
+    a, b = x.chunk(2, -1)
+    scale = float(couple(torch.ones(()), torch.zeros(()), torch.zeros(())))
+    assert torch.allclose(model(x), torch.cat([a, b], -1) * scale**3)
+
+
+@pytest.mark.parametrize(
+    "couple",
+    [
+        lambda b, s, t: b * (1 + s) + t,  # what modulates, and may switch off
+        lambda b, s, t: b + torch.sigmoid(s) * (t - b),  # a mixture
+        lambda b, s, t: torch.randn_like(b) * torch.exp(s) + t,  # a sample of a density
+    ],
+)
+def test_what_auto_takes_for_no_flow(couple: Callable[..., torch.Tensor]) -> None:
+    made = plan(Flow(couple), torch.randn(64, 6))
+    assert not any(made[f"nets.{i}.2.weight"].initializer == zeros() for i in range(6))
+
+
+def test_states_of_a_recurrence_are_no_flow() -> None:
+    class Recurrence(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.both, self.head = nn.Linear(6, 8), nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            state = x[:, 0, :4]
+            for step in x.unbind(1):
+                forget, new = self.both(step).chunk(2, -1)
+                state = torch.sigmoid(forget) * state + new
+            return self.head(state)
+
+    assert plan(Recurrence(), torch.randn(8, 5, 6))["both.weight"].initializer != zeros()
 
 
 def test_packed_gates_are_no_coupling(zoo: Any) -> None:

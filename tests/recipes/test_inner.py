@@ -137,3 +137,50 @@ def test_weights_over_their_sum_are_averages_where_products_are_summed(by_nodes:
     found = re.search(r"second moment ([0-9.e+-]+)", plan["head.weight"].why)
     assert found is not None
     assert 0.1 < float(found[1]) <= 1
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_weights_that_a_network_makes_keep_the_size_of_what_they_multiply(by_rows: bool) -> None:
+    """Hyperfan-in (Chang et al. 2020): of each row's own, or the same ones for all rows."""
+
+    class Hypernetwork(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.maker = nn.Sequential(nn.Linear(256, 256), nn.ReLU())
+            self.layers = nn.ModuleList(nn.Linear(256, 24 * 24) for _ in range(5))
+            self.outs: list[Tensor] = []
+
+        def forward(self, style: Tensor, x: Tensor) -> Tensor:
+            hidden = self.maker(style if by_rows else style[0])
+            made = [layer(hidden).unflatten(-1, (24, 24)) for layer in self.layers]
+            self.outs = []
+            for weight in made:
+                out = torch.bmm(x[:, None], weight)[:, 0] if by_rows else x @ weight.T
+                self.outs.append(out)
+                x = torch.relu(out)
+            return out
+
+    found = torch.zeros(5)
+    for seed in range(8):
+        torch.manual_seed(seed)
+        inputs = torch.randn(64, 256), torch.randn(64, 24)
+        made = fanin.initialize(model := Hypernetwork(), seed, inputs)
+        model(*inputs)
+        found += torch.tensor([float(out.detach().square().mean()) for out in model.outs]) / 8
+    assert ((found > 0.5) & (found < 2)).all(), found
+    assert "makes weights of 24 inputs" in made["layers.3.weight"].why
+
+
+def test_keys_and_values_are_no_weights() -> None:
+    """Attention without a softmax, of as many positions as features."""
+
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.qkv, self.head = nn.Linear(16, 48), nn.Linear(16, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            q, k, v = (part.relu() for part in self.qkv(x).chunk(3, -1))
+            return cast(Tensor, self.head(q @ (k.transpose(1, 2) @ v)))
+
+    assert "makes weights" not in fanin.plan(Linear(), torch.randn(4, 16, 16))["qkv.weight"].why

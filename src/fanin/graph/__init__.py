@@ -11,6 +11,7 @@ from fanin.graph._graph import NoGraphError as NoGraphError
 from fanin.graph._graph import Use as Use
 from fanin.graph._graph import Values as Values
 from fanin.graph._graph import Window as Window
+from fanin.graph._inner import InnerProduct as InnerProduct
 from fanin.graph._inner import inner_products as inner_products
 from fanin.graph._lines import evaluate as evaluate
 from fanin.graph._lines import factor as factor

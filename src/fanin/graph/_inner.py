@@ -1,9 +1,13 @@
-"""Inner products of two activations that are no attention: scores of pairs, tables of positions."""
+"""Inner products of two activations that are no attention: scores of pairs, tables of positions.
 
+A weight that the model makes of other activations, as a hypernetwork does, is one side, too.
+"""
+
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fanin.graph._graph import Graph
+from fanin.graph._graph import CARRIERS, Graph
 from fanin.graph._operations import Op, having
 from fanin.graph._sets import NodeSet, reach
 from fanin.graph._structure import Structure
@@ -15,8 +19,10 @@ class InnerProduct:
 
     op: Op
     terms: float
+    sides: tuple[int, int]
     ends: tuple[list[int], list[int]]
     scores: bool  # whether it is the model's output, with nothing but biases and functions behind
+    made: int | None  # which of the sides is a weight that the model makes, and the other is not
 
 
 def inner_products(graph: Graph, structure: Structure) -> Iterator[InnerProduct]:
@@ -31,7 +37,9 @@ def inner_products(graph: Graph, structure: Structure) -> Iterator[InnerProduct]
             continue
         first, second = map(structure.ends_at, sides)
         if not set(first) & set(second):
-            yield InnerProduct(node.op, terms, (first, second), position in outputs)
+            made = [_is_made(structure, side) for side in sides]
+            which = made.index(True) if sum(made) == 1 and node.op == "matmul" else None
+            yield InnerProduct(node.op, terms, sides, (first, second), position in outputs, which)
 
 
 def _sides(graph: Graph, position: int) -> tuple[int, int] | None:
@@ -42,6 +50,16 @@ def _sides(graph: Graph, position: int) -> tuple[int, int] | None:
     if node.op not in ("matmul", "mul") or len(set(node.inputs)) != 2:
         return None
     return node.inputs[0], node.inputs[1]
+
+
+def _is_made(structure: Structure, side: int) -> bool:
+    """Whether all features of a layer become one matrix: a weight for what it is multiplied by."""
+    nodes, shape = structure.graph.nodes, structure.graph.nodes[side].shape
+    *_, end = structure.back(side, CARRIERS | {"shift"})
+    if nodes[end].op != "linear" or min(shape[-2:], default=0) < 2 or len(shape) < 2:
+        return False
+    features, rows = nodes[end].shape[-1], nodes[end].shape[:-1]
+    return features == math.prod(shape[-2:]) and math.prod(rows) == math.prod(shape[:-2])
 
 
 def _at_outputs(graph: Graph) -> NodeSet:

@@ -80,13 +80,17 @@ class Structure:
             position = node.inputs[0] if shown is None else shown
 
     @cached_property
+    def mixing(self) -> set[int]:
+        """The additions by which gates and parameters mix activations."""
+        return find_mixing(self.graph)
+
+    @cached_property
     def residuals(self) -> dict[int, Residual]:
         """Every addition of a branch to a stream, by its node."""
         finders = {"add": self._residual, "shift": self._residual_of_parameter}
         found: dict[int, Residual] = {}
-        aside = find_mixing(self.graph)
         for position, node in enumerate(self.graph.nodes):
-            if position in aside:
+            if position in self.mixing:
                 continue
             residual = finders[node.op](position, found) if node.op in finders else None
             if residual is not None:

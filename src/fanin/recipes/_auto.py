@@ -20,14 +20,15 @@ from fanin.graph import (
     Use,
     Values,
     find_carried,
-    inner_products,
 )
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import acts_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._digits import round_size
 from fanin.recipes._made import heard, same
+from fanin.recipes._modulated import find_flows
 from fanin.recipes._parameters import Share, WeightScale
+from fanin.recipes._products import Products
 from fanin.recipes._propagate import Propagation, run_modes
 from fanin.recipes._reasons import before, of_branch, of_weight, on_stream, role_of
 from fanin.recipes._recipe import GivenInitializers, Params, Recipe
@@ -70,22 +71,24 @@ class _Auto:
         self.targets: dict[int, float] = {}
         self.shares: dict[int, Share] = {}
         self.sizes: dict[str, float] = {}
-        self.rows: dict[str, float] = {}  # RMS of tables in inner products
+        self.products = Products(self.structure, self.uses)
         self.biases: dict[str, str] = {}  # that are drawn, and why
+        self.identities = find_flows(self.structure) - self.fixed
         self.values = self._find_known_values()
         self.reasons: dict[int, str] = {}
 
     def choices(self) -> dict[str, Choice]:
         self._set_targets(find_known_targets(self.structure))
-        self._products()
+        self._set_targets(self.products.targets(self.targets))
         self._set_targets(find_sine_targets(self.structure, self.shapes, self._scale_of))
         self._branches()
         self._mixtures()
         self._rows()
         self._parameters()
         run = self._run()
-        for _ in range(_FITS):
-            if not (self._fit_tied(run) | self._fit_sums(run)):
+        for _ in range(max(_FITS, len(self.products.made) + 1)):
+            fitted = self.products.fit(run, self.targets)
+            if not (self._fit_tied(run) | self._fit_sums(run) | fitted):
                 break
             run = self._run()
         sized = [name for name in self.uses if name not in self.constants]
@@ -172,32 +175,6 @@ class _Auto:
     def _set_targets(self, found: Iterable[KnownTarget]) -> None:
         for position, target, reason in found:
             self.targets[position], self.reasons[position] = target, reason
-
-    def _products(self) -> None:
-        """Scores of pairs get second moment HEAD, and tables in products act as weights do."""
-        for product in inner_products(self.graph, self.structure):
-            both = {end for side in product.ends for end in side}
-            sized = [side for side in product.ends if side and all(map(self._is_weight, side))]
-            rows = [side for side in product.ends if side and all(map(self._is_row, side))]
-            if not product.scores:
-                sized = rows if product.op == "matmul" and len(rows) == 1 else []
-            for end in (end for side in sized for end in side):
-                use = self.graph.nodes[end].param
-                if use is None or not both.issuperset(self.uses[use.name]) or end in self.targets:
-                    continue
-                wanted = product.terms ** (-1 / len(sized))
-                if self._is_row(end):
-                    self.rows[use.name] = math.sqrt(wanted)
-                else:
-                    self.targets[end] = wanted
-                    self.reasons[end] = f"one side of sums of {product.terms:.4g} products"
-
-    def _is_weight(self, position: int) -> bool:
-        return self.graph.nodes[position].op == "linear" or self._is_row(position)
-
-    def _is_row(self, position: int) -> bool:
-        """Whether a node gives a parameter's own elements."""
-        return self.graph.nodes[position].op in ("lookup", "parameter")
 
     def _scale_of(self, node: Node) -> float | None:
         """What a scale multiplies by, where it is kept and the same for all."""
@@ -303,12 +280,14 @@ class _Auto:
             elif not ends & set(positions):  # else as large as the branch is to be
                 size = self.parameters.size(name, ops[name], tied)
                 if size is not None:
-                    self.sizes[name] = self.rows.get(name, size)
+                    self.sizes[name] = self.products.rows.get(name, size)
 
     def _variances(self) -> dict[str, float]:
         """Variances of weights that do not come from what feeds them."""
         sizes = {name: self._rms(name) for name in self.fixed if name in self.uses}
-        fixed = {name: size * size for name, size in sizes.items()}
+        fixed = {name: size * size for name, size in sizes.items()} | dict.fromkeys(
+            self.identities, 0.0
+        )
         for name, positions in self.uses.items():
             ops = {self.graph.nodes[position].op for position in positions}
             if {"lookup", "linear"} <= ops and name not in fixed:
@@ -342,6 +321,11 @@ class _Auto:
         match node.op:
             case "linear" if param.kind == "shift":
                 return None  # starts at zero, by its kind
+            case "linear" if name in self.identities:
+                role = role_of(node.param.axes, param.shape)
+                return Choice(
+                    zeros(), role, "the coupling starts as the identity", self._axes(name)
+                )
             case "linear" if name in run.weights:
                 read = self._read(node, node.param)
                 return self._weight(run.weights[name], node.param, read, reason)

@@ -1,11 +1,15 @@
 """Modulated: weights whose outputs, in parts, scale and shift what other layers give."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from fanin.graph import CARRIERS, Structure, having, reach
+import numpy as np
+
+from fanin.graph import CARRIERS, Node, NodeSet, Structure, evaluate, having, reach
 
 _READ = CARRIERS | having("function") | {"shift"}  # between a weight and what it modulates
+_COUPLED = _READ | {"scale"}  # and between one and what it couples: a learned range of logarithms
+_WIDE = 8.0  # outputs of a weight, of both signs, up to which a factor is looked at
 
 
 def find_modulating(structure: Structure) -> list[int]:
@@ -24,27 +28,84 @@ def find_modulating(structure: Structure) -> list[int]:
 
 def find_coupling(structure: Structure) -> Iterator[int]:
     """The weights of which a function of one part scales, and another shifts, something else."""
-    nodes = structure.graph.nodes
-    for position, node in enumerate(nodes):
-        if node.op != "linear" or node.param is None:
-            continue
-        read = set(reach([position], lambda at: _readers(structure, at)))
-        parts = sum("part" in nodes[at].flags for at in read)
-        scaled = {user for at in read for user in _multiply_others(structure, at, position)}
-        behind = reach(scaled, lambda at: _readers(structure, at))
-        added = {user for at in behind for user in structure.users[at]}
-        shifts = {user for at in read for user in structure.users[at] if nodes[user].op == "add"}
-        if parts > 1 and added & shifts:
+    for position, node in enumerate(structure.graph.nodes):
+        if node.op == "linear" and node.param is not None and any(_couple(structure, position)):
             yield position
 
 
-def _multiply_others(structure: Structure, position: int, weight: int) -> Iterator[int]:
-    """The products of an activation and what does not come from this weight."""
+def find_flows(structure: Structure) -> set[str]:
+    """Those of flows, by name: the factor is above zero, both come from one input of the model.
+
+    What is scaled comes from no use of the same parameter, as the state of a recurrence does.
+    """
     nodes = structure.graph.nodes
-    for user in structure.users[position]:
-        others = set(nodes[user].inputs) - {position}
-        if nodes[user].op == "mul" and any(weight not in structure.above[at] for at in others):
-            yield user
+    inputs = structure.graph.where(lambda node: node.op == "input")
+    found: dict[str, list[bool]] = {}
+    for position in find_coupling(structure):
+        use = nodes[position].param
+        assert use is not None
+        own = _find_uses(structure, use.name)
+        found.setdefault(use.name, []).append(
+            any(
+                structure.up_to(scaled) & structure.above[position] & inputs
+                and not structure.up_to(scaled) & own
+                and _is_positive(structure, factor, position)
+                for factor, scaled in _couple(structure, position)
+            )
+        )
+    return {name for name, uses in found.items() if all(uses)}
+
+
+def _find_uses(structure: Structure, name: str) -> NodeSet:
+    return structure.graph.where(lambda node: node.param is not None and node.param.name == name)
+
+
+def _couple(structure: Structure, weight: int) -> Iterator[tuple[int, int]]:
+    """Functions of a part that scale, and what they scale, where another part shifts it as well.
+
+    Either may come first: x exp(s) + t, or (x + t) sigmoid(s + 2); a mixture is neither.
+    """
+    nodes, users = structure.graph.nodes, structure.users
+    read = set(reach([weight], lambda at: _readers(structure, at, _COUPLED)))
+    if sum(_is_half(nodes[weight], nodes[at]) for at in read) < 2:
+        return
+    for first, second in (("mul", "add"), ("add", "mul")):
+        for at, joined in [(part, user) for part in read for user in users[part]]:
+            if nodes[joined].op != first:
+                continue
+            behind = list(reach([joined], lambda it: _readers(structure, it, _COUPLED)))
+            ends = {user for it in behind for user in users[it] if nodes[user].op == second}
+            if not structure.mixing.isdisjoint({joined, *ends}):
+                continue
+            parts = [part for end in ends for part in nodes[end].inputs if part in read]
+            for coupled in nodes[joined].inputs:
+                if coupled != at and weight not in structure.above[coupled]:
+                    yield from ((at if first == "mul" else part, coupled) for part in parts)
+
+
+def _is_half(weight: Node, node: Node) -> bool:
+    """Whether a view shows some features of a weight's output, at all positions."""
+    axes = (1, -1) if "convolution" in weight.flags else (-1,)  # that of channels, or of features
+    return "part" in node.flags and any(
+        _count_positions(weight, axis) == _count_positions(node, axis) for axis in axes
+    )
+
+
+def _count_positions(node: Node, axis: int) -> float:
+    return math.prod(node.shape) / max(node.shape[axis], 1) if len(node.shape) > abs(axis) else 0
+
+
+def _is_positive(structure: Structure, factor: int, weight: int) -> bool:
+    """Whether a function of what a weight gives is above zero, whatever that is."""
+    path = list(structure.back(factor, _COUPLED))
+    points = np.linspace(-_WIDE, _WIDE, 33)
+    for position in reversed(path[:-1]):
+        node = structure.graph.nodes[position]
+        if node.op == "pointwise":
+            if node.fn is None:
+                return False
+            points = evaluate(node, points)
+    return path[-1] == weight and bool((points > 0).all())
 
 
 def find_conditions(structure: Structure, modulating: list[int]) -> Iterator[int]:
@@ -53,9 +114,9 @@ def find_conditions(structure: Structure, modulating: list[int]) -> Iterator[int
     yield from (at for at in above if structure.graph.nodes[at].op == "linear")
 
 
-def _readers(structure: Structure, position: int) -> list[int]:
+def _readers(structure: Structure, position: int, ops: Collection[str] = _READ) -> list[int]:
     nodes = structure.graph.nodes
-    return [user for user in structure.users[position] if nodes[user].op in _READ]
+    return [user for user in structure.users[position] if nodes[user].op in ops]
 
 
 def _scales(structure: Structure, position: int) -> bool:

@@ -38,6 +38,7 @@ from fanin.recipes._parameters import (
     table,
 )
 
+_UNCHANGED = 1 - 1e-6  # a second moment of ones, as it is summed
 _NOTHING_SHARED = 0.05  # of a second moment: less is the data's, and a mean's mark says so
 _UNMOVED = having("carries", "function", "norm", "affine")
 _DECAYS = ("exp", "exp2", "expm1")
@@ -224,14 +225,14 @@ def _moves(graph: Graph, position: int) -> list[int]:
 def _is_decay(run: Run, position: int) -> bool:
     """Whether a state is multiplied by an exponential, as recurrences do, which makes it smaller.
 
-    An affine coupling multiplies by one that makes it larger as often.
+    An affine coupling multiplies by one that makes it larger as often, or by one that is 1.
     """
     graph, node = run.graph, run.graph.nodes[position]
     if node.op != "mul":
         return False
     factors = [_through_views(graph, source) for source in node.inputs]
     sizes = [run.signals[item] for item in factors if graph.nodes[item].function in _DECAYS]
-    return any(size is None or size.second < 1 for size in sizes)
+    return any(size is None or size.second < _UNCHANGED for size in sizes)
 
 
 def _through_views(graph: Graph, position: int) -> int:
