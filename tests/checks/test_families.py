@@ -121,12 +121,14 @@ def test_report_counts_by_family_and_optimizer() -> None:
     assert "| 1 | 100.0%" in lines[2]
     assert lines[3].startswith("| cnn | sgd | 1 | 0.0%")
     assert lines[4].startswith("| cnn | both | 2 | 50.0%")
-    wrong = dict(report.parts(found, 8))[f"families {cells[1].half} wrong"]
-    assert f"{cells[1].name}, sgd | fails" in wrong
+    made = dict(report.parts(found, 8, [f"{cells[1].name}, adamw"]))
+    assert f"{cells[1].name}, sgd | fails" in made[f"families {cells[1].half} wrong"]
+    assert "| fails to train | 1 | 0 |" in made["families fresh matrix"]
+    assert "| trains | 0 | 0 |" in made["families fresh matrix"]
 
 
 def test_page_has_all_marks() -> None:
-    made = list(report.parts(report.judge(_trials(CELLS[0], trains=True), _silent), 2))
+    made = list(report.parts(report.judge(_trials(CELLS[0], trains=True), _silent), 2, ()))
     page = report.written(report.PAGE.read_text("utf-8"), made)
     assert all(part in page for _, part in made)
 
