@@ -9,6 +9,7 @@ the checkup holds an error.
 """
 
 import argparse
+import itertools
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,6 +39,7 @@ from bench.calibration.tables import (
 from bench.starts.protocol import prepare_torch
 from fanin.checks import Checkup
 
+PROGRESS = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the way from chance to the target
 KNOWN = 1170  # trials that were there when the last limits were chosen; those behind are fresh
 
 
@@ -84,6 +86,24 @@ def by_family(found: Found) -> str:
     return table("family | optimizer | fail | flagged | train | without error", rows)
 
 
+def by_progress(found: Found) -> str:
+    """Of those that fail: how far they came from chance to the target, and how many are flagged."""
+    failed = [each for each in found if not each.trains]
+    rows = []
+    for low, high in itertools.pairwise(PROGRESS):
+        mine = [each for each in failed if low <= _progress(each) < high]
+        rows.append([f"{low:.0%} to {high:.0%}", str(len(mine)), share_right(mine)])
+    return table("of the way to the target | fail | flagged", rows)
+
+
+def _progress(each: Judged[Run]) -> float:
+    """The share of the way that the lowest loss had come; 0 where none was finite, or it rose."""
+    task = task_of(each.cell.cell)
+    chance = task.target / task.share
+    came = 0.0 if each.lowest is None else (chance - each.lowest) / (chance - task.target)
+    return min(max(came, 0.0), 0.999)  # of two seeds one alone may have reached it
+
+
 def by_optimizer(found: Found) -> str:
     """A row for each optimizer."""
     rows = [_row("all", optimizer, _of(found, "all", optimizer))[1:] for optimizer in RATES]
@@ -120,6 +140,7 @@ def parts(found: Found, networks: int, fresh: Collection[str]) -> Iterator[tuple
         yield f"families {name} wrong", wrong(mine)
     unseen = [each for each in found if each.cell.name in fresh]
     yield "families fresh matrix", confusion(unseen)
+    yield "families progress", by_progress(found)
     yield "families fresh table", by_optimizer(unseen)
     yield "families rules", rules(half["report"])
 
