@@ -68,6 +68,15 @@ def test_as_many_roles_as_axes(axes: str | Axes) -> None:
         parse_axes(axes, (2, 2))
 
 
+def test_a_shape_that_is_none_is_refused() -> None:
+    class Odd:
+        def __len__(self) -> int:
+            return -1
+
+    with pytest.raises(FaninError, match="a shape is an integer or integers"):
+        Axes(("out",)).size("out", Odd())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("axes", [["out", "in"], 3, ("out", "in")])
 def test_what_is_no_spelling_is_refused(axes: object) -> None:
     with pytest.raises(FaninError, match="axes"):

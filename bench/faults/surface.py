@@ -27,6 +27,14 @@ GROUPS: dict[str, tuple[float, tuple[str, ...]]] = {
     "jax": (1, ("fanin.frameworks.jax.", "fanin.plans.initialize_params")),
     "lab": (0.02, ("fanin.lab.",)),
 }
+# What a call is always given: without, it would train for minutes.
+LITTLE: dict[str, Given] = {
+    "fanin.lab.compare": {
+        "initializers": ("he_normal", "auto"),
+        "data": "digits",
+        **{"seeds": 1, "epochs": 1, "train": 20, "test": 20},
+    }
+}
 NUMPY_ALONE = ("streams", "initializers", "theory")
 # What fanin makes and users read; the classes whose methods are not theirs to call; functions of
 # one argument that is a whole recipe's inside.
@@ -148,6 +156,7 @@ def fill(target: Target, chance: Random) -> tuple[list[Any], Given]:
             positional += [] if make is None else [make(chance, given)]
         elif parameter.kind is not parameter.VAR_KEYWORD:
             given[parameter.name] = junk(chance) if is_junk else make(chance, given)
+    given = LITTLE.get(target.name, {}) | given
     if chance.random() < wild / 10:
         given["unknown"] = junk(chance)
     return positional, {name: value for name, value in given.items() if name[:1] != "_"}

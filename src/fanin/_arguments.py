@@ -3,7 +3,7 @@
 import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, SupportsIndex, TypeVar
 
 from fanin.errors import FaninError, as_number, quote, warn
@@ -62,7 +62,7 @@ def check_number(name: str, value: object, low: float, high: float) -> None:
         raise FaninError(f"{name} is {quote(value)}; give a number above {low:g}, up to {high:g}.")
 
 
-def check_choice(name: str, value: object, allowed: Sequence[str | int]) -> None:
+def check_choice(name: str, value: object, allowed: Collection[str | int]) -> None:
     """FaninError unless a value is one of these words or numbers."""
     if not isinstance(value, str | int) or value not in allowed:
         raise FaninError(f"{name} is {quote(value)}; allowed are {', '.join(map(str, allowed))}.")

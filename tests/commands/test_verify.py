@@ -146,6 +146,7 @@ def test_another_seed_and_missing_or_reshaped_tensors(capsys: pytest.CaptureFixt
         ("verify no.toml m.safetensors", "cannot read the plan 'no.toml'"),
         ("verify m.safetensors p.toml", "is not a plan"),
         ("verify p.toml no.safetensors", "cannot read 'no.safetensors' (No such file"),
+        (f"verify p.toml {'m' * 300}", "(File name too long)"),
         ("verify p.toml p.toml", "'p.toml' is no safetensors file"),
         ("verify p.toml m.safetensors m.safetensors", "is in 2 of the files"),
         ("verify p.toml empty", "holds no .safetensors files"),

@@ -99,6 +99,7 @@ def test_std_is_that_of_any_draw(width: int) -> None:
     ("call", "message"),
     [
         (lambda: mimetic("queries"), "parts of mimetic is 'queries'; allowed are query key value"),
+        (lambda: mimetic(np.zeros((2, 3))), "parts of mimetic is <ndarray"),  # type: ignore[arg-type]
         (lambda: mimetic("key", 0), "heads of mimetic is 0; give an integer >= 1"),
         (lambda: mimetic("key", at="a\0"), "name is"),
         (lambda: mimetic("key", interleaved=1), "it is True or False"),  # type: ignore[arg-type]

@@ -192,7 +192,7 @@ def test_frozen_parameters_beside_trained_ones_are_kept() -> None:
     [
         ({"recipe": "atuo"}, "unknown recipe 'atuo': did you mean 'auto'"),
         ({"recipe": 3}, "recipe is 3"),
-        ({"unplaced": "ignore"}, "unplaced is 'ignore'; allowed are 'error' and 'keep'"),
+        ({"unplaced": "ignore"}, "unplaced is 'ignore'; allowed are error, keep"),
         ({"initializer": "he_normal", "recipe": "torch"}, "recipe and initializer are both given"),
         (
             {"recipe": fanin.recipes.mup},

@@ -1,6 +1,7 @@
 """Tensors: what safetensors files hold, read in pieces."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +48,7 @@ class Tensor:
 
 def files_of(path: Path) -> list[Path]:
     """The files that a name stands for: itself, those of an index, or those of a folder."""
-    if path.is_dir():
+    if os.path.isdir(path):  # Path.is_dir() raises where a name is too long
         files = sorted(path.glob("*.safetensors"))
         if not files:
             raise FaninError(f"{str(path)!r} holds no .safetensors files.")

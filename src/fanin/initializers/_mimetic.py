@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from fanin._arguments import check_choice
 from fanin.axes import Axes
 from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Request, Whole, expression
@@ -37,10 +38,7 @@ class Mimetic(Whole):
     value_output: Pair
 
     def __post_init__(self) -> None:
-        if self.parts not in _PACKED:
-            raise FaninError(
-                f"parts of mimetic is {quote(self.parts)}; allowed are {', '.join(_PACKED)}."
-            )
+        check_choice("parts of mimetic", self.parts, _PACKED)
         if type(self.heads) is not int or self.heads < 1:
             raise FaninError(f"heads of mimetic is {quote(self.heads)}; give an integer >= 1.")
         if self.at != "":

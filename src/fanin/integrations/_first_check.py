@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from fanin._arguments import check_choice
 from fanin.checks import SEVERITIES, Checkup, Severity, check
-from fanin.errors import FaninError, quote, suggestion
+from fanin.errors import FaninError, suggestion
 from fanin.integrations._start import is_sharded
 
 _OWN = {"model", "inputs", "targets", "params", "shape", "draws", "optimizer", "lr"}
@@ -15,8 +16,7 @@ class FirstCheck:
     """What is asked of the check; wrong arguments are told at once."""
 
     def __init__(self, level: Severity, options: Mapping[str, Any]) -> None:
-        if level not in SEVERITIES:
-            raise FaninError(f"level is {quote(level)}; allowed are {', '.join(SEVERITIES)}.")
+        check_choice("level", level, SEVERITIES)
         known = [name for name in inspect.signature(check).parameters if name not in _OWN]
         for name in options:
             if name not in known:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import fanin
-from fanin._arguments import check_number, check_seed
+from fanin._arguments import check_choice, check_number, check_seed
 from fanin.errors import FaninError, an, quote
 from fanin.lab.width_check import WidthCheck, WidthRow
 from fanin.plans import optimizer_groups
@@ -90,8 +90,7 @@ def _check(widths: Sequence[int], optimizer: str, steps: int, seeds: int) -> tup
         raise FaninError(
             f"widths is {quote(widths)}; give two integers or more, ascending, such as (64, 128)."
         )
-    if optimizer not in _OPTIMIZERS:
-        raise FaninError(f"optimizer is {quote(optimizer)}; allowed are {', '.join(_OPTIMIZERS)}.")
+    check_choice("optimizer", optimizer, _OPTIMIZERS)
     for name, value in (("steps", steps), ("seeds", seeds)):
         if type(value) is not int or value < 1:
             raise FaninError(f"{name} is {quote(value)}; it is an integer >= 1.")

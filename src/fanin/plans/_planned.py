@@ -4,8 +4,9 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from fanin._arguments import check_choice
 from fanin._columns import list_names
-from fanin.errors import FaninError, quote
+from fanin.errors import FaninError
 from fanin.frameworks import Target
 from fanin.graph import Graph, NoGraphError
 from fanin.initializers import Initializer, get
@@ -42,8 +43,7 @@ class Wishes:
     strict: bool = False
 
     def __post_init__(self) -> None:
-        if self.unplaced not in ("error", "keep"):
-            raise FaninError(f"unplaced is {quote(self.unplaced)}; allowed are 'error' and 'keep'.")
+        check_choice("unplaced", self.unplaced, ("error", "keep"))
         if self.initializer is not None and self.recipe != "auto":
             raise FaninError("recipe and initializer are both given; give one of them.")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from fanin._arguments import check_choice
 from fanin.axes import Axes
 from fanin.errors import FaninError, quote
 from fanin.graph import Graph, Structure
@@ -64,10 +65,7 @@ def mup(base: Mapping[str, Any], optimizer: str = "adam") -> Recipe:
     ('hidden weight', 0.25)
     """
     shapes = _shapes(base, "mup")
-    if optimizer not in OPTIMIZERS:
-        raise FaninError(
-            f"optimizer of mup is {quote(optimizer)}; allowed are {', '.join(OPTIMIZERS)}."
-        )
+    check_choice("optimizer of mup", optimizer, OPTIMIZERS)
 
     def choose(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
         made, growths = _place(params, graph, shapes)
