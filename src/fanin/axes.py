@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from fanin._arguments import check_shape
 from fanin.errors import FaninError, quote
 
 __all__ = ["Axes"]
@@ -94,7 +93,7 @@ class Axes:
 
     def size(self, role: str, shape: tuple[int, ...]) -> int:
         """The product of the sizes of the axes with this role."""
-        shape = check_shape(shape)
+        shape = tuple(shape)
         _check_length(self, shape)
         return math.prod(n for n, own in zip(shape, self.roles, strict=True) if own == role)
 
