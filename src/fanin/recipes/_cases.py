@@ -66,9 +66,11 @@ class Case:
 def tabulate(name: str, source: str, *cases: Case, notes: Notes | None = None) -> Recipe:
     """The recipe of a table: the first case that holds decides; `notes` tell what a model lacks."""
     measures = any("measured" in case.words.split() for case in cases)
+    seen: list[Spots] = []  # by the choices of a plan, for its notes
 
     def choose(params: Params, graph: Graph | None, given: GivenInitializers) -> dict[str, Choice]:
         spots = None if graph is None else Spots(graph, measures=measures)
+        seen[:] = [] if spots is None or notes is None else [spots]
 
         def rule(param: Param) -> Choice | None:
             found = Spot() if spots is None else spots.find(param.name)
@@ -78,7 +80,11 @@ def tabulate(name: str, source: str, *cases: Case, notes: Notes | None = None) -
         return place(params, graph, rule, spots.times if spots and decided else ())
 
     def tell(params: Params, graph: Graph | None) -> list[str]:
-        told = [] if notes is None or graph is None else notes(Spots(graph, measures=measures))
+        if notes is None or graph is None:
+            return []
+        known = next((spots for spots in seen if spots.graph is graph), None)
+        seen.clear()
+        told = notes(known or Spots(graph, measures=measures))
         return [f"recipe {name}: {note}" for note in told]
 
     needs_run = notes is not None or any(case.reads_run for case in cases)
