@@ -2,6 +2,7 @@ import math
 import shlex
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fanin import FaninError
@@ -102,3 +103,9 @@ def test_the_rate_of_one_initializer() -> None:
 def test_bad_settings(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(FaninError, match=message):
         CompareSettings(**changes)
+
+
+def test_a_seed_of_numpy_is_one() -> None:
+    settings = CompareSettings(first_seed=np.uint64(3))  # type: ignore[arg-type]
+    assert type(settings.first_seed) is int
+    assert "--seed 3 " in settings.command

@@ -67,6 +67,11 @@ def test_what_is_no_path_is_refused(path: Any) -> None:
         Plan.load(path)
 
 
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(FaninError, match="cannot write the plan"):
+        fanin.plan(nn.Linear(2, 2)).save("\ud800")
+
+
 def test_a_folder_is_no_plan(tmp_path: Path) -> None:
     with pytest.raises(FaninError, match="cannot write the plan"):
         fanin.plan(nn.Linear(2, 2)).save(tmp_path)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -194,6 +195,11 @@ def test_frozen_parameters_beside_trained_ones_are_kept() -> None:
         ({"recipe": 3}, "recipe is 3"),
         ({"unplaced": "ignore"}, "unplaced is 'ignore'; allowed are error, keep"),
         ({"initializer": "he_normal", "recipe": "torch"}, "recipe and initializer are both given"),
+        (
+            {"initializer": "he_normal", "recipe": np.zeros(3)},
+            "recipe and initializer are both given",
+        ),
+        ({"unplaced": np.zeros(3)}, "unplaced is <ndarray"),
         (
             {"recipe": fanin.recipes.mup},
             r"recipe is the function mup itself, which needs the shapes",

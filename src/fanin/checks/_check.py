@@ -55,7 +55,7 @@ def check(
     if not rules:
         raise FaninError("select and ignore leave no rule to judge by; leave one at least.")
     _refuse(model, inputs, shape, draws)
-    check_seed(seed)
+    seed = check_seed(seed)
     asked = _ask(optimizer, lr, steps, draws)
     given = inputs if shape is None else samples.draw([Form(shape)], seed)
     opened = open_model(model, params, inputs)

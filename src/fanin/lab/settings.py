@@ -61,7 +61,7 @@ class CompareSettings:
         _check_each("lr_grid", self.lr_grid, _check_positive)
         if self.depth is not None:
             _check_count("depth", self.depth)
-        check_seed(self.first_seed)
+        object.__setattr__(self, "first_seed", check_seed(self.first_seed))
         # A swept rate is chosen on seeds of its own, which follow the others.
         if self.first_seed + 2 * self.seeds > 2**64:
             raise FaninError(

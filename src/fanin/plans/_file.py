@@ -58,7 +58,7 @@ def write(contents: dict[str, Any], path: str | os.PathLike[str]) -> Path:
     try:
         with replacing([path]) as (temporary,):
             temporary.write_text(text, "utf-8")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name that no file can have
         raise FaninError(f"cannot write the plan {str(path)!r}: {one_line(error)}.") from None
     return path
 

@@ -44,7 +44,8 @@ class Wishes:
 
     def __post_init__(self) -> None:
         check_choice("unplaced", self.unplaced, ("error", "keep"))
-        if self.initializer is not None and self.recipe != "auto":
+        given = not isinstance(self.recipe, str) or self.recipe != "auto"
+        if self.initializer is not None and given:
             raise FaninError("recipe and initializer are both given; give one of them.")
 
 

@@ -147,6 +147,14 @@ def test_what_it_leaves_to_chance_has_no_value(case: str) -> None:
     assert model.p.is_meta
 
 
+def test_a_shard_that_is_empty_has_nothing_to_audit() -> None:
+    model = nn.Linear(4, 3, device="meta")
+    shards = {"weight": ((6, 4), (slice(0, 3),))}
+    plan = fanin.plan(nn.Linear(4, 6))
+    with pytest.raises(FaninError, match="was built empty"):
+        plan.audit(model, shards=shards)
+
+
 @pytest.mark.parametrize("case", DRAWN)
 def test_what_it_draws_can_be_drawn_from_the_seeds_stream(case: str) -> None:
     values = []

@@ -291,7 +291,8 @@ class Slot:
 
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of the values here, of their real parts if complex."""
-        views = [self._values()] if self.is_whole else [view for _, view in self.pieces()]
+        whole = self.is_whole or self.vacancy is not None  # which has no pieces in memory
+        views = [self._values()] if whole else [view for _, view in self.pieces()]
         count = sum(view.numel() for view in views)
         if not count:
             return math.nan, math.nan
