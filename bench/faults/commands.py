@@ -81,7 +81,7 @@ def main(argv: list[str]) -> Any:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = fanin.cli.main(argv)
     assert status in (0, 1, 2), f"exit status {status}"
-    if status == 2 and argv:
+    if status == 2 and len(argv):
         last = err.getvalue().rstrip("\n").rpartition("\n")[2]
         assert last.startswith("fanin: error: "), f"the last line is {last!r}"
         raise fanin.FaninError(last)

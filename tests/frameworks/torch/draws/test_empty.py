@@ -149,7 +149,7 @@ def test_what_it_leaves_to_chance_has_no_value(case: str) -> None:
 
 def test_a_shard_that_is_empty_has_nothing_to_audit() -> None:
     model = nn.Linear(4, 3, device="meta")
-    shards = {"weight": ((6, 4), (slice(0, 3),))}
+    shards = {"weight": ((6, 4), (slice(0, 3),)), "bias": ((6,), (slice(0, 3),))}
     plan = fanin.plan(nn.Linear(4, 6))
     with pytest.raises(FaninError, match="was built empty"):
         plan.audit(model, shards=shards)
@@ -327,6 +327,7 @@ def test_a_failure_leaves_the_model_empty() -> None:
     [
         ("cuda:99", r"weights cannot be made on device 'cuda:99': .* Pass another device="),
         ("here", "device is 'here'; give one that torch knows, such as 'cpu'"),
+        ("meta", "device is 'meta', which holds no values"),
     ],
 )
 def test_a_device_that_is_not_there(device: str, message: str) -> None:

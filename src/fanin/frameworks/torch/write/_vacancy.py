@@ -97,13 +97,16 @@ def vacancy(
 
 
 def device_of(device: str | torch.device) -> torch.device:
-    """The device that a user names."""
+    """The device that a user names, which must hold values."""
     try:
-        return torch.device(device)
+        found = torch.device(device)
     except (RuntimeError, TypeError):
         raise FaninError(
             f"device is {quote(device)}; give one that torch knows, such as 'cpu'."
         ) from None
+    if found.type == "meta":
+        raise FaninError("device is 'meta', which holds no values; give another, such as 'cpu'.")
+    return found
 
 
 @contextmanager
