@@ -62,10 +62,8 @@ class Structure:
             sets = (self.up_to(source) for source in node.inputs)
             self.above.append(reduce(or_, sets, NodeSet()))
         self._weights = graph.where(lambda node: node.op in having("weight"))
-        self._sums = [
-            at for at, node in enumerate(graph.nodes) if node.op == "sum" and (node.count or 1) > 1
-        ]
-        self._norms = [at for at, node in enumerate(graph.nodes) if node.op == "normalize"]
+        self._sums = graph.where(lambda node: node.op == "sum" and (node.count or 1) > 1)
+        self._norms = graph.where(lambda node: node.op == "normalize")
 
     def back(self, position: int, ops: Collection[str]) -> Iterator[int]:
         """The node, and those behind it through operations of these kinds with one input."""
@@ -296,9 +294,7 @@ class Structure:
     def reads_normalized(self, residual: Residual) -> bool:
         """Whether a branch normalizes what it reads of the stream, before its first weight."""
         inside = self.find_own_nodes(residual)
-        return any(
-            norm in inside and not self.above[norm] & inside & self._weights for norm in self._norms
-        )
+        return any(not self.above[norm] & inside & self._weights for norm in inside & self._norms)
 
     def ends(self, residual: Residual) -> list[int]:
         """The nodes whose parameters set the size of a branch: weights, norm or layer scales."""
@@ -307,9 +303,7 @@ class Structure:
     def sums_behind_ends(self, residual: Residual) -> bool:
         """Whether a branch sums over positions behind what sets its size."""
         inside, ends = self.find_own_nodes(residual), self.ends(residual)
-        return any(
-            item in inside and any(end in self.above[item] for end in ends) for item in self._sums
-        )
+        return any(any(end in self.above[item] for end in ends) for item in inside & self._sums)
 
     def terms(self, residual: Residual) -> list[list[int]]:
         """The ends of a branch, by the terms that are summed into it."""

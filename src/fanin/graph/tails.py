@@ -69,7 +69,8 @@ def add_tails(a: Signal, b: Signal, made: Signal) -> Signal:
     if a.second + b.second <= 0 or (not a.uneven.tail and not b.uneven.tail):
         return made
     part = a.second / (a.second + b.second)
-    wholes, shared = (_whole(a), _whole(b)), (sites(a), sites(b))
+    wholes = _whole(a), _whole(b)
+    shared = wholes[0] * a.uneven.common, wholes[1] * b.uneven.common
     mine, other = part**2, (1 - part) ** 2
     both = 2 * part * (1 - part) * min(shared)  # a branch is large where its stream is
     own = mine * (wholes[0] - shared[0]) + other * (wholes[1] - shared[1])
@@ -121,9 +122,8 @@ def _whole(signal: Signal) -> float:
         return 0.0
     points, mass = _points(tail), hermite(_POINTS)[1]
     grid = _grid(tail)
-    seconds = np.array(
-        [MASS @ np.interp(math.sqrt(q) * Z, grid, signal.values) ** 2 for q in points]
-    )
+    values = np.interp(np.multiply.outer(np.sqrt(points), Z), grid, signal.values)
+    seconds = np.array([MASS @ row for row in values**2])
     mean = float(mass @ seconds)
     return float(mass @ (seconds - mean) ** 2) / mean**2 if mean > 0 else 0.0
 

@@ -51,12 +51,12 @@ class OutputRows:
 class ActingWeight:
     """A weight that is drawn from N(0, std**2), with any std, and goes through a function."""
 
-    def __init__(self, function: Function, shapes: Shapes) -> None:
-        self._function, self._shapes = function, shapes
+    def __init__(self, function: Function, shapes: Shapes, noise: "LongestDraw") -> None:
+        self._function, self._shapes, self._noise = function, shapes, noise
 
     @cached_property
     def _drawn(self) -> dict[str, Values]:
-        return _draw(self._function, self._shapes, 1.0)
+        return _draw(self._function, self._shapes, 1.0, self._noise)
 
     def rows(self, std: float, terms: float) -> OutputRows | None:
         """As it acts with this std; None if unknown."""
@@ -111,12 +111,27 @@ def _of_matrix(matrix: Values) -> OutputRows:
     return OutputRows(squares, sums, float(totals.mean()))
 
 
-def _draw(function: Function, shapes: Shapes, std: float) -> dict[str, Values]:
+class LongestDraw:
+    """Standard normal values, drawn once for all shapes: of those of a longer one, the first."""
+
+    def __init__(self) -> None:
+        self._drawn: Values = np.empty(0)
+
+    def first(self, count: int) -> Values:
+        """So many of them, to be read alone."""
+        if count > self._drawn.size:
+            self._drawn = Stream(0, "acting").normal(count, dtype="float64")
+        return self._drawn[:count]
+
+
+def _draw(
+    function: Function, shapes: Shapes, std: float, noise: LongestDraw | None = None
+) -> dict[str, Values]:
     """Standard normal values times std for what acts, ones for other parameters."""
     own, *others = function.of
-    values = Stream(0, "acting").normal(shapes[own], dtype="float64")
-    flat = values.reshape(-1)
-    values *= std / max(math.sqrt(float(flat @ flat) / max(flat.size, 1)), 1e-300)
+    flat = (noise or LongestDraw()).first(math.prod(shapes[own]))
+    size = max(math.sqrt(float(flat @ flat) / max(flat.size, 1)), 1e-300)
+    values = (flat * (std / size)).reshape(shapes[own])
     return {own: values} | {name: np.ones(shapes[name]) for name in others}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, spread
 from fanin.graph.tails import weigh
-from fanin.recipes._acting import ActingWeight, fit_std, invert_line
+from fanin.recipes._acting import ActingWeight, LongestDraw, fit_std, invert_line
 from fanin.recipes._averages import InputSignals as InputSignals
 from fanin.recipes._borders import Borders
 
@@ -55,6 +55,7 @@ class Run(Protocol):
     """A propagation, as far as its steps use it; `Propagation` says what is what."""
 
     graph: Graph
+    noise: LongestDraw
     shapes: Mapping[str, tuple[int, ...]]
     shares: Mapping[int, Share]
     sizes: dict[str, float]
@@ -130,7 +131,8 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
     Centred rows take the mean of their input away; positive ones add it up.
     """
     assert use.function is not None
-    weight, terms = ActingWeight(use.function, run.shapes), use.fan_in(run.shapes[use.name])
+    weight = ActingWeight(use.function, run.shapes, run.noise)
+    terms = use.fan_in(run.shapes[use.name])
     source = fed if fed.second > 0 else gaussian(1.0, position)
 
     def second(std: float) -> float | None:

@@ -2,11 +2,15 @@
 
 import sys
 import types
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import _lru_cache_wrapper
 from typing import Any
 
 from torch import nn
+
+# What most attributes of modules are.
+_HOLD_NONE = frozenset((bool, dict, OrderedDict, set, int, float, str, tuple, type(None)))
 
 
 class Caches:
@@ -26,7 +30,8 @@ class Caches:
         files = {kind.__module__: sys.modules.get(kind.__module__) for kind in own}
         for holder in (*own, *files.values()):
             values += vars(holder).values() if holder is not None else ()
-        found = {id(cache): cache for value in values for cache in _caches_in(value)}
+        held = (value for value in values if type(value) not in _HOLD_NONE)
+        found = {id(cache): cache for value in held for cache in _caches_in(value)}
         self._found = [(cache, cache.cache_info().misses) for cache in found.values()]
 
     def restore(self) -> None:

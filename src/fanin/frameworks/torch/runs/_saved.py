@@ -89,6 +89,7 @@ class Saved:
         self._found: list[_Container | _SavedAttribute | _SavedTensor] = []
         self._tensors = tensors
         self._seen: dict[int, Any] = {}  # the object, so that its id stays taken
+        self._slots: dict[type, tuple[str, ...]] = {}
         self._queue: deque[Any] = deque(modules)
         while self._queue and len(self._seen) < _LIMIT:
             value = self._queue.popleft()
@@ -106,6 +107,10 @@ class Saved:
     def _look(self, value: Any) -> None:
         if type(value) in _BUILT_IN:  # most are
             self._keep(value, type(value))
+            return
+        if type(value) is OrderedDict:  # of a module's hooks
+            self._keep(value, OrderedDict)
+            self._keep(vars(value), dict)
             return
         if isinstance(value, Tensor):
             self._look_at_tensor(value)
@@ -127,7 +132,10 @@ class Saved:
             attributes = _find_state(value)
             if attributes is not None:
                 self._keep(attributes, dict)
-            for name in _slot_names(type(value)):
+            kind = type(value)
+            if kind not in self._slots:
+                self._slots[kind] = tuple(_slot_names(kind))
+            for name in self._slots[kind]:
                 self._keep_slot(value, name)
 
     def _keep(self, value: Any, kind: Any) -> None:
