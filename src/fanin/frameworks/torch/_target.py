@@ -14,6 +14,7 @@ from fanin.frameworks._naming import check_prefix
 from fanin.frameworks._stored import HowDrawn, Stored
 from fanin.frameworks.torch.observe._measure import TorchProbe
 from fanin.frameworks.torch.observe._seen import measure
+from fanin.frameworks.torch.runs._alone import pause_collection
 from fanin.frameworks.torch.trace._trace import trace
 from fanin.frameworks.torch.tree._names import buffer_names
 from fanin.frameworks.torch.write._all import write_all
@@ -34,6 +35,7 @@ from fanin.initializers._computed import Computed
 class Target:
     """What `fanin.frameworks._adapter.Target` says, of a torch.nn.Module."""
 
+    @pause_collection()
     def __init__(
         self,
         model: nn.Module,
@@ -101,6 +103,7 @@ class Target:
         """The tensors of the model's state_dict, and names of the same."""
         return list_stored(self._model, self.slots, choices, seed)
 
+    @pause_collection()
     def write(
         self, draws: Mapping[str, Draw], seed: int, buffers: Mapping[str, Tensor] | None
     ) -> Written:

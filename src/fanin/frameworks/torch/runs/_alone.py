@@ -36,7 +36,10 @@ def run_alone(*, seeded: bool, devices: list[Any] | None = None) -> Iterator[Non
 
 @contextmanager
 def pause_collection() -> Iterator[None]:
-    """Nothing is searched for garbage meanwhile: a trace makes many objects, and holds them all."""
+    """Nothing is searched for garbage meanwhile.
+
+    A trace makes many objects, and holds them all; so it is with what is known of parameters.
+    """
     before = gc.isenabled()
     gc.disable()
     try:
