@@ -5,8 +5,7 @@ warnings where it has no errors. Seeds are fixed.
 """
 
 import math
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import fanin
-from fanin.checks import Checkup, Finding
+from bench.calibration.warned.advice import follow
 from tests.checks.adapters import LowRank
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -172,57 +171,6 @@ CASES = {
     "large readout": Sick(chain(nn.ReLU, 3, he, {3: weight(lambda w: w.normal_(std=100.0))})),
 }
 
-_CALL = r"\w+\([^()]*\)"
-_NAME = r"[\w.]*\w\b(?!\()"
-_NAMES = rf"{_NAME}(?:(?:, | and ){_NAME})*"
-_PLACES = (
-    rf"these weights|their biases|its bias|the last weight of each branch"
-    rf"|the weight of the readout, {_NAMES}"
-    rf"|the bias of {_NAMES}|the weights? of {_NAMES}|(?!the whole model){_NAMES}"
-)
-
-
-def initializers(finding: Finding, checkup: Checkup, model: nn.Module) -> dict[str, str]:
-    """The initializer that advice has for every parameter that it speaks of."""
-    rows = checkup.layers
-    chain = next((row.chain for row in rows if row.module == finding.layer), None)
-    weights = [row.name for row in rows if row.chain == chain]
-    found: dict[str, str] = {}
-    for call, places in re.findall(rf"({_CALL})(?: or {_CALL})? for ({_PLACES})", finding.fix):
-        of = re.match("the (weight|bias)s? of (?!the readout)", places)
-        names = re.split(", | and ", places[of.end() if of else 0 :])
-        if of:
-            names = [f"{name}.{of[1]}" for name in names]
-        elif places.startswith("the weight of the readout"):
-            names = names[1:]
-        elif places == "these weights":
-            names = weights
-        elif places == "their biases":
-            names = [name.removesuffix("weight") + "bias" for name in weights]
-        elif places == "its bias":
-            names = [list(found)[-1].removesuffix("weight") + "bias"]
-        elif places == "the last weight of each branch":
-            names = [name for name, _ in model.named_parameters() if name.endswith("last.weight")]
-        found |= dict.fromkeys(names, call)
-    return found
-
-
-def follow(finding: Finding, checkup: Checkup, model: nn.Module, x: Tensor) -> Iterator[Any]:
-    """For each of the ways that advice names: what does it, and gives the inputs afterwards."""
-    known = {"fanin": fanin, "x": x}
-    data = re.search(r"Standardize the data: (\(.*?\) / x\.std\(\))", finding.fix)
-    chosen = initializers(finding, checkup, model)
-
-    def write(model: nn.Module) -> Tensor:
-        if chosen:
-            fanin.initialize(model, inputs=x, overrides=chosen, only=list(chosen))
-        return eval(data[1], known) if data else x
-
-    if data or chosen:
-        yield write
-    for code in re.findall(r"fanin\.initialize\(model[^)]*\)", finding.fix):
-        yield lambda model, code=code: (eval(code, {**known, "model": model}), x)[1]
-
 
 def train(model: nn.Module, inputs: Tensor, rate: float) -> float:
     """The loss after some steps; infinite where it is no number."""
@@ -246,8 +194,8 @@ def test_the_loss_falls_where_advice_is_followed(name: str) -> None:
     for finding in checkup.findings:
         if finding.severity != severity:
             continue
-        for do in follow(finding, checkup, build(), inputs):
+        for do in follow([finding], checkup, build(), inputs):
             model, followed = build(), followed + 1
-            after = train(model, do(model), rate)
+            after = train(model, do(model, 0), rate)
             assert after < 0.8 * min(before, CHANCE), f"{before:.3g}, {after:.3g}: {finding}"
     assert followed

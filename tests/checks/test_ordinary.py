@@ -36,6 +36,24 @@ class Burgers(nn.Module):
         return residual.square().mean() + (u - torch.sin(x[:, 1:])).square().mean()
 
 
+class Poisson(nn.Module):
+    """Zero around the unit square by its ansatz, which second derivatives are taken of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp(2, 32, 1, nn.Tanh, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        u = (x * (1 - x)).prod(1, keepdim=True) * self.net(x)
+        (slope,) = torch.autograd.grad(u.sum(), x, create_graph=True)
+        curves = [
+            torch.autograd.grad(slope[:, at].sum(), x, create_graph=True)[0][:, at] for at in (0, 1)
+        ]
+        residual: Tensor = sum(curves) + 20 * torch.sin(torch.pi * x).prod(1)
+        return residual.square().mean() / 100
+
+
 class NeuralODE(nn.Module):
     """Twenty steps of Runge and Kutta's method through one small network."""
 
@@ -79,6 +97,7 @@ CNN = (nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn
             None,
         ),
         (Burgers, 2 * torch.rand(128, 2, generator=MADE) - 1, None, lambda output: output),
+        (Poisson, torch.rand(64, 2, generator=MADE), None, lambda output: output),
         (
             NeuralODE,
             torch.randn(64, 2, generator=MADE),
@@ -86,7 +105,7 @@ CNN = (nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn
             None,
         ),
     ],
-    ids=["mlp", "images in [0, 1]", "deep Q-network", "physics-informed", "neural ODE"],
+    ids=["mlp", "images in [0, 1]", "deep Q-network", "physics-informed", "equation", "neural ODE"],
 )
 def test_no_warning(build: Any, inputs: Tensor, targets: Any, loss: Any) -> None:
     torch.manual_seed(0)

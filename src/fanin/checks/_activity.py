@@ -11,7 +11,7 @@ from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._remedy import SIGMOIDS, STEPS
 from fanin.checks._streams import see_through_moves
-from fanin.checks._verdict import level
+from fanin.checks._verdict import count_layers, level
 
 _RARE = 0.01  # the chance at which a whole layer that is dead is no accident
 
@@ -40,7 +40,11 @@ def judge_saturation(m: Measurement) -> Iterator[Finding]:
         few = len(found) <= limits.saturated_few
         limit = limits.saturated_few_error if few else limits.saturated_error
         error = share > limit and m.worst(owner) == "error"
-        more = f", and more than a fifth in {len(found) - 1} other layers" if found[1:] else ""
+        more = (
+            f", and more than a fifth in {count_layers(len(found) - 1, 'other')}"
+            if found[1:]
+            else ""
+        )
         yield Finding(
             "F05",
             "error" if error else "warning",
@@ -142,7 +146,7 @@ def judge_dead_units(m: Measurement) -> Iterator[Finding | Note]:
         share, owner, expected, severity = max(found, key=lambda entry: (entry[0], -entry[1]))
         limit = m.limits.dead_error if severity == "error" else m.limits.dead_warning
         few = f"; {m.batch} inputs are few to tell" if m.batch < m.limits.dead_batch else ""
-        more = f", too many also in {len(found) - 1} other layers" if found[1:] else ""
+        more = f", too many also in {count_layers(len(found) - 1, 'other')}" if found[1:] else ""
         yield Finding(
             "F07",
             severity,

@@ -7,12 +7,13 @@ from fanin.checks._cause import advice, reviving, smaller
 from fanin.checks._chains import ratio
 from fanin.checks._finding import Finding
 from fanin.checks._forward import by_chance, cut_hidden
+from fanin.checks._growth import is_normalized
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._paths import comes_back, fair, one_each
 from fanin.checks._remedy import write
 from fanin.checks._starved import why_starved
-from fanin.checks._verdict import judge, level, number
+from fanin.checks._verdict import count_layers, judge, number
 from fanin.checks._width import band, path_beta
 from fanin.graph import reach
 
@@ -71,7 +72,7 @@ def _chains(m: Measurement) -> Iterator[tuple[int, Finding | Note]]:
                 m.module(uses[0]),
                 measured=(
                     f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} "
-                    f"times that of {len(uses) - 1} layers on"
+                    f"times that of {count_layers(len(uses) - 1)} on"
                 ),
                 expected="a ratio near 1"
                 if theory is None
@@ -103,7 +104,7 @@ def _runs(m: Measurement) -> Iterator[tuple[int, Finding]]:
                 m.module(uses[0]),
                 measured=(
                     f"gradient {number(first / math.sqrt(m.batch))}, {number(first / last)} "
-                    f"times that of {len(uses) - 1} layers on, through normalizations"
+                    f"times that of {count_layers(len(uses) - 1)} on, through normalizations"
                 ),
                 expected="a ratio near 1",
                 limit=_limit(limit),
@@ -217,22 +218,16 @@ def _not_selected(m: Measurement, position: int) -> bool:
 def _streams(m: Measurement) -> Iterator[Finding]:
     limits = m.limits
     for members in m.chains.streams:
-        known = [
-            (size, at)
-            for at in members
-            if (size := m.gradients[at]) is not None and 0 < size < math.inf
-        ]
-        if len(known) < 2:
+        spread, where = _spread(m, members)
+        error = spread > limits.backward_error
+        if not error and is_normalized(m, members):
+            # What begins small gets a large gradient from the first normalization: no growth.
+            spread, where = _spread(m, members[1:])
+        if spread <= limits.backward_warning:
             continue
-        (low, where), (high, _) = min(known), max(known)
-        spread = ratio(low, high)
-        severity = level(spread, limits.backward_warning, limits.backward_error)
-        if severity is None:
-            continue
-        error = severity == "error"
         yield Finding(
             "F03",
-            severity,
+            "error" if error else "warning",
             m.nodes[where].module,
             measured=f"gradients along a residual stream of {len(members) - 1} blocks differ by "
             f"{number(spread)}",
@@ -242,3 +237,13 @@ def _streams(m: Measurement) -> Iterator[Finding]:
             fix="zeros() for the last weight of each branch, or fanin.initialize(model, inputs=x).",
             value=spread,
         )
+
+
+def _spread(m: Measurement, members: Sequence[int]) -> tuple[float, int]:
+    """The largest gradient of these over the smallest, and where that is."""
+    sizes = ((m.gradients[at], at) for at in members)
+    known = [(size, at) for size, at in sizes if size is not None and 0 < size < math.inf]
+    if not known:
+        return 1.0, members[0]
+    (low, where), (high, _) = min(known), max(known)
+    return ratio(low, high), where

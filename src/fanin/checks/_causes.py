@@ -11,6 +11,9 @@ from fanin.checks._finding import Finding
 _SIZES = frozenset({"F02", "F03", "F05", "F07", "F11", "F12", "F14", "F15"})
 _BROKEN = "F01", "error"
 _ENDS = re.compile(r"[.:;](?:\s|$)")  # of what advice has to be done, before it says why
+_NAME = r"[\w.]*\w\b(?!\()"
+_NAMES = re.compile(rf"\b(for|of|in|before|behind) {_NAME}(?:(?:, | and ){_NAME})*")
+_NUMBER = re.compile(r"\d[\d.e+-]*")
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,21 @@ class Cause:
     @property
     def same(self) -> tuple[Finding, ...]:
         """Those that say the same as the first, of several layers; it is among them."""
-        said = _words(self.first)
-        return tuple(finding for finding in self.findings if _words(finding) == said)
+        said = _kind(self.first)
+        return tuple(finding for finding in self.findings if _kind(finding) == said)
+
+    @property
+    def fix(self) -> str:
+        """What to write: for the first, and whether it has to be done for the others too."""
+        alone = len({_remedy(finding) for finding in self.same}) == 1
+        return self.first.fix if alone else f"{self.first.fix} And so at the other places."
 
     @property
     def consequences(self) -> tuple[str, ...]:
         """What all others see of it: rule, severity, and what was measured or where."""
         rules: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.findings:
-            if _words(finding) != _words(self.first):
+            if _kind(finding) != _kind(self.first):
                 rules.setdefault((finding.id, finding.severity), []).append(finding)
         return tuple(f"{id} {level} at {_where(found)}" for (id, level), found in rules.items())
 
@@ -52,7 +61,11 @@ def find_causes(findings: Sequence[Finding]) -> list[Cause]:
         elif sized is not None and finding.id == "F22":  # which follows from sizes
             of = sized
         found.setdefault(_remedy(of), []).append(finding)
-    return [Cause(tuple(several)) for several in found.values()]
+    # One rule that says the same of several places, each with names and numbers of its own.
+    merged: dict[tuple[str, ...], list[Finding]] = {}
+    for several in found.values():
+        merged.setdefault(_kind(several[0]), []).extend(several)
+    return [Cause(tuple(several)) for several in merged.values()]
 
 
 def _remedy(finding: Finding) -> str:
@@ -60,13 +73,15 @@ def _remedy(finding: Finding) -> str:
     return finding.fix if ". And " in finding.fix else _ENDS.split(finding.fix)[0]
 
 
-def _words(finding: Finding) -> tuple[str, ...]:
-    return finding.id, finding.severity, finding.why, finding.fix
+def _kind(finding: Finding) -> tuple[str, ...]:
+    """What a finding says, whatever places it names; its numbers matter in advice alone."""
+    why, fix = (_NAMES.sub(r"\1 it", text) for text in (finding.why, finding.fix))
+    return finding.id, finding.severity, _NUMBER.sub("0", why), fix
 
 
 def list_places(findings: Sequence[Finding]) -> str:
     """Where several findings are: the first few, and how many more there are."""
-    return list_names([finding.place for finding in findings])
+    return list_names([*dict.fromkeys(finding.place for finding in findings)])
 
 
 def _where(findings: Sequence[Finding]) -> str:

@@ -97,7 +97,8 @@ def _classes_inside(m: Measurement) -> int | None:
     if at is None or m.loss is None or len(m.nodes[at].shape) < 2:
         return None
     shape = m.nodes[at].shape
-    classes = shape[1] if len(shape) > 3 else shape[-1]  # of images in front of the positions
+    # Of images in front of the positions; of sequences there or behind, and it is the larger one.
+    classes = shape[1] if len(shape) > 3 else max(shape[1:])
     size = m.rms[see_through_moves(m.nodes, at)] or 0.0
     return classes if m.loss - math.log(max(classes, 1)) < _REACH * size else None
 
@@ -197,7 +198,7 @@ def _feeds_a_weight(m: Measurement, position: int) -> bool:
 def judge_collapse(m: Measurement) -> Iterator[Finding]:
     """F14: whether inputs that differ still do at the end of a chain: one finding, the worst."""
     limits = m.limits
-    worst: tuple[float, int] | None = None
+    found: list[tuple[bool, float, int]] = []
     for whole in map(partial(cut_hidden, m), (*m.chains.paths, *m.runs.paths)):
         path = until_gathered(m, whole)
         if not path:
@@ -206,27 +207,29 @@ def judge_collapse(m: Measurement) -> Iterator[Finding]:
         if last is None or first is None or first < SAME or m.shut.keys() & set(path):
             continue  # F05 and F07 speak of layers that pass nothing on
         share = last / first
-        if share < limits.collapse_warning and (worst is None or share < worst[0]):
-            worst = share, path[-1]
-    if worst is None:
+        if share < limits.collapse_note:
+            found.append((m.worst(path[-1]) != "error", share, path[-1]))
+    if not found:
         return
-    share, at = worst
+    aside, share, at = min(found)
     names = [m.chains.uses[use].name for use in m.chains.path(at)]
     again = len(set(names)) < len(names)  # one weight, step after step: late inputs come in late
-    error = share < limits.collapse_error and m.worst(at) == "error" and not again
-    error = error and not comes_back(m, m.chains.path(at))
+    low = share < limits.collapse_error and not aside  # past a branch the stream leads
+    held = again or comes_back(m, m.chains.path(at))
     # What is trained by its derivatives tells inputs apart by them, too: their scale is free.
-    mild: Severity = "note" if m.chains.is_derived(m.chains.path(at)) else "warning"
+    free = m.chains.is_derived(m.chains.path(at))
+    mild: Severity = "warning" if low and not free else "note"
+    severity = "error" if low and not held else mild
     yield Finding(
         "F14",
-        "error" if error else mild,
+        severity,
         m.module(at),
         measured=(
             f"1 - cosine of different inputs is {number(m.tell_apart(m.chains.uses[at].output))}, "
             f"{number(share)} of what it was before the chain"
         ),
-        expected=f"a share above {limits.collapse_warning:g}",
-        limit=f"{limits.collapse_error if error else limits.collapse_warning:g}",
+        expected=f"a share above {limits.collapse_note:g}",
+        limit=f"{limits.collapse_note if severity == 'note' else limits.collapse_error:g}",
         why="Different inputs come out alike: what follows can hardly tell them apart.",
         fix=advice(m, m.chains.path(at)),
         value=share,

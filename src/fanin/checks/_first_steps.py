@@ -8,7 +8,7 @@ from fanin.checks._finding import SEVERITIES, Finding, Severity
 from fanin.checks._finite import judge_non_finite
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
-from fanin.checks._verdict import level, number
+from fanin.checks._verdict import count_layers, level, number
 from fanin.frameworks import FirstSteps
 
 # Of an adaptive optimizer, the change of a step over the weights' size that rates in use give:
@@ -166,7 +166,9 @@ def judge_dying_units(m: Measurement) -> Iterator[Finding]:
     if steps is None or not found or any(_too_large(m, steps)):
         return
     died, owner = max(found)
-    more = f", and more than a tenth in {len(found) - 1} other layers" if found[1:] else ""
+    more = (
+        f", and more than a tenth in {count_layers(len(found) - 1, 'other')}" if found[1:] else ""
+    )
     severity = _of_dying(m, died, owner)
     yield Finding(
         "F20",

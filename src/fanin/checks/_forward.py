@@ -10,7 +10,7 @@ from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import write
-from fanin.checks._verdict import judge, level, number
+from fanin.checks._verdict import count_layers, judge, number
 from fanin.checks._width import band, path_beta
 
 
@@ -32,7 +32,9 @@ def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
         change = fair(m, uses, last / first, m.rms)
         theory, room = m.theory.forward(uses), band(path_beta(m.chains, uses[:-1]), m.draws)
         found = judge(change, theory, room, limits.forward_warning, limits.forward_error)
-        severity = m.soften(uses[-1], "error" if last < m.tiny else found.severity)
+        severity = "error" if last < m.tiny else found.severity
+        if severity is not None and m.worst(uses[-1]) != "error":
+            severity = "note"  # the stream leads past
         if found.by_chance:
             yield chain, by_chance("F02", m, m.module(uses[-1]), change, theory, room)
         if severity is None:
@@ -40,6 +42,7 @@ def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
         limit = limits.forward_error if severity == "error" else limits.forward_warning
         at = _first_beyond(m, uses, limit)
         rest = len(uses) - 1 - at
+        end = f", and {number(last / first)} times it {count_layers(rest)} on" if rest else ""
         yield (
             chain,
             Finding(
@@ -48,8 +51,7 @@ def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
                 m.module(uses[at]),
                 measured=(
                     f"RMS {number(m.size(uses[at]))}, {number((m.size(uses[at]) or 0) / first)} "
-                    f"times that of {at} layers before"
-                    + (f", and {number(last / first)} times it {rest} layers on" if rest else "")
+                    f"times that of {count_layers(at)} before{end}"
                 ),
                 expected="a ratio near 1"
                 if theory is None
@@ -135,19 +137,16 @@ def judge_gain_mismatch(m: Measurement) -> Iterator[Finding]:
         off = math.exp(min(size, 700.0))
         if off <= limits.gain_note:
             continue
-        severity = level(off, limits.gain_warning, limits.gain_error) or "note"
         others = sum(entry[0] > math.log(limits.gain_note) for entry in found) - 1
-        if severity == "warning" and not others:
-            severity = "note"  # one layer alone takes the signal nowhere
         beyond = sum(entry[0] > math.log(limits.gain_error) for entry in found)
-        if severity == "error" and off**beyond <= limits.forward_error:
-            severity = "warning"
+        # Few layers take the signal nowhere; what many do F02 and F03 measure.
+        error = off > limits.gain_error and off**beyond > limits.forward_error
         depth = math.ceil(math.log(limits.forward_error) / size) if size else 0
         before = m.activation(chains.uses[at].parents[0])
-        limit = limits.gain_error if severity == "error" else limits.gain_warning
+        limit = limits.gain_error if error else limits.gain_note
         yield Finding(
             "F12",
-            severity,
+            "error" if error else "note",
             m.module(at),
             measured=f"factor {number(factor)} on the standard deviation"
             + (f", and {others} more of {len(found)} layers off" if others else ""),

@@ -17,7 +17,7 @@ def judge_stream_growth(m: Measurement) -> Iterator[Finding]:
         first, last = m.rms[members[0]], m.rms[members[-1]]
         if not first or not last or not math.isfinite(last):
             continue
-        if len(members) < 3 or _is_normalized(m, members):
+        if len(members) < 3 or is_normalized(m, members):
             continue  # of a single block: there is no growth to go on
         growth = (last / first) ** 2
         severity = level(growth, limits.stream_warning, limits.stream_error)
@@ -53,7 +53,7 @@ def _find_repeated(m: Measurement, members: Sequence[int]) -> frozenset[str]:
     return frozenset(names if all(names.count(name) > 1 for name in names) else ())
 
 
-def _is_normalized(m: Measurement, members: Sequence[int]) -> bool:
+def is_normalized(m: Measurement, members: Sequence[int]) -> bool:
     """Whether a branch of a stream, or the stream between two of them, is normalized."""
     above = m.chains.structure.above
     between = above[members[-1]] - above[members[0]]
@@ -71,17 +71,17 @@ def judge_narrowness(m: Measurement) -> Iterator[Finding]:
             continue
         uses = {m.chains.uses[use].name: use for use in path}
         beta = path_beta(m.chains, list(uses.values()))  # one weight, step after step, is one draw
-        severity = level(beta, limits.beta_warning, limits.beta_error)
-        if severity is None:
+        if beta <= limits.beta_note:
             continue
+        error = beta > limits.beta_error
         seen.add(chain)
         yield Finding(
             "F16",
-            severity,
+            "error" if error else "note",  # what chance makes of a draw, wider layers alone mend
             m.module(path[-1]),
             measured=f"beta {number(beta)} over {len(uses)} hidden layers",
             expected="below 0.5",
-            limit=f"{limits.beta_error if severity == 'error' else limits.beta_warning:g}",
+            limit=f"{limits.beta_error if error else limits.beta_note:g}",
             why=f"Signals of different draws differ by a factor of about "
             f"{number(math.exp(min(2.5 * beta, 50)))} in their length.",
             fix="Wider layers, fewer of them, or a normalization; fanin.check(factory, inputs, "

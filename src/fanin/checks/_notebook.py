@@ -48,7 +48,7 @@ def _tell(cause: Cause) -> Iterator[str]:
     yield _html.paragraph(said, title, _TONES[first.severity])
     for consequence in cause.consequences:
         yield _html.paragraph(consequence, "so also:")
-    yield _html.paragraph(first.fix, "fix:")
+    yield _html.paragraph(cause.fix, "fix:")
 
 
 def _list_layers(layers: Sequence[Layer], findings: Sequence[Finding]) -> Iterator[str]:

@@ -148,7 +148,7 @@ def judge_alike_states(m: Measurement) -> Iterator[Finding]:
             level.module,
             measured=f"1 - cosine of different inputs is {number(last)}, {number(last / first)} "
             "of what it was before the module",
-            expected=f"a share above {m.limits.collapse_warning:g}",
+            expected=f"a share above {m.limits.collapse_note:g}",
             limit=f"{limit:g}",
             why="Different inputs leave the same states: what follows can hardly tell them apart."
             + (f" {shut[0].closed}" if shut else ""),

@@ -151,7 +151,7 @@ def _lines(cause: Cause) -> Iterator[str]:
     yield _wrap(first.why, "    ")
     for consequence in cause.consequences:
         yield _wrap(f"so also: {consequence}", "    ")
-    yield _wrap(f"fix: {first.fix}", "    ")
+    yield _wrap(f"fix: {cause.fix}", "    ")
 
 
 def _wrap(text: str, indent: str = "") -> str:

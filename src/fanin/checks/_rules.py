@@ -66,8 +66,8 @@ _RULES = (
         "orthogonal ones, which lose as much a layer, did not. Where the measured ratio lies "
         "inside the finite-width band around theory (F04), theory is judged instead.",
         "A readout of any size; the last layer of a residual branch at zero; what one average or "
-        "maximum over positions changes. Within a residual branch it is a warning at most: the "
-        "stream leads past.",
+        "maximum over positions changes. Within a residual branch it is a note: the stream leads "
+        "past.",
         "Give each layer the gain of the activation before it: he_normal() after ReLU, "
         "glorot_normal() for tanh; or fanin.initialize(model, inputs=x).",
         "He et al. 2015, section 2.2 and figures 2 and 3.",
@@ -78,8 +78,9 @@ _RULES = (
         (judge_backward_scale, judge_exploding_time, judge_vanishing_time),
         "the gradient vanishes or explodes on its way back through a chain or residual stream",
         "The norm per sample of the loss's gradient with respect to the layers' outputs, at the "
-        "first layer over the last one of a chain, and along each residual stream; for an error "
-        "also through normalizations, over all layers that no stream leads past. Of an LSTM, a GRU "
+        "first layer over the last one of a chain, and along each residual stream, for a "
+        "warning from its first block on where it is normalized; for an error also through "
+        "normalizations, over all layers that no stream leads past. Of an LSTM, a GRU "
         "or an RNN the gradient of its last state, at the first step over the last one. Never that "
         "of parameters: with Xavier's scale their gradients are alike over layers while the "
         "back-propagated one falls tenfold.",
@@ -261,14 +262,15 @@ _RULES = (
         "place of x. The one that is nearer to 1 counts, for no weight can keep both for tanh. Of "
         "the recurrent weight of an LSTM, a GRU or an RNN its RMS sqrt(features of the state), "
         "which is about its spectral radius, gate by gate.",
-        f"the factor is beyond {L.gain_warning:g}, either way; a recurrent weight's is above "
-        f"{L.gain_warning:g}; a weight inside is below a tenth of torch's default, which is a "
-        "note of the recurrent one of an LSTM or a GRU; of those that read the inputs the gates' "
+        f"a recurrent weight's factor is above {L.gain_warning:g}; a weight inside is below a "
+        "tenth of torch's default, which is a note of the recurrent one of an LSTM or a GRU; of "
+        "those that read the inputs the gates' "
         "do not count",
         f"the factor is beyond {L.gain_error:g} in as many layers as take the signal beyond "
         f"{L.forward_error:g}",
         f"A factor g a layer is g**depth at the end. Beyond {L.gain_note:g} it is a note, with the "
-        "depth at which F02 would trip.",
+        "depth at which F02 would be an error: in the calibration networks trained better for "
+        "another gain where F02 or F03 spoke too, and not where F12 did alone.",
         "The first weight of a chain, readouts, gates and residual branches, where sizes do not "
         "add up; weights that have the size which the remedy would give them.",
         "The gain of the activation: he_normal() after ReLU, glorot_normal(); orthogonal() for "
@@ -304,16 +306,17 @@ _RULES = (
         "data and at the output of the last hidden layer of a chain, and of all layers up to where "
         "a residual stream begins. A chain behind a normalization or inside a residual branch is "
         "compared with its own first layer.",
-        f"it is below {L.collapse_warning:g}; the embeddings of tokens are less than "
+        f"it is below {L.collapse_error:g} and biases hold the signal, with Adam told and no "
+        "activation saturated; the embeddings of tokens are less than "
         f"{_percent(L.tokens_warning)} of the variance of their sum with positions",
         f"it is below {L.collapse_error:g}, with SGD below {SGD.collapse_error:g}; of a recurrent "
         f"module below {L.collapse_error:g}, over all its layers",
         "In the ordered phase all inputs tend to one direction, and the readout cannot tell them "
-        "apart.",
-        "Batches of one input. Within a residual branch it is a warning at most, but with SGD "
-        "where all branches are so or lose the gradient (F03), and with Adam "
-        "where biases hold the signal and no activation saturates; a note where the "
-        "model itself takes derivatives, as of a differential equation.",
+        f"apart. Below {L.collapse_note:g} it is a note: networks do not train better for the "
+        "advice there.",
+        "Batches of one input. Within a residual branch it is a note, but with SGD where all "
+        "branches are so or lose the gradient (F03); so it is where the model itself takes "
+        "derivatives, as of a differential equation, and biases hold the signal.",
         "zeros() for a bias that outweighs the signal; weights on the critical line: "
         "fanin.gains.critical_weight_variance(activation, bias_variance) / fan_in. Embeddings as "
         "large as the positions.",
@@ -341,11 +344,12 @@ _RULES = (
         "the network is so narrow for its depth that every draw is another network, or too deep",
         "beta, the sum of 1/width over the hidden layers of a chain; and the number of hidden "
         "layers, normalized or not, that no residual connection leads past.",
-        f"beta is above {L.beta_warning:g}, or there are more than {L.depth_warning} such layers",
+        f"there are more than {L.depth_warning} such layers",
         f"beta is above {L.beta_error:g}, or there are more than {L.depth_error} such layers",
-        "The squared length of a signal spreads by e**(5 beta) between draws: at 0.5 a factor of "
-        "12. One draw says little about the next. With depth the gradients of different inputs "
-        "lose what they have in common, at every scale: in the calibration plain networks of 50 "
+        "The squared length of a signal spreads by e**(5 beta) between draws: at 0.5, from "
+        "which on it is a note, by a factor of 12. One draw says little about the next. With depth "
+        "the gradients of different inputs lose what they have in common, at every scale: in the "
+        "calibration plain networks of 50 "
         "layers and more hardly trained from any start but orthogonal weights.",
         "Residual networks; for beta, normalized ones. Depth is a warning where all weights are "
         f"orthogonal and the gradient changes by less than {L.backward_warning:g} times.",

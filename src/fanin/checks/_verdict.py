@@ -44,3 +44,8 @@ def number(value: float | None) -> str:
     if value is None:
         return "unknown"
     return f"{value:.3g}"
+
+
+def count_layers(count: int, what: str = "") -> str:
+    """How many layers: "1 layer", "2 other layers"."""
+    return f"{count} {what}{' ' * bool(what)}layer{'s' * (count != 1)}"

@@ -48,7 +48,7 @@ def _where(cause: Cause) -> str:
 def _remedy(cause: Cause) -> str:
     first = cause.first
     also = "".join(f" So also: {_text(item)}." for item in cause.consequences)
-    return f"- **{first.id}** {_text(first.why)}{also} **Fix:** {_text(first.fix)}"
+    return f"- **{first.id}** {_text(first.why)}{also} **Fix:** {_text(cause.fix)}"
 
 
 def _fold(summary: str, text: str) -> str:

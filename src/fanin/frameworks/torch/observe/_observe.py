@@ -196,7 +196,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         self.flat: dict[int, float] = {}
         self.spreads: dict[int, float] = {}
         self.gates: dict[int, tuple[Gates, ...]] = {}
-        self.outside: list[tuple[str, Tensor]] = []  # unknown tensors that require gradients
+        self._unknown: list[tuple[str, Tensor]] = []  # tensors that require gradients
         self.returned: tuple[int, ...] = ()
         self.derived: set[int] = set()
         self._detail = detail
@@ -226,6 +226,14 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
             self._watch(tensor)
         note_packed(self.recorder, self.returned)
 
+    @property
+    def outside(self) -> list[tuple[str, Tensor]]:
+        """What was used and comes from outside of the run, with the modules' paths.
+
+        What autograd makes of a derivative that the model itself takes does not.
+        """
+        return [(path, item) for path, item in self._unknown if item.is_leaf or not self.derived]
+
     def unhook(self) -> None:
         """Hooks on what came from outside of the run do not go with it."""
         for handle in self._on_leaves:
@@ -241,7 +249,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         """Keeps what requires gradients and comes from outside of the run."""
         for tensor in tensors:
             if tensor.requires_grad and not self.recorder.knows(tensor):
-                self.outside.append((self.recorder.path[-1], tensor))
+                self._unknown.append((self.recorder.path[-1], tensor))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
