@@ -2,13 +2,15 @@
 
     python -m bench.faults.fuzz [--calls 20000] [--seed 0] [--groups GROUP ...]
     python -m bench.faults.fuzz --seed 0 --call 1234      # one of them again, with its traceback
+    python -m bench.faults.fuzz --each       # every argument of everything, every piece of junk
 
 A call is made from the seed and its number alone: a public function or method, with arguments
-that are mostly valid, some of them not. Counted are calls that end the process (crash), take
-longer than --limit (hang), raise anything but FaninError or TypeError (traceback), leave a file
-changed or half-written behind an error (half-written), or change an argument that they may not, all
-of them where they fail, or a random state of the user (changed). The count is kept in --out, and
-the same command goes on where it was. Exit status: 1 where a fault was found.
+that are mostly valid, some of them not; with --each from its number, and one argument is not.
+Counted are calls that end the process (crash), take longer than --limit (hang), raise anything but
+FaninError or TypeError (traceback), leave a file changed or half-written behind an error
+(half-written), or change an argument that they may not, all of them where they fail, or a random
+state of the user (changed). The count is kept in --out, and the same command goes on where it was.
+Exit status: 1 where a fault was found.
 """
 
 import argparse
@@ -38,8 +40,11 @@ Found = Callable[[int, str, str, str], None]
 Call = tuple[surface.Target, list[Any], dict[str, Any]]
 
 
-def call(seed: int, number: int, groups: tuple[str, ...]) -> Call:
-    """The call of this number."""
+def call(seed: int | None, number: int, groups: tuple[str, ...]) -> Call:
+    """The call of this number; without a seed one of those with one wrong argument."""
+    if seed is None:
+        target, name, junk = surface.one_by_one(groups)[number]
+        return (target, *surface.fill_with(target, name, junk))
     chance = Random(f"{seed}:{number}")
     weights = [surface.GROUPS[group][0] for group in groups]
     group = chance.choices(groups, weights)[0]
@@ -68,7 +73,7 @@ def folder(groups: tuple[str, ...]) -> Folder:
     return Folder(contents)
 
 
-def work(seed: int, start: int, stop: int, groups: tuple[str, ...]) -> None:
+def work(seed: int | None, start: int, stop: int, groups: tuple[str, ...]) -> None:
     """Make the calls; tell the number of each before it, and its fault behind it."""
     if "asan" not in os.environ.get("LD_PRELOAD", ""):  # which maps terabytes
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -130,7 +135,7 @@ def watch(command: Sequence[str], start: int, stop: int, limit: float, found: Fo
 class Tally:
     """The count so far, kept in a file."""
 
-    def __init__(self, path: Path, seed: int, groups: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, seed: int | None, groups: tuple[str, ...]) -> None:
         self._path, self._same = path, {"seed": seed, "groups": list(groups)}
         self.next, self.counts, self.faults = 0, Counter[str](), []
         if path.exists():
@@ -153,7 +158,7 @@ class Tally:
             print(f"call {number}: {kind}: {told}\n    {text}", file=sys.stderr, flush=True)
 
 
-def again(seed: int, number: int, groups: tuple[str, ...]) -> None:
+def again(seed: int | None, number: int, groups: tuple[str, ...]) -> None:
     """One call once more, unguarded."""
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
@@ -173,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=20_000, help="in all (default 20,000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--each", action="store_true", help="every argument, one by one")
     parser.add_argument("--groups", nargs="+", choices=surface.GROUPS, default=[*surface.GROUPS])
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of a call (default 60)")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz.json"), help="the count")
@@ -180,13 +186,16 @@ def main() -> None:
     parser.add_argument("--work", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     groups = tuple(arguments.groups)
+    seed = None if arguments.each else arguments.seed
     if arguments.work is not None:
         start, stop = arguments.work
-        return work(arguments.seed, start, stop, groups)
+        return work(seed, start, stop, groups)
     if arguments.call is not None:
-        return again(arguments.seed, arguments.call, groups)
-    tally = Tally(arguments.out, arguments.seed, groups)
-    with progress(f"calls of seed {arguments.seed}", arguments.calls) as advance:
+        return again(seed, arguments.call, groups)
+    calls = len(surface.one_by_one(groups)) if arguments.each else arguments.calls
+    which = "with one wrong argument" if arguments.each else f"of seed {seed}"
+    tally = Tally(arguments.out, seed, groups)
+    with progress(f"calls {which}", calls) as advance:
         advance(tally.next)
 
         def found(number: int, kind: str, told: str, text: str) -> None:
@@ -194,16 +203,17 @@ def main() -> None:
             if kind == "call":
                 advance(1)
 
-        while tally.next < arguments.calls:
+        while tally.next < calls:
             start = tally.next
-            stop = min(start + BLOCK, arguments.calls)
-            words = ["--seed", str(arguments.seed), "--groups", *groups, "--work"]
+            stop = min(start + BLOCK, calls)
+            chosen = ["--each"] if arguments.each else ["--seed", str(seed)]
+            words = [*chosen, "--groups", *groups, "--work"]
             command = [*WORKER, *words, str(start), str(stop)]
             tally.next = watch(command, start, stop, arguments.limit, found)
             tally.save()
     counts = tally.counts
     told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
-    print(f"{counts['call']} calls of seed {arguments.seed}, {counts['refused']} refused: {told}")
+    print(f"{counts['call']} calls {which}, {counts['refused']} refused: {told}")
     sys.exit(any(counts[kind] for kind in KINDS))
 
 

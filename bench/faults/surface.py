@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import fanin
-from bench.faults.arguments import VALID, Given, Make, junk, made_initializer
+from bench.faults.arguments import JUNK, VALID, Given, Make, junk, made_initializer
 from fanin.axes import Axes
 
 _PUBLIC = Path(__file__).parents[2] / "tests/golden/public_names.txt"
@@ -138,6 +138,40 @@ def methods(kind: type) -> list[str]:
     members = inspect.getmembers(kind, callable)
     own = [name for name, _ in members if not name.startswith("_") or name in spoken]
     return [name for name in own if name not in ("register", "draws", "distribution")]
+
+
+@cache
+def one_by_one(groups: tuple[str, ...]) -> tuple[tuple[Target, str, int], ...]:
+    """Every argument of all that the groups call, beside every piece of junk, by its number."""
+    return tuple(
+        (target, parameter.name, number)
+        for group in groups
+        for target in targets(group)
+        for parameter in _named(target)
+        for number in range(len(JUNK))
+    )
+
+
+def fill_with(target: Target, name: str, number: int) -> tuple[list[Any], Given]:
+    """Arguments that are valid and no more than must be given, but for one, which is junk."""
+    chance, given = Random(f"{target.name}:{name}:{number}"), Given()
+    positional = [] if target.receiver is None else [target.receiver(chance, given)]
+    for parameter in _named(target):
+        make = target.valid.get(parameter.name)
+        if parameter.name == name:
+            given[name] = JUNK[number]()
+        elif parameter.default is parameter.empty:
+            given[parameter.name] = make(chance, given) if make else None
+    given = LITTLE.get(target.name, {}) | given
+    return positional, {key: value for key, value in given.items() if key[:1] != "_"}
+
+
+def _named(target: Target) -> list[inspect.Parameter]:
+    """The parameters that have a name of their own."""
+    parameters = [*inspect.signature(target.function).parameters.values()]
+    several = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    own = parameters[0 if target.receiver is None else 1 :]
+    return [parameter for parameter in own if parameter.kind not in several]
 
 
 def fill(target: Target, chance: Random) -> tuple[list[Any], Given]:

@@ -68,6 +68,12 @@ def check_choice(name: str, value: object, allowed: Collection[str | int]) -> No
         raise FaninError(f"{name} is {quote(value)}; allowed are {', '.join(map(str, allowed))}.")
 
 
+def check_flag(name: str, value: object) -> None:
+    """FaninError unless a value is True or False."""
+    if type(value) is not bool:
+        raise FaninError(f"{name} is {quote(value)}; it is True or False.")
+
+
 def keep_names(**names: str) -> Callable[[Class], Class]:
     """Of a class, fields that were called otherwise in the last version: `old="new"`.
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple, SupportsIndex, get_args
 
-from fanin._arguments import check_choice, check_shape
+from fanin._arguments import check_choice, check_flag, check_shape
 from fanin.axes import Axes, equal_blocks, parse_axes
 from fanin.errors import FaninError, quote
 
@@ -75,10 +75,11 @@ def fans(
     """
     sizes = check_shape(shape)
     check_choice("convention", convention, get_args(FanConvention))
+    check_flag("transposed", transposed)
     if not isinstance(axes, Axes):
-        axes = Axes(parse_axes(axes, sizes).roles, groups, bool(transposed), stride)
-        axes = equal_blocks(blocks, axes, sizes) if blocks != 1 else axes
-    elif transposed or stride != 1 or blocks != 1:
+        axes = Axes(parse_axes(axes, sizes).roles, groups, transposed, stride)
+        axes = equal_blocks(blocks, axes, sizes)
+    elif transposed or any(type(value) is not int or value != 1 for value in (stride, blocks)):
         raise FaninError("axes is an Axes, which says transposed, stride and blocks itself.")
     axes = parse_axes(axes, sizes, groups)
     if convention == "article":

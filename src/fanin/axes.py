@@ -60,8 +60,7 @@ class Axes:
         if not isinstance(self.roles, tuple):
             raise FaninError(f"roles is {quote(self.roles)}; give a tuple of roles.")
         for role in self.roles:
-            if not isinstance(role, str) or role not in ROLES:
-                raise FaninError(f"axes has the role {quote(role)}; roles are {', '.join(ROLES)}.")
+            _check_role(role)
         strides = self.stride if isinstance(self.stride, tuple) else (self.stride,)
         if not all(_is_count(stride) for stride in strides):
             raise FaninError(f"stride is {quote(self.stride)}; it is an integer >= 1, or a tuple.")
@@ -70,8 +69,7 @@ class Axes:
                 f"stride {quote(self.stride)} has {len(strides)} numbers; axes {str(self)!r} has "
                 f"{self.roles.count('kernel')} kernel axes."
             )
-        if not _is_count(self.groups):
-            raise FaninError(f"groups is {quote(self.groups)}; it is an integer >= 1.")
+        _check_groups(self.groups)
         if not all(_is_count(block) for block in self.blocks):
             raise FaninError(f"blocks is {quote(self.blocks)}; sizes are integers >= 1.")
 
@@ -93,6 +91,7 @@ class Axes:
 
     def size(self, role: str, shape: tuple[int, ...]) -> int:
         """The product of the sizes of the axes with this role."""
+        _check_role(role)
         shape = tuple(shape)
         _check_length(self, shape)
         return math.prod(n for n, own in zip(shape, self.roles, strict=True) if own == role)
@@ -117,6 +116,7 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...], groups: int = 1)
             f"axes is {quote(axes)}; give roles in stored order, such as 'out in kh kw'."
         )
     _check_length(axes, shape)
+    _check_groups(groups)
     if groups != 1:
         if axes.groups not in (1, groups):
             raise FaninError(
@@ -125,6 +125,16 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...], groups: int = 1)
         axes = replace(axes, groups=groups)
     _check_fit(axes, shape)
     return axes
+
+
+def _check_role(role: object) -> None:
+    if not isinstance(role, str) or role not in ROLES:
+        raise FaninError(f"there is no role {quote(role)}; roles are {', '.join(ROLES)}.")
+
+
+def _check_groups(groups: object) -> None:
+    if not _is_count(groups):
+        raise FaninError(f"groups is {quote(groups)}; it is an integer >= 1.")
 
 
 def _check_length(axes: Axes, shape: tuple[int, ...]) -> None:

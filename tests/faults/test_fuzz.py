@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.faults.arguments import JUNK
 from bench.faults.fuzz import call, watch
 from bench.faults.judge import Folder, judge
 from bench.faults.surface import (
@@ -20,6 +21,7 @@ from bench.faults.surface import (
     Target,
     find,
     left_out,
+    one_by_one,
     public,
     targets,
 )
@@ -50,6 +52,18 @@ def test_a_call_is_made_from_its_number_alone() -> None:
     first = [told(3, number) for number in range(50)]
     assert [told(3, number) for number in range(50)] == first
     assert [told(4, number) for number in range(50)] != first
+
+
+def test_each_argument_meets_each_piece_of_junk() -> None:
+    wrong = one_by_one(NUMPY_ALONE)
+    met = {(target.name, name) for target, name, _ in wrong}
+    assert ("fanin.fans", "groups") in met
+    assert ("fanin.streams.Stream.normal", "shape") in met
+    assert len(wrong) == len(met) * len(JUNK)
+    target, positional, given = call(None, 7, NUMPY_ALONE)
+    _, name, number = wrong[7]
+    assert (target, positional) == (wrong[7][0], [])
+    assert type(given[name]) is type(JUNK[number]())
 
 
 def write_and_fail(out: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fanin._arguments import check_choice
+from fanin._arguments import check_choice, check_flag
 from fanin.axes import Axes
 from fanin.errors import FaninError, as_number, quote
 from fanin.initializers._base import Request, Whole, expression
@@ -43,10 +43,7 @@ class Mimetic(Whole):
             raise FaninError(f"heads of mimetic is {quote(self.heads)}; give an integer >= 1.")
         if self.at != "":
             stream_number(self.at)
-        if type(self.interleaved) is not bool:
-            raise FaninError(
-                f"interleaved of mimetic is {quote(self.interleaved)}; it is True or False."
-            )
+        check_flag("interleaved of mimetic", self.interleaved)
         for name in ("query_key", "value_output"):
             object.__setattr__(self, name, _check_pair(name, getattr(self, name)))
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from fanin._arguments import check_choice
+from fanin._arguments import check_choice, check_flag
 from fanin._columns import list_names
 from fanin.errors import FaninError
 from fanin.frameworks import Target
@@ -43,6 +43,7 @@ class Wishes:
     strict: bool = False
 
     def __post_init__(self) -> None:
+        check_flag("strict", self.strict)
         check_choice("unplaced", self.unplaced, ("error", "keep"))
         given = not isinstance(self.recipe, str) or self.recipe != "auto"
         if self.initializer is not None and given:

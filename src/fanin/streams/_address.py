@@ -58,7 +58,7 @@ def region(
     """
     if index is None and order is None:
         return Region(0, shape, None)
-    if order is not None and sorted(order) != list(range(len(shape))):
+    if order is not None and sorted(map(operator.index, order)) != list(range(len(shape))):
         raise FaninError(f"order is {quote(order)}; it lists every axis of shape {shape} once.")
     strides = [0] * len(shape)
     stride = 1

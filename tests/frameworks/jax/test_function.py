@@ -81,6 +81,13 @@ def test_leaves_are_arrays(params: Any, message: str) -> None:
         fanin.initialize_params(apply, params)
 
 
+def test_a_tree_that_holds_itself() -> None:
+    params: list[Any] = []
+    params.append(params)
+    with pytest.raises(FaninError, match="a tree without an end"):
+        fanin.initialize_params(apply, params)
+
+
 def test_what_is_no_model_is_told_what_is() -> None:
     with pytest.raises(FaninError, match="a function holds no parameters; pass its tree"):
         fanin.initialize_params(apply)

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.init import calculate_gain as calculate_gain
 
 from fanin import initializers
-from fanin._arguments import check_choice, check_seed
+from fanin._arguments import check_choice, check_number, check_seed
 from fanin._fans import fans
 from fanin.axes import parse_axes
 from fanin.errors import FaninError, one_line, quote, warn
@@ -214,6 +214,7 @@ def dirac_(
     tensor: Tensor, groups: int = 1, *, seed: int | None = None, name: str | None = None
 ) -> Tensor:
     """The identity of a convolution: torch's own; seed and name change nothing."""
+    check_number("groups", groups, 0, max(len(tensor), 1))  # which torch counts up to
     return torch.nn.init.dirac_(tensor, groups)
 
 

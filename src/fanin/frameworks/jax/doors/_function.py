@@ -21,7 +21,10 @@ class FunctionDoor(PathNamed):
 
     def __init__(self, functional: Functional) -> None:
         self._apply = functional.model
-        paths, self._structure = jax.tree_util.tree_flatten_with_path(functional.params)
+        try:
+            paths, self._structure = jax.tree_util.tree_flatten_with_path(functional.params)
+        except (RecursionError, SystemError):  # of a tree that holds itself JAX raises either
+            raise FaninError("params is a tree without an end; does it hold itself?") from None
         self.held = [_held(path, leaf) for path, leaf in paths]
         if not self.held:
             raise FaninError(

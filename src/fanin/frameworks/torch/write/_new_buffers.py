@@ -42,9 +42,9 @@ def new_buffers(
     `given` that no buffer has, and where the device has no room.
     """
     where = device_of("cpu" if device is None else device)
-    values = {} if given is None else given
-    if values != {}:
-        _refuse_unknown(model, values)
+    if given is not None:
+        _refuse_unknown(model, given)
+    values = given or {}
     found: list[tuple[nn.Module, str, Tensor]] = []
     norms: list[nn.Module] = []
     unknown: list[str] = []

@@ -100,7 +100,7 @@ def device_of(device: str | torch.device) -> torch.device:
     """The device that a user names, which must hold values."""
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError):
+    except (RuntimeError, TypeError, ValueError):
         raise FaninError(
             f"device is {quote(device)}; give one that torch knows, such as 'cpu'."
         ) from None
