@@ -3,8 +3,8 @@
     python -m bench.speed.calls [--rounds 7]
 
 10,000 parameters of 64 values each, one call a parameter, all of them by `plan.apply` of a torch
-model, and one call for 10,000 values, beside NumPy's Generator.normal, in CPU time; `import fanin`
-beside `import numpy`, in fresh processes.
+model and `fanin.plan` of it, and one call for 10,000 values, beside NumPy's Generator.normal, in
+CPU time; `import fanin` beside `import numpy`, in fresh processes.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -21,6 +22,9 @@ from rich.table import Table
 import fanin
 from bench.speed.timing import alternate
 from fanin import Stream, initializers
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PARAMETERS, SMALL, LARGE = 10_000, 64, 10_000
 
@@ -31,6 +35,8 @@ def calls(rounds: int) -> dict[str, float]:
     streams = [Stream(0, name) for name in names]
     generator = np.random.default_rng(0)
     he = initializers.he_normal()
+    model = _model()
+    plan = fanin.plan(model, initializer="he_normal")
     small = {
         "64 values: NumPy Generator.normal": lambda: [
             generator.normal(0.0, 1.0, SMALL) for _ in names
@@ -40,7 +46,8 @@ def calls(rounds: int) -> dict[str, float]:
             Stream(0, name).normal(SMALL) for name in names
         ],
         "64 values: he_normal()((8, 8), ...)": lambda: [he((8, 8), seed=0, name=n) for n in names],
-        "64 values: plan.apply": _prepare_apply(),
+        "64 values: plan.apply": lambda: plan.apply(model, 0),
+        "64 values: fanin.plan": lambda: fanin.plan(model, initializer="he_normal"),
     }
     large = {
         "10,000 values: NumPy Generator.normal": lambda: [
@@ -55,14 +62,11 @@ def calls(rounds: int) -> dict[str, float]:
     }
 
 
-def _prepare_apply() -> Callable[[], object]:
-    """A plan of a model with these parameters, to be applied."""
+def _model() -> "nn.Module":
+    """A model with these parameters."""
     from torch import nn
 
-    layers = [nn.Linear(8, 8, bias=False) for _ in range(PARAMETERS)]
-    model = nn.Sequential(*layers)
-    plan = fanin.plan(model, initializer="he_normal")
-    return lambda: plan.apply(model, 0)
+    return nn.Sequential(*(nn.Linear(8, 8, bias=False) for _ in range(PARAMETERS)))
 
 
 def imports(rounds: int) -> dict[str, float]:
