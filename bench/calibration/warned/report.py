@@ -18,7 +18,6 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import track
 
-from bench.calibration.cover import HALVES
 from bench.calibration.families.grid import CELLS
 from bench.calibration.families.report import Run
 from bench.calibration.families.report import check as check_cell
@@ -115,9 +114,8 @@ def parts(
     found: Sequence[Result], now: Mapping[str, Said], starts: Mapping[tuple[str, str], Said]
 ) -> Iterator[tuple[str, str]]:
     """What stands between the marks of the page, by name."""
-    for half in HALVES:
-        mine = [one for one in found if _CELLS[one.network].half == half]
-        yield f"warned {half}", by_rule(mine, now)
+    mine = [one for one in found if _CELLS[one.network].half == "calibration"]
+    yield "warned calibration", by_rule(mine, now)
     yield "warned starts", of_starts(starts)
     yield "warned trials", of_trials(starts)
 

@@ -63,8 +63,8 @@ class Limits:
     same: float = 1e-6
 
     # F11, on the loss less ln C. For C = 10, 1.5 is a logit variance of 4, and 3.0 one of 10; a He
-    # readout of 64 inputs gives 0.8, and by chance 1.1. Calibrated: a smaller readout does not
-    # help at 1.6 nor at 3.3, and does at 8.5. Below ln C by more than `leak` the labels leak, or
+    # readout of 64 inputs gives 0.8, and by chance 1.1. Calibrated: a smaller readout helps at
+    # 2.1, 2.6 and 8.5, and not at 1.6 and 3.3. Below ln C by more than `leak` the labels leak, or
     # the loss is another.
     # Calibrated: networks train from any excess up to 1200, for Adam is soon down from there.
     loss_warning: float = 5.0
