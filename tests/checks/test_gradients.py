@@ -255,3 +255,33 @@ def test_a_small_scale_on_the_only_way_hides_nothing() -> None:
     model = Chain()
     checkup = fanin.check(model, torch.randn(64, 64), torch.randint(0, 10, (64,)))
     assert any((one.id, one.severity) == ("F03", "error") for one in checkup.findings), checkup
+
+
+class Padded(nn.Module):
+    """Blocks of a stream of tokens, RMS-normalized; the table's padding row is zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(16, 32, padding_idx=0), nn.Linear(32, 5)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.RMSNorm(32, eps=1e-12), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 32)
+            )
+            for _ in range(3)
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.table(tokens)
+        for block in self.blocks:
+            x = x + block(x)
+        read: Tensor = self.head(x.mean(1))
+        return read
+
+
+def test_padding_that_a_normalization_reads_is_no_explosion() -> None:
+    """At a row of zeros its slope is a million; the table takes no gradient there."""
+    torch.manual_seed(0)
+    tokens = torch.randint(1, 16, (64, 8))
+    tokens[:, 5:] = 0
+    done = fanin.check(Padded(), tokens, tokens[:, 0] % 5, select="F03")
+    assert done.findings == ()

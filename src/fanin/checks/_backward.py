@@ -218,11 +218,9 @@ def _not_selected(m: Measurement, position: int) -> bool:
 def _streams(m: Measurement) -> Iterator[Finding]:
     limits = m.limits
     for members in m.chains.streams:
-        spread, where = _spread(m, members)
+        # What begins small gets a large gradient from the first normalization: no growth.
+        spread, where = _spread(m, members[1:] if is_normalized(m, members) else members)
         error = spread > limits.backward_error
-        if not error and is_normalized(m, members):
-            # What begins small gets a large gradient from the first normalization: no growth.
-            spread, where = _spread(m, members[1:])
         if spread <= limits.backward_warning:
             continue
         yield Finding(

@@ -78,8 +78,8 @@ _RULES = (
         (judge_backward_scale, judge_exploding_time, judge_vanishing_time),
         "the gradient vanishes or explodes on its way back through a chain or residual stream",
         "The norm per sample of the loss's gradient with respect to the layers' outputs, at the "
-        "first layer over the last one of a chain, and along each residual stream, for a "
-        "warning from its first block on where it is normalized; for an error also through "
+        "first layer over the last one of a chain, and along each residual stream, from "
+        "its first block on where it is normalized; for an error also through "
         "normalizations, over all layers that no stream leads past. Of an LSTM, a GRU "
         "or an RNN the gradient of its last state, at the first step over the last one. Never that "
         "of parameters: with Xavier's scale their gradients are alike over layers while the "
