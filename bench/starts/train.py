@@ -3,11 +3,14 @@
 import copy
 import functools
 import math
+from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from bench.starts.architecture import Architecture
+from bench.starts.objectives import Objective
 from bench.starts.protocol import CHECKPOINTS, WINDOW, optimizer_of, rate_of
 from bench.starts.starts import draw
 
@@ -29,16 +32,29 @@ def train(
     order = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # of dropout and of what models draw
     descent = optimizer_of(optimizer, model.parameters(), rate_of(power))
+    draw_batch = functools.partial(architecture.draw_batch, order)
+    figures = descend(model, descent, architecture.objective, draw_batch, steps)
+    return [_mean_before(figures, step) for step in CHECKPOINTS if step <= steps]
+
+
+def descend(
+    model: nn.Module,
+    descent: Optimizer,
+    objective: Objective,
+    draw_batch: Callable[[], tuple[tuple[Tensor, ...], Tensor]],
+    steps: int,
+) -> list[float]:
+    """The figure of every step, up to the first one that is not finite."""
     figures: list[float] = []
     for _ in range(steps):
-        loss, figure = architecture.objective.step(model, *architecture.draw_batch(order))
+        loss, figure = objective.step(model, *draw_batch())
         descent.zero_grad()
         loss.backward()
         descent.step()
         figures.append(figure.item())
         if not math.isfinite(figures[-1]):
             break
-    return [_mean_before(figures, step) for step in CHECKPOINTS if step <= steps]
+    return figures
 
 
 def _mean_before(figures: list[float], step: int) -> float | None:

@@ -22,6 +22,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from bench.calibration.families.train import Trial, finished
 from bench.calibration.warned.advice import follow
 from bench.lines import append, whole_lines
 from bench.starts.protocol import WINDOW, bound, optimizer_of, prepare_torch
+from bench.starts.train import descend
 from fanin.checks import Checkup, Finding
 
 RESULTS = Path(__file__).with_name("trials.jsonl")
@@ -125,16 +127,9 @@ def train(run: Run, rate: float, seed: int, change: Change | None = None) -> flo
     task, model = task_of(run.cell), build(run.cell, seed).train()
     if change is not None:
         change(model, seed)
-    order, figures = torch.Generator().manual_seed(seed), list[float]()
     descent = optimizer_of(run.optimizer, model.parameters(), rate)
-    for _ in range(STEPS):
-        loss, figure = task.objective.step(model, *task.draw_batch(order))
-        descent.zero_grad()
-        loss.backward()
-        descent.step()
-        figures.append(figure.item())
-        if not math.isfinite(figures[-1]):
-            break
+    draw_batch = partial(task.draw_batch, torch.Generator().manual_seed(seed))
+    figures = descend(model, descent, task.objective, draw_batch, STEPS)
     mean, chance = sum(figures[-WINDOW:]) / WINDOW, task.objective.chance(task.load())
     return float(f"{bound(mean if math.isfinite(mean) else None, chance) / chance:.4g}")
 
