@@ -60,7 +60,7 @@ class Axes:
         if not isinstance(self.roles, tuple):
             raise FaninError(f"roles is {quote(self.roles)}; give a tuple of roles.")
         for role in self.roles:
-            _check_role(role)
+            _check_role("axes has the role", role)
         strides = self.stride if isinstance(self.stride, tuple) else (self.stride,)
         if not all(_is_count(stride) for stride in strides):
             raise FaninError(f"stride is {quote(self.stride)}; it is an integer >= 1, or a tuple.")
@@ -91,7 +91,7 @@ class Axes:
 
     def size(self, role: str, shape: tuple[int, ...]) -> int:
         """The product of the sizes of the axes with this role."""
-        _check_role(role)
+        _check_role("role is", role)
         shape = tuple(shape)
         _check_length(self, shape)
         return math.prod(n for n, own in zip(shape, self.roles, strict=True) if own == role)
@@ -127,9 +127,9 @@ def parse_axes(axes: str | Axes | None, shape: tuple[int, ...], groups: int = 1)
     return axes
 
 
-def _check_role(role: object) -> None:
+def _check_role(told: str, role: object) -> None:
     if not isinstance(role, str) or role not in ROLES:
-        raise FaninError(f"there is no role {quote(role)}; roles are {', '.join(ROLES)}.")
+        raise FaninError(f"{told} {quote(role)}; roles are {', '.join(ROLES)}.")
 
 
 def _check_groups(groups: object) -> None:
