@@ -8,7 +8,6 @@ faster than others (Poole et al. 2016). Inputs of whole numbers have no near one
 """
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 
@@ -17,11 +16,10 @@ from torch import Tensor, nn
 
 from bench.calibration import grid, networks, train
 from bench.calibration.families.grid import CELLS, CHECKED, RATES, SEEDS
-from bench.calibration.families.starts import build
+from bench.calibration.families.starts import build, prepare
 from bench.calibration.families.tasks import task_of
 from bench.calibration.families.train import RESULTS, finished
 from bench.calibration.tables import PAGE, table, written
-from bench.starts.protocol import prepare_torch
 
 WAY = 1e-3
 ROUNDED = 1e-5  # of the output's size: what differs by less is rounding
@@ -65,8 +63,7 @@ def _measured() -> Iterator[tuple[float | None, bool]]:
 
 
 def main() -> None:
-    prepare_torch()
-    warnings.simplefilter("ignore")  # of rules at starts that are wrong on purpose
+    prepare()
     counts: Counter[tuple[float, bool]] = Counter()
     for value, trains in _measured():
         if value is not None:

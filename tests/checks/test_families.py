@@ -12,13 +12,12 @@ pytest.importorskip("torch")
 pytest.importorskip("mlxtend")
 
 from bench.calibration.families import report, train
-from bench.calibration.families.grid import CELLS, FAMILIES, RATES, Cell
+from bench.calibration.families.grid import BY_NAME, CELLS, FAMILIES, RATES, Cell
 from bench.calibration.families.starts import build
 from bench.calibration.families.tasks import task_of
 from bench.calibration.families.train import Trial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-BY_NAME = {cell.name: cell for cell in CELLS}
 
 
 def test_grid_is_the_one_that_was_swept() -> None:

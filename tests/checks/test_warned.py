@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mlxtend")
 
-from bench.calibration.families.grid import CELLS
+from bench.calibration.families.grid import BY_NAME, CELLS
 from bench.calibration.families.report import Run, check
 from bench.calibration.tables import PAGE, written
 from bench.calibration.warned import report, train
@@ -15,7 +15,6 @@ from bench.calibration.warned.train import Result, change_of, compare, kind_of
 from fanin.checks import Finding
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-BY_NAME = {cell.name: cell for cell in CELLS}
 
 
 @pytest.mark.parametrize(

@@ -227,3 +227,4 @@ def _chosen() -> list[Cell]:
 
 # In an order by hash: where the sweep is cut short, a sample is done.
 CELLS = sorted(_chosen(), key=lambda cell: digest(cell.name))
+BY_NAME = {cell.name: cell for cell in CELLS}

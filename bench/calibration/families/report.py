@@ -10,7 +10,6 @@ the checkup holds an error.
 
 import argparse
 import itertools
-import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
@@ -22,8 +21,8 @@ from rich.progress import track
 import fanin
 from bench.calibration import tables
 from bench.calibration.cover import HALVES
-from bench.calibration.families.grid import CELLS, CHECKED, FAMILIES, RATES, SEEDS, Cell
-from bench.calibration.families.starts import build
+from bench.calibration.families.grid import BY_NAME, CELLS, CHECKED, FAMILIES, RATES, SEEDS, Cell
+from bench.calibration.families.starts import build, prepare
 from bench.calibration.families.tasks import task_of
 from bench.calibration.families.train import RESULTS, Trial, finished
 from bench.calibration.tables import (
@@ -36,7 +35,6 @@ from bench.calibration.tables import (
     written,
     wrong,
 )
-from bench.starts.protocol import prepare_torch
 from fanin.checks import Checkup
 
 PROGRESS = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the way from chance to the target
@@ -65,14 +63,11 @@ def check(cell: Cell, optimizer: str) -> Checkup:
 
 def judge(trials: Sequence[Trial], look: Callable[[Cell, str], Checkup] = check) -> Found:
     """The trials of one cell beside its checkups."""
-    runs = [Run(_CELLS[trial.cell], trial.optimizer) for trial in trials]
+    runs = [Run(BY_NAME[trial.cell], trial.optimizer) for trial in trials]
     return [
         tables.judge(run, trial.trains, trial.lowest, look(*run))
         for run, trial in zip(runs, trials, strict=True)
     ]
-
-
-_CELLS = {cell.name: cell for cell in CELLS}
 
 
 def by_family(found: Found) -> str:
@@ -145,11 +140,6 @@ def parts(found: Found, networks: int, fresh: Collection[str]) -> Iterator[tuple
     yield "families rules", rules(half["report"])
 
 
-def _prepare() -> None:
-    prepare_torch()
-    warnings.simplefilter("ignore")  # of rules at starts that are wrong on purpose
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--half", choices=["calibration"], help="print this half; write nothing")
@@ -162,7 +152,7 @@ def main() -> None:
         if all((cell.name, optimizer) in trials for optimizer in RATES)
         and arguments.half in (None, cell.half)
     ]
-    with ProcessPoolExecutor(arguments.processes, initializer=_prepare) as pool:
+    with ProcessPoolExecutor(arguments.processes, initializer=prepare) as pool:
         console = Console(stderr=True)
         done = track(pool.map(judge, by_cell), "checks", len(by_cell), console=console)
         found = [each for judged in done for each in judged]
@@ -170,7 +160,7 @@ def main() -> None:
         print(confusion(found), by_family(found), rules(found), wrong(found), sep="\n")
         return
     networks = sum(trial.networks for ours in by_cell for trial in ours)
-    fresh = {Run(_CELLS[name], optimizer).name for name, optimizer in [*trials][KNOWN:]}
+    fresh = {Run(BY_NAME[name], optimizer).name for name, optimizer in [*trials][KNOWN:]}
     made = parts(found, networks, fresh)
     PAGE.write_text(written(PAGE.read_text("utf-8"), made), "utf-8")
 

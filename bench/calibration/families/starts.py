@@ -1,6 +1,7 @@
 """The starts of the cells: a network with the weights of one seed."""
 
 import re
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 import fanin
 from bench.calibration.families.grid import Cell
 from bench.calibration.families.tasks import Task, task_of
+from bench.starts.protocol import prepare_torch
 from fanin import initializers
 
 NORMALIZATIONS = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d)
@@ -24,6 +26,12 @@ SPECS = {
     "bias -5": "he_normal",
     "zero head": "he_normal",
 }
+
+
+def prepare() -> None:
+    """One thread, and no warnings of rules at starts that are wrong on purpose."""
+    prepare_torch()
+    warnings.simplefilter("ignore")
 
 
 def build(cell: Cell, seed: int) -> nn.Module:

@@ -9,7 +9,6 @@ each on its share of the cells. Then `python -m bench.calibration.families.repor
 
 import argparse
 import math
-import warnings
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,10 +17,10 @@ from pathlib import Path
 import torch
 
 from bench.calibration.families.grid import CELLS, RATES, SEEDS, STEPS, WINDOW, Cell
-from bench.calibration.families.starts import build
+from bench.calibration.families.starts import build, prepare
 from bench.calibration.families.tasks import task_of
 from bench.lines import append, whole_lines
-from bench.starts.protocol import optimizer_of, prepare_torch
+from bench.starts.protocol import optimizer_of
 
 RESULTS = Path(__file__).with_name("trials.jsonl")
 
@@ -114,8 +113,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cells whose name contains this")
     parser.add_argument("--share", default="1/1", help="2/3: the second third of the cells")
     arguments = parser.parse_args()
-    prepare_torch()
-    warnings.simplefilter("ignore")  # of rules at starts that are wrong on purpose
+    prepare()
     left = list(_left(arguments.only, arguments.share, arguments.out))
     for number, (cell, optimizer) in enumerate(left, 1):
         trial = try_out(cell, optimizer)

@@ -9,14 +9,13 @@ from torch import nn
 
 import fanin
 from fanin.checks import Checkup, Finding
+from fanin.checks._causes import NAMES
 
 _CALL = r"\w+\([^()]*\)"
-_NAME = r"[\w.]*\w\b(?!\()"
-_NAMES = rf"{_NAME}(?:(?:, | and ){_NAME})*"
 _PLACES = (
     r"these weights|their biases|its bias|the last weight of each branch"
-    rf"|the weight of the readout, {_NAMES}"
-    rf"|the bias of {_NAMES}|the weights? of {_NAMES}|(?!the whole model){_NAMES}"
+    rf"|the weight of the readout, {NAMES}"
+    rf"|the bias of {NAMES}|the weights? of {NAMES}|(?!the whole model){NAMES}"
 )
 Way = Callable[[nn.Module, int], Any]
 """Changes a model, with a seed, and gives the inputs that it is then trained on."""

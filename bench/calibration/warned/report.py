@@ -9,7 +9,6 @@ The others are of the hundred architectures of bench/starts, from their own star
 """
 
 import argparse
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,19 +17,18 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import track
 
-from bench.calibration.families.grid import CELLS
+from bench.calibration.families.grid import BY_NAME
 from bench.calibration.families.report import Run
 from bench.calibration.families.report import check as check_cell
+from bench.calibration.families.starts import prepare
 from bench.calibration.tables import PAGE, table, written
 from bench.calibration.warned import ordinary
 from bench.calibration.warned.train import Result, compare, kind_of, results
 from bench.starts.architectures import ALL
-from bench.starts.protocol import prepare_torch
 from fanin.checks import Checkup
 
 OUTCOMES = ("improved", "same", "worse")
 STARTS = ("own", "auto")
-_CELLS = {cell.name: cell for cell in CELLS}
 
 
 class Said(NamedTuple):
@@ -114,15 +112,10 @@ def parts(
     found: Sequence[Result], now: Mapping[str, Said], starts: Mapping[tuple[str, str], Said]
 ) -> Iterator[tuple[str, str]]:
     """What stands between the marks of the page, by name."""
-    mine = [one for one in found if _CELLS[one.network].half == "calibration"]
+    mine = [one for one in found if BY_NAME[one.network].half == "calibration"]
     yield "warned calibration", by_rule(mine, now)
     yield "warned starts", of_starts(starts)
     yield "warned trials", of_trials(starts)
-
-
-def _prepare() -> None:
-    prepare_torch()
-    warnings.simplefilter("ignore")  # of rules at starts that are wrong on purpose
 
 
 def main() -> None:
@@ -130,9 +123,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     found = [*results().values()]
-    runs = [Run(_CELLS[one.network], one.optimizer) for one in found if one.followed]
+    runs = [Run(BY_NAME[one.network], one.optimizer) for one in found if one.followed]
     pairs = [(start, one.name) for one in ALL for start in STARTS]
-    with ProcessPoolExecutor(arguments.processes, initializer=_prepare) as pool:
+    with ProcessPoolExecutor(arguments.processes, initializer=prepare) as pool:
         console = Console(stderr=True)
         cells = track(pool.map(check_run, runs), "cells", len(runs), console=console)
         now = dict(zip((run.cell.name for run in runs), cells, strict=True))

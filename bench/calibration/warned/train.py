@@ -19,7 +19,6 @@ way round.
 import argparse
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,12 +31,12 @@ from torch import nn
 from bench.calibration.cover import HALVES, digest
 from bench.calibration.families.grid import CELLS, RATES, Cell
 from bench.calibration.families.report import Run, check
-from bench.calibration.families.starts import EXAMPLE, build
+from bench.calibration.families.starts import EXAMPLE, build, prepare
 from bench.calibration.families.tasks import task_of
 from bench.calibration.families.train import Trial, finished
 from bench.calibration.warned.advice import follow
 from bench.lines import append, whole_lines
-from bench.starts.protocol import WINDOW, bound, optimizer_of, prepare_torch
+from bench.starts.protocol import WINDOW, bound, optimizer_of
 from bench.starts.train import descend
 from fanin.checks import Checkup, Finding
 
@@ -186,8 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--half", choices=HALVES, default=HALVES[0])
     arguments = parser.parse_args()
-    prepare_torch()
-    warnings.simplefilter("ignore")  # of rules at starts that are wrong on purpose
+    prepare()
     done, outcomes = results(), dict[str, list[str]]()
     for run, rate in networks(arguments.half):
         result = done.get(run.cell.name)

@@ -12,7 +12,8 @@ _SIZES = frozenset({"F02", "F03", "F05", "F07", "F11", "F12", "F14", "F15"})
 _BROKEN = "F01", "error"
 _ENDS = re.compile(r"[.:;](?:\s|$)")  # of what advice has to be done, before it says why
 _NAME = r"[\w.]*\w\b(?!\()"
-_NAMES = re.compile(rf"\b(for|of|in|before|behind) {_NAME}(?:(?:, | and ){_NAME})*")
+NAMES = rf"{_NAME}(?:(?:, | and ){_NAME})*"  # as findings list parameters and modules
+_NAMED = re.compile(rf"\b(for|of|in|before|behind) {NAMES}")
 _NUMBER = re.compile(r"\d[\d.e+-]*")
 
 
@@ -75,7 +76,7 @@ def _remedy(finding: Finding) -> str:
 
 def _kind(finding: Finding) -> tuple[str, ...]:
     """What a finding says, whatever places it names; its numbers matter in advice alone."""
-    why, fix = (_NAMES.sub(r"\1 it", text) for text in (finding.why, finding.fix))
+    why, fix = (_NAMED.sub(r"\1 it", text) for text in (finding.why, finding.fix))
     return finding.id, finding.severity, _NUMBER.sub("0", why), fix
 
 

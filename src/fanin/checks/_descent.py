@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from fanin.checks._finding import Finding
-from fanin.checks._levels import tell_closed
+from fanin.checks._levels import levels_of, tell_closed
 from fanin.checks._measurement import Measurement
 from fanin.checks._verdict import number
 
@@ -29,7 +29,8 @@ def judge_weak_gradient(m: Measurement) -> Iterator[Finding]:
     moved = max(norm / max(_norm(m, name), _AT_LEAST) for name, norm in norms.items())
     if steps <= limits.descent_steps or moved >= limits.descent_moved:
         return
-    shut, opening = tell_closed(m)
+    told = map(tell_closed, levels_of(m))
+    shut, opening = next((each for each in told if any(each)), ("", ""))
     larger = opening or "Larger weights: fanin.initialize(model, inputs=x)"
     yield Finding(
         "F22",

@@ -129,10 +129,7 @@ def open_gates(levels: Sequence[Level]) -> str:
     return f"zeros() for {first} and {second}"
 
 
-def tell_closed(m: Measurement) -> tuple[str, str]:
-    """Of the first module with gates that let next to nothing through: why, and what to write."""
-    for levels in levels_of(m):
-        shut = [level for level in levels if level.closed]
-        if shut:
-            return shut[0].closed, open_gates(shut)
-    return "", ""
+def tell_closed(levels: Sequence[Level]) -> tuple[str, str]:
+    """Of gates that let next to nothing through: which, and what to write; "" where none does."""
+    shut = [level for level in levels if level.closed]
+    return (shut[0].closed, open_gates(shut)) if shut else ("", "")

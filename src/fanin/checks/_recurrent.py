@@ -8,7 +8,7 @@ from fanin._columns import list_names
 from fanin.checks._cause import raw_inputs
 from fanin.checks._ends import SAME
 from fanin.checks._finding import Finding, Severity
-from fanin.checks._levels import LISTED, Level, levels_of, open_gates
+from fanin.checks._levels import LISTED, Level, levels_of, open_gates, tell_closed
 from fanin.checks._limits import LIMITS
 from fanin.checks._measurement import Measurement
 from fanin.checks._remedy import DATA
@@ -137,11 +137,12 @@ def judge_alike_states(m: Measurement) -> Iterator[Finding]:
     # The same limit with SGD: states that keep 3e-6 of the distance of their inputs train.
     limit = LIMITS.collapse_error
     for levels in levels_of(m):
-        level, shut = levels[-1], [each for each in levels if each.closed]
+        level = levels[-1]
         first = m.tell_apart(m.graph.behind(m.nodes[level.node].inputs[0]))
         last = m.tell_apart(level.node)
         if last is None or not first or first < SAME or last >= limit * first:
             continue
+        shut, opening = tell_closed(levels)
         yield Finding(
             "F14",
             "error",
@@ -150,11 +151,9 @@ def judge_alike_states(m: Measurement) -> Iterator[Finding]:
             "of what it was before the module",
             expected=f"a share above {m.limits.collapse_note:g}",
             limit=f"{limit:g}",
-            why="Different inputs leave the same states: what follows can hardly tell them apart."
-            + (f" {shut[0].closed}" if shut else ""),
-            fix=f"{open_gates(shut)}; or fanin.initialize(model, inputs=x)."
-            if shut
-            else _larger(levels),
+            why="Different inputs leave the same states: what follows can hardly tell them apart. "
+            f"{shut}".rstrip(),
+            fix=f"{opening or _larger(levels)}; or fanin.initialize(model, inputs=x).",
             value=last / first,
         )
 
@@ -163,9 +162,9 @@ def _larger(levels: Sequence[Level]) -> str:
     """What to write where biases alone make the states."""
     heavy = [name for level in levels for name in level.biases if level.from_bias > 1]
     if heavy:
-        return f"zeros() for {list_names(heavy, LISTED)}; or fanin.initialize(model, inputs=x)."
+        return f"zeros() for {list_names(heavy, LISTED)}"
     into = [level.inputs for level in levels]
-    return f"glorot_uniform() for {list_names(into, LISTED)}; or fanin.initialize(model, inputs=x)."
+    return f"glorot_uniform() for {list_names(into, LISTED)}"
 
 
 def judge_recurrent_weights(m: Measurement) -> Iterator[Finding]:

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from fanin._arguments import check_number
-from fanin.errors import FaninError, quote
+from fanin._arguments import check_choice, check_number
 from fanin.recipes._cases import Case, tabulate
 from fanin.recipes._recipe import Recipe
 from fanin.recipes._spots import Spots
@@ -147,8 +146,7 @@ def kan(scheme: str = "power", alpha: float = 0.25, beta: float = 1.75) -> Recip
         ),
         "baseline": (xavier, splines),
     }
-    if scheme not in rows:
-        raise FaninError(f"scheme of kan is {quote(scheme)}; allowed are {', '.join(rows)}.")
+    check_choice("scheme of kan", scheme, rows)
     exponents = f", {alpha:g}, {beta:g}" if scheme == "power" else ""
     return tabulate(
         f"kan({scheme!r}{exponents})",

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 
-from fanin._arguments import check_number
-from fanin.errors import FaninError, quote
+from fanin._arguments import check_choice, check_number
 from fanin.recipes._branches import head_factor
 from fanin.recipes._cases import Case, tabulate
 from fanin.recipes._recipe import Recipe
@@ -132,8 +131,7 @@ def olmo(method: str = "normal") -> Recipe:
             Case("table", "normal(std=1 / sqrt({width}))"),
         ),
     }
-    if method not in rows:
-        raise FaninError(f"method of olmo is {quote(method)}; allowed are {', '.join(rows)}.")
+    check_choice("method of olmo", method, rows)
     return tabulate(f"olmo({method!r})", "Groeneveld et al. 2024; OLMo, init_fn", *rows[method])
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fanin.errors import FaninError, quote
+from fanin._arguments import check_choice
 from fanin.recipes._cases import Case, tabulate
 from fanin.recipes._recipe import Recipe
 
@@ -28,8 +28,7 @@ def timm_vit(mode: str = "timm") -> Recipe:
             Case("bias mlp", "normal(std=1e-6)"),
         ),
     }
-    if mode not in rows:
-        raise FaninError(f"mode of timm_vit is {quote(mode)}; allowed are {', '.join(rows)}.")
+    check_choice("mode of timm_vit", mode, rows)
     tables = (Case("table token", "normal(std=1e-6)"), Case("table", "normal(std=0.02)"))
     source = "timm, vision_transformer.py"
     return tabulate(f"timm_vit({mode!r})", source, *rows[mode], *tables)

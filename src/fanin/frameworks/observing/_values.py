@@ -51,9 +51,7 @@ def describe(
         rows=None if kind is None else int(kind.max()) + 1,
         alike=() if kind is None else _largest(kind),
         repeats=() if rows is None or kind is None else tuple(_repeats(rows, kind)),
-        blocks=()
-        if use is None or rows is None or kind is None
-        else tuple(_blocks(rows, kind, use)),
+        blocks=() if rows is None or kind is None else tuple(_blocks(rows, kind, use)),
         odd=_odd(flat, size, largest),
     )
     return made, kind
@@ -80,8 +78,10 @@ def describe_gradient(
 
 def _split_packed(use: Use | None, count: int) -> list[Any]:
     """Which of so many rows are of each matrix that is packed in a weight."""
-    sizes = (use.period or use.axes.blocks) if use else ()
-    if use is None or not sizes or "stack" in use.axes.roles or count % sum(sizes):
+    if use is None:
+        return []
+    sizes = use.period or use.axes.blocks
+    if not sizes or "stack" in use.axes.roles or count % sum(sizes):
         return []
     owners = np.tile(np.repeat(np.arange(len(sizes)), sizes), count // sum(sizes))
     return [np.flatnonzero(owners == at) for at in range(len(sizes))]
