@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from fanin.lab.statistics.statistics import Interval
 from fanin.studies._page import write_page
+from fanin.studies._rows import Check, ClaimFamily, ClaimRow, near, within
 from fanin.studies._run import run
 from fanin.studies._study import StudyResult
 from fanin.studies.classics import STUDY, _border, _deep, _map, _zero
 from fanin.studies.classics._gains import GAINS_FAMILY
 from fanin.studies.classics._logits import EXCESS, LOGITS
 from fanin.studies.classics._meanfield import MEANFIELD
-from fanin.studies.classics._row import Check, ClaimFamily, ClassicRow, near, within
 
 CLAIMS = 26
 numbers = st.floats(-100, 100)
@@ -51,12 +51,12 @@ def test_near_allows_five_percent_and_within_what_it_says() -> None:
     [([1.0, 1.0], "holds"), ([1.0, 1.2], "refuted"), ([1.2, 1.2], "refuted")],
 )
 def test_one_figure_that_differs_refutes_a_claim(measured: list[float], verdict: str) -> None:
-    row = ClassicRow("statement", "source", "how", [near("x", 1.0, value) for value in measured])
+    row = ClaimRow("statement", "source", "how", [near("x", 1.0, value) for value in measured])
     assert row.claim(1).verdict == verdict
 
 
 def test_an_open_figure_leaves_a_claim_undecided_and_says_so() -> None:
-    row = ClassicRow("s", "source", "how", [near("a", 1.0, 1.0), near("b", 1.0, [0.9, 1.1])])
+    row = ClaimRow("s", "source", "how", [near("a", 1.0, 1.0), near("b", 1.0, [0.9, 1.1])])
     claim = row.claim(1)
     assert claim.verdict == "undecided"
     assert claim.why == "1 of 2 figures within what is allowed, 1 on the edge."

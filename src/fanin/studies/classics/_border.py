@@ -6,8 +6,8 @@ from statistics import median_high
 from typing import Any
 
 import fanin
+from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, StudyPart
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
 from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, train_networks
 
 RULES = {"He": "he_normal", "Xavier": "xavier_fan_in"}
@@ -69,7 +69,7 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("border", measure, trainings * sizes["steps"], **sizes)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured = found["border"]
     told = []
@@ -83,7 +83,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     rates = ", ".join(early["He"])
     how = f"MLP of width 64 on MNIST, momentum, best of the rates {rates}, seeds: {len(example)}."
     return [
-        ClassicRow(
+        ClaimRow(
             f"At {CONVERGE} weights, 2^-{CONVERGE // 2} of the scale lost, Xavier and He both "
             f"train, He sooner; at {STALL}, 2^-{STALL // 2} lost, Xavier stalls and He trains",
             "He et al. 2015, section 2.2, on convolutions",

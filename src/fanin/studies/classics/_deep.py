@@ -10,8 +10,8 @@ from torch import nn
 
 import fanin
 from fanin.lab.training.trial import Trial
+from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, StudyPart
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
 from fanin.studies.classics._training import FIRST_SEED, NetworkTrial, setup, train_networks
 
 TARGET = 0.06  # of the quadratic loss, which is 0.09 for the best constant output
@@ -94,19 +94,19 @@ def _steps(sizes: Mapping[str, Any], over: str) -> int:
     return int(2 * len(sizes[over]) * len(sizes["rates"]) * sizes["seeds"] * sizes["steps"])
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     return [_times(found["learning-time"]), _trains(found["fixup"])]
 
 
-def _times(times: Mapping[str, Mapping[str, float | None]]) -> ClassicRow:
+def _times(times: Mapping[str, Mapping[str, float | None]]) -> ClaimRow:
     growth = {name: _growth(list(by_depth.values())) for name, by_depth in times.items()}
     told = [
         f"{name}: " + ", ".join(f"{depth}: {_say(steps)}" for depth, steps in by_depth.items())
         for name, by_depth in times.items()
     ]
     flat, grown = growth["orthogonal"], growth["Gaussian"]
-    return ClassicRow(
+    return ClaimRow(
         "Deep linear networks learn in a time that does not depend on their depth with orthogonal "
         "weights, and that grows with Gaussian ones",
         "Saxe et al. 2013, fig. 6, on MNIST",
@@ -129,7 +129,7 @@ def _say(steps: float | None) -> str:
     return "never" if steps is None else f"{steps:.0f}"
 
 
-def _trains(found: Mapping[str, Any]) -> ClassicRow:
+def _trains(found: Mapping[str, Any]) -> ClaimRow:
     told = [
         f"{2 * int(blocks)} weights in {blocks} blocks: "
         + ", ".join(
@@ -141,7 +141,7 @@ def _trains(found: Mapping[str, Any]) -> ClassicRow:
     ]
     deepest = list(found["Fixup"])[-1]
     learns = {name: found[name][deepest]["share"] > 0.5 for name in found}
-    return ClassicRow(
+    return ClaimRow(
         "Fixup trains deep residual networks without normalization, where He's start fails",
         "Zhang et al. 2019, who went to 10,000 layers",
         "Blocks of width 64 on MNIST, momentum, best of several rates.",

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from fanin.initializers import torch_bias
+from fanin.studies._rows import Check, ClaimFamily, ClaimRow, near, part, within
 from fanin.studies._study import StudyPart
 from fanin.studies.classics._chain import backward, draw, forward, normal, square
-from fanin.studies.classics._row import Check, ClaimFamily, ClassicRow, near, part, within
 
 DEFAULT = "torch_default"
 GAINS = {"1/sqrt 3": 1 / 3, "1": 1.0, "5/3": 25 / 9}  # squared
@@ -75,7 +75,7 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("defaults", measure, width=256, networks=10 if quick else 100)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured = found["defaults"]
     tanh = measured["tanh"]
@@ -96,7 +96,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     ]
     how = f"{networks} networks of width 256, inputs N(0, 1)"
     return [
-        ClassicRow(
+        ClaimRow(
             "PyTorch's default, U(+-1/sqrt fan_in), multiplies the variance by 1/3 a linear layer "
             "and by 1/6 behind a ReLU; its bias adds 1/(3 fan_in); gradients of tanh vanish",
             "torch.nn.Linear, reset_parameters",
@@ -108,7 +108,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 *norms,
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "Gains 1, 5/3 and 2 leave few units of tanh saturated (|h| > 0.97), N(0, 1) weights "
             "nearly all",
             "Djuric 2019, part 13: big weights saturate; the figures by simulation",

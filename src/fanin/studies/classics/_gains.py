@@ -10,8 +10,8 @@ from scipy.integrate import quad
 from fanin import gain
 from fanin.gains import depth_theory
 from fanin.gains._activation import as_activation
+from fanin.studies._rows import ClaimFamily, ClaimRow, part, within
 from fanin.studies._study import StudyPart
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, part, within
 
 # Forward gain, backward gain, growth of the squared gradient at the forward gain.
 GAINS = {
@@ -54,12 +54,12 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("gains", measure)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     gains, selu = found["gains"]["gains"], found["gains"]["selu"]
     norm = math.sqrt(selu["slope"])
     return [
-        ClassicRow(
+        ClaimRow(
             "With alpha 1.6733 and scale 1.0507 SELU has its fixed point at mean 0 and variance 1",
             "Klambauer et al. 2017",
             "By integration; LeCun's variance 1/n.",
@@ -68,7 +68,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 within("variance after a layer", 1.0, selu["variance"], 1e-6),
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "But there E f'^2 is 1.07157: gradients grow by 3.5 % a layer in norm, 32 times in 100",
             "computed for this study, by integration",
             "By integration.",
@@ -78,7 +78,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 within("growth in 100 layers", 32, norm**100, 0.5),
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "No gain serves both directions off ReLU: forward and backward gains of eleven "
             "activations, and growth of the squared gradient at the forward gain",
             "computed for this study, by integration; GELU: Hendrycks & Gimpel 2016",

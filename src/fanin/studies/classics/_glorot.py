@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from fanin.studies._drawing import PALETTE, panels
+from fanin.studies._rows import ClaimFamily, ClaimRow, near, part, within
 from fanin.studies._study import Figure, StudyPart
 from fanin.studies.classics._chain import backward, draw, forward, normal, square
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, near, part, within
 
 RULES = {"standard": "torch_default", "normalised": "glorot_uniform"}
 DEPTH = 5
@@ -76,14 +76,14 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("glorot", measure, width=1000, networks=20, jacobians=5, batch=100)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured, layers = found["glorot"], range(DEPTH)
     stds = {name: measured[name]["activations"] for name in RULES}
     falls = [(net[-1] / net[0]) ** (1 / (DEPTH - 1)) for net in stds["standard"]]
     gradient = measured["standard"]["gradients"]
     return [
-        ClassicRow(
+        ClaimRow(
             "With U(+-1/sqrt n) the activations of tanh shrink to about 0.57 a layer; normalised "
             "they shrink slowly",
             f"{SOURCE}, fig. 6; a replication's readings",
@@ -99,13 +99,13 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 ),
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "The mean singular value of a layer's Jacobian is about 0.5, normalised 0.8",
             f"{SOURCE}, section 4.2.1; a replication read 0.49 and 0.80",
             _how(measured["standard"]["singular"]),
             [near(name, SINGULAR[name], measured[name]["singular"]) for name in RULES],
         ),
-        ClassicRow(
+        ClaimRow(
             "The gradient of the weights has the same size in every layer, although the signal's "
             "shrinks about 10 times on its way back",
             f"{SOURCE}, eq. 14 and fig. 8",

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from fanin.studies._rows import ClaimFamily, ClaimRow, near, part, within
 from fanin.studies._study import StudyPart
 from fanin.studies.classics._chain import draw, forward, normal
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, near, part, within
 
 DEPTH = 8
 # Activation, rule of the weights, published variance.
@@ -42,11 +42,11 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("jacobian", measure, width=200, networks=8 if quick else 200)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured = found["jacobian"]
     return [
-        ClassicRow(
+        ClaimRow(
             "The squared singular values of a Jacobian of L layers have variance L (linear, "
             "Gaussian), 0 (linear, orthogonal), 2L (ReLU, Gaussian) and L (ReLU, orthogonal), "
             "mean 1: orthogonal weights make no isometry of a ReLU network",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fanin import initializers
+from fanin.studies._rows import ClaimFamily, ClaimRow, near, part, within
 from fanin.studies._study import StudyPart
 from fanin.studies.classics._chain import normal
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, near, part, within
 
 # Logit variance: the loss above ln C for ten classes, and what may be off.
 EXCESS = {
@@ -54,7 +54,7 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("logits", measure, heads=400 if quick else 4000, inputs=250)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured = found["logits"]
 
@@ -62,7 +62,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
         return f"{len(measured[str(classes)]['1.0'])} linear heads on N(0, 1) features."
 
     return [
-        ClassicRow(
+        ClaimRow(
             "For ten classes the first cross-entropy lies 0.22, 0.43, 0.807, 1.468, 3.0 above ln C "
             "at logit variances 0.5, 1, 2, 4, 10",
             "computed for this study, by simulation",
@@ -76,7 +76,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     ]
 
 
-def _many(classes: int, measured: Mapping[str, Sequence[float]], how: str) -> ClassicRow:
+def _many(classes: int, measured: Mapping[str, Sequence[float]], how: str) -> ClaimRow:
     """E exp(z) is exp(variance / 2), which a mean over enough classes comes near."""
     enough = [variance for variance in EXCESS if math.exp(variance) < classes / 10]
     beyond = [
@@ -84,7 +84,7 @@ def _many(classes: int, measured: Mapping[str, Sequence[float]], how: str) -> Cl
         for variance in EXCESS
         if variance not in enough
     ]
-    return ClassicRow(
+    return ClaimRow(
         f"For {classes} classes it lies half the logit variance above ln C, as long as the "
         "exponential of that variance is below a tenth of the classes",
         "the law of large numbers",

@@ -13,9 +13,9 @@ import fanin
 from fanin.gains import depth_theory
 from fanin.lab.report.drawing import INK
 from fanin.studies._drawing import panels
+from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, Figure, StudyPart
 from fanin.studies.classics._meanfield import BIAS, WEIGHT
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
 from fanin.studies.classics._training import (
     FIRST_SEED,
     Initialize,
@@ -81,7 +81,7 @@ def edge(depths: Sequence[int], accuracies: Sequence[float], half: float) -> flo
     return None
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured = found["map"]
     depths = [int(depth) for depth in measured]
@@ -96,7 +96,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     best = VARIANCES[int(means.argmax())]
     told = ", ".join(f"{v:g}: {100 * m:.0f} %" for v, m in zip(VARIANCES, means, strict=True))
     return [
-        ClassicRow(
+        ClaimRow(
             f"Deep networks of tanh learn best at the critical weight variance, {CRITICAL}",
             "Schoenholz et al. 2017, fig. 5, on MNIST",
             how,
@@ -109,7 +109,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     ]
 
 
-def _edges(depths: Sequence[int], table: np.ndarray[Any, Any], how: str) -> ClassicRow:
+def _edges(depths: Sequence[int], table: np.ndarray[Any, Any], how: str) -> ClaimRow:
     """Whether the edge follows 6 xi_c, at the variances whose 6 xi_c was reached."""
     half = float(table.max()) / 2
     told, agree = [], []
@@ -121,7 +121,7 @@ def _edges(depths: Sequence[int], table: np.ndarray[Any, Any], how: str) -> Clas
         agree.append(1 / FACTOR <= ratio / MULTIPLE <= FACTOR)
         at = "none" if found is None else f"{found:.0f}"
         told.append(f"{variance:g}: {at} ({MULTIPLE * scale:.0f})")
-    return ClassicRow(
+    return ClaimRow(
         "They learn down to a depth of about 6 xi_c",
         "Schoenholz et al. 2017, section 5",
         how,

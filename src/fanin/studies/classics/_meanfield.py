@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fanin.gains import critical_weight_variance, depth_theory
+from fanin.studies._rows import Check, ClaimFamily, ClaimRow, part, within
 from fanin.studies._study import StudyPart
 from fanin.studies.classics._chain import backward, draw, forward, normal, square
-from fanin.studies.classics._row import Check, ClaimFamily, ClassicRow, part, within
 
 # Bias variance to weight variance of tanh, both times fan_in where that applies.
 CRITICAL = {2.01e-5: 1.0500, 0.0025: 1.2601, 0.01: 1.4242, 0.04: 1.7008, 0.05: 1.76095, 0.2: 2.2852}
@@ -67,7 +67,7 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("lines", measure_lines), part("wide", measure_wide, **sizes)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     lines, networks = found["lines"], found["wide"]
     wide_checks = [
@@ -80,7 +80,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
         within("chi of wide networks there", 1.0, [network["chi"] for network in networks], 0.01),
     ]
     return [
-        ClassicRow(
+        ClaimRow(
             "ReLU is critical at weight variance 2 and bias variance 0, tanh on a line through "
             "(1.76095, 0.05), where q* is 0.570 and chi is 1",
             "Poole et al. 2016; Schoenholz et al. 2017; the figures by quadrature",
@@ -92,7 +92,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 *wide_checks,
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "Depth scales of tanh at bias variance 0.05: xi_c is 3.6 at weight variance 1, 74.9 at "
             "1.7, 7.0 at 4",
             "Schoenholz et al. 2017; the figures by quadrature",
@@ -102,7 +102,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 for weight, (xi, _) in SCALES.items()
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "There the squared norm of a gradient grows by chi1 = 0.759 a layer at weight variance "
             "1, 0.987 at 1.7, 1.342 at 4",
             "Schoenholz et al. 2017; the figures by quadrature",
@@ -112,7 +112,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 for weight, (_, chi) in SCALES.items()
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "The point (1.05, 2.01e-5), where networks of 10,000 layers of tanh were trained, lies "
             "on the critical line",
             "Xiao et al. 2018",

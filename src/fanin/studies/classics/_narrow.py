@@ -11,10 +11,10 @@ from fanin.lab.report.drawing import FAINT, INK
 from fanin.lab.statistics.statistics import Interval
 from fanin.streams import Array
 from fanin.studies._drawing import PALETTE, panels
+from fanin.studies._rows import Check, ClaimFamily, ClaimRow, near, part
 from fanin.studies._share import RunShare
 from fanin.studies._study import Figure, StudyPart
 from fanin.studies.classics._chain import draw, forward, normal
-from fanin.studies.classics._row import Check, ClaimFamily, ClassicRow, near, part
 
 AT_ONCE = 500  # networks in one draw
 LENGTHS = {"50 wide, 5 deep": (50, 5), "30 wide, 3 deep": (30, 3)}
@@ -78,7 +78,7 @@ def parts(quick: bool) -> list[StudyPart]:
     ]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     checks = []
     for name, (width, depth) in LENGTHS.items():
@@ -91,7 +91,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     networks = next(iter(found["lengths"].values()))["networks"]
     counts = found["dead"]
     return [
-        ClassicRow(
+        ClaimRow(
             "With He's variance the length M of a signal still varies from network to network, "
             "by beta = sum of 1/width: E M^2 / (E M)^2 is prod(1 + 5/n), the median about "
             "exp(-2.5 beta)",
@@ -99,7 +99,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
             f"{networks} networks of each shape, beta = {BETA}.",
             checks,
         ),
-        ClassicRow(
+        ClaimRow(
             "A deep narrow ReLU network is born dead with probability 1 - (1 - 2^-N)^L",
             "Lu et al. 2019",
             f"{counts['networks']} networks of each shape, no biases.",

@@ -7,9 +7,9 @@ import numpy as np
 
 from fanin import initializers
 from fanin.streams import Array
+from fanin.studies._rows import ClaimFamily, ClaimRow, near, part, within
 from fanin.studies._study import StudyPart
 from fanin.studies.classics._chain import forward, normal, square
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, near, part, within
 
 HE_BLOCKS = 20
 BRANCHES = 24  # two for each of GPT-2's twelve layers
@@ -56,12 +56,12 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("residual", measure, width=256, networks=8 if quick else 60)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured = found["residual"]
     how = f"{len(measured['he'])} networks of width 256."
     return [
-        ClassicRow(
+        ClaimRow(
             "Without normalization He's variance doubles a residual stream's in every block; Fixup "
             "keeps it",
             "Zhang et al. 2019, section 2",
@@ -71,7 +71,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
                 within(f"factor of {HE_BLOCKS} blocks, Fixup", 1.0, measured["fixup"], 1e-6),
             ],
         ),
-        ClassicRow(
+        ClaimRow(
             "With branches of variance 1 and the last weights times 1/sqrt N, the stream's "
             "variance after N branches is 2 and not N + 1",
             "Radford et al. 2019, section 2.3",

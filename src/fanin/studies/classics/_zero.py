@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from fanin import initializers
 from fanin.lab.data import sources
+from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import StudyPart
-from fanin.studies.classics._row import ClaimFamily, ClassicRow, part
 
 POOL = 4  # 28 x 28 pixels to 7 x 7
 INPUTS, WIDTH, OUTPUTS = 49, 128, 10
@@ -61,7 +61,7 @@ def parts(quick: bool) -> list[StudyPart]:
     return [part("zero", measure, images=300 if quick else 1000, steps=20 if quick else 500)]
 
 
-def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     measured = found["zero"]
     told = "; ".join(
@@ -72,7 +72,7 @@ def rows(found: Mapping[str, Any]) -> list[ClassicRow]:
     kept = max(measured["identities"].values()) <= INPUTS
     lifted = min(measured["ZerO"].values()) > INPUTS
     return [
-        ClassicRow(
+        ClaimRow(
             "ZerO is the same for every seed; identities alone keep ranks at the number of inputs, "
             "its Hadamard matrix lifts them",
             "Zhao et al. 2022, section 3",

@@ -1,4 +1,4 @@
-"""A row of the classics: published figures beside measured ones, and the verdict they come to."""
+"""A row of a study: published figures beside measured ones, and the verdict they come to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def within(figure: str, published: float, values: Sequence[float] | float, allow
 
 
 @dataclass(frozen=True)
-class ClassicRow:
+class ClaimRow:
     """One claim with its checks. `how` says what was measured: sizes, networks, seeds.
 
     Without checks the verdict `holds` and the sentence `measured` are the row's own. `trained`
@@ -86,7 +86,7 @@ class ClaimFamily:
     """Rows that share measurements: the parts to measure, what they say, and their pictures."""
 
     parts: Callable[[bool], list[StudyPart]]
-    rows: Callable[[Mapping[str, Any]], list[ClassicRow]]
+    rows: Callable[[Mapping[str, Any]], list[ClaimRow]]
     figures: Callable[[Mapping[str, Any]], list[Figure]] = lambda found: []
 
 

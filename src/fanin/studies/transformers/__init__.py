@@ -1,0 +1,19 @@
+"""Transformers: recent claims about them and their kin, each in its smallest honest version."""
+
+from fanin.studies._families import make_study
+from fanin.studies._rows import ClaimFamily
+
+FAMILIES: tuple[ClaimFamily, ...] = ()
+CONDITIONS = (
+    "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "
+    "and numbers of steps were tried out on other seeds than those reported.",
+)
+
+STUDY = make_study(
+    FAMILIES,
+    CONDITIONS,
+    name="transformers",
+    title="Claims about transformers and their kin, measured again",
+    question="Which recent claims about starts come out at a size that one core trains?",
+    source="the papers and threads named at each claim",
+)
