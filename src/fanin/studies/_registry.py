@@ -5,7 +5,7 @@ import importlib
 from fanin.errors import FaninError
 from fanin.studies._study import Study
 
-NAMES = ("saturation", "rng", "symmetry", "depth", "mnist", "classics")
+NAMES = ("saturation", "rng", "symmetry", "depth", "mnist", "classics", "transformers")
 """Modules of this package, each of which defines STUDY."""
 
 

@@ -1,9 +1,9 @@
 """Transformers: recent claims about them and their kin, each in its smallest honest version."""
 
 from fanin.studies._families import make_study
-from fanin.studies._rows import ClaimFamily
+from fanin.studies.transformers._position import POSITION
 
-FAMILIES: tuple[ClaimFamily, ...] = ()
+FAMILIES = (POSITION,)
 CONDITIONS = (
     "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "
     "and numbers of steps were tried out on other seeds than those reported.",

@@ -1,0 +1,27 @@
+"""What paired losses say of a claim that one start is better than another."""
+
+from collections.abc import Sequence
+
+from fanin.lab.statistics.statistics import Difference
+
+LEAST = 0.005  # of loss, in nats: a gain that is surely less is none
+RULE = (
+    "Holds where the paired sign-flip test finds a lower loss; refuted where it finds a higher "
+    f"one, or where the interval says that less than {LEAST:g} is gained."
+)
+
+
+def judge_gain(gap: Difference) -> bool | None:
+    """Whether the first has a lower loss than the second, by RULE."""
+    if gap.found:
+        return gap.interval.mean < 0
+    return False if gap.interval.low > -LEAST else None
+
+
+def tell_gaps(gaps: Sequence[Difference]) -> str:
+    """`0.01 less 0.02: -0.0123 (-0.0201 to -0.0045), p = 0.004; ...`."""
+    return "; ".join(
+        f"{gap.first} less {gap.second}: {gap.interval.mean:+.4f} ({gap.interval.low:+.4f} to "
+        f"{gap.interval.high:+.4f}), p = {gap.p_adjusted:.2g}"
+        for gap in gaps
+    )
