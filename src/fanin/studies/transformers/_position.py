@@ -30,7 +30,7 @@ def measure(
 
 def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
-    sizes: dict[str, Any] = {"width": 64, "layers": 4, "rate": 0.003, "steps": 500, "seeds": 10}
+    sizes: dict[str, Any] = {"width": 64, "layers": 4, "rate": 0.001, "steps": 500, "seeds": 10}
     if quick:
         sizes |= {"width": 32, "layers": 2, "steps": 20, "seeds": 2}
     return [
