@@ -11,6 +11,7 @@ import numpy as np
 from fanin.lab.statistics.statistics import Difference
 from fanin.studies._cnn import ADVICE, BASE, EXCHANGED, RULES, SHAPES
 from fanin.studies._paired import difference, holm
+from fanin.studies._rows import join_verdicts
 from fanin.studies._study import Claim
 
 ARTICLE = "Enrichment Cap 2023"  # "Value of Random Numbers in ML"
@@ -65,10 +66,6 @@ def _differs(contrast: Difference) -> bool | None:
     return False if contrast.interval.low > -MARGIN and contrast.interval.high < MARGIN else None
 
 
-def _all(verdicts: Sequence[bool | None]) -> bool | None:
-    return False if False in verdicts else None if None in verdicts else True
-
-
 POINT = f"{100 * MARGIN:g} point"
 BETTER = (
     "Holds where the test finds it; refuted where it finds the opposite, or the interval ends "
@@ -105,7 +102,7 @@ def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
                 f"{where}: {statement}",
                 ARTICLE,
                 f"{'; '.join(map(_say, chosen))}.",
-                _all([judge(contrast) for contrast in chosen]),
+                join_verdicts([judge(contrast) for contrast in chosen]),
                 rule,
                 {contrast.first: contrast.interval.mean for contrast in chosen},
             )
@@ -117,7 +114,7 @@ def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
             f"{where}: all are far better than {BASE}",
             ARTICLE,
             f"The least of {len(against)}: {_say(lowest)}.",
-            _all([_far(contrast) for contrast in against]),
+            join_verdicts([_far(contrast) for contrast in against]),
             f"Holds where every row is found better, its interval beyond {100 * FAR:g} points; "
             "refuted where one's interval ends below that.",
             {contrast.first: contrast.interval.mean for contrast in against},

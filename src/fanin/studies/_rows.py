@@ -66,10 +66,9 @@ class ClaimRow:
 
     def claim(self, number: int) -> Claim:
         """The row as the study's claim of this number."""
-        verdicts = [check.agrees for check in self.checks]
         holds, why = self.holds, self.rule
-        if verdicts:
-            holds = False if False in verdicts else None if None in verdicts else True
+        if self.checks:
+            holds = join_verdicts([check.agrees for check in self.checks])
             why = _why(self.checks)
         return Claim(
             f"{number}. {self.statement}",
@@ -79,6 +78,11 @@ class ClaimRow:
             why,
             {check.figure: check.measured.mean for check in self.checks},
         )
+
+
+def join_verdicts(verdicts: Sequence[bool | None]) -> bool | None:
+    """That of all together: one refutes them, and one that is open leaves them open."""
+    return False if False in verdicts else None if None in verdicts else True
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """Transformers: recent claims about them and their kin, each in its smallest honest version."""
 
 from fanin.studies._families import make_study
+from fanin.studies.transformers._depth import DEPTH_TRANSFER
+from fanin.studies.transformers._embedding import EMBEDDING
 from fanin.studies.transformers._position import POSITION
+from fanin.studies.transformers._small import SMALL
+from fanin.studies.transformers._width import WIDTH_TRANSFER
 
-FAMILIES = (POSITION,)
+FAMILIES = (POSITION, SMALL, EMBEDDING, WIDTH_TRANSFER, DEPTH_TRANSFER)
 CONDITIONS = (
     "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "
     "and numbers of steps were tried out on other seeds than those reported.",

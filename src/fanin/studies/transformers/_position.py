@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from fanin.studies._paired import difference
 from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, StudyPart
 from fanin.studies.transformers._gpt import SmallGPT, adam, held_out, start, train_gpt
-from fanin.studies.transformers._judging import RULE, judge_gain, tell_gaps
+from fanin.studies.transformers._judging import judge_gains
 from fanin.studies.transformers._training import FIRST_SEED
 
 STDS = (0.01, 0.02)
@@ -41,21 +38,13 @@ def parts(quick: bool) -> list[StudyPart]:
 
 def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
-    small, large = ([held_out(run) for run in found[f"places {std:g}"]] for std in STDS)
-    gap = difference((f"{STDS[0]:g}", small), (f"{STDS[1]:g}", large), family=1)
-    lower = sum(np.asarray(small) < np.asarray(large))
-    return [
-        ClaimRow(
-            "A table of places of std 0.01 ends with a lower loss than one of 0.02",
-            "comment of 2026-03-02 in karpathy/build-nanogpt issue 18: all of 10 seeds, p = 0.0014",
-            f"Small GPT, recipe gpt2, batches of {BATCH} x {LENGTH} characters as in the source.",
-            trained=True,
-            measured=f"Loss on held-out text, {tell_gaps([gap])}; lower in {lower} of "
-            f"{len(small)} pairs.",
-            holds=judge_gain(gap),
-            rule=RULE,
-        )
-    ]
+    losses = {f"{std:g}": [held_out(run) for run in found[f"places {std:g}"]] for std in STDS}
+    row = ClaimRow(
+        "A table of places of std 0.01 ends with a lower loss than one of 0.02",
+        "comment of 2026-03-02 in karpathy/build-nanogpt issue 18: all of 10 seeds, p = 0.0014",
+        f"Small GPT, recipe gpt2, batches of {BATCH} x {LENGTH} characters as in the source.",
+    )
+    return [judge_gains(f"{STDS[1]:g}", losses, row)]
 
 
 POSITION = ClaimFamily(parts, rows)

@@ -1,0 +1,75 @@
+"""Weights smaller than 1/sqrt(d_in): d_in^-gamma with gamma above one half."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from fanin.lab.statistics.statistics import mean_interval
+from fanin.studies._drawing import PALETTE, panels
+from fanin.studies._rows import ClaimFamily, ClaimRow, part
+from fanin.studies._study import Advance, Figure, StudyPart
+from fanin.studies.transformers._gpt import SmallGPT, adam, held_out, start, train_gpt
+from fanin.studies.transformers._judging import judge_gains
+from fanin.studies.transformers._training import FIRST_SEED
+
+USUAL = 0.5
+RATES = {USUAL: 0.001, 0.65: 0.001, 0.8: 0.001, 1.0: 0.001}  # by gamma
+BATCH, LENGTH = 4, 64
+
+
+def measure(
+    advance: Advance, gamma: float, width: int, layers: int, rate: float, steps: int, seeds: int
+) -> list[dict[str, float | None]]:
+    """Losses from weights and tables of std d_in^-gamma, for each seed."""
+    found = []
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+        model = SmallGPT(width, layers, LENGTH)
+        start(model, seed, f"gamma({gamma!r})")
+        found.append(train_gpt(model, adam(model, rate), seed, steps, BATCH, advance))
+    return found
+
+
+def parts(quick: bool) -> list[StudyPart]:
+    """What is measured."""
+    sizes: dict[str, Any] = {"width": 64, "layers": 2, "steps": 400, "seeds": 8}
+    if quick:
+        sizes |= {"width": 32, "layers": 2, "steps": 10, "seeds": 2}
+    steps = sizes["steps"] * sizes["seeds"]
+    return [
+        part(f"gamma {gamma:g}", measure, steps, gamma=gamma, rate=rate, **sizes)
+        for gamma, rate in RATES.items()
+    ]
+
+
+def _read(found: Mapping[str, Any]) -> dict[str, list[float]]:
+    return {f"{gamma:g}": [held_out(run) for run in found[f"gamma {gamma:g}"]] for gamma in RATES}
+
+
+def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
+    """The claims about it."""
+    row = ClaimRow(
+        "Weights of std d_in^-gamma with gamma above 1/2 lower the pre-training loss",
+        "Hang et al. 2026 (Small Initialization Matters for Large Language Models), abstract",
+        f"Small GPT, recipe gamma, Adam, batches of {BATCH} x {LENGTH} characters.",
+    )
+    return [judge_gains(f"{USUAL:g}", _read(found), row)]
+
+
+def figures(found: Mapping[str, Any]) -> list[Figure]:
+    """Loss over gamma."""
+
+    def draw(axes: Sequence[Axes]) -> None:
+        (panel,) = axes
+        intervals = [mean_interval(losses) for losses in _read(found).values()]
+        means = [interval.mean for interval in intervals]
+        reach = [interval.high - interval.mean for interval in intervals]
+        panel.errorbar([*RATES], means, reach, fmt="o-", color=PALETTE[0], capsize=3)
+        panel.set(xlabel="gamma", ylabel="loss on held-out text")
+
+    title = "Loss by gamma, weights of std d_in^-gamma"
+    caption = "Bars are 95 % intervals over the seeds; differences of pairs are surer than they."
+    return [Figure("gamma", title, lambda: panels(title, 1, draw), caption)]
+
+
+SMALL = ClaimFamily(parts, rows, figures)
