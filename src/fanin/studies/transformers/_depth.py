@@ -11,9 +11,9 @@ from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, Figure, StudyPart
 from fanin.studies.transformers._gpt import SmallGPT, start, train_gpt
 from fanin.studies.transformers._training import FIRST_SEED
-from fanin.studies.transformers._transfer import Growth, draw_transfer, judge_transfer
+from fanin.studies.transformers._transfer import Parametrizations, draw_transfer, judge_transfer
 
-GROWTH = Growth("depth", "depth_mup", "completep")
+GROWTH = Parametrizations("depth", "depth_mup", "completep")
 RULES: Mapping[str, tuple[Callable[..., Recipe], float]] = {
     "depth_mup": (depth_mup, 0.5),
     "completep": (completep, 1.0),

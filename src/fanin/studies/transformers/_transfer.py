@@ -23,7 +23,7 @@ Losses = Mapping[str, Sequence[float | None]]  # by learning rate, one for each 
 
 
 @dataclass(frozen=True)
-class Growth:
+class Parametrizations:
     """Two parametrizations over sizes; that of the first claim moves, the other stays.
 
     Parts are named `{parametrization}, {growing} {size}` and hold Losses.
@@ -67,7 +67,7 @@ def find_best(losses: Losses) -> float | None:
     return float(rates[at] * (rates[at + 1] / rates[at]) ** move)
 
 
-def judge_transfer(found: Mapping[str, Any], growth: Growth, row: ClaimRow) -> ClaimRow:
+def judge_transfer(found: Mapping[str, Any], growth: Parametrizations, row: ClaimRow) -> ClaimRow:
     """The row with what the best rates do."""
     told, moves = [], []
     for name in (growth.moving, growth.staying):
@@ -87,7 +87,9 @@ def judge_transfer(found: Mapping[str, Any], growth: Growth, row: ClaimRow) -> C
     return replace(row, trained=True, measured=measured, holds=holds, rule=RULE)
 
 
-def draw_transfer(found: Mapping[str, Any], growth: Growth, name: str, title: str) -> Figure:
+def draw_transfer(
+    found: Mapping[str, Any], growth: Parametrizations, name: str, title: str
+) -> Figure:
     """The loss over the rate, a line for each size, of both parametrizations."""
 
     def draw(axes: Sequence[Axes]) -> None:

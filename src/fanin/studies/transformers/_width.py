@@ -16,9 +16,9 @@ from fanin.recipes import Recipe, mup
 from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, Figure, StudyPart
 from fanin.studies.transformers._training import FIRST_SEED, end, train
-from fanin.studies.transformers._transfer import Growth, draw_transfer, judge_transfer
+from fanin.studies.transformers._transfer import Parametrizations, draw_transfer, judge_transfer
 
-GROWTH = Growth("width", "auto", "mup")
+GROWTH = Parametrizations("width", "auto", "mup")
 BASE = 64
 BATCH, WINDOW = 64, 50
 SOURCE = "Yang et al. 2021 (Tensor Programs V)"
