@@ -4,10 +4,18 @@ from fanin.studies._families import make_study
 from fanin.studies.transformers._depth import DEPTH_TRANSFER
 from fanin.studies.transformers._embedding import EMBEDDING
 from fanin.studies.transformers._position import POSITION
+from fanin.studies.transformers._sine import SINE
 from fanin.studies.transformers._small import SMALL
 from fanin.studies.transformers._width import WIDTH_TRANSFER
 
-FAMILIES = (POSITION, SMALL, EMBEDDING, WIDTH_TRANSFER, DEPTH_TRANSFER)
+FAMILIES = (
+    POSITION,
+    SMALL,
+    EMBEDDING,
+    WIDTH_TRANSFER,
+    DEPTH_TRANSFER,
+    SINE,
+)
 CONDITIONS = (
     "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "
     "and numbers of steps were tried out on other seeds than those reported.",

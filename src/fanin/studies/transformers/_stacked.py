@@ -1,0 +1,58 @@
+"""Small networks of one shape, trained side by side: starts, rates and seeds in one stack."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from fanin.lab.training.optimization import Optimization
+from fanin.lab.training.stack import Stack
+from fanin.studies._study import Advance
+from fanin.studies.transformers._training import end
+
+MakeModel = Callable[[str, int], nn.Module]
+StepBatch = Callable[[int, int], tuple[Tensor, Tensor]]
+LossesByRate = Mapping[str, Sequence[float | None]]
+
+
+def train_starts(
+    make: MakeModel,
+    names: Sequence[str],
+    batch: StepBatch,
+    *,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    steps: int,
+    loss: str,
+    advance: Advance,
+) -> tuple[dict[str, dict[str, list[float | None]]], Stack]:
+    """By start and rate, every seed's last losses (None: not finite); and the trained stack.
+
+    `make(name, seed)` is a model that one of the starts has initialized; `batch(step, seed)` gives
+    inputs and targets, the same for all starts. Models stand in the stack by rate, start and seed,
+    and are trained by Adam.
+    """
+    jobs = list(product(rates, names, seeds))
+    models = [make(name, seed) for _, name, seed in jobs]
+    stack = Stack(models, [rate for rate, _, _ in jobs], Optimization(loss, "adam"), "cpu")
+    curves: list[list[float]] = []
+    for step in range(steps):
+        curves.append(stack.step(*_gather(batch, step, seeds, len(jobs))).tolist())
+        advance(len(jobs))
+    found: dict[str, dict[str, list[float | None]]] = {
+        name: {f"{rate:g}": [] for rate in rates} for name in names
+    }
+    for (rate, name, _), curve in zip(jobs, zip(*curves, strict=True), strict=True):
+        last = end(value if math.isfinite(value) else None for value in curve)
+        found[name][f"{rate:g}"].append(last if math.isfinite(last) else None)
+    return found, stack
+
+
+def _gather(
+    batch: StepBatch, step: int, seeds: Sequence[int], models: int
+) -> tuple[Tensor, Tensor]:
+    """The seeds' inputs and targets, again and again: (models, n, ...) each."""
+    own = [batch(step, seed) for seed in seeds] * (models // len(seeds))
+    return torch.stack([inputs for inputs, _ in own]), torch.stack([targets for _, targets in own])
