@@ -23,8 +23,8 @@ ROUGHLY = 0.1  # relative, of a figure that its source calls approximate
 ONE = "1"
 # By the table's std, and for a tied and another head: the rate.
 RATES = {
-    True: {"0.02": 0.001, "1/sqrt d": 0.001, ONE: 0.001},
-    False: {"0.02": 0.001, "1/sqrt d": 0.001, ONE: 0.001},
+    True: {"0.02": 0.002, "1/sqrt d": 0.002, ONE: 0.002},
+    False: {"0.02": 0.001, "1/sqrt d": 0.002, ONE: 0.008},
 }
 BATCH, LENGTH = 4, 64
 

@@ -14,7 +14,7 @@ from fanin.studies.transformers._judging import judge_gains
 from fanin.studies.transformers._training import FIRST_SEED
 
 USUAL = 0.5
-RATES = {USUAL: 0.001, 0.65: 0.001, 0.8: 0.001, 1.0: 0.001}  # by gamma
+RATES = {USUAL: 0.002, 0.65: 0.002, 0.8: 0.002, 1.0: 0.001}  # by gamma
 BATCH, LENGTH = 4, 64
 
 
