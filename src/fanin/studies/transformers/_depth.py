@@ -20,8 +20,9 @@ RULES: Mapping[str, tuple[Callable[..., Recipe], float]] = {
 }
 BASE = 2  # layers of the model at which the two are the same
 BATCH, LENGTH = 4, 32
+SOURCE = "Dey et al. 2025 (CompleteP), figure 1"
 EPSILON, DECAY = 1e-8, 0.1
-RATES = (0.001, 0.002, 0.004, 0.008, 0.016)
+RATES = (0.004, 0.008, 0.016, 0.032, 0.064)
 
 
 def measure(
@@ -70,14 +71,18 @@ def parts(quick: bool) -> list[StudyPart]:
 
 def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
-    row = ClaimRow(
-        "The best learning rate moves with depth where branches are times 1/sqrt L, and stays "
-        "where they are times 1/L",
-        "Dey et al. 2025 (CompleteP), figure 1",
+    how = (
         f"Small GPT with a base of {BASE} layers, AdamW by the recipes' groups, weight decay "
-        f"{DECAY:g}, batches of {BATCH} x {LENGTH} characters, mean of the last 20 losses.",
+        f"{DECAY:g}, batches of {BATCH} x {LENGTH} characters, mean of the last 20 losses."
     )
-    return [judge_transfer(found, GROWTH, row)]
+    claims = {
+        GROWTH.moving: "The best learning rate moves with depth where branches are times 1/sqrt L",
+        GROWTH.staying: "It stays where they are times 1/L",
+    }
+    return [
+        judge_transfer(found, GROWTH, name, ClaimRow(claim, SOURCE, how))
+        for name, claim in claims.items()
+    ]
 
 
 def figures(found: Mapping[str, Any]) -> list[Figure]:

@@ -81,14 +81,14 @@ def measure(
 
 def parts(quick: bool) -> list[StudyPart]:
     """What is measured."""
-    few = 2 if quick else 5
+    few = 3 if quick else 5
     sizes: dict[str, Any] = {"width": 64, "layers": 2, "steps": 200, "seeds": 8}
     if quick:
         sizes |= {"width": 32, "layers": 1, "steps": 5, "seeds": 2}
     steps = sizes["steps"] * sizes["seeds"]
     return [
         part("first loss, tied", measure_first, width=1024, layers=1 if quick else 2, seeds=few),
-        part("first loss, T5", measure_heads, width=768, vocabulary=32128, rows=64, seeds=few),
+        part("first loss, T5", measure_heads, width=768, vocabulary=32128, rows=256, seeds=few),
         *(
             part(_key(tied, std), measure, steps, std=std, tied=tied, rate=rate, **sizes)
             for tied, rates in RATES.items()

@@ -14,9 +14,9 @@ from fanin.studies._study import Figure
 
 FACTOR = 2.0  # a best rate moves where it changes by this or more
 RULE = (
-    f"Best rates by a parabola through the lowest mean of the grid. The first moves by {FACTOR:g} "
-    "or more and the second by less, from the smallest size to the largest; undecided where one of "
-    "these rates is at the edge of the grid."
+    "A best rate is that of a parabola through the lowest mean of the grid, and moves where it "
+    f"changes by a factor of {FACTOR:g} or more from the smallest size to the largest; undecided "
+    "where one of the two is at the edge of the grid."
 )
 
 Losses = Mapping[str, Sequence[float | None]]  # by learning rate, one for each seed
@@ -24,7 +24,7 @@ Losses = Mapping[str, Sequence[float | None]]  # by learning rate, one for each 
 
 @dataclass(frozen=True)
 class Parametrizations:
-    """Two parametrizations over sizes; that of the first claim moves, the other stays.
+    """Two parametrizations over sizes: the best rate of one is said to move, of the other to stay.
 
     Parts are named `{parametrization}, {growing} {size}` and hold Losses.
     """
@@ -67,24 +67,27 @@ def find_best(losses: Losses) -> float | None:
     return float(rates[at] * (rates[at + 1] / rates[at]) ** move)
 
 
-def judge_transfer(found: Mapping[str, Any], growth: Parametrizations, row: ClaimRow) -> ClaimRow:
-    """The row with what the best rates do."""
-    told, moves = [], []
-    for name in (growth.moving, growth.staying):
-        by_size = growth.read(found, name)
-        best = {size: find_best(losses) for size, losses in by_size.items()}
-        small, large = best[min(best)], best[max(best)]
-        moves.append(large / small if small and large else None)
-        rates = ", ".join(
-            f"{size}: {f'{rate:.2g}' if rate else 'edge'}" for size, rate in best.items()
-        )
-        by = "" if moves[-1] is None else f", times {moves[-1]:.2g}"
-        lowest = min(average(by_size[max(best)]).values())
-        told.append(f"{name} {rates}{by} (lowest loss at the largest {lowest:.3f})")
-    jumps = [None if move is None else abs(math.log(move)) >= math.log(FACTOR) for move in moves]
-    holds = None if None in jumps else jumps == [True, False]
-    measured = f"Best rates by {growth.growing}: {'; '.join(told)}."
-    return replace(row, trained=True, measured=measured, holds=holds, rule=RULE)
+def judge_transfer(
+    found: Mapping[str, Any], growth: Parametrizations, name: str, row: ClaimRow
+) -> ClaimRow:
+    """The row with whether the best rates of a parametrization do what is said of them."""
+    by_size = growth.read(found, name)
+    best = {size: find_best(losses) for size, losses in by_size.items()}
+    small, large = best[min(best)], best[max(best)]
+    told = ", ".join(f"{size}: {f'{rate:.2g}' if rate else 'edge'}" for size, rate in best.items())
+    lowest = min(average(by_size[max(best)]).values())
+    moves, by = None, ""
+    if small and large:
+        moves = abs(math.log(large / small)) >= math.log(FACTOR)
+        by = f", times {large / small:.2g} in all"
+    return replace(
+        row,
+        trained=True,
+        measured=f"Best rates of {name} by {growth.growing} {told}{by}. Lowest mean loss at the "
+        f"largest {lowest:.3f}.",
+        holds=None if moves is None else moves == (name == growth.moving),
+        rule=RULE,
+    )
 
 
 def draw_transfer(

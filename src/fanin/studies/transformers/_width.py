@@ -97,14 +97,22 @@ def parts(quick: bool) -> list[StudyPart]:
 
 def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
-    row = ClaimRow(
-        "The best learning rate moves with the width in the standard parametrization, and stays "
-        "in mup",
-        SOURCE,
+    how = (
         f"MLP of three hidden layers on MNIST, Adam, mup relative to width {BASE}, batches of "
-        f"{BATCH}, mean of the last {WINDOW} losses.",
+        f"{BATCH}, mean of the last {WINDOW} losses."
     )
-    return [judge_transfer(found, GROWTH, row), _coordinates(found["coordinates"])]
+    claims = {
+        GROWTH.moving: "The best learning rate moves with the width in the standard "
+        "parametrization, here auto",
+        GROWTH.staying: "It stays in mup",
+    }
+    return [
+        *(
+            judge_transfer(found, GROWTH, name, ClaimRow(claim, SOURCE, how))
+            for name, claim in claims.items()
+        ),
+        _coordinates(found["coordinates"]),
+    ]
 
 
 def _coordinates(checks: Mapping[str, Any]) -> ClaimRow:
