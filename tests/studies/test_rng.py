@@ -11,6 +11,7 @@ from fanin.streams import Stream
 from fanin.studies._run import run
 from fanin.studies.rng import STUDY, _network, _transforms
 from fanin.studies.rng._interleaved import interleave
+from fanin.studies.rng._setup import SIDE, SIZES, values_of
 
 Verdict = Callable[..., str]
 
@@ -64,12 +65,47 @@ def test_turns_are_taken_and_the_first_round_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "beginning", ["Box-Muller gives", "inversion gives", "From float32", "The stream's inversion"]
+    ("beginning", "expected"),
+    [
+        ("Box-Muller gives", "holds"),
+        ("inversion gives", "holds"),
+        ("From float32", "holds"),
+        ("The stream's inversion", "holds"),
+        ("Random numbers on a GPU", "refuted"),
+    ],
 )
-def test_the_transforms_are_what_they_should_be(
-    found: Mapping[str, Any], verdict: Verdict, beginning: str
+def test_draws_are_what_they_should_be(
+    found: Mapping[str, Any], verdict: Verdict, beginning: str, expected: str
 ) -> None:
-    assert verdict(STUDY, found, beginning) == "holds"
+    assert verdict(STUDY, found, beginning) == expected
+
+
+def test_torchs_generator_has_a_state(found: Mapping[str, Any]) -> None:
+    assert found["keyed"]["generator"] > 0.9 * found["keyed"]["values"]
+
+
+def test_a_stream_with_a_state_would_confirm_the_article(
+    found: Mapping[str, Any], verdict: Verdict
+) -> None:
+    def doctor(found: dict[str, Any]) -> None:
+        found["keyed"]["stream"] = 1
+
+    assert verdict(STUDY, found, "Random numbers on a GPU", doctor) == "holds"
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"), [(1.5, "refuted"), (2.0, "holds"), (2.5, "holds"), (3, "refuted")]
+)
+def test_twice_is_about_twice(
+    found: Mapping[str, Any], verdict: Verdict, milliseconds: float, expected: str
+) -> None:
+    def doctor(found: dict[str, Any]) -> None:
+        for times in found["half thrown"].values():
+            times |= {"uniform": 1.0, "Box-Muller": milliseconds}
+
+    for claim in STUDY.conclude(found, "quick").claims:
+        if claim.statement.startswith("A normal matrix by Box-Muller"):
+            assert verdict(STUDY, found, claim.statement, doctor) == expected
 
 
 def _tails(found: dict[str, Any]) -> None:
@@ -89,7 +125,7 @@ def _no_end(found: dict[str, Any]) -> None:
 
 
 def _slow(found: dict[str, Any]) -> None:
-    found["network"]["fanin"] = found["matrix"]["Gaussian"]["Python's random"]
+    found["network"]["fanin"] = 10 * found["matrix"]["Gaussian"]["Python's random"]
 
 
 def _dear(found: dict[str, Any]) -> None:
@@ -120,6 +156,22 @@ def test_the_gpus_time_is_judged_only_on_a_gpu(found: Mapping[str, Any], verdict
 
         return doctor
 
+    def with_times(loop: float, fanin: float) -> Callable[[dict[str, Any]], None]:
+        """Milliseconds that the starts take beside a training of 1000 ms."""
+
+        def doctor(found: dict[str, Any]) -> None:
+            on("a GPU", 1000.0)(found)
+            values = values_of(SIZES["quick"])
+            found["matrix"]["Gaussian"]["Python's random"] = loop * SIDE**2 / values
+            found["network"]["fanin"] = fanin
+
+        return doctor
+
+    share = "Of the time to initialize"
+    assert verdict(STUDY, found, share, on("CPU", 1.0)) == "undecided"
+    assert verdict(STUDY, found, share, with_times(5000, 90)) == "holds"
+    assert verdict(STUDY, found, share, with_times(5000, 200)) == "refuted"
+    assert verdict(STUDY, found, share, with_times(3000, 90)) == "refuted"
     beginning = "10 epochs of SGD"
     assert verdict(STUDY, found, beginning, on("CPU", 1.0)) == "undecided"
     assert verdict(STUDY, found, beginning, on("a GPU", 2000.0)) == "holds"

@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -6,9 +7,11 @@ import torch
 
 from fanin.studies._run import run
 from fanin.studies._share import RunShare
-from fanin.studies.saturation import STUDY, _network
+from fanin.studies._study import Claim
+from fanin.studies.saturation import STUDY, _claims, _network, _readings
 
 Verdict = Callable[..., str]
+SMALL = 'Fixed weights "in [0, 1]" (in truth up to 3.7) learn the target, it prints 0.50'
 
 
 @pytest.fixture(scope="module")
@@ -16,15 +19,16 @@ def found() -> Mapping[str, Any]:
     return run(STUDY, "quick").measured
 
 
-def test_the_stack_trains_as_autograd_does() -> None:
-    """One run, gradients by torch, biases subtracted: the same parameters after 20 steps."""
+@pytest.mark.parametrize(("rule", "sign"), [("descent", -1.0), ("added", 1.0)])
+def test_the_stack_trains_as_autograd_does(rule: str, sign: float) -> None:
+    """One run, gradients by torch: the same parameters after 20 steps."""
     before = _network._draw(_network.XAVIER, 3)
-    after = _network.train(before, 20, 1.0)
+    after = _network.train(before, 20, _network.RULES[rule])
     one = {name: value[2].clone().requires_grad_() for name, value in before.items()}
     for _ in range(20):
         inputs = torch.tensor(_network.INPUT).reshape(2, 1)
-        hidden = torch.tanh(one["hidden.weight"] @ inputs - one["hidden.bias"])
-        output = torch.sigmoid(one["out.weight"] @ hidden - one["out.bias"])
+        hidden = torch.tanh(one["hidden.weight"] @ inputs + sign * one["hidden.bias"])
+        output = torch.sigmoid(one["out.weight"] @ hidden + sign * one["out.bias"])
         ((output - _network.TARGET) ** 2 / 2).sum().backward()
         with torch.no_grad():
             for value in one.values():
@@ -37,7 +41,8 @@ def test_the_stack_trains_as_autograd_does() -> None:
 
 def test_the_series_rule_moves_biases_the_other_way() -> None:
     before = _network._draw(_network.NORMAL, 5)
-    descent, series = (_network.train(before, 1, sign) for sign in _network.RULES.values())
+    rules = (_network.RULES[name] for name in _network.SUBTRACTED)
+    descent, series = (_network.train(before, 1, rule) for rule in rules)
     moved = descent["out.bias"] - before["out.bias"]
     torch.testing.assert_close(series["out.bias"] - before["out.bias"], -moved, rtol=0, atol=1e-7)
     assert torch.equal(series["out.weight"], descent["out.weight"])
@@ -49,24 +54,113 @@ def test_a_seed_gives_both_xavier_starts_the_same_weights() -> None:
     assert not zero["hidden.bias"].any()
 
 
+@pytest.mark.parametrize(
+    ("order", "rule", "small", "large"),
+    [
+        ("columns", "added", 0.838, 1.000),
+        ("columns", "descent", 0.435, 1.000),
+        ("rows", "added", 0.809, 1.000),
+        ("rows", "descent", 0.380, 8.9e-7),
+    ],
+)
+def test_the_four_readings_begin_where_the_numbers_say(
+    found: Mapping[str, Any], order: str, rule: str, small: float, large: float
+) -> None:
+    """Outputs before training, computed by hand from the article's numbers."""
+    for starts, output in ((_network.SMALL_STARTS, small), (_network.LARGE_STARTS, large)):
+        first = found[starts[order].name][rule]["first_output"]
+        assert first == pytest.approx(output, rel=3e-3)
+
+
 def test_the_fixed_weights_are_the_articles(found: Mapping[str, Any], verdict: Verdict) -> None:
-    assert verdict(STUDY, found, "From its fixed small") == "holds"
-    assert verdict(STUDY, found, "Weights ten times") == "holds"
+    assert verdict(STUDY, found, f"{SMALL}, by gradient") == "holds"
+    assert [_claims.large(found, rule).verdict for rule in _network.SUBTRACTED] == ["holds"] * 2
 
 
-def test_verdicts_follow_the_measurements(found: Mapping[str, Any], verdict: Verdict) -> None:
-    def fail(found: dict[str, Any]) -> None:
-        found["fixed, small"]["descent"]["last_output"] = 0.6
-        found["fixed, large"]["descent"]["last_output"] = 0.5
-        for rule in _network.RULES:
-            found["normal(0, 1)"][rule]["reached"] = [0, 1] * 20
-            found["Xavier, normal biases"][rule]["reached"] = [0, 0] * 20
+def _print(found: dict[str, Any], start: str, rule: str, figure: str) -> None:
+    found[start][rule]["printed"] = {figure: 1}
 
-    for beginning in ("From its fixed small", "Weights ten times", "normal(0, 1): this start"):
-        assert verdict(STUDY, found, beginning, fail) == "refuted"
-    worse = "Xavier, normal biases: better than normal(0, 1), by gradient"
-    assert verdict(STUDY, found, worse, fail) == "refuted"
-    assert verdict(STUDY, found, "One run shows", fail) == "refuted"
+
+def _print_all(order: str, rule: str) -> Callable[[dict[str, Any]], None]:
+    def doctor(found: dict[str, Any]) -> None:
+        _print(found, f"fixed, small, by {order}", rule, "0.50")
+        _print(found, f"fixed, large, by {order}", rule, "0.00")
+        for name, figure in (("uniform(0, 1)", "0.02"), ("normal(0, 1)", "0.01")):
+            _print(found, name, rule, figure)
+        _print(found, "Xavier, normal biases", rule, "0.50")
+
+    return doctor
+
+
+def test_one_reading_that_prints_all_is_found(found: Mapping[str, Any]) -> None:
+    def judge(*readings: tuple[str, str]) -> str:
+        changed = copy.deepcopy(dict(found))
+        for order in _network.ORDERS:
+            for rule in _network.RULES:
+                _print(changed, f"fixed, small, by {order}", rule, "0.07")
+        for reading in readings:
+            _print_all(*reading)(changed)
+        return _readings.reading(changed).verdict
+
+    assert judge(("rows", "series")) == "holds"
+    assert judge(("rows", "series"), ("columns", "series")) == "refuted"
+    assert judge() == "refuted"
+
+
+def _reach(**shares: float) -> Mapping[str, Any]:
+    """So large a share of 500 made-up runs reaches the target; half of them where none is given."""
+    made = {}
+    for key, start in zip(("uniform", "normal", "xavier", "zero"), _network.RANDOM, strict=True):
+        hits = round(500 * shares.get(key, 0.5))
+        reached = [1] * hits + [0] * (500 - hits)
+        runs = {"reached": reached, "saturated_output": 0.0, "ends_saturated": 0.0}
+        made[start.name] = {"descent": runs, "weight_std": [0.577, 0.632]}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("claim", "made", "expected"),
+    [
+        (_claims.saturates_mostly, _reach(uniform=0.2), "holds"),
+        (_claims.saturates_mostly, _reach(uniform=0.5), "undecided"),
+        (_claims.saturates_mostly, _reach(uniform=0.9), "refuted"),
+        (_claims.normal_better, _reach(uniform=0.2, normal=0.4), "holds"),
+        (_claims.normal_better, _reach(uniform=0.4, normal=0.4), "undecided"),
+        (_claims.normal_better, _reach(uniform=0.4, normal=0.2), "refuted"),
+        (_claims.fails_often, _reach(normal=0.9), "holds"),
+        (_claims.fails_often, _reach(normal=0.95), "undecided"),
+        (_claims.fails_often, _reach(normal=0.99), "refuted"),
+        (_claims.xavier_best, _reach(uniform=0.2, normal=0.4, xavier=0.6), "holds"),
+        (_claims.xavier_best, _reach(uniform=0.2, normal=0.6, xavier=0.6), "undecided"),
+        (_claims.xavier_best, _reach(uniform=0.2, normal=0.8, xavier=0.6), "refuted"),
+        (_claims.may_fail, _reach(xavier=0.998), "holds"),
+        (_claims.may_fail, _reach(xavier=1.0), "refuted"),
+        (_claims.zero_better, _reach(zero=0.7), "holds"),
+        (_claims.zero_better, _reach(zero=0.3), "refuted"),
+    ],
+)
+def test_claims_about_starts_follow_the_runs(
+    claim: Callable[[Mapping[str, Any], str], Claim], made: Mapping[str, Any], expected: str
+) -> None:
+    assert claim(made, "descent").verdict == expected
+
+
+def test_forty_runs_without_failure_leave_it_open() -> None:
+    made = _reach(xavier=1.0)
+    made[_network.XAVIER.name]["descent"]["reached"] = [1] * 40
+    assert _claims.may_fail(made, "descent").verdict == "undecided"
+
+
+def test_other_verdicts_follow_the_measurements(found: Mapping[str, Any]) -> None:
+    changed = copy.deepcopy(dict(found))
+    _print(changed, "fixed, small, by rows", "descent", "0.60")
+    changed["fixed, large, by rows"]["descent"]["saturated_output"] = 0.0
+    _print(changed, "fixed, large, by rows", "series", "0.50")
+    for rule in _network.SUBTRACTED:
+        changed["normal(0, 1)"][rule]["reached"] = [0, 1] * 20
+    assert _claims.small(changed, "descent").verdict == "refuted"
+    assert [_claims.large(changed, rule).verdict for rule in _network.SUBTRACTED] == ["refuted"] * 2
+    assert _claims.one_run(changed).verdict == "refuted"
 
 
 def test_all_runs_of_forty_do_not_prove_nearly_all() -> None:

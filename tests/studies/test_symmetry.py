@@ -51,7 +51,8 @@ def test_rank_counts_what_is_there() -> None:
 @pytest.mark.parametrize(
     "beginning",
     [
-        "A network that starts from zero",
+        "From zero weights all units",
+        "One value for all weights",
         "From zero weights with tanh",
         "Units that begin alike",
         "Such a network is one",
@@ -66,6 +67,11 @@ def test_what_the_chain_rule_says_holds_at_any_scale(
 
 def _linear_worse(found: dict[str, Any]) -> None:
     found["linear"]["accuracy"] = 0.0
+
+
+def _units_part(found: dict[str, Any]) -> None:
+    found["zero sigmoid"]["spread"][-1] = 1e-9
+    found["all 0.001 relu"]["spread"][-1] = 1e-9
 
 
 def _weights_move(found: dict[str, Any]) -> None:
@@ -91,12 +97,14 @@ def _zeros_lose(found: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("beginning", "doctor"),
     [
-        ("A network that starts from zero", _linear_worse),
+        ("From zero weights all units", _linear_worse),
+        ("From zero weights all units", _units_part),
+        ("One value for all weights", _units_part),
         ("From zero weights with tanh", _weights_move),
         ("Units that begin alike", _ranks_two),
         ("Such a network is one", _differs),
         ("Random weights break", _rank_falls),
-        ("Biases of zero are harmless, beside torch", _zeros_lose),
+        ("Zero biases do no harm where weights are random, beside torch", _zeros_lose),
     ],
 )
 def test_a_doctored_measurement_refutes(
@@ -113,6 +121,6 @@ def test_harmless_needs_the_whole_interval(found: Mapping[str, Any], verdict: Ve
 
         return doctor
 
-    beginning = "Biases of zero are harmless, beside normal"
+    beginning = "Zero biases do no harm where weights are random, beside normal"
     assert verdict(STUDY, found, beginning, shifted([0.0] * 6)) == "holds"
     assert verdict(STUDY, found, beginning, shifted([-0.05, 0.05] * 3)) == "undecided"

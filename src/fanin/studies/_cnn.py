@@ -12,7 +12,7 @@ import fanin
 from fanin.lab import compare
 from fanin.lab.networks.networks import SmallConvNet
 
-CnnConvention = Literal["torch", "article"]
+CnnConvention = Literal["torch", "article", "weight"]
 CnnShape = Literal["normal", "uniform"]
 
 BASE = "uniform(-0.5, 0.5)"
@@ -48,27 +48,37 @@ def rows() -> CnnRows:
 
 
 def deviation(weight: str, shape: tuple[int, ...], rule: str, convention: CnnConvention) -> float:
-    """The standard deviation that a rule gives a weight of the network."""
-    maps = MAPS.get(weight) if convention == "article" else None
-    fan_in, fan_out = fanin.fans(shape, convention=convention, spatial_out=maps)
+    """The standard deviation that a rule gives a weight of the network.
+
+    Under "weight" the fans are the article's, but of a dense layer too fan_in is the size of the
+    whole weight.
+    """
+    maps = MAPS.get(weight) if convention != "torch" else None
+    known: Literal["torch", "article"] = "torch" if convention == "torch" else "article"
+    fan_in, fan_out = fanin.fans(shape, convention=known, spatial_out=maps)
+    if convention == "weight" and maps is None:
+        fan_in = math.prod(shape)
     scale, fan = RULES[rule]
     return math.sqrt(scale / (fan_in if fan == "in" else (fan_in + fan_out) / 2))
 
 
-def plan(row: Mapping[str, tuple[str, CnnShape]], convention: CnnConvention) -> fanin.Plan:
-    """What every parameter gets; biases are zero."""
-    model = SmallConvNet()
-    overrides = {}
-    for name, value in model.named_parameters():
+def spell(row: Mapping[str, tuple[str, CnnShape]], convention: CnnConvention) -> dict[str, str]:
+    """The initializer of every weight, by name."""
+    spelled = {}
+    for name, value in SmallConvNet().named_parameters():
         if name in row:
             rule, shaped = row[name]
             std = deviation(name, tuple(value.shape), rule, convention)
             bound = math.sqrt(3) * std
-            drawn = (
+            spelled[name] = (
                 f"normal(0.0, {std!r})" if shaped == "normal" else f"uniform({-bound!r}, {bound!r})"
             )
-            overrides[name] = drawn
-    return fanin.plan(model, initializer="normal", overrides=overrides)
+    return spelled
+
+
+def plan(row: Mapping[str, tuple[str, CnnShape]], convention: CnnConvention) -> fanin.Plan:
+    """What every parameter gets; biases are zero."""
+    return fanin.plan(SmallConvNet(), initializer="normal", overrides=spell(row, convention))
 
 
 @contextmanager

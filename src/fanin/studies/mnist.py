@@ -1,6 +1,7 @@
 """MNIST: what Enrichment Cap (2023) says of initializations from a two-layer CNN, on many seeds.
 
-Every claim is a contrast of test accuracies, paired by seed: see `_contrasts`.
+Most claims are contrasts of test accuracies, paired by seed (`_contrasts`), in the article's own
+protocol (`_cnn_once`, `_cnn_own`) and in a longer one.
 """
 
 import math
@@ -15,16 +16,26 @@ from matplotlib.axes import Axes
 from fanin.lab.data import sources
 from fanin.lab.report.drawing import INK
 from fanin.lab.statistics import statistics
-from fanin.lab.statistics.statistics import Difference, Interval, mean_interval
+from fanin.lab.statistics.statistics import Difference, mean_interval
+from fanin.studies import _cnn_slip
 from fanin.studies._cnn import BASE, CnnConvention, Training, train
+from fanin.studies._cnn_once import train_once, train_plain
+from fanin.studies._cnn_own import own_claims, own_tables, percent
 from fanin.studies._contrasts import Scores, claims, contrasts
 from fanin.studies._drawing import PALETTE, panels
+from fanin.studies._sources import ARTICLES, CAP
 from fanin.studies._study import Advance, Claim, Figure, Findings, Scale, Study, StudyPart, Table
 
 TRAININGS: Mapping[Scale, Training] = {
     "quick": Training(train=20, test=20, epochs=1),
     "full": Training(train=600, test=600, epochs=3),
 }
+ONCE: Mapping[Scale, int] = {"quick": 10, "full": 1000}  # images, to train and to test
+MORE: Mapping[Scale, Training] = {  # for the plain network, of which the article says less
+    "quick": Training(train=20, test=10, epochs=1),
+    "full": Training(train=4000, test=1000, epochs=2),
+}
+PLAIN = "plain: "
 BLOCKS: Mapping[Scale, Sequence[int]] = {"quick": [2], "full": [7, 7]}  # seeds trained together
 DATA: Mapping[Scale, Sequence[str]] = {"quick": ["digits"], "full": ["mnist", "fashion"]}
 TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "digits": "scikit-learn's digits"}
@@ -56,7 +67,47 @@ def _parts(scale: Scale) -> list[StudyPart]:
                     )
                 )
                 first += seeds
+    return parts + _own_parts(scale)
+
+
+def _own_parts(scale: Scale) -> list[StudyPart]:
+    """The article's own protocol, on the first data set."""
+    images, more, data = ONCE[scale], MORE[scale], DATA[scale][0]
+    parts = [StudyPart("slip", {"data": data}, partial(_cnn_slip.measure, data))]
+    first = 0
+    for seeds in BLOCKS[scale]:
+        shared = {"data": data, "first_seed": first, "seeds": seeds}
+        once: dict[str, Any] = shared | {"images": images}
+        parts.append(
+            StudyPart(f"once: from seed {first}", once, partial(train_once, **once), steps=26)
+        )
+        for how, sizes in (
+            ("once", {"images": images, "epochs": 1, "test": images}),
+            ("more", {"images": more.train, "epochs": more.epochs, "test": more.test}),
+        ):
+            settings: dict[str, Any] = shared | sizes
+            parts.append(
+                StudyPart(
+                    f"{PLAIN}{how}, from seed {first}",
+                    settings,
+                    partial(train_plain, **settings),
+                    steps=2,
+                )
+            )
+        first += seeds
     return parts
+
+
+def _gather(found: Mapping[str, Any], beginning: str) -> dict[str, dict[str, list[Any]]]:
+    """All seeds of the parts whose names begin so, by row and by what was measured."""
+    joined: dict[str, dict[str, list[Any]]] = {}
+    for part, measured in found.items():
+        if part.startswith(beginning):
+            for row, values in measured.items():
+                into = joined.setdefault(row, {what: [] for what in values})
+                for what, seeds in values.items():
+                    into[what] += seeds
+    return joined
 
 
 def _measure(training: Training, settings: Mapping[str, Any], advance: Advance) -> dict[str, Any]:
@@ -69,14 +120,8 @@ def _name(data: str, convention: str, first_seed: int) -> str:
 
 def _join(found: Mapping[str, Any], data: str, convention: str) -> dict[str, dict[str, list[Any]]]:
     """All seeds of one data set under one convention, by row; the base is the one of torch's."""
-    joined: dict[str, dict[str, list[Any]]] = {}
-    for part, measured in found.items():
-        for row, values in measured.items():
-            if part.startswith(f"{data}, {'torch' if row == BASE else convention}, "):
-                into = joined.setdefault(row, {what: [] for what in values})
-                for what, seeds in values.items():
-                    into[what] += seeds
-    return joined
+    base = _gather(found, f"{data}, torch, ")[BASE]
+    return _gather(found, f"{data}, {convention}, ") | {BASE: base}
 
 
 def _tables(where: str, joined: Mapping[str, Any], found: Mapping[str, Difference]) -> list[Table]:
@@ -85,7 +130,7 @@ def _tables(where: str, joined: Mapping[str, Any], found: Mapping[str, Differenc
         reached = [step for step in seeds["steps"] if step is not None]
         count = len(seeds["steps"])
         steps = f"{median(reached):.0f} ({len(reached)} of {count})" if reached else "never"
-        score = _percent(mean_interval(seeds["accuracy"]))
+        score = percent(mean_interval(seeds["accuracy"]))
         rows.append((name, score, steps, f"{sum(seeds['failed'])} of {count}"))
     differences = [
         (
@@ -109,10 +154,6 @@ def _tables(where: str, joined: Mapping[str, Any], found: Mapping[str, Differenc
             differences,
         ),
     ]
-
-
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.mean:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
 def _figure(all_scores: Mapping[str, Scores]) -> Figure:
@@ -141,8 +182,11 @@ def _figure(all_scores: Mapping[str, Scores]) -> Figure:
 
 
 def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
-    told: list[Claim] = []
-    tables: list[Table] = []
+    once = _gather(found, "once: ")
+    plain = {how: _gather(found, f"{PLAIN}{how}, ") for how in ("once", "more")}
+    told: list[Claim] = [*own_claims(once, plain), _cnn_slip.bound(found["slip"])]
+    told.append(_cnn_slip.name_slip(found["slip"]))
+    tables: list[Table] = [*own_tables(once, plain), _cnn_slip.table(found["slip"])]
     every: dict[str, Scores] = {}
     data_sets = [data for data in DATA[scale] if any(part.startswith(f"{data},") for part in found)]
     for data in data_sets:
@@ -165,11 +209,19 @@ def _conditions(scale: Scale, data_sets: Sequence[str]) -> list[str]:
         f"{' and '.join(names)}: {t.train} training and {t.test} test images, {t.epochs} epochs of "
         f"one image a step, Adam at 0.001, seeds 0 to {seeds - 1}; a seed fixes the split, the "
         "order and the weights of all rows.",
+        f"Once through, the article's own protocol: {ONCE[scale]} images of "
+        f"{TITLES[DATA[scale][0]]} once, one a step, tested on {ONCE[scale]}, the same seeds; "
+        "Adam at 0.001 with eps 1e-7 outside the root and the bias correction folded into the "
+        "rate, so that eps is not corrected. In the longer one eps is corrected, as torch does it.",
+        "The plain network is 784-128-10 with ReLU, for the article does not say what it was; "
+        f"more images are {MORE[scale].train}, {MORE[scale].epochs} times through, tested on "
+        f"{MORE[scale].test}.",
         *(f"Without {name}, which is not installed here." for name in missing),
         "Network: 16 filters 8 x 8, ReLU, 8 filters 4 x 4 with stride 2, ReLU, 10 outputs; biases "
         "zero.",
         "The article's fans of a convolution are the elements of its whole kernel and of its "
-        "output map; those of torch are what one output sums and one input reaches.",
+        "output map; those of torch are what one output sums and one input reaches. A dense "
+        "layer's are the sizes of its input and output in both.",
         f"Differences are paired by seed: sign-flip test with Holm's correction for the "
         f"contrasts of a table, at {statistics.ALPHA:g}; bootstrap intervals of 95 %. Normal and "
         "uniform are means over three rules, a rule is the mean of both; the others are single "
@@ -181,7 +233,7 @@ STUDY = Study(
     name="mnist",
     title="The article's CNN on MNIST",
     question="Which initialization is best for a small CNN, and are the differences real?",
-    source="Enrichment Cap, Value of Random Numbers in ML (9 May 2023), a CNN in NumPy",
+    source=f"{ARTICLES[CAP]}, a CNN in NumPy",
     parts=_parts,
     conclude=_conclude,
 )

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+from fanin.studies._sources import DJURIC, DOSHI
 from fanin.studies._study import Claim
 from fanin.studies.depth import _borders
 from fanin.studies.depth._setup import (
     ACTIVATIONS,
     CLIPPED,
+    CLOSE,
     GLOROT,
     HE,
     LARGE,
@@ -23,14 +25,31 @@ from fanin.studies.depth._setup import (
     tell_depth,
 )
 
-CLOSE = 0.05  # two factors a layer that differ by less are the same
 KEPT = (
-    ("tanh", XAVIER, 1.0, "Xavier 1/n keeps the signals of a tanh network", "Glorot and Bengio"),
+    (
+        "tanh",
+        XAVIER,
+        1.0,
+        "Normal weights of variance 1/n (Xavier) suit tanh: they keep its signals",
+        f"{DOSHI}; Glorot and Bengio 2010",
+    ),
     ("relu", XAVIER, 0.5**0.5, "Under Xavier 1/n a ReLU halves the variance", "He et al. 2015"),
-    ("relu", HE, 1.0, "He's rule keeps the signals of a ReLU network", "He et al. 2015"),
-    ("tanh", ORTHOGONAL, 1.0, "Orthogonal weights keep those of a tanh network", "Saxe et al."),
+    (
+        "relu",
+        HE,
+        1.0,
+        "Normal weights of variance 2/n (He) suit ReLU: they keep its signals",
+        f"{DOSHI}; He et al. 2015",
+    ),
+    (
+        "tanh",
+        ORTHOGONAL,
+        1.0,
+        "Orthogonal weights keep those of a tanh network",
+        "Saxe et al. 2013",
+    ),
 )
-"""Activation, rule, factor a layer, claim and source; years are in the study's source."""
+"""Activation, rule, factor a layer, claim and source."""
 
 
 def overflow(found: Mapping[str, Any], size: DepthSize) -> Claim:
@@ -57,8 +76,8 @@ def vanish(found: Mapping[str, Any], size: DepthSize) -> Claim:
         for name, reached in layers.items()
     )
     return Claim(
-        f"0.01 N(0, 1) weights: signals vanish in {size.depth} layers",
-        "Glorot and Bengio 2010; He et al. 2015",
+        f"Too small weights make the signal feeble in many layers: 0.01 N(0, 1) in {size.depth}",
+        f"{DJURIC}; Glorot and Bengio 2010; He et al. 2015",
         f"They become zero in float32: {told}.",
         everywhere,
         figures=layers,
@@ -171,8 +190,9 @@ def clipping_saves(found: Mapping[str, Any], size: DepthSize) -> Claim:
     runs = len(size.trained) * len(RULES) * len(size.sweep.depths) * size.sweep.seeds
     free, clipped = counts["nan"], counts[f"nan{CLIPPED}"]
     return Claim(
-        "Clipping the gradients keeps training from NaN",
-        "Pascanu et al. 2013",
+        "Clipping, the gradient scaled to a threshold where its norm is above it, keeps training "
+        "from NaN",
+        f"{DOSHI}; Pascanu et al. 2013",
         f"Runs that meet NaN: {free} of {runs} without, {clipped} with it; that end above twice "
         f"the loss of guessing: {counts['diverged']} and {counts[f'diverged{CLIPPED}']}.",
         None if free == 0 else clipped == 0,

@@ -58,10 +58,11 @@ def _one(
         signal.retain_grad()
         sums.append(signal)
     signal.backward(last)  # type: ignore[no-untyped-call]
-    return [_rms(signal) for signal in sums], [_rms(signal.grad) for signal in sums]
+    return [rms(signal) for signal in sums], [rms(signal.grad) for signal in sums]
 
 
-def _rms(signal: Tensor | None) -> float:
+def rms(signal: Tensor | None) -> float:
+    """The root of the mean square of a signal, or of a gradient that is there."""
     assert signal is not None
     return float(signal.detach().double().square().mean().sqrt())
 

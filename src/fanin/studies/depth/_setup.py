@@ -31,6 +31,11 @@ RULES = {
 }
 RATES = {"sigmoid": 0.1, "tanh": 0.02, "relu": 0.02, "leaky_relu(0.2)": 0.02}
 CLIPPED = ", clipped"
+CLOSE = 0.05  # two factors a layer that differ by less are the same
+GRADIENTS, DEAD, TAPER = "gradients ", "dead units ", "taper"
+NONNEGATIVE, CENTRED = "non-negative weights", ", sums centred by biases"
+SIZES_OF_ONE_SIGN = (0.1, 1.0, 10.0)  # uniform from 0 to this
+OVERSHOOT = {f"training {NONNEGATIVE}, rate {rate:g}": rate for rate in (0.1, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,18 @@ class DepthSize:
     seeds: int
     sweep: Sweep
     trained: tuple[str, ...]
+    dead: tuple[int, int, int]  # images, steps and seeds of the trainings that kill units
 
 
 SIZES: Mapping[Scale, DepthSize] = {
-    "quick": DepthSize(48, 60, 2, Sweep((2, 6), 2, 40, 1, 20, RATES), ("tanh", "relu")),
+    "quick": DepthSize(48, 60, 2, Sweep((2, 6), 2, 40, 1, 20, RATES), ("tanh", "relu"), (40, 5, 1)),
     "full": DepthSize(
-        128, 100, 8, Sweep((2, 5, 10, 20, 50, 100), 3, 400, 8, 16, RATES), tuple(ACTIVATIONS)
+        128,
+        100,
+        8,
+        Sweep((2, 5, 10, 20, 50, 100), 3, 400, 8, 16, RATES),
+        tuple(ACTIVATIONS),
+        (400, 100, 3),
     ),
 }
 

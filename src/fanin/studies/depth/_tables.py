@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 
 from fanin.studies._drawing import PALETTE, legend_beside, plain_ticks
 from fanin.studies._study import Table
-from fanin.studies.depth import _borders, _propagation
+from fanin.studies.depth import _borders, _dead, _gradients, _propagation
 from fanin.studies.depth._setup import (
     GLOROT,
+    OVERSHOOT,
     RULES,
     DepthSize,
     factor,
@@ -85,4 +86,13 @@ def conditions(size: DepthSize) -> list[str]:
         "In layers of one width LeCun's, Xavier 1/n and Glorot's rules are one and the same; "
         "'of the series' has the standard deviation 1/n.",
         f"Training: {_borders.describe(size.sweep)}",
+        f"Gradients of weights and biases: {_gradients.DEPTH} layers of {_gradients.WIDTH} with "
+        f"zero biases, {_propagation.INPUTS} normal inputs, random labels of "
+        f"{_gradients.CLASSES} classes, cross-entropy, float64. Weights of one sign: the same; "
+        f"trained as above at depths {', '.join(map(str, size.sweep.depths[:3]))} and the rates "
+        f"{', '.join(f'{rate:g}' for rate in OVERSHOOT.values())}.",
+        f"Dead units: {_dead.DEPTH} hidden layers of {_borders.WIDTH} from He's start, "
+        f"{size.dead[1]} steps on {size.dead[0]} digits at once, rates "
+        f"{' and '.join(f'{rate:g}' for rate in _dead.RATES)}, {size.dead[2]} seeds from "
+        f"{_dead.FIRST_SEED} on, float64. Fans that differ: a linear network without biases.",
     ]

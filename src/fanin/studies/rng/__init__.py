@@ -6,13 +6,30 @@ from typing import Any
 
 import torch
 
+from fanin.studies._sources import ARTICLES, DJURIC
 from fanin.studies._study import Findings, Scale, Study, StudyPart
 from fanin.studies.rng import _network
-from fanin.studies.rng._claims import cheaper, ends, exact, loop, normal_law, training
+from fanin.studies.rng._claims import (
+    cheaper,
+    ends,
+    exact,
+    loop,
+    normal_law,
+    shares,
+    stateless,
+    training,
+    twice,
+)
 from fanin.studies.rng._interleaved import interleave
-from fanin.studies.rng._measure import matrix, transform_times, transforms
-from fanin.studies.rng._setup import SIZES, WIDTHS
-from fanin.studies.rng._tables import conditions, matrix_table, time_tables, transform_table
+from fanin.studies.rng._measure import half_thrown, matrix, redraw, transform_times, transforms
+from fanin.studies.rng._setup import ARRAYS, LOOP, SEED, SIDE, SIZES, WIDTHS
+from fanin.studies.rng._tables import (
+    conditions,
+    half_table,
+    matrix_table,
+    time_tables,
+    transform_table,
+)
 
 
 def _parts(scale: Scale) -> list[StudyPart]:
@@ -27,6 +44,14 @@ def _parts(scale: Scale) -> list[StudyPart]:
         StudyPart(
             "matrix", rounds, partial(matrix, size.rounds), steps=2 * size.rounds + 2, timed=True
         ),
+        StudyPart(
+            "half thrown",
+            rounds,
+            partial(half_thrown, size.rounds),
+            steps=2 * size.rounds + 2,
+            timed=True,
+        ),
+        StudyPart("keyed", {"seed": SEED, "side": SIDE}, redraw),
         StudyPart(
             "transform times",
             rounds | {"words": size.words // 8},
@@ -57,11 +82,19 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
             *(normal_law(found, name, size) for name in ("Box-Muller", "inversion")),
             ends(found),
             exact(found),
+            stateless(found),
+            *(twice(found, who) for who in (LOOP, ARRAYS)),
             loop(found, size),
             cheaper(found),
             training(found),
+            shares(found, size),
         ],
-        [transform_table(found, size), matrix_table(found), *time_tables(found, size)],
+        [
+            transform_table(found, size),
+            matrix_table(found),
+            half_table(found),
+            *time_tables(found, size),
+        ],
         conditions=conditions(size),
     )
 
@@ -71,7 +104,7 @@ STUDY = Study(
     "Random numbers: what draws cost",
     "How long does it take to draw a matrix and a large network, and is Box-Muller or inversion "
     "the better way to normal values?",
-    "D. Djuric, Deep Learning from Scratch to GPU, part 13: Initializing Weights (2019).",
+    f"{ARTICLES[DJURIC]}.",
     _parts,
     _conclude,
 )

@@ -1,5 +1,6 @@
 """The transforms' values, and times of draws and transforms."""
 
+import math
 import random
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,16 @@ from fanin.streams import Stream
 from fanin.studies._study import Advance
 from fanin.studies.rng import _transforms
 from fanin.studies.rng._interleaved import interleave
-from fanin.studies.rng._setup import BOX_MULLER, INVERSION, REPEATS, SEED, SIDE, TAILS
+from fanin.studies.rng._setup import (
+    ARRAYS,
+    BOX_MULLER,
+    INVERSION,
+    LOOP,
+    REPEATS,
+    SEED,
+    SIDE,
+    TAILS,
+)
 
 
 def transforms(count: int, advance: Advance) -> dict[str, Any]:
@@ -83,6 +93,56 @@ def matrix(rounds: int, advance: Advance) -> dict[str, dict[str, float]]:
 def _repeat(draw: Callable[[], object]) -> None:
     for _ in range(REPEATS):
         draw()
+
+
+def half_thrown(rounds: int, advance: Advance) -> dict[str, dict[str, float]]:
+    """Milliseconds for one float64 matrix, uniform and by Box-Muller with half thrown away."""
+    python, generator = random.Random(SEED), np.random.default_rng(SEED)
+    shape, turn = (SIDE, SIDE), 2 * math.pi
+
+    def box_muller() -> float:
+        radius = math.sqrt(-2 * math.log(1 - python.random()))
+        return radius * math.cos(turn * python.random())
+
+    def both() -> object:
+        radius = np.sqrt(-2 * np.log(1 - generator.random(shape)))
+        return radius * np.cos(turn * generator.random(shape))
+
+    draws: dict[str, dict[str, Callable[[], object]]] = {
+        LOOP: {
+            "uniform": lambda: [python.random() for _ in range(SIDE * SIDE)],
+            "Box-Muller": lambda: [box_muller() for _ in range(SIDE * SIDE)],
+        },
+        ARRAYS: {"uniform": lambda: generator.random(shape), "Box-Muller": both},
+    }
+    return {
+        who: {
+            kind: time / REPEATS
+            for kind, time in interleave(
+                {kind: partial(_repeat, draw) for kind, draw in kinds.items()}, rounds, advance
+            ).items()
+        }
+        for who, kinds in draws.items()
+    }
+
+
+def redraw(advance: Advance) -> dict[str, int]:
+    """How many values of a matrix change where its rows are drawn last to first.
+
+    `stream` is fanin's, each row from a stream made anew; `generator` is torch's.
+    """
+    shape = (SIDE, SIDE)
+    whole = Stream(SEED, "matrix").normal(shape)
+    rows = [Stream(SEED, "matrix").normal(shape, index=row) for row in reversed(range(SIDE))]
+    ordered, reverse = (
+        torch.stack([torch.empty(SIDE).normal_(generator=generator) for _ in range(SIDE)])
+        for generator in (torch.Generator().manual_seed(SEED) for _ in range(2))
+    )
+    return {
+        "values": whole.size,
+        "stream": int((np.stack(rows[::-1]) != whole).sum()),
+        "generator": int((reverse.flip(0) != ordered).sum()),
+    }
 
 
 def transform_times(rounds: int, count: int, advance: Advance) -> dict[str, float]:

@@ -5,20 +5,29 @@ from functools import partial
 from typing import Any
 
 from fanin.studies._drawing import panels
+from fanin.studies._sources import ARTICLES, DJURIC
 from fanin.studies._study import Figure, Findings, Scale, Study, StudyPart
-from fanin.studies.saturation._claims import compare_paired, large, one_run, small, trains
+from fanin.studies.saturation._claims import (
+    fails_often,
+    large,
+    may_fail,
+    normal_better,
+    one_run,
+    saturates_mostly,
+    small,
+    xavier_best,
+    zero_better,
+)
 from fanin.studies.saturation._network import (
     EPOCHS,
-    NORMAL,
-    RANDOM,
     RATE,
     RULES,
     STARTS,
+    SUBTRACTED,
     TOLERANCE,
-    XAVIER,
-    XAVIER_ZERO,
     measure,
 )
+from fanin.studies.saturation._readings import reading, table_fixed, table_printed
 from fanin.studies.saturation._tables import conditions, draw, table
 
 RUNS: Mapping[Scale, int] = {"quick": 40, "full": 1000}
@@ -37,12 +46,21 @@ def _parts(scale: Scale) -> list[StudyPart]:
 
 
 def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
-    claims = [small(found), large(found), *(trains(found, start) for start in RANDOM)]
-    for pair in ((XAVIER, NORMAL), (XAVIER_ZERO, XAVIER)):
-        claims += [compare_paired(found, *pair, rule) for rule in RULES]
+    claims = [reading(found)]
+    for claim in (
+        small,
+        large,
+        saturates_mostly,
+        normal_better,
+        fails_often,
+        xavier_best,
+        may_fail,
+        zero_better,
+    ):
+        claims += [claim(found, rule) for rule in SUBTRACTED]
     return Findings(
         [*claims, one_run(found)],
-        [table(found, rule) for rule in RULES],
+        [table_fixed(found), table_printed(found), *(table(found, rule) for rule in RULES)],
         [
             Figure(
                 "error",
@@ -60,7 +78,7 @@ STUDY = Study(
     "Saturation: one run or a thousand",
     "Which starts bring a network of two inputs, four tanh units and a sigmoid to its target, and "
     "how far can one run of each be trusted?",
-    "D. Djuric, Deep Learning from Scratch to GPU, part 13: Initializing Weights (2019).",
+    f"{ARTICLES[DJURIC]}.",
     _parts,
     _conclude,
 )

@@ -16,7 +16,6 @@ from fanin.studies.saturation._network import (
     QUANTILES,
     RANDOM,
     RATE,
-    RULE_NAMES,
     RULES,
     SATURATED,
     STARTS,
@@ -25,6 +24,7 @@ from fanin.studies.saturation._network import (
     disagree,
     share_of,
 )
+from fanin.studies.saturation._readings import LARGE_PRINTS
 
 FLOOR = 1e-8  # of distances in the figure: below float32's rounding
 
@@ -33,23 +33,33 @@ def table(found: Mapping[str, Any], rule: str) -> Table:
     """All starts under one rule."""
     rows = []
     for start in STARTS:
-        runs, share = found[start.name], share_of(found, start, rule)
+        runs, share = found[start.name][rule], share_of(found, start, rule)
         rows.append(
             (
                 start.name,
                 f"{100 * runs['saturated_hidden']:.1f} %",
                 f"{100 * runs['saturated_output']:.1f} %",
-                f"{runs[rule]['errors'][QUANTILES // 2]:.2g}",
+                f"{100 * runs['ends_saturated']:.1f} %",
+                f"{runs['errors'][QUANTILES // 2]:.2g}",
                 f"{share.hits} of {share.runs}",
                 f"{100 * disagree(share):.1f} %",
             )
         )
     return Table(
-        f"Runs that end within {TOLERANCE} of the target, {RULE_NAMES[rule]}",
-        ("start", "hidden saturated", "output saturated", "median distance", "runs", "disagree"),
+        f"Runs that end within {TOLERANCE} of the target, {RULES[rule].told}",
+        (
+            "start",
+            "hidden saturated",
+            "output saturated",
+            "at the end",
+            "median distance",
+            "runs",
+            "disagree",
+        ),
         rows,
-        f"Saturated, at the start: |tanh| above {SATURATED}, a sigmoid within {1 - SATURATED:.2f} "
-        "of 0 or 1. Disagree: the chance that two runs do not end alike.",
+        f"Saturated, at the start and the output's at the end: |tanh| above {SATURATED}, a sigmoid "
+        f"within {1 - SATURATED:.2f} of 0 or 1. Disagree: the chance that two runs do not "
+        "end alike.",
     )
 
 
@@ -63,7 +73,7 @@ def draw(found: Mapping[str, Any], axes: Sequence[Axes]) -> None:
         panel.axvline(TOLERANCE, color=INK, lw=0.8, ls=":")
         panel.set_xscale("log")
         plain_ticks(panel.xaxis)
-        panel.set_title(RULE_NAMES[rule], fontsize=10)
+        panel.set_title(RULES[rule].told, fontsize=10)
         panel.set(xlabel="|output - target|", xlim=(FLOOR, 1), ylim=(0, 101))
     axes[0].set_ylabel("% of runs")
     legend_beside(axes[-1])
@@ -75,12 +85,12 @@ def conditions(found: Mapping[str, Any]) -> list[str]:
         f"Network 2-4-1, tanh then sigmoid, as in the article; input {INPUT}, target {TARGET}, "
         f"cost (output - target)² / 2, {EPOCHS} epochs of SGD at {RATE}, float32. The article "
         "trains on two copies of that input, whose mean gradient is the same.",
-        f"Seeds 0 to {found[NORMAL.name]['runs'] - 1}; a seed gives the same weights in both "
-        "Xavier starts. Xavier is Glorot's normal, std = sqrt(2 / (fan_in + fan_out)), as there.",
-        "By gradient descent: weights and biases follow their gradients. By the series' rule: in "
-        "two readers' transcripts of its code a layer subtracts its bias, and the bias then moves "
-        "as if it were added, so up its gradient.",
-        "The article's small weights and their result were read in it; the large weights and the "
-        "other starts in a reader's transcript. Its words on single runs were not at hand, so the "
-        "claims about starts are ours: it shows each once.",
+        f"Seeds 0 to {share_of(found, NORMAL, 'descent').runs - 1}; a seed gives the same weights "
+        "in both Xavier starts. Xavier is Glorot's normal, std = sqrt(2 / (fan_in + fan_out)), as "
+        "there, and its biases are N(0, 1), unscaled.",
+        "By gradient descent: biases are subtracted, and follow their gradients as weights do. By "
+        "the series' rule: a layer subtracts its bias, which then moves as if it were added, so up "
+        "its gradient. With biases added: they are, and follow their gradients.",
+        "Claims are judged on the hidden weights by rows with biases subtracted, the one reading "
+        f"of the fixed weights that prints {LARGE_PRINTS}; random weights have no order.",
     ]

@@ -5,9 +5,11 @@ from functools import partial
 from typing import Any
 
 from fanin.studies._drawing import panels
+from fanin.studies._sources import ARTICLES, DJURIC, DOSHI
 from fanin.studies._study import Figure, Findings, Scale, Study, StudyPart
 from fanin.studies.symmetry import _biases
 from fanin.studies.symmetry._claims import (
+    alike,
     any_noise,
     full_rank,
     harmless,
@@ -59,6 +61,7 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     return Findings(
         [
             no_better(found),
+            alike(found),
             nothing_learns(found),
             rank_one(found),
             one_unit(found),
@@ -84,8 +87,8 @@ STUDY = Study(
     "Symmetry: units that begin alike",
     "What does a network learn whose weights begin at zero, or at one value? And do biases of zero "
     "hurt?",
-    "Goodfellow, Bengio and Courville, Deep Learning (2016), section 8.4; what articles say of "
-    "zeros and constants.",
+    "Goodfellow, Bengio and Courville, Deep Learning (2016), section 8.4; "
+    f"{ARTICLES[DJURIC]}; {ARTICLES[DOSHI]}.",
     _parts,
     _conclude,
 )

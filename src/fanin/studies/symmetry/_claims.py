@@ -5,10 +5,13 @@ from typing import Any
 
 from fanin.lab.statistics.statistics import ALPHA
 from fanin.studies._paired import difference
+from fanin.studies._sources import DJURIC, DOSHI
 from fanin.studies._study import Claim
 from fanin.studies.symmetry._setup import (
     ACTIVATIONS,
+    ALIKE,
     NOISES,
+    ONE_VALUE,
     OTHERS,
     ZERO,
     SymmetrySize,
@@ -21,18 +24,39 @@ MARGIN = 0.01  # a loss of accuracy below this is no harm
 BOOK = "Goodfellow et al. 2016, section 8.4"
 
 
+def _spread(found: Mapping[str, Any], start: str) -> float:
+    """The largest distance between two units of a layer, over the training, of all activations."""
+    return float(max(max(found[f"{start} {name}"]["spread"]) for name in ACTIVATIONS))
+
+
 def no_better(found: Mapping[str, Any]) -> Claim:
-    """From zeros, no better than a linear model."""
-    linear = found["linear"]["accuracy"]
+    """From zeros, equal units, and no better than a linear model."""
+    linear, spread = found["linear"]["accuracy"], _spread(found, "zero")
     zeros = {name: found[f"zero {name}"]["accuracy"] for name in ACTIVATIONS}
     told = ", ".join(f"{percent(value)} ({name})" for name, value in zeros.items())
     return Claim(
-        "A network that starts from zero weights is no better than a linear model",
-        "often said",
-        f"Accuracy on the training images: {told}; a linear model {percent(linear)}.",
-        all(value <= linear for value in zeros.values()),
+        "From zero weights all units stay equal, and the network is no better than a linear model",
+        DOSHI,
+        f"Units of a layer differ by {spread:.1g} at most, at any step. Accuracy on the training "
+        f"images: {told}; a linear model {percent(linear)}.",
+        spread == 0 and all(value <= linear for value in zeros.values()),
         "It is not even as good." if max(zeros.values()) < linear else "",
         {"linear": linear, **zeros},
+    )
+
+
+def alike(found: Mapping[str, Any]) -> Claim:
+    """From one value, equal units."""
+    spread = _spread(found, ALIKE)
+    told = ", ".join(f"{percent(found[f'{ALIKE} {n}']['accuracy'])} ({n})" for n in ACTIVATIONS)
+    return Claim(
+        f"One value for all weights, {ONE_VALUE:g} say, gives no variability: all units behave "
+        "alike",
+        DJURIC,
+        f"The incoming weights of units of a layer differ by {spread:.1g} at most, at any step of "
+        f"the training, which ends at an accuracy of {told}.",
+        spread == 0,
+        figures={"spread": spread},
     )
 
 
@@ -115,8 +139,8 @@ def harmless(found: Mapping[str, Any], other: str) -> Claim:
     mean, low, high = 100 * gap.interval.mean, 100 * gap.interval.low, 100 * gap.interval.high
     p = min(1.0, len(OTHERS) * gap.p)
     return Claim(
-        f"Biases of zero are harmless, beside {other}",
-        BOOK,
+        f"Zero biases do no harm where weights are random, beside {other}",
+        f"{DOSHI}; {BOOK}",
         f"Test accuracy with zeros less that with {other}: {mean:+.2f} points ({low:+.2f} to "
         f"{high:+.2f}) over {len(zeros)} pairs, p = {p:.2g}"
         f"{', zeros are better' if p <= ALPHA and mean > 0 else ''}.",

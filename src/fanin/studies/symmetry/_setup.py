@@ -15,8 +15,10 @@ ACTIVATIONS: Mapping[str, _tied.TensorFunction] = {
     "sigmoid": torch.sigmoid,
 }
 CONSTANT, RATE, SEED = 0.01, 0.1, 0
+ONE_VALUE = 0.001  # an article's
 NOISES = (1e-12, 1e-9, 1e-6, 1e-3)
-STARTS = {"zero": 0.0, "constant": CONSTANT}
+ALIKE = f"all {ONE_VALUE:g}"
+STARTS = {"zero": 0.0, "constant": CONSTANT, ALIKE: ONE_VALUE}
 ZERO, OTHERS = "zeros", ("torch's uniform", "normal(0, 1)")
 
 

@@ -12,6 +12,7 @@ from fanin.studies.symmetry import _biases, _tied
 from fanin.studies.symmetry._setup import (
     CONSTANT,
     NOISES,
+    ONE_VALUE,
     RATE,
     SEED,
     SymmetrySize,
@@ -95,7 +96,7 @@ def conditions(size: SymmetrySize) -> list[str]:
         f"Equal units: {size.images} digits of scikit-learn, pixels less their mean; 784 inputs, "
         f"two hidden layers of {size.width}, 10 outputs; cross-entropy on all images, "
         f"{size.steps} steps at {RATE:g} ({size.noise_steps} with noise and from He's start), "
-        f"float64; weights 0 or {CONSTANT:g}, biases 0; seed {SEED} of the noise.",
+        f"float64; weights 0, {CONSTANT:g} or {ONE_VALUE:g}, biases 0; seed {SEED} of the noise.",
         "The mapping: behind a layer of k units the one unit's weight is k times theirs. A step of "
         "rate r on the network is, on the one-unit model, a step of r / k on the first weight and "
         "the hidden biases, r on the second weight and the last bias, k r on the last weight.",
