@@ -5,8 +5,11 @@ from fanin.studies.transformers._depth import DEPTH_TRANSFER
 from fanin.studies.transformers._embedding import EMBEDDING
 from fanin.studies.transformers._position import POSITION
 from fanin.studies.transformers._sine import SINE
+from fanin.studies.transformers._siren import SIREN
 from fanin.studies.transformers._small import SMALL
+from fanin.studies.transformers._spectral import SPECTRAL_FAMILY
 from fanin.studies.transformers._width import WIDTH_TRANSFER
+from fanin.studies.transformers._zero_ends import ZERO_ENDS
 
 FAMILIES = (
     POSITION,
@@ -15,6 +18,9 @@ FAMILIES = (
     WIDTH_TRANSFER,
     DEPTH_TRANSFER,
     SINE,
+    SIREN,
+    SPECTRAL_FAMILY,
+    ZERO_ENDS,
 )
 CONDITIONS = (
     "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "

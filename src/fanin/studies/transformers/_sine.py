@@ -51,15 +51,15 @@ def measure(advance: Advance, periods: int, width: int, steps: int, seeds: int) 
     """By start and rate, every seed's last losses; and the first seed's fit at the middle rate."""
     inputs, targets = data(periods)
 
-    def make(name: str, seed: int) -> nn.Module:
-        model = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1))
-        recipe, overrides = STARTS[name]
-        fanin.initialize(model, seed, recipe=recipe, overrides=overrides)
-        return model
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1))
 
     losses, stack = train_starts(
-        make,
-        list(STARTS),
+        build,
+        {
+            name: fanin.plan(build(), recipe=recipe, overrides=overrides)
+            for name, (recipe, overrides) in STARTS.items()
+        },
         lambda step, seed: (inputs, targets),
         seeds=range(FIRST_SEED, FIRST_SEED + seeds),
         rates=RATES,

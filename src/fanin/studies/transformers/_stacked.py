@@ -7,19 +7,19 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from fanin import Plan
 from fanin.lab.training.optimization import Optimization
 from fanin.lab.training.stack import Stack
 from fanin.studies._study import Advance
 from fanin.studies.transformers._training import end
 
-MakeModel = Callable[[str, int], nn.Module]
 StepBatch = Callable[[int, int], tuple[Tensor, Tensor]]
 LossesByRate = Mapping[str, Sequence[float | None]]
 
 
 def train_starts(
-    make: MakeModel,
-    names: Sequence[str],
+    build: Callable[[], nn.Module],
+    plans: Mapping[str, Plan],
     batch: StepBatch,
     *,
     seeds: Sequence[int],
@@ -30,19 +30,22 @@ def train_starts(
 ) -> tuple[dict[str, dict[str, list[float | None]]], Stack]:
     """By start and rate, every seed's last losses (None: not finite); and the trained stack.
 
-    `make(name, seed)` is a model that one of the starts has initialized; `batch(step, seed)` gives
-    inputs and targets, the same for all starts. Models stand in the stack by rate, start and seed,
-    and are trained by Adam.
+    A start is a plan for what `build()` makes; `batch(step, seed)` gives inputs and targets, the
+    same for all starts. Models stand in the stack by rate, start and seed, and are trained by Adam.
     """
-    jobs = list(product(rates, names, seeds))
-    models = [make(name, seed) for _, name, seed in jobs]
+    started: dict[tuple[str, int], nn.Module] = {}
+    for name, seed in product(plans, seeds):
+        started[name, seed] = build()
+        plans[name].apply(started[name, seed], seed)
+    jobs = list(product(rates, plans, seeds))
+    models = [started[name, seed] for _, name, seed in jobs]  # a stack copies them
     stack = Stack(models, [rate for rate, _, _ in jobs], Optimization(loss, "adam"), "cpu")
     curves: list[list[float]] = []
     for step in range(steps):
         curves.append(stack.step(*_gather(batch, step, seeds, len(jobs))).tolist())
         advance(len(jobs))
     found: dict[str, dict[str, list[float | None]]] = {
-        name: {f"{rate:g}": [] for rate in rates} for name in names
+        name: {f"{rate:g}": [] for rate in rates} for name in plans
     }
     for (rate, name, _), curve in zip(jobs, zip(*curves, strict=True), strict=True):
         last = end(value if math.isfinite(value) else None for value in curve)
