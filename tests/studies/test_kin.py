@@ -10,7 +10,7 @@ import torch
 import fanin
 from fanin.lab.training.initialization import pair
 from fanin.studies._rows import ClaimFamily
-from fanin.studies.transformers import _sine, _siren, _spectral, _zero_ends
+from fanin.studies.transformers import _sine, _siren, _spectral, _steps, _zero_ends
 from fanin.studies.transformers._ratios import compare_losses, judge_ratio, take_best
 
 KIN = {
@@ -18,6 +18,7 @@ KIN = {
     "siren": _siren.SIREN,
     "spectral": _spectral.SPECTRAL_FAMILY,
     "zero": _zero_ends.ZERO_ENDS,
+    "steps": _steps.STEPS,
 }
 
 
@@ -113,10 +114,10 @@ def test_siren() -> None:
 
 
 def test_a_chessboard_of_pixels_is_fitted() -> None:
-    board = _siren.fitted().reshape(28, 28)
+    board = _siren.choose_pixels().reshape(28, 28)
     assert int(board.sum()) == 392
     assert not (board[1:] == board[:-1]).any()
-    assert _siren.decibels({"0.1": [0.04, 0.04]}) == pytest.approx(20)
+    assert _siren.find_psnr({"0.1": [0.04, 0.04]}) == pytest.approx(20)
 
 
 def test_a_spectral_start() -> None:
@@ -163,3 +164,33 @@ def test_branches_that_start_at_zero() -> None:
     assert verdict(50.0, 0.5) == "holds"
     assert verdict(1.0, 0.5) == "refuted"
     assert verdict(None, 2.25) == "refuted"
+
+
+def steps(ones: float, constant: float) -> list[str]:
+    losses = {_steps.ONES: ones, _steps.DRAWN: 2.0, _steps.CONSTANT: constant}
+    return verdicts(_steps.STEPS, {f"Mamba, {name}": [v] * 8 for name, v in losses.items()})
+
+
+def test_time_steps() -> None:
+    assert steps(2.1, 2.1) == ["holds", "holds"]
+    assert steps(1.9, 2.0) == ["refuted", "refuted"]
+
+
+def test_a_state_block_is_its_recurrence() -> None:
+    """In float64, step by step as the docstring says."""
+    torch.manual_seed(0)
+    block = _steps.StateBlock(8).double()
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    seen = block.norm(x)
+    value, gate = block.values(seen).chunk(2, dim=-1)
+    value = torch.nn.functional.silu(value).reshape(2, 5, block.heads, -1)
+    put, get = block.states(seen).chunk(2, dim=-1)
+    step = torch.nn.functional.softplus(block.steps(seen) + block.step_biases)
+    state = torch.zeros(2, block.heads, value.shape[-1], _steps.STATES, dtype=torch.float64)
+    for t in range(5):
+        decay = torch.exp(-step[:, t] * block.log_rates.exp())[..., None, None]
+        fed = step[:, t, :, None, None] * value[:, t, ..., None] * put[:, t, None, None]
+        state = decay * state + fed
+        y = (state * get[:, t, None, None]).sum(-1) + block.direct[:, None] * value[:, t]
+        y = block.mixed(y.flatten(1) * torch.nn.functional.silu(gate[:, t]))
+        torch.testing.assert_close(block(x)[:, t], x[:, t] + y)

@@ -8,6 +8,7 @@ from fanin.studies.transformers._sine import SINE
 from fanin.studies.transformers._siren import SIREN
 from fanin.studies.transformers._small import SMALL
 from fanin.studies.transformers._spectral import SPECTRAL_FAMILY
+from fanin.studies.transformers._steps import STEPS
 from fanin.studies.transformers._width import WIDTH_TRANSFER
 from fanin.studies.transformers._zero_ends import ZERO_ENDS
 
@@ -21,6 +22,7 @@ FAMILIES = (
     SIREN,
     SPECTRAL_FAMILY,
     ZERO_ENDS,
+    STEPS,
 )
 CONDITIONS = (
     "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "

@@ -62,13 +62,13 @@ def build(omega: float, width: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, 1))
 
 
-def places() -> Tensor:
+def list_places() -> Tensor:
     """Where the pixels of an image are, (784, 2), from -1 to 1."""
     side = torch.linspace(-1, 1, 28)
     return torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1).flatten(0, 1)
 
 
-def fitted() -> Tensor:
+def choose_pixels() -> Tensor:
     """Every other pixel of an image, as on a chessboard, (784,); the rest are held out."""
     number = torch.arange(PIXELS)
     return (number // 28 + number % 28) % 2 == 0
@@ -77,12 +77,12 @@ def fitted() -> Tensor:
 def measure_signals(width: int, networks: int) -> dict[str, list[list[float]]]:
     """By network and hidden layer, the variances of omega z and of its sine, at the start."""
     found: dict[str, list[list[float]]] = {"before": [], "behind": []}
-    plan = fanin.plan(build(OMEGA, width), places(), "siren")
+    plan = fanin.plan(build(OMEGA, width), list_places(), "siren")
     for seed in range(networks):
         model = build(OMEGA, width)
         plan.apply(model, seed)
         hidden = list(model)[:-1]
-        x = places()
+        x = list_places()
         squares = []
         with torch.no_grad():
             for layer in hidden:
@@ -98,7 +98,7 @@ def measure(
 ) -> dict[str, dict[str, dict[str, list[float | None]]]]:
     """By start and rate, every seed's squared error on the fitted pixels, and on the others."""
     images = torch.from_numpy(sources.load("mnist").inputs).flatten(1)[..., None]
-    where, seen = places(), fitted()
+    where, seen = list_places(), choose_pixels()
     chosen = range(FIRST_SEED, FIRST_SEED + seeds)
 
     def image(seed: int) -> Tensor:
@@ -219,22 +219,22 @@ def _signals(measured: Mapping[str, Sequence[Sequence[float]]]) -> ClaimRow:
 
 def _tell(fits: Mapping[str, Any], others: Mapping[str, Any], name: str) -> str:
     return (
-        f"PSNR {decibels(fits[name]):.1f} dB, held out {decibels(others[name]):.1f}; SIREN's "
-        f"{decibels(fits[_name(OMEGA)]):.1f}, held out {decibels(others[_name(OMEGA)]):.1f}."
+        f"PSNR {find_psnr(fits[name]):.1f} dB, held out {find_psnr(others[name]):.1f}; SIREN's "
+        f"{find_psnr(fits[_name(OMEGA)]):.1f}, held out {find_psnr(others[_name(OMEGA)]):.1f}."
     )
 
 
-def decibels(losses: Mapping[str, Sequence[float | None]]) -> float:
+def find_psnr(losses: Mapping[str, Sequence[float | None]]) -> float:
     """PSNR of values from -1 to 1: of the geometric mean of errors at its best rate."""
     return 10 * math.log10(4 / geometric(take_best(losses)))
 
 
 def _omegas(fits: Mapping[str, Any], others: Mapping[str, Any], how: str) -> ClaimRow:
     names = list(map(_name, OMEGAS))
-    best = max(decibels(fits[name]) for name in names)
-    own = decibels(fits[_name(OMEGA)])
+    best = max(find_psnr(fits[name]) for name in names)
+    own = find_psnr(fits[_name(OMEGA)])
     told = ", ".join(
-        f"{name} {decibels(fits[name]):.1f} ({decibels(others[name]):.1f})" for name in names
+        f"{name} {find_psnr(fits[name]):.1f} ({find_psnr(others[name]):.1f})" for name in names
     )
     return ClaimRow(
         f"omega = {OMEGA:g} works well",
@@ -256,11 +256,11 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
         for colour, side in zip(PALETTE, ("fitted", "held out"), strict=False):
             own = [found[f"image, {_name(omega)}"][side] for omega in OMEGAS]
             heights = [
-                decibels(losses[_name(omega)]) for losses, omega in zip(own, OMEGAS, strict=True)
+                find_psnr(losses[_name(omega)]) for losses, omega in zip(own, OMEGAS, strict=True)
             ]
             panel.plot(OMEGAS, heights, "o-", color=colour, label=f"SIREN, {side}")
             at_omega = own[int(np.argmax(np.array(OMEGAS) == OMEGA))]
-            panel.plot(OMEGA, decibels(at_omega[TORCH]), "x", color=colour, label=f"torch, {side}")
+            panel.plot(OMEGA, find_psnr(at_omega[TORCH]), "x", color=colour, label=f"torch, {side}")
         panel.set_xscale("log")
         plain_ticks(panel.xaxis)
         panel.set(xlabel="omega", ylabel="PSNR, dB")

@@ -44,7 +44,7 @@ def measure_norms(networks: int) -> dict[str, dict[str, list[float]]]:
     """By start and shape, spectral norms of weights over sqrt(out / in), from seeds 0, 1, ..."""
     return {
         start: {
-            name_of(shape): [
+            name_shape(shape): [
                 _spectral_norm(shape, deviation(start, *shape), seed) for seed in range(networks)
             ]
             for shape in SHAPES
@@ -59,7 +59,7 @@ def _spectral_norm(shape: tuple[int, int], std: float, seed: int) -> float:
     return float(torch.linalg.matrix_norm(weight, 2)) / math.sqrt(shape[0] / shape[1])
 
 
-def name_of(shape: tuple[int, int]) -> str:
+def name_shape(shape: tuple[int, int]) -> str:
     """`32 to 1024`."""
     return f"{shape[1]} to {shape[0]}"
 
@@ -136,7 +136,7 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     norms = found["spectral norms"]
     # sqrt(in) + sqrt(out) times the deviation, of large normal matrices.
     expected = {
-        name_of(shape): deviation(SPECTRAL, *shape)
+        name_shape(shape): deviation(SPECTRAL, *shape)
         * (math.sqrt(shape[0]) + math.sqrt(shape[1]))
         / math.sqrt(shape[0] / shape[1])
         for shape in SHAPES
@@ -149,18 +149,18 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
             "With std min(1, sqrt(out / in)) / sqrt(in) spectral norms are sqrt(out / in) times 1 "
             "to 2, whatever the shape",
             "Yang, Simon & Bernstein 2023, condition 1 and section 4",
-            f"{len(norms[SPECTRAL][name_of(SHAPES[0])])} normal matrices of each shape; with std "
+            f"{len(norms[SPECTRAL][name_shape(SHAPES[0])])} normal matrices a shape; with std "
             f"1 / sqrt(in) it is {told}.",
             [
                 near(f"norm over sqrt(out / in), {name}", claimed, norms[SPECTRAL][name])
                 for name, claimed in expected.items()
             ],
         ),
-        *_trained({wide: found[f"{wide} and {NARROW} wide"] for wide in WIDE}),
+        *_tell_training({wide: found[f"{wide} and {NARROW} wide"] for wide in WIDE}),
     ]
 
 
-def _trained(found: Mapping[int, Mapping[str, Any]]) -> list[ClaimRow]:
+def _tell_training(found: Mapping[int, Mapping[str, Any]]) -> list[ClaimRow]:
     gaps = holm(
         [
             compare_losses(
