@@ -77,7 +77,7 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     )
     claims = {
         GROWTH.moving: "The best learning rate moves with depth where branches are times 1/sqrt L",
-        GROWTH.staying: "It stays where they are times 1/L",
+        GROWTH.staying: "The best learning rate stays with depth where branches are times 1/L",
     }
     return [
         judge_transfer(found, GROWTH, name, ClaimRow(claim, SOURCE, how))

@@ -142,7 +142,8 @@ def _row_of_trained(found: Mapping[str, Any], tied: bool) -> ClaimRow:
         f"{'where it is also the head' if tied else 'beside a head of its own'}: 0.02 and 1/sqrt d "
         "train better",
         "pytorch/pytorch issue 3121 of 2017-10-14",
-        f"Small GPT, Adam, recipe gpt2 but for the table; first losses {first}.",
+        f"Small GPT, recipe gpt2 but for the table, Adam at the rate that was best for each on "
+        f"another seed; first losses {first}.",
     )
     losses = {std: [held_out(run) for run in of] for std, of in runs.items()}
     return judge_gains(ONE, losses, row)

@@ -51,7 +51,8 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     row = ClaimRow(
         "Weights of std d_in^-gamma with gamma above 1/2 lower the pre-training loss",
         "Hang et al. 2026 (Small Initialization Matters for Large Language Models), abstract",
-        f"Small GPT, recipe gamma, Adam, batches of {BATCH} x {LENGTH} characters.",
+        f"Small GPT, recipe gamma, Adam at the rate that was best for each on another seed, "
+        f"batches of {BATCH} x {LENGTH} characters.",
     )
     return [judge_gains(f"{USUAL:g}", _read(found), row)]
 

@@ -104,7 +104,7 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     claims = {
         GROWTH.moving: "The best learning rate moves with the width in the standard "
         "parametrization, here auto",
-        GROWTH.staying: "It stays in mup",
+        GROWTH.staying: "The best learning rate stays in mup as the width grows",
     }
     return [
         *(
