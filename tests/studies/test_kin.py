@@ -10,13 +10,14 @@ import torch
 import fanin
 from fanin.lab.training.initialization import pair
 from fanin.studies._rows import ClaimFamily
-from fanin.studies.transformers import _sine, _siren, _spectral, _steps, _zero_ends
+from fanin.studies.transformers import _diagonal, _sine, _siren, _spectral, _steps, _zero_ends
 from fanin.studies.transformers._ratios import compare_losses, judge_ratio, take_best
 
 KIN = {
     "sine": _sine.SINE,
     "siren": _siren.SIREN,
     "spectral": _spectral.SPECTRAL_FAMILY,
+    "delay": _diagonal.DIAGONAL,
     "zero": _zero_ends.ZERO_ENDS,
     "steps": _steps.STEPS,
 }
@@ -194,3 +195,26 @@ def test_a_state_block_is_its_recurrence() -> None:
         y = (state * get[:, t, None, None]).sum(-1) + block.direct[:, None] * value[:, t]
         y = block.mixed(y.flatten(1) * torch.nn.functional.silu(gate[:, t]))
         torch.testing.assert_close(block(x)[:, t], x[:, t] + y)
+
+
+def test_frequencies_of_a_delay() -> None:
+    def verdict(real: float) -> list[str]:
+        means = {_diagonal.LIN: 0.2, _diagonal.INV: 0.3, _diagonal.REAL: real}
+        losses = {name: {"0.01": [mean] * 8} for name, mean in means.items()}
+        return verdicts(_diagonal.DIAGONAL, {"delay": {"losses": losses}})
+
+    assert verdict(0.5) == ["holds", "holds"]
+    assert verdict(0.25) == ["holds", "refuted"]
+
+
+def test_a_kernel_is_the_answer_to_an_impulse_and_delays_are_asked_for() -> None:
+    model = _diagonal.DelayModel()
+    _diagonal.make_plan(_diagonal.INV).apply(model, 0)
+    with torch.no_grad():
+        kernel = model.find_kernel()
+        assert torch.allclose(model(torch.eye(64)[3:4])[0, 3:], kernel[:-3], atol=1e-6)
+        # Gu et al. 2022: the last of S4D-Inv's is N / pi (N / (2 N - 1) - 1).
+        assert float(model.frequencies[0, -1]) == pytest.approx(8 / math.pi * (8 / 15 - 1))
+    inputs, targets = _diagonal.draw_noise(0, 0)
+    assert torch.equal(inputs[:, :-16], targets[:, 16:])
+    assert not targets[:, :16].any()

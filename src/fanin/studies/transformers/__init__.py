@@ -2,6 +2,7 @@
 
 from fanin.studies._families import make_study
 from fanin.studies.transformers._depth import DEPTH_TRANSFER
+from fanin.studies.transformers._diagonal import DIAGONAL
 from fanin.studies.transformers._embedding import EMBEDDING
 from fanin.studies.transformers._position import POSITION
 from fanin.studies.transformers._sine import SINE
@@ -23,6 +24,7 @@ FAMILIES = (
     SPECTRAL_FAMILY,
     ZERO_ENDS,
     STEPS,
+    DIAGONAL,
 )
 CONDITIONS = (
     "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "
