@@ -179,7 +179,7 @@ def test_the_slip_has_a_third_of_the_variance() -> None:
 
 
 def test_check_names_the_slip_in_dense_layers() -> None:
-    found = _cnn_slip.measure("digits", lambda steps: None)
+    found = _cnn_slip.measure("digits")
     assert found["variance"] == pytest.approx(2 / 3, rel=0.05)
     assert any(one["id"] == "F12" for one in found["dense layers, slip"])
     assert not any(one["id"] == "F12" for one in found["dense layers, right"])
@@ -208,6 +208,16 @@ def test_rows_trained_together_are_rows_trained_alone() -> None:
     alone = _cnn_once._train(row, data, (6, 20, 1), range(2))
     assert both["a"]["first_norm"] == pytest.approx(alone["a"]["first_norm"], rel=1e-4)
     assert both["a"]["accuracy"] == alone["a"]["accuracy"]
+
+
+def test_rows_of_the_articles_protocol() -> None:
+    plans = _cnn_once._plans()
+    assert len(plans) == _cnn_once.ROWS
+    for name in (BASE, _cnn_once.SLIP):
+        model = SmallConvNet()
+        plans[name].apply(model, 0)
+        assert all(not value.any() for value in model.parameters() if value.ndim == 1)
+    assert model.head.weight.std().item() == pytest.approx(math.sqrt(2 / 648 / 3), rel=0.05)
 
 
 def test_the_dense_layer_by_its_weights_size() -> None:

@@ -121,9 +121,9 @@ def _reach(**shares: float) -> Mapping[str, Any]:
 @pytest.mark.parametrize(
     ("claim", "made", "expected"),
     [
-        (_claims.saturates_mostly, _reach(uniform=0.2), "holds"),
-        (_claims.saturates_mostly, _reach(uniform=0.5), "undecided"),
-        (_claims.saturates_mostly, _reach(uniform=0.9), "refuted"),
+        (_claims.helps_little, _reach(uniform=0.2), "holds"),
+        (_claims.helps_little, _reach(uniform=0.5), "undecided"),
+        (_claims.helps_little, _reach(uniform=0.9), "refuted"),
         (_claims.normal_better, _reach(uniform=0.2, normal=0.4), "holds"),
         (_claims.normal_better, _reach(uniform=0.4, normal=0.4), "undecided"),
         (_claims.normal_better, _reach(uniform=0.4, normal=0.2), "refuted"),
@@ -143,6 +143,15 @@ def test_claims_about_starts_follow_the_runs(
     claim: Callable[[Mapping[str, Any], str], Claim], made: Mapping[str, Any], expected: str
 ) -> None:
     assert claim(made, "descent").verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"), [(0.6, "holds"), (0.5, "undecided"), (0.135, "refuted")]
+)
+def test_saturated_runs_are_most_of_them_or_not(ends: float, expected: str) -> None:
+    made = _reach(uniform=0.0)
+    made[_network.UNIFORM.name]["descent"]["ends_saturated"] = ends
+    assert _claims.saturates_mostly(made, "descent").verdict == expected
 
 
 def test_forty_runs_without_failure_leave_it_open() -> None:

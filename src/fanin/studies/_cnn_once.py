@@ -23,6 +23,7 @@ from fanin.studies._cnn import BASE, CnnConvention, plan, rows, spell
 from fanin.studies._study import Advance
 
 RATE, DECAYS, EPS = 0.001, (0.9, 0.999), 1e-7
+ROWS = 26  # that are trained once through
 FIRST = 100  # steps whose gradients are measured
 SLIP = "He, uniform, its slip"
 HEAD, HEAD_FAN = "head.weight", 648

@@ -13,14 +13,14 @@ from fanin.lab.networks.networks import NETWORKS, SmallConvNet
 from fanin.studies._cnn import rows, spell
 from fanin.studies._cnn_once import HEAD, HEAD_FAN, spell_slip
 from fanin.studies._sources import CAP
-from fanin.studies._study import Advance, Claim, Table
+from fanin.studies._study import Claim, Table
 
 CLOSE = 0.05  # relative, of a variance
 DEPTH, WIDTH = 4, 64  # of a network with dense layers inside
 IMAGES = 200
 
 
-def measure(data: str, advance: Advance) -> dict[str, Any]:
+def measure(data: str) -> dict[str, Any]:
     """The variance that the slip gives, and what `fanin.check` says of it in two networks."""
     held = sources.load(data)
     images, labels = (torch.from_numpy(part[:IMAGES]) for part in (held.inputs, held.labels))

@@ -19,10 +19,11 @@ from fanin.lab.statistics import statistics
 from fanin.lab.statistics.statistics import Difference, mean_interval
 from fanin.studies import _cnn_slip
 from fanin.studies._cnn import BASE, CnnConvention, Training, train
-from fanin.studies._cnn_once import train_once, train_plain
+from fanin.studies._cnn_once import ROWS, train_once, train_plain
 from fanin.studies._cnn_own import own_claims, own_tables, percent
 from fanin.studies._contrasts import Scores, claims, contrasts
 from fanin.studies._drawing import PALETTE, panels
+from fanin.studies._rows import part
 from fanin.studies._sources import ARTICLES, CAP
 from fanin.studies._study import Advance, Claim, Figure, Findings, Scale, Study, StudyPart, Table
 
@@ -67,33 +68,23 @@ def _parts(scale: Scale) -> list[StudyPart]:
                     )
                 )
                 first += seeds
-    return parts + _own_parts(scale)
+    return _own_parts(scale) + parts
 
 
 def _own_parts(scale: Scale) -> list[StudyPart]:
     """The article's own protocol, on the first data set."""
     images, more, data = ONCE[scale], MORE[scale], DATA[scale][0]
-    parts = [StudyPart("slip", {"data": data}, partial(_cnn_slip.measure, data))]
+    parts = [part("slip", _cnn_slip.measure, data=data)]
     first = 0
     for seeds in BLOCKS[scale]:
         shared = {"data": data, "first_seed": first, "seeds": seeds}
-        once: dict[str, Any] = shared | {"images": images}
-        parts.append(
-            StudyPart(f"once: from seed {first}", once, partial(train_once, **once), steps=26)
-        )
+        name = f"from seed {first}"
+        parts.append(part(f"once: {name}", train_once, ROWS, images=images, **shared))
         for how, sizes in (
             ("once", {"images": images, "epochs": 1, "test": images}),
             ("more", {"images": more.train, "epochs": more.epochs, "test": more.test}),
         ):
-            settings: dict[str, Any] = shared | sizes
-            parts.append(
-                StudyPart(
-                    f"{PLAIN}{how}, from seed {first}",
-                    settings,
-                    partial(train_plain, **settings),
-                    steps=2,
-                )
-            )
+            parts.append(part(f"{PLAIN}{how}, {name}", train_plain, 2, **sizes, **shared))
         first += seeds
     return parts
 
@@ -101,8 +92,8 @@ def _own_parts(scale: Scale) -> list[StudyPart]:
 def _gather(found: Mapping[str, Any], beginning: str) -> dict[str, dict[str, list[Any]]]:
     """All seeds of the parts whose names begin so, by row and by what was measured."""
     joined: dict[str, dict[str, list[Any]]] = {}
-    for part, measured in found.items():
-        if part.startswith(beginning):
+    for name, measured in found.items():
+        if name.startswith(beginning):
             for row, values in measured.items():
                 into = joined.setdefault(row, {what: [] for what in values})
                 for what, seeds in values.items():
@@ -188,7 +179,7 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     told.append(_cnn_slip.name_slip(found["slip"]))
     tables: list[Table] = [*own_tables(once, plain), _cnn_slip.table(found["slip"])]
     every: dict[str, Scores] = {}
-    data_sets = [data for data in DATA[scale] if any(part.startswith(f"{data},") for part in found)]
+    data_sets = [data for data in DATA[scale] if any(name.startswith(f"{data},") for name in found)]
     for data in data_sets:
         for convention, fans in FANS.items():
             where = f"{TITLES[data]}, {fans}"

@@ -67,7 +67,7 @@ def _parts(scale: Scale) -> list[StudyPart]:
         for clip in (False, True):
             name = f"training {activation}{CLIPPED if clip else ''}"
             made.append(_borders.part(name, activation, rules, clip, size.sweep))
-    return made + _article_parts(size)
+    return _article_parts(size) + made
 
 
 def _article_parts(size: DepthSize) -> list[StudyPart]:

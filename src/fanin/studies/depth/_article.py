@@ -93,7 +93,7 @@ def explode(found: Mapping[str, Any]) -> Claim:
         f"The gradient's factor a layer is {factors[largest]:.2g} at most ({largest}). Of {runs} "
         f"trainings {lost} end with NaN or above twice the loss of guessing.",
         None if differ else explodes,
-        "Only one of the two was found."
+        f"Only one of the two was found: {'exploding gradients' if explodes else 'lost trainings'}."
         if differ
         else f"Holds if a factor is above {1 + CLOSE:g} and a training is lost; refuted if "
         "neither.",

@@ -9,6 +9,7 @@ from fanin.studies._sources import ARTICLES, DJURIC
 from fanin.studies._study import Figure, Findings, Scale, Study, StudyPart
 from fanin.studies.saturation._claims import (
     fails_often,
+    helps_little,
     large,
     may_fail,
     normal_better,
@@ -50,6 +51,7 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     for claim in (
         small,
         large,
+        helps_little,
         saturates_mostly,
         normal_better,
         fails_often,

@@ -69,21 +69,38 @@ def fails(found: Mapping[str, Any], start: Start, rule: str) -> RunShare:
     return RunShare(share.runs - share.hits, share.runs)
 
 
-def saturates_mostly(found: Mapping[str, Any], rule: str) -> Claim:
-    """What is said of uniform(0, 1)."""
-    share, runs = fails(found, UNIFORM, rule), found[UNIFORM.name][rule]
-    low, high = share.interval
+def helps_little(found: Mapping[str, Any], rule: str) -> Claim:
+    """What is said of uniform(0, 1): its runs fail."""
+    share = fails(found, UNIFORM, rule)
     return Claim(
-        "Uniform(0, 1) weights and biases do not help much, the network saturates most times, "
-        f"{RULES[rule].told}",
+        f"Uniform(0, 1) weights and biases do not help much, {RULES[rule].told}",
         DJURIC,
-        f"{share} fail; {100 * runs['saturated_output']:.1f} % have a saturated output at the "
-        f"start and {100 * runs['ends_saturated']:.1f} % at the end, within "
-        f"{1 - SATURATED:.2f} of 0 or 1.",
-        True if low > MOST else False if high < MOST else None,
+        f"{share} fail.",
+        _most(share),
         f"{FAILS}; holds if the interval is above {100 * MOST:g} %, refuted if it is below.",
-        {"fails": share.value, "ends_saturated": runs["ends_saturated"]},
+        {"fails": share.value},
     )
+
+
+def saturates_mostly(found: Mapping[str, Any], rule: str) -> Claim:
+    """What is said of uniform(0, 1): its runs saturate."""
+    runs = found[UNIFORM.name][rule]
+    count = share_of(found, UNIFORM, rule).runs
+    share = RunShare(round(count * runs["ends_saturated"]), count)
+    return Claim(
+        f"From uniform(0, 1) the network saturates most times, {RULES[rule].told}",
+        DJURIC,
+        f"The output of {share} ends within {1 - SATURATED:.2f} of 0 or 1; at the start that of "
+        f"{100 * runs['saturated_output']:.1f} % is there.",
+        _most(share),
+        f"Holds if the interval is above {100 * MOST:g} %, refuted if it is below.",
+        {"ends_saturated": share.value},
+    )
+
+
+def _most(share: RunShare) -> bool | None:
+    low, high = share.interval
+    return True if low > MOST else False if high < MOST else None
 
 
 def fails_often(found: Mapping[str, Any], rule: str) -> Claim:

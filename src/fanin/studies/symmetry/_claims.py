@@ -19,14 +19,19 @@ from fanin.studies.symmetry._setup import (
     percent,
 )
 
-WITHIN = 1e-9  # of the largest output: rounding in float64, not a difference of models
+WITHIN = 1e-9  # of the largest output or weight: rounding in float64, not a difference
 MARGIN = 0.01  # a loss of accuracy below this is no harm
 BOOK = "Goodfellow et al. 2016, section 8.4"
 
 
 def _spread(found: Mapping[str, Any], start: str) -> float:
-    """The largest distance between two units of a layer, over the training, of all activations."""
-    return float(max(max(found[f"{start} {name}"]["spread"]) for name in ACTIVATIONS))
+    """The largest distance between two units of a layer over the training, of the largest weight.
+
+    That of all activations.
+    """
+    networks = [found[f"{start} {name}"] for name in ACTIVATIONS]
+    spreads = [(max(network["spread"]), network["largest_weight"]) for network in networks]
+    return max(spread / weight if spread else 0.0 for spread, weight in spreads)
 
 
 def no_better(found: Mapping[str, Any]) -> Claim:
@@ -37,10 +42,10 @@ def no_better(found: Mapping[str, Any]) -> Claim:
     return Claim(
         "From zero weights all units stay equal, and the network is no better than a linear model",
         DOSHI,
-        f"Units of a layer differ by {spread:.1g} at most, at any step. Accuracy on the training "
-        f"images: {told}; a linear model {percent(linear)}.",
-        spread == 0 and all(value <= linear for value in zeros.values()),
-        "It is not even as good." if max(zeros.values()) < linear else "",
+        f"Units of a layer differ by {spread:.1g} of the largest weight, at most, at any step. "
+        f"Accuracy on the training images: {told}; a linear model {percent(linear)}.",
+        spread <= WITHIN and all(value <= linear for value in zeros.values()),
+        f"Below {WITHIN:g} it is rounding.",
         {"linear": linear, **zeros},
     )
 
@@ -53,10 +58,11 @@ def alike(found: Mapping[str, Any]) -> Claim:
         f"One value for all weights, {ONE_VALUE:g} say, gives no variability: all units behave "
         "alike",
         DJURIC,
-        f"The incoming weights of units of a layer differ by {spread:.1g} at most, at any step of "
+        f"Units of a layer differ by {spread:.1g} of the largest weight, at most, at any step of "
         f"the training, which ends at an accuracy of {told}.",
-        spread == 0,
-        figures={"spread": spread},
+        spread <= WITHIN,
+        f"Below {WITHIN:g} it is rounding.",
+        {"spread": spread},
     )
 
 
