@@ -10,7 +10,16 @@ import torch
 import fanin
 from fanin.lab.training.initialization import pair
 from fanin.studies._rows import ClaimFamily
-from fanin.studies.transformers import _diagonal, _sine, _siren, _spectral, _steps, _zero_ends
+from fanin.studies.transformers import (
+    _diagonal,
+    _images,
+    _mimetic,
+    _sine,
+    _siren,
+    _spectral,
+    _steps,
+    _zero_ends,
+)
 from fanin.studies.transformers._ratios import compare_losses, judge_ratio, take_best
 
 KIN = {
@@ -18,6 +27,7 @@ KIN = {
     "siren": _siren.SIREN,
     "spectral": _spectral.SPECTRAL_FAMILY,
     "delay": _diagonal.DIAGONAL,
+    "mimetic": _mimetic.MIMETIC_FAMILY,
     "zero": _zero_ends.ZERO_ENDS,
     "steps": _steps.STEPS,
 }
@@ -218,3 +228,36 @@ def test_a_kernel_is_the_answer_to_an_impulse_and_delays_are_asked_for() -> None
     inputs, targets = _diagonal.draw_noise(0, 0)
     assert torch.equal(inputs[:, :-16], targets[:, 16:])
     assert not targets[:, :16].any()
+
+
+def test_mimetic_attention() -> None:
+    def verdict(*gains: float) -> list[str]:
+        accuracies = {"auto": [0.5] * len(gains), "mimetic": [0.5 + gain for gain in gains]}
+        measured = {name: {"accuracy": values} for name, values in accuracies.items()}
+        return verdicts(_mimetic.MIMETIC_FAMILY, {"mimetic": measured})
+
+    assert verdict(*[0.03] * 8) == ["holds"]
+    assert verdict(*[-0.03] * 8) == ["refuted"]
+    assert verdict(*[0.001, -0.001] * 4) == ["refuted"]
+    assert verdict(*[0.1, -0.1] * 4) == ["undecided"]
+
+
+def test_patches_are_squares_of_pixels() -> None:
+    """A token reads the four pixels of its patch and no other."""
+    model = _mimetic.PatchTransformer(8, 0)
+    image = torch.zeros(1, 14, 14)
+    image[0, 2:4, 6:8] = 1.0
+    seen = []
+    model.embed.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    model(image.flatten(1))
+    assert seen[0][0].sum(dim=1).nonzero().flatten().tolist() == [7 + 3]
+    assert torch.equal(seen[0][0, 10], torch.ones(4))
+
+
+def test_images_to_test_on_are_no_others() -> None:
+    batch = _images.make_batches([3], 125, 32)
+    trained = {tuple(row.tolist()) for step in range(125) for row in batch(step, 3)[0]}
+    images, labels = _images.cut_test(3)
+    assert len(trained) >= 3990  # of 4,000: few images are alike at 7 x 7
+    assert (len(images), len(labels)) == (1000, 1000)
+    assert sum(tuple(row.tolist()) in trained for row in images) <= 2

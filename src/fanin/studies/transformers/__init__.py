@@ -4,6 +4,7 @@ from fanin.studies._families import make_study
 from fanin.studies.transformers._depth import DEPTH_TRANSFER
 from fanin.studies.transformers._diagonal import DIAGONAL
 from fanin.studies.transformers._embedding import EMBEDDING
+from fanin.studies.transformers._mimetic import MIMETIC_FAMILY
 from fanin.studies.transformers._position import POSITION
 from fanin.studies.transformers._sine import SINE
 from fanin.studies.transformers._siren import SIREN
@@ -25,6 +26,7 @@ FAMILIES = (
     ZERO_ENDS,
     STEPS,
     DIAGONAL,
+    MIMETIC_FAMILY,
 )
 CONDITIONS = (
     "A seed fixes the weights, the data and their order for all starts, so runs are paired. Rates "
