@@ -11,8 +11,9 @@ from fanin.studies._rows import ClaimRow, join_verdicts
 
 LEAST = 0.005  # of loss, in nats: a gain that is surely less is none
 RULE = (
-    "Holds where the paired sign-flip test finds a lower loss; refuted where it finds a higher "
-    f"one, or where the interval says that less than {LEAST:g} is gained."
+    "Holds where the paired sign-flip test, with Holm's correction, finds a lower loss in every "
+    "comparison; refuted where it finds a higher one in any, or where an interval says that less "
+    f"than {LEAST:g} is gained."
 )
 
 
