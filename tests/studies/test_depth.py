@@ -145,9 +145,12 @@ def _set_gradients(kind: str, ratio: float, *activations: str) -> Callable[[dict
     return doctor
 
 
-def _tanh(factor: float, ratio: float) -> Callable[[dict[str, Any]], None]:
+def _tanh(wide: float, narrow: float, ratio: float) -> Callable[[dict[str, Any]], None]:
+    """Factors of the gradient in layers of two widths, and of the weight's gradient."""
+
     def doctor(found: dict[str, Any]) -> None:
-        found["signals tanh"]["normal(0, 1)"]["backward"] = [factor**-layer for layer in range(9)]
+        found["signals tanh"]["normal(0, 1)"]["backward"] = [wide**-layer for layer in range(9)]
+        _set_gradients("delta", narrow, "tanh")(found)
         _set_gradients("weight", ratio, "tanh")(found)
 
     return doctor
@@ -213,9 +216,10 @@ def _fans(forward: float, backward: float) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("beginning", "doctor", "expected"),
     [
-        ("N(0, 1) weights in a deep tanh", _tanh(0.5, 0.5), "holds"),
-        ("N(0, 1) weights in a deep tanh", _tanh(1.2, 0.5), "refuted"),
-        ("N(0, 1) weights in a deep tanh", _tanh(0.5, 1.5), "refuted"),
+        ("N(0, 1) weights in a deep tanh", _tanh(0.5, 0.5, 0.5), "holds"),
+        ("N(0, 1) weights in a deep tanh", _tanh(1.2, 0.5, 0.5), "undecided"),
+        ("N(0, 1) weights in a deep tanh", _tanh(1.2, 1.2, 0.5), "refuted"),
+        ("N(0, 1) weights in a deep tanh", _tanh(0.5, 0.5, 1.5), "refuted"),
         ("With ReLU vanishing", _set_gradients("delta", 1.0, "relu"), "holds"),
         ("With ReLU vanishing", _set_gradients("delta", 0.7, "relu"), "refuted"),
         ("Large weights that are not", _one_sign(1.5, "nan"), "holds"),

@@ -138,8 +138,8 @@ def own(
     told = {"id": "F12", "severity": "note", "layer": "3", "measured": "factor 0.577"}
     return {
         "once: from seed 0": once,
-        "plain: once, from seed 0": networks,
-        "plain: more, from seed 0": networks,
+        "plain: once": networks,
+        "plain: more": networks,
         "slip": slip | {"dense layers, slip": [told], "variance": 2 / 3},
     }
 
@@ -162,7 +162,7 @@ def own(
 def test_claims_of_the_articles_protocol(
     beginning: str, made: dict[str, Any], expected: str
 ) -> None:
-    plain = {how: made[f"plain: {how}, from seed 0"] for how in ("once", "more")}
+    plain = {how: made[f"plain: {how}"] for how in ("once", "more")}
     claims = _cnn_own.own_claims(made["once: from seed 0"], plain)
     (claim,) = [claim for claim in claims if claim.statement.startswith(beginning)]
     assert claim.verdict == expected

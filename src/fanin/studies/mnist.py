@@ -77,15 +77,16 @@ def _own_parts(scale: Scale) -> list[StudyPart]:
     parts = [part("slip", _cnn_slip.measure, data=data)]
     first = 0
     for seeds in BLOCKS[scale]:
-        shared = {"data": data, "first_seed": first, "seeds": seeds}
-        name = f"from seed {first}"
-        parts.append(part(f"once: {name}", train_once, ROWS, images=images, **shared))
-        for how, sizes in (
-            ("once", {"images": images, "epochs": 1, "test": images}),
-            ("more", {"images": more.train, "epochs": more.epochs, "test": more.test}),
-        ):
-            parts.append(part(f"{PLAIN}{how}, {name}", train_plain, 2, **sizes, **shared))
+        name = f"once: from seed {first}"
+        settings = {"data": data, "first_seed": first, "seeds": seeds, "images": images}
+        parts.append(part(name, train_once, ROWS, **settings))
         first += seeds
+    for how, sizes in (
+        ("once", {"images": images, "epochs": 1, "test": images}),
+        ("more", {"images": more.train, "epochs": more.epochs, "test": more.test}),
+    ):
+        settings = {"data": data, "first_seed": 0, "seeds": first, **sizes}
+        parts.append(part(f"{PLAIN}{how}", train_plain, 2, **settings))
     return parts
 
 
@@ -174,7 +175,7 @@ def _figure(all_scores: Mapping[str, Scores]) -> Figure:
 
 def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     once = _gather(found, "once: ")
-    plain = {how: _gather(found, f"{PLAIN}{how}, ") for how in ("once", "more")}
+    plain = {how: found[f"{PLAIN}{how}"] for how in ("once", "more")}
     told: list[Claim] = [*own_claims(once, plain), _cnn_slip.bound(found["slip"])]
     told.append(_cnn_slip.name_slip(found["slip"]))
     tables: list[Table] = [*own_tables(once, plain), _cnn_slip.table(found["slip"])]

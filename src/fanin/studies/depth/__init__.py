@@ -114,7 +114,7 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
         vanish(found, size),
         *(count_kept(found, *row) for row in KEPT),
         fans_favour(found),
-        *(early_slowest(found, name) for name in ("sigmoid", "tanh")),
+        *(early_slowest(found, name, size) for name in ("sigmoid", "tanh")),
         sigmoid(found),
         relu_fine(found),
         explode(found),

@@ -37,20 +37,26 @@ def gradient_factor(
     return _gradients.layer_factor(found[f"{GRADIENTS}{activation}"][rule][kind])
 
 
-def early_slowest(found: Mapping[str, Any], activation: str) -> Claim:
-    """N(0, 1) weights with a sigmoid or tanh."""
-    a_layer = factor(found, activation, LARGE, "backward") or 0.0
+def early_slowest(found: Mapping[str, Any], activation: str, size: DepthSize) -> Claim:
+    """N(0, 1) weights with a sigmoid or tanh, in layers of two widths."""
+    wide = factor(found, activation, LARGE, "backward") or 0.0
+    narrow = gradient_factor(found, activation, LARGE, "delta") or 0.0
     weights = found[f"{GRADIENTS}{activation}"][LARGE]["weight"]
     ratio = weights[0] / weights[-1]
+    vanishes = [each < 1 - CLOSE for each in (wide, narrow)]
+    differ = vanishes[0] != vanishes[1] and ratio < 1
     return Claim(
         f"N(0, 1) weights in a deep {activation} network: the gradient vanishes, and early layers "
         "learn slowest",
         DOSHI,
-        f"The gradient's factor a layer is {a_layer:.2f}. In {len(weights)} layers the gradient of "
-        f"the first weight is {ratio:.2g} times that of the last.",
-        a_layer < 1 - CLOSE and ratio < 1,
-        f"Holds if the factor is below {1 - CLOSE:g} and the first gradient is the smaller one.",
-        {"factor": a_layer, "first_to_last": ratio},
+        f"The gradient's factor a layer is {wide:.2f} in layers of {size.width} and {narrow:.2f} "
+        f"in layers of {_gradients.WIDTH}. There, in {len(weights)} layers, the gradient of the "
+        f"first weight is {ratio:.2g} times that of the last.",
+        None if differ else all(vanishes) and ratio < 1,
+        "It depends on the width."
+        if differ
+        else f"Holds if both factors are below {1 - CLOSE:g} and the first gradient is smaller.",
+        {"wide": wide, "narrow": narrow, "first_to_last": ratio},
     )
 
 

@@ -14,14 +14,13 @@ from fanin.studies.depth._setup import (
     ACTIVATIONS,
     DEAD,
     GRADIENTS,
-    HE,
     LARGE,
     NONNEGATIVE,
     RULES,
     XAVIER,
 )
 
-SHOWN = (("sigmoid", XAVIER), ("tanh", LARGE), ("relu", HE))
+SHOWN = (("sigmoid", XAVIER), ("tanh", LARGE), ("relu", XAVIER))
 
 
 def gradient_table(found: Mapping[str, Any]) -> Table:
@@ -79,9 +78,12 @@ def draw_biases(found: Mapping[str, Any], axes: Sequence[Axes]) -> None:
     """Gradients of biases and of weights, a panel for each of three starts."""
     for panel, (activation, rule) in zip(axes, SHOWN, strict=True):
         signals = found[f"{GRADIENTS}{activation}"][rule]
-        for kind, colour, style in (("weight", PALETTE[0], "-"), ("bias", PALETTE[1], "--")):
+        for kind, told, colour, style in (
+            ("weight", "weights", PALETTE[0], "-"),
+            ("bias", "biases", PALETTE[1], "--"),
+        ):
             layers = range(1, len(signals[kind]) + 1)
-            panel.plot(layers, signals[kind], style, color=colour, lw=1.6, label=f"{kind}s")
+            panel.plot(layers, signals[kind], style, color=colour, lw=1.6, label=told)
         panel.set_yscale("log")
         plain_ticks(panel.yaxis)
         panel.set_title(f"{activation}, {RULES[rule]}", fontsize=9)
