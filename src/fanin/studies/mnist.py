@@ -6,7 +6,7 @@ protocol (`_cnn_once`, `_cnn_own`) and in a longer one.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from statistics import median
 from typing import Any
@@ -23,6 +23,7 @@ from fanin.studies._cnn_once import ROWS, train_once, train_plain
 from fanin.studies._cnn_own import own_claims, own_tables, percent
 from fanin.studies._contrasts import Scores, claims, contrasts
 from fanin.studies._drawing import PALETTE, panels
+from fanin.studies._families import TOO_SHORT
 from fanin.studies._rows import part
 from fanin.studies._sources import ARTICLES, CAP
 from fanin.studies._study import Advance, Claim, Figure, Findings, Scale, Study, StudyPart, Table
@@ -176,8 +177,7 @@ def _figure(all_scores: Mapping[str, Scores]) -> Figure:
 def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
     once = _gather(found, "once: ")
     plain = {how: found[f"{PLAIN}{how}"] for how in ("once", "more")}
-    told: list[Claim] = [*own_claims(once, plain), _cnn_slip.bound(found["slip"])]
-    told.append(_cnn_slip.name_slip(found["slip"]))
+    told: list[Claim] = own_claims(once, plain)
     tables: list[Table] = [*own_tables(once, plain), _cnn_slip.table(found["slip"])]
     every: dict[str, Scores] = {}
     data_sets = [data for data in DATA[scale] if any(name.startswith(f"{data},") for name in found)]
@@ -189,6 +189,9 @@ def _conclude(found: Mapping[str, Any], scale: Scale) -> Findings:
             differences = contrasts(every[where])
             told += claims(where, differences)
             tables += _tables(where, joined, differences)
+    if scale == "quick":
+        told = [replace(claim, holds=None, why=TOO_SHORT) for claim in told]
+    told += [judge(found["slip"]) for judge in (_cnn_slip.bound, _cnn_slip.name_slip)]
     return Findings(told, tables, [_figure(every)], _conditions(scale, data_sets))
 
 
