@@ -73,7 +73,8 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
     """The claims about it."""
     how = (
         f"Small GPT with a base of {BASE} layers, AdamW by the recipes' groups, weight decay "
-        f"{DECAY:g}, batches of {BATCH} x {LENGTH} characters, mean of the last 20 losses."
+        f"{DECAY:g}, batches of {BATCH} x {LENGTH} characters, mean of the last 20 losses. "
+        "The source's networks are deeper and train for longer."
     )
     claims = {
         GROWTH.moving: "The best learning rate moves with depth where branches are times 1/sqrt L",
