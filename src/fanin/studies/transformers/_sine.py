@@ -99,7 +99,7 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
             f"One hidden layer of ReLU needs random biases to fit a sine of {periods} "
             f"{'period' if periods == 1 else 'periods'}",
             "keras issue 20873 (2025), which does not say how many periods",
-            f"1-64-1 on {POINTS} points from -1 to 1, Adam, each start at the best of the rates "
+            f"{POINTS} points from -1 to 1, Adam, each start at the best of the rates "
             f"{', '.join(f'{rate:g}' for rate in RATES)}; biases zero are beside torch's weights.",
             trained=True,
             measured=f"Loss, {tell_ratio(gap)}. Geometric means: {_tell(own)}.",

@@ -178,8 +178,9 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
         ]
     )
     how = (
-        f"2-64-64-64-64-1, sin({OMEGA:g} z), {len(take_best(fits[own]))} MNIST images, half of the "
-        "pixels fitted by Adam in 100 steps, each start at the best of the rates "
+        f"Places to grey values by four layers of sin({OMEGA:g} z), "
+        f"{len(take_best(fits[own]))} MNIST images, half of the pixels fitted by Adam, each start "
+        "at the best of the rates "
         f"{', '.join(f'{rate:g}' for rate in RATES)}."
     )
     return [

@@ -173,9 +173,10 @@ def _tell_training(found: Mapping[int, Mapping[str, Any]]) -> list[ClaimRow]:
     return [
         ClaimRow(
             f"Where layers of {wide} and {NARROW} units alternate, it trains better than fan-in",
-            "what the condition is for; karpathy/nanochat starts so",
-            f"49-{wide}-{NARROW}-{wide}-{NARROW}-10 with ReLU, {IMAGES_TOLD}, Adam, each start at "
-            "the best rate.",
+            "karpathy/nanochat, gpt.py, starts so; the condition is that of Yang et al. 2023",
+            f"49-{wide}-{NARROW}-{wide}-{NARROW}-10 with ReLU, {IMAGES_TOLD}, Adam at one rate "
+            "for all layers (Yang et al. scale rates, too; nanochat has Muon), for each start the "
+            f"best of {', '.join(f'{rate:g}' for rate in RATES)}.",
             trained=True,
             measured=f"Loss, {tell_ratio(gap)}. {_tell(own)}",
             holds=judge_ratio(gap),
