@@ -70,7 +70,7 @@ BETTER = (
 CLAIMS: Sequence[tuple[str, tuple[str, ...], Callable[[Difference], bool | None], str]] = (
     ("normal is better than uniform", ("normal - uniform",), _better, BETTER),
     (
-        "Glorot behind a ReLU and He elsewhere are better than the reverse, as advised",
+        "Glorot behind a ReLU and He elsewhere are better than the reverse, which is advised",
         ("exchanged - advised",),
         _better,
         BETTER,
