@@ -12,7 +12,8 @@ def siren(omega: float = 30.0) -> VarianceScaling:
 
     Formula: w ~ U(-limit, limit), limit = sqrt(6 / fan_in) / omega: variance 2 / (fan_in
     omega**2).
-    Reads: in, kernel. Preserves: the arcsine distribution of activations, their variance 1/2.
+    Reads: in, kernel. Preserves: the distribution of activations, nearly the arcsine's. Theirs
+    has variance 1/2; the sine of N(0, 1) has 0.43, and in depth it settles at 0.40.
     Units: `omega` multiplies the pre-activation *inside* the sine; the first layer takes
     siren_first and the same omega. Where the network has no omega, use omega=1.
     Source: Sitzmann et al. 2020, section 3.2 and Theorem 1.8 (supplement).
