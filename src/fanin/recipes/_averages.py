@@ -35,7 +35,7 @@ def exponential(graph: Graph, signals: InputSignals, position: int) -> Signal | 
 
 
 def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
-    """Weights over their sum, and linear attention over its sum of weights; None for others."""
+    """Weights over their sum, and attention over its sum of weights; None for others."""
     node = graph.nodes[position]
     if len(node.inputs) != 2:
         return None
@@ -44,6 +44,8 @@ def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | Non
     if total.op == "sum":
         return _weigh(graph, signals, position, graph.behind(total.inputs[0]))
     outer = graph.nodes[graph.behind(value)]
+    if outer.op == total.op == "add":
+        return _weigh_terms(graph, signals, position)
     if outer.op != "matmul" or total.op != "matmul":
         return None
     return _attend(graph, signals, position, outer, total)
@@ -53,7 +55,7 @@ def _weigh(graph: Graph, signals: InputSignals, position: int, weights: int) -> 
     """Weights over their sum, or what they multiply, before it is summed or after."""
     value = graph.behind(graph.nodes[position].inputs[0])
     first = signals[weights]
-    if first is None or first.values.min() < 0:
+    if first is None or not _is_weight(first):
         return None
     if value == weights:
         return replace(first, averaging=True) if _multiplies(graph, position) else None
@@ -80,10 +82,64 @@ def _attend(
             continue
         sources = outer.inputs[side], inner.inputs[side], inner.inputs[1 - side]
         query, key, averaged = (signals[source] for source in sources)
-        if averaged is None or any(item is None or item.values.min() < 0 for item in (query, key)):
+        if averaged is None or not (_is_weight(query) and _is_weight(key)):
             continue
         return gaussian(averaged.second, position, averaged.share, averaged=True)
     return None
+
+
+def _weigh_terms(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
+    """Products with weights, added one by one, over the weights that were added in the same way.
+
+    As the states of RWKV, e n + f v over e d + f from step to step (Peng et al. 2023).
+    """
+    averaged: list[Signal] = []
+    value, divisor = graph.nodes[position].inputs
+    pairs = [(graph.behind(value), graph.behind(divisor))]
+    while pairs:
+        pair = pairs.pop()
+        if all(_is_zero(signals[side]) for side in pair):  # the states before the first step
+            continue
+        top, bottom = (graph.nodes[side] for side in pair)
+        terms, weights = (
+            [graph.behind(source) for source in node.inputs] for node in (top, bottom)
+        )
+        if top.op == bottom.op == "add" and not (top.flags | bottom.flags) & {"difference"}:
+            across = list(zip(terms, reversed(weights), strict=True))
+            crossed = any(_share_weight(graph, *sides) for sides in across)
+            pairs += across if crossed else zip(terms, weights, strict=True)
+            continue
+        common = {pair[1]} & {*terms} or ({*terms} & {*weights} if bottom.op == "mul" else set())
+        if top.op != "mul" or len(common) != 1 or not _is_weight(signals[min(common)]):
+            return None
+        weighed = terms[terms[0] in common]
+        if pair[1] not in common:  # both are the state before, times how much of it is kept
+            pairs.append((weighed, weights[weights[0] in common]))
+            continue
+        signal = signals[weighed]
+        if signal is None:
+            return None
+        averaged.append(signal)
+    if not averaged:
+        return None
+    largest = max(averaged, key=lambda signal: signal.second)
+    return gaussian(largest.second, position, largest.share, averaged=True)
+
+
+def _share_weight(graph: Graph, term: int, weight: int) -> bool:
+    """Whether a weight, or a factor of it, is a factor of a term."""
+    node, other = graph.nodes[term], graph.nodes[weight]
+    factors = {graph.behind(source) for source in node.inputs}
+    own = {graph.behind(source) for source in other.inputs} if other.op == "mul" else {weight}
+    return node.op == "mul" and bool(factors & own)
+
+
+def _is_zero(signal: Signal | None) -> bool:
+    return signal is not None and signal.second == 0
+
+
+def _is_weight(signal: Signal | None) -> bool:
+    return signal is not None and signal.values.min() >= 0
 
 
 def _multiplies(graph: Graph, position: int, product: bool = False) -> bool:
