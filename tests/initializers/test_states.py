@@ -87,6 +87,7 @@ def test_hippo_is_its_formula() -> None:
         (lambda: chrono(9).std((6,)), "is no bias of an LSTM"),
         (lambda: hippo_legs().std((3, 4)), "two last axes of one length"),
         (lambda: s4d_lin().std(()), "needs: a last axis"),
+        (lambda: s4d_real().std((2**62,)), "the values themselves, and there is no memory"),
     ],
 )
 def test_wrong_ones(call: Callable[[], object], message: str) -> None:

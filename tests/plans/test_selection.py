@@ -187,3 +187,14 @@ def test_transformers_is_told_what_was_drawn() -> None:
         name for name, item in model.named_parameters() if hasattr(item, "_is_hf_initialized")
     }
     assert flagged == {"head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_a_sparse_parameter_may_be_kept(layout: torch.layout) -> None:
+    model = nn.Module()
+    model.register_parameter("mixing", nn.Parameter(torch.eye(4).to_sparse(layout=layout)))
+    plan = fanin.plan(model, keep="mixing")
+    assert plan["mixing"].initializer is None
+    plan.apply(model, 0)
+    assert torch.equal(model.mixing.to_dense(), torch.eye(4))

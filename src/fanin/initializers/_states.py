@@ -174,7 +174,15 @@ class ComputedStates(Whole):
 
     def _std(self, shape: tuple[int, ...], axes: Axes) -> float:
         self._check(shape, axes)
-        return float(self._row(shape).std()) if shape[-1] else 0.0
+        if not shape[-1]:
+            return 0.0
+        try:
+            return float(self._row(shape).std())
+        except (MemoryError, ValueError):  # the latter beyond what NumPy can count
+            raise FaninError(
+                f"the std of {self!r} in shape {shape} is that of the values themselves, and there "
+                "is no memory for them."
+            ) from None
 
     def __repr__(self) -> str:
         return expression(self.called)

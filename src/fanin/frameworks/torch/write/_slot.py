@@ -374,7 +374,8 @@ class Slot:
         value = self._check_value()
         if value is not None:
             return value.to(self.tensor.dtype)
-        return local_tensor(self.tensor).detach()
+        held = local_tensor(self.tensor).detach()
+        return held if held.layout is torch.strided else held.to_dense()
 
     def pieces(self, tensor: Tensor | None = None) -> Iterator[tuple[Box, Tensor]]:
         """Boxes of the global tensor with the views of memory that hold them.
