@@ -31,7 +31,7 @@ class Stepwise(nn.Module):
             top = kept * top + weight * value[:, step]
             counted = torch.exp(-key[:, step]) if self.others else weight
             bottom = counted + kept * bottom if self.crossed else kept * bottom + counted
-            made.append(top / bottom)
+            made.append(top / (bottom + 1e-6) if self.crossed else top / bottom)
         self.fed = torch.stack(made, 1)
         return self.after(self.fed)
 

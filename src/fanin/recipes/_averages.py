@@ -40,12 +40,13 @@ def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | Non
     if len(node.inputs) != 2:
         return None
     value, divisor = node.inputs
-    total = graph.nodes[graph.behind(divisor, (*CARRIERS, "pointwise"))]  # and a little, perhaps
+    count = graph.behind(divisor, (*CARRIERS, "pointwise"))  # and a little, perhaps
+    total = graph.nodes[count]
     if total.op == "sum":
         return _weigh(graph, signals, position, graph.behind(total.inputs[0]))
     outer = graph.nodes[graph.behind(value)]
     if outer.op == total.op == "add":
-        return _weigh_terms(graph, signals, position)
+        return _weigh_terms(graph, signals, position, graph.behind(value), count)
     if outer.op != "matmul" or total.op != "matmul":
         return None
     return _attend(graph, signals, position, outer, total)
@@ -88,14 +89,15 @@ def _attend(
     return None
 
 
-def _weigh_terms(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
+def _weigh_terms(
+    graph: Graph, signals: InputSignals, position: int, value: int, count: int
+) -> Signal | None:
     """Products with weights, added one by one, over the weights that were added in the same way.
 
     As the states of RWKV, e n + f v over e d + f from step to step (Peng et al. 2023).
     """
     averaged: list[Signal] = []
-    value, divisor = graph.nodes[position].inputs
-    pairs = [(graph.behind(value), graph.behind(divisor))]
+    pairs = [(value, count)]
     while pairs:
         pair = pairs.pop()
         if all(_is_zero(signals[side]) for side in pair):  # the states before the first step
