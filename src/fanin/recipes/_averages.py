@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeGuard
 
 from fanin.graph import CARRIERS, Graph, Node
 from fanin.graph.signal import Signal, gaussian
 
 InputSignals = Sequence[Signal | None]
+SumPair = tuple[int, int]  # the nodes of a sum of products and of the sum of their weights
+KnownAverages = dict[SumPair, Signal | None]  # what such a pair averages; None: no average
 
 
 def attention(run: object, position: int, node: Node, inputs: InputSignals) -> Signal | None:
@@ -34,8 +37,13 @@ def exponential(graph: Graph, signals: InputSignals, position: int) -> Signal | 
     return None if logits is None else Signal(logits.values, position, averaging=True)
 
 
-def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | None:
-    """Weights over their sum, and attention over its sum of weights; None for others."""
+def quotient(
+    graph: Graph, signals: InputSignals, position: int, known: KnownAverages
+) -> Signal | None:
+    """Weights over their sum, and attention over its sum of weights; None for others.
+
+    `known` keeps what a run finds of sums, so that each step of a loop is looked at once.
+    """
     node = graph.nodes[position]
     if len(node.inputs) != 2:
         return None
@@ -46,7 +54,7 @@ def quotient(graph: Graph, signals: InputSignals, position: int) -> Signal | Non
         return _weigh(graph, signals, position, graph.behind(total.inputs[0]))
     outer = graph.nodes[graph.behind(value)]
     if outer.op == total.op == "add":
-        return _weigh_terms(graph, signals, position, graph.behind(value), count)
+        return _weigh_terms(graph, signals, position, (graph.behind(value), count), known)
     if outer.op != "matmul" or total.op != "matmul":
         return None
     return _attend(graph, signals, position, outer, total)
@@ -56,7 +64,7 @@ def _weigh(graph: Graph, signals: InputSignals, position: int, weights: int) -> 
     """Weights over their sum, or what they multiply, before it is summed or after."""
     value = graph.behind(graph.nodes[position].inputs[0])
     first = signals[weights]
-    if first is None or not _is_weight(first):
+    if not _is_weight(first):
         return None
     if value == weights:
         return replace(first, averaging=True) if _multiplies(graph, position) else None
@@ -90,42 +98,54 @@ def _attend(
 
 
 def _weigh_terms(
-    graph: Graph, signals: InputSignals, position: int, value: int, count: int
+    graph: Graph, signals: InputSignals, position: int, pair: SumPair, known: KnownAverages
 ) -> Signal | None:
     """Products with weights, added one by one, over the weights that were added in the same way.
 
     As the states of RWKV, e n + f v over e d + f from step to step (Peng et al. 2023).
     """
-    averaged: list[Signal] = []
-    pairs = [(value, count)]
+    terms: dict[SumPair, list[SumPair]] = {}
+    pairs = [pair]
     while pairs:
-        pair = pairs.pop()
-        if all(_is_zero(signals[side]) for side in pair):  # the states before the first step
+        current = pairs.pop()
+        if current in known or current in terms:
             continue
-        top, bottom = (graph.nodes[side] for side in pair)
-        terms, weights = (
-            [graph.behind(source) for source in node.inputs] for node in (top, bottom)
-        )
-        if top.op == bottom.op == "add" and not (top.flags | bottom.flags) & {"difference"}:
-            across = list(zip(terms, reversed(weights), strict=True))
-            crossed = any(_share_weight(graph, *sides) for sides in across)
-            pairs += across if crossed else zip(terms, weights, strict=True)
+        read = _read_terms(graph, signals, current)
+        if isinstance(read, Signal):
+            known[current] = read
             continue
-        common = {pair[1]} & {*terms} or ({*terms} & {*weights} if bottom.op == "mul" else set())
-        if top.op != "mul" or len(common) != 1 or not _is_weight(signals[min(common)]):
-            return None
-        weighed = terms[terms[0] in common]
-        if pair[1] not in common:  # both are the state before, times how much of it is kept
-            pairs.append((weighed, weights[weights[0] in common]))
-            continue
-        signal = signals[weighed]
-        if signal is None:
-            return None
-        averaged.append(signal)
-    if not averaged:
+        # The states before the first step are zeros, both.
+        terms[current] = [term for term in read if any(not _is_zero(signals[at]) for at in term)]
+        pairs += terms[current]
+    for current in sorted(terms):  # what is summed was made before its sum
+        held = [known[term] for term in terms[current]]
+        found = [signal for signal in held if signal is not None]
+        whole = bool(held) and len(found) == len(held)
+        known[current] = max(found, key=lambda signal: signal.second) if whole else None
+    averaged = known[pair]
+    if averaged is None:
         return None
-    largest = max(averaged, key=lambda signal: signal.second)
-    return gaussian(largest.second, position, largest.share, averaged=True)
+    return gaussian(averaged.second, position, averaged.share, averaged=True)
+
+
+def _read_terms(graph: Graph, signals: InputSignals, pair: SumPair) -> Signal | list[SumPair]:
+    """The value that a product and its weight weigh, or the terms of two sums, in pairs.
+
+    No terms where the two are no such sums.
+    """
+    top, bottom = (graph.nodes[side] for side in pair)
+    terms, weights = ([graph.behind(source) for source in node.inputs] for node in (top, bottom))
+    if top.op == bottom.op == "add" and not (top.flags | bottom.flags) & {"difference"}:
+        across = list(zip(terms, reversed(weights), strict=True))
+        crossed = any(_share_weight(graph, *sides) for sides in across)
+        return across if crossed else list(zip(terms, weights, strict=True))
+    common = {pair[1]} & {*terms} or ({*terms} & {*weights} if bottom.op == "mul" else set())
+    if top.op != "mul" or len(common) != 1 or not _is_weight(signals[min(common)]):
+        return []
+    weighed = terms[terms[0] in common]
+    if pair[1] not in common:  # both are the state before, times how much of it is kept
+        return [(weighed, weights[weights[0] in common])]
+    return signals[weighed] or []
 
 
 def _share_weight(graph: Graph, term: int, weight: int) -> bool:
@@ -140,7 +160,7 @@ def _is_zero(signal: Signal | None) -> bool:
     return signal is not None and signal.second == 0
 
 
-def _is_weight(signal: Signal | None) -> bool:
+def _is_weight(signal: Signal | None) -> TypeGuard[Signal]:
     return signal is not None and signal.values.min() >= 0
 
 

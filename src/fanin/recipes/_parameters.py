@@ -12,6 +12,7 @@ from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, sp
 from fanin.graph.tails import weigh
 from fanin.recipes._acting import ActingWeight, LongestDraw, fit_std, invert_line
 from fanin.recipes._averages import InputSignals as InputSignals
+from fanin.recipes._averages import KnownAverages
 from fanin.recipes._borders import Borders
 
 APART = 100.0  # times what the first use of a weight asks for: what is farther counts as this
@@ -65,6 +66,7 @@ class Run(Protocol):
     aside: set[int]
     borders: Borders
     signals: list[Signal | None]
+    averages: KnownAverages
     train: bool
 
     def target(self, position: int) -> float:

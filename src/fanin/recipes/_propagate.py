@@ -11,6 +11,7 @@ import numpy as np
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, gaussian, scale, spread
 from fanin.recipes._acting import LongestDraw, acts_as, size_of
+from fanin.recipes._averages import KnownAverages
 from fanin.recipes._borders import Borders
 from fanin.recipes._parameters import APART, Share, WeightScale
 from fanin.recipes._steps import STEPS, carry
@@ -42,6 +43,7 @@ class Propagation:
     values: Mapping[str, Values] = field(default_factory=dict)
     weights: dict[str, WeightScale] = field(default_factory=dict)
     signals: list[Signal | None] = field(default_factory=list)
+    averages: KnownAverages = field(default_factory=dict)  # of quotients, as they are found
     asked: dict[str, list[float]] = field(default_factory=dict)  # scales, by every use of a weight
     aside: set[int] = field(default_factory=set)  # uses of weights that ask for nothing
     borders: Borders = field(default_factory=Borders.empty)

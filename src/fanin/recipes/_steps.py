@@ -99,8 +99,11 @@ def _apply_pointwise(run: Run, position: int, node: Node, inputs: InputSignals) 
         return known[0] if known else None
     if any(signal.averaging for signal in known):
         return next(signal for signal in known if signal.averaging)
-    find = {"div": quotient, "exp": exponential}.get(node.function)
-    averages = None if find is None else find(run.graph, run.signals, position)
+    averages = None
+    if node.function == "div":
+        averages = quotient(run.graph, run.signals, position, run.averages)
+    elif node.function == "exp":
+        averages = exponential(run.graph, run.signals, position)
     return averages or apply_pointwise(node.fn, known, position)
 
 
