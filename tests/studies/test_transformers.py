@@ -15,7 +15,7 @@ from fanin.studies._study import StudyResult
 from fanin.studies.transformers import FAMILIES, STUDY, _characters
 from fanin.studies.transformers._depth import DEPTH_TRANSFER, GROWTH
 from fanin.studies.transformers._embedding import EMBEDDING, RATES
-from fanin.studies.transformers._gpt import SmallGPT, loss_of, start
+from fanin.studies.transformers._gpt import SmallGPT, loss_of, make_plan
 from fanin.studies.transformers._position import POSITION
 from fanin.studies.transformers._small import SMALL
 from fanin.studies.transformers._transfer import find_best
@@ -46,7 +46,8 @@ def test_the_text_is_characters_of_the_vocabulary() -> None:
 
 def test_no_character_sees_those_behind_it_and_the_head_is_tied() -> None:
     model = SmallGPT(16, 2, 8)
-    plan = start(model, 0, "gpt2")
+    plan = make_plan(model, "gpt2")
+    plan.apply(model, 0)
     assert "head.weight" not in [row.name for row in plan.rows]
     tokens = torch.arange(8)[None]
     other = tokens.clone()

@@ -151,7 +151,7 @@ def mitigate(found: Mapping[str, Any], size: DepthSize) -> Claim:
     told, better, solved = [], [], []
     for activation, rule in (("relu", HE), ("tanh", XAVIER)):
         theirs, large, small = (
-            _gradients.layer_factor(found[f"{GRADIENTS}{activation}"][each]["delta"]) or 0.0
+            gradient_factor(found, activation, each, "delta") or 0.0
             for each in (rule, LARGE, SMALL)
         )
         depth = start_of(found, activation, rule)

@@ -142,8 +142,17 @@ def _pairs(found: Mapping[str, Any], better: Start, worse: Start, rule: str) -> 
     return difference(first, second, family=1)
 
 
-def _better(statement: str, source: str, gaps: Sequence[Difference], pairs: int) -> Claim:
+def _better(
+    found: Mapping[str, Any],
+    rule: str,
+    statement: str,
+    source: str,
+    start: Start,
+    others: Sequence[Start],
+) -> Claim:
     """A start is better than others, seed by seed: than all, or it is refuted by one."""
+    gaps = [_pairs(found, start, other, rule) for other in others]
+    pairs = share_of(found, start, rule).runs
     told = "; ".join(
         f"{100 * gap.interval.mean:+.1f} points over {gap.second} ({100 * gap.interval.low:+.1f} "
         f"to {100 * gap.interval.high:+.1f}; p = {gap.p:.2g})"
@@ -153,7 +162,7 @@ def _better(statement: str, source: str, gaps: Sequence[Difference], pairs: int)
     everywhere = all(gap.found and gap.interval.mean > 0 for gap in gaps)
     undecided = not (refuted or everywhere)
     return Claim(
-        statement,
+        f"{statement}, {RULES[rule].told}",
         source,
         f"The share of runs that reach the target, over {pairs} pairs: {told}.",
         None if undecided else everywhere,
@@ -164,35 +173,21 @@ def _better(statement: str, source: str, gaps: Sequence[Difference], pairs: int)
 
 def normal_better(found: Mapping[str, Any], rule: str) -> Claim:
     """N(0, 1) against uniform(0, 1)."""
-    gaps = [_pairs(found, NORMAL, UNIFORM, rule)]
-    return _better(
-        f"N(0, 1) works better than uniform(0, 1), {RULES[rule].told}",
-        DJURIC,
-        gaps,
-        share_of(found, NORMAL, rule).runs,
-    )
+    statement = "N(0, 1) works better than uniform(0, 1)"
+    return _better(found, rule, statement, DJURIC, NORMAL, [UNIFORM])
 
 
 def xavier_best(found: Mapping[str, Any], rule: str) -> Claim:
     """Xavier's start against both."""
-    gaps = [_pairs(found, XAVIER, other, rule) for other in (UNIFORM, NORMAL)]
-    return _better(
-        f"Xavier, with N(0, 1) biases, should be the best so far, {RULES[rule].told}",
-        DJURIC,
-        gaps,
-        share_of(found, XAVIER, rule).runs,
-    )
+    statement = "Xavier, with N(0, 1) biases, should be the best so far"
+    return _better(found, rule, statement, DJURIC, XAVIER, [UNIFORM, NORMAL])
 
 
 def zero_better(found: Mapping[str, Any], rule: str) -> Claim:
     """Zero biases against normal ones."""
-    gaps = [_pairs(found, XAVIER_ZERO, XAVIER, rule)]
-    return _better(
-        f"Xavier's start is better with zero biases, {RULES[rule].told}",
-        "not the article's: how Xavier's rule is used",
-        gaps,
-        share_of(found, XAVIER, rule).runs,
-    )
+    statement = "Xavier's start is better with zero biases"
+    source = "not the article's: how Xavier's rule is used"
+    return _better(found, rule, statement, source, XAVIER_ZERO, [XAVIER])
 
 
 def one_run(found: Mapping[str, Any]) -> Claim:

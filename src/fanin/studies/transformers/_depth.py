@@ -9,7 +9,7 @@ from fanin.plans import optimizer_groups
 from fanin.recipes import Recipe, completep, depth_mup
 from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, Figure, StudyPart
-from fanin.studies.transformers._gpt import SmallGPT, start, train_gpt
+from fanin.studies.transformers._gpt import SmallGPT, make_plan, train_gpt
 from fanin.studies.transformers._training import FIRST_SEED
 from fanin.studies.transformers._transfer import Parametrizations, draw_transfer, judge_transfer
 
@@ -37,11 +37,17 @@ def measure(
     """By rate, the mean of each seed's last losses."""
     found: dict[str, list[float | None]] = {f"{rate:g}": [] for rate in rates}
     make, power = RULES[recipe]
+
+    def build() -> SmallGPT:
+        return SmallGPT(width, layers, LENGTH, branch=(layers / BASE) ** -power)
+
+    base = build()
+    plan = make_plan(base, make(dict(base.named_parameters()), layers=BASE))
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         for rate in rates:
-            model = SmallGPT(width, layers, LENGTH, branch=(layers / BASE) ** -power)
+            model = build()
+            plan.apply(model, seed)
             params = dict(model.named_parameters())
-            plan = start(model, seed, make(params, layers=BASE))
             groups = optimizer_groups(plan, params, lr=rate, eps=EPSILON, weight_decay=DECAY)
             optimizer = torch.optim.AdamW(groups, fused=True)
             run = train_gpt(model, optimizer, seed, steps, BATCH, advance)

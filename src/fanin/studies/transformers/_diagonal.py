@@ -19,6 +19,7 @@ from fanin.studies._study import Advance, Figure, StudyPart
 from fanin.studies.transformers._ratios import (
     RATIO_RULE,
     compare_losses,
+    find_best_rate,
     geometric,
     judge_ratio,
     take_best,
@@ -163,8 +164,7 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
     def draw(axes: Sequence[Axes]) -> None:
         (panel,) = axes
         for colour, (start, kernels) in zip(PALETTE, measured["kernels"].items(), strict=False):
-            best = take_best(measured["losses"][start])
-            rate = next(of for of, own in measured["losses"][start].items() if own == best)
+            rate = find_best_rate(measured["losses"][start])
             panel.plot(kernels[rate], color=colour, label=start)
         panel.axvline(DELAY, color="0.6", lw=1, ls="--")
         panel.set(xlabel="steps later", ylabel="answer to an impulse")

@@ -13,7 +13,7 @@ from fanin.lab.statistics.statistics import mean_interval
 from fanin.studies._rows import ClaimFamily, ClaimRow, part, text, within
 from fanin.studies._study import Advance, StudyPart
 from fanin.studies.transformers._characters import cut_held_out
-from fanin.studies.transformers._gpt import SmallGPT, adam, held_out, loss_of, start, train_gpt
+from fanin.studies.transformers._gpt import SmallGPT, held_out, loss_of, make_plan, train_seeds
 from fanin.studies.transformers._judging import judge_gains
 from fanin.studies.transformers._training import FIRST_SEED
 
@@ -36,9 +36,10 @@ def _rule(std: str, width: int) -> str:
 def measure_first(width: int, layers: int, seeds: int) -> list[float]:
     """The first loss of each seed with a tied table of std 1, all else as in torchtitan."""
     found = []
+    model = SmallGPT(width, layers, LENGTH)
+    plan = make_plan(model, "torchtitan", {"places.weight": "normal(0.0, 0.02)"})
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        model = SmallGPT(width, layers, LENGTH)
-        start(model, seed, "torchtitan", {"places.weight": "normal(0.0, 0.02)"})
+        plan.apply(model, seed)
         with torch.no_grad():
             found.append(float(loss_of(model, cut_held_out(BATCH, LENGTH))))
     return found
@@ -71,12 +72,16 @@ def measure(
     seeds: int,
 ) -> list[dict[str, float | None]]:
     """Losses from a table of tokens of this standard deviation, for each seed."""
-    found = []
-    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        model = SmallGPT(width, layers, LENGTH, tied=tied)
-        start(model, seed, "gpt2", {"tokens.weight": _rule(std, width)})
-        found.append(train_gpt(model, adam(model, rate), seed, steps, BATCH, advance))
-    return found
+    return train_seeds(
+        lambda: SmallGPT(width, layers, LENGTH, tied=tied),
+        "gpt2",
+        {"tokens.weight": _rule(std, width)},
+        rate=rate,
+        steps=steps,
+        batch=BATCH,
+        seeds=seeds,
+        advance=advance,
+    )
 
 
 def parts(quick: bool) -> list[StudyPart]:

@@ -1,7 +1,7 @@
 """A small GPT over characters, its start from fanin, and its training on windows of the text."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ import fanin
 from fanin.recipes import Recipe
 from fanin.studies._study import Advance
 from fanin.studies.transformers._characters import VOCABULARY, cut_held_out, draw_batches
-from fanin.studies.transformers._training import end, train
+from fanin.studies.transformers._training import FIRST_SEED, end, train
 
 HEADS = 4
 HELD_OUT_WINDOWS = 64
@@ -69,15 +69,12 @@ class SmallGPT(nn.Module):
         return logits
 
 
-def start(
-    model: SmallGPT,
-    seed: int,
-    recipe: str | Recipe,
-    overrides: Mapping[str, str] | None = None,
+def make_plan(
+    model: SmallGPT, recipe: str | Recipe, overrides: Mapping[str, str] | None = None
 ) -> fanin.Plan:
-    """Initialize a model in place."""
+    """The plan of a model, for every seed."""
     tokens = torch.zeros(1, model.places.num_embeddings, dtype=torch.long)
-    return fanin.initialize(model, seed, tokens, recipe, overrides=overrides)
+    return fanin.plan(model, tokens, recipe, overrides=overrides)
 
 
 def loss_of(model: nn.Module, windows: Tensor) -> Tensor:
@@ -105,6 +102,27 @@ def train_gpt(
         name: value if value is not None and math.isfinite(value) else None
         for name, value in found.items()
     }
+
+
+def train_seeds(
+    build: Callable[[], SmallGPT],
+    recipe: str,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    rate: float,
+    steps: int,
+    batch: int,
+    seeds: int,
+    advance: Advance,
+) -> list[dict[str, float | None]]:
+    """What `train_gpt` finds by Adam, for each seed from FIRST_SEED on."""
+    plan = make_plan(build(), recipe, overrides)
+    found = []
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+        model = build()
+        plan.apply(model, seed)
+        found.append(train_gpt(model, adam(model, rate), seed, steps, batch, advance))
+    return found
 
 
 def held_out(run: Mapping[str, float | None]) -> float:

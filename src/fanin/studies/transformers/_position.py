@@ -5,9 +5,8 @@ from typing import Any
 
 from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, StudyPart
-from fanin.studies.transformers._gpt import SmallGPT, adam, held_out, start, train_gpt
+from fanin.studies.transformers._gpt import SmallGPT, held_out, train_seeds
 from fanin.studies.transformers._judging import judge_gains
-from fanin.studies.transformers._training import FIRST_SEED
 
 STDS = (0.01, 0.02)
 BATCH, LENGTH = 4, 64  # as in the source
@@ -17,12 +16,16 @@ def measure(
     advance: Advance, std: float, width: int, layers: int, rate: float, steps: int, seeds: int
 ) -> list[dict[str, float | None]]:
     """Losses from a table of places of this standard deviation, for each seed."""
-    found = []
-    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        model = SmallGPT(width, layers, LENGTH)
-        start(model, seed, "gpt2", {"places.weight": f"normal(0.0, {std!r})"})
-        found.append(train_gpt(model, adam(model, rate), seed, steps, BATCH, advance))
-    return found
+    return train_seeds(
+        lambda: SmallGPT(width, layers, LENGTH),
+        "gpt2",
+        {"places.weight": f"normal(0.0, {std!r})"},
+        rate=rate,
+        steps=steps,
+        batch=BATCH,
+        seeds=seeds,
+        advance=advance,
+    )
 
 
 def parts(quick: bool) -> list[StudyPart]:

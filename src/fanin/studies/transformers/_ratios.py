@@ -17,12 +17,18 @@ RATIO_RULE = (
 )
 
 
+def find_best_rate(losses: LossesByRate) -> str:
+    """The rate whose losses have the lowest geometric mean over the seeds."""
+    return min(losses, key=lambda rate: geometric(_bound(losses[rate])))
+
+
 def take_best(losses: LossesByRate) -> list[float]:
-    """The losses of all seeds at the rate whose geometric mean is the lowest."""
-    known = [
-        [DIVERGED_LOSS if loss is None else loss for loss in seeds] for seeds in losses.values()
-    ]
-    return min(known, key=geometric)
+    """The losses of all seeds at the best rate."""
+    return _bound(losses[find_best_rate(losses)])
+
+
+def _bound(losses: Sequence[float | None]) -> list[float]:
+    return [DIVERGED_LOSS if loss is None else loss for loss in losses]
 
 
 def geometric(values: Sequence[float]) -> float:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
@@ -260,7 +259,7 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
                 find_psnr(losses[_name(omega)]) for losses, omega in zip(own, OMEGAS, strict=True)
             ]
             panel.plot(OMEGAS, heights, "o-", color=colour, label=f"SIREN, {side}")
-            at_omega = own[int(np.argmax(np.array(OMEGAS) == OMEGA))]
+            at_omega = own[OMEGAS.index(OMEGA)]
             panel.plot(OMEGA, find_psnr(at_omega[TORCH]), "x", color=colour, label=f"torch, {side}")
         panel.set_xscale("log")
         plain_ticks(panel.xaxis)

@@ -9,9 +9,8 @@ from fanin.lab.statistics.statistics import mean_interval
 from fanin.studies._drawing import PALETTE, panels
 from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, Figure, StudyPart
-from fanin.studies.transformers._gpt import SmallGPT, adam, held_out, start, train_gpt
+from fanin.studies.transformers._gpt import SmallGPT, held_out, train_seeds
 from fanin.studies.transformers._judging import judge_gains
-from fanin.studies.transformers._training import FIRST_SEED
 
 USUAL = 0.5
 RATES = {USUAL: 0.002, 0.65: 0.002, 0.8: 0.002, 1.0: 0.001}  # by gamma
@@ -22,12 +21,15 @@ def measure(
     advance: Advance, gamma: float, width: int, layers: int, rate: float, steps: int, seeds: int
 ) -> list[dict[str, float | None]]:
     """Losses from weights and tables of std d_in^-gamma, for each seed."""
-    found = []
-    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        model = SmallGPT(width, layers, LENGTH)
-        start(model, seed, f"gamma({gamma!r})")
-        found.append(train_gpt(model, adam(model, rate), seed, steps, BATCH, advance))
-    return found
+    return train_seeds(
+        lambda: SmallGPT(width, layers, LENGTH),
+        f"gamma({gamma!r})",
+        rate=rate,
+        steps=steps,
+        batch=BATCH,
+        seeds=seeds,
+        advance=advance,
+    )
 
 
 def parts(quick: bool) -> list[StudyPart]:

@@ -19,6 +19,7 @@ from fanin.studies.transformers._images import CLASSES, IMAGES_TOLD, INPUTS, mak
 from fanin.studies.transformers._ratios import (
     RATIO_RULE,
     compare_losses,
+    find_best_rate,
     geometric,
     judge_ratio,
     take_best,
@@ -192,8 +193,7 @@ def _tell(own: Mapping[str, Any]) -> str:
     """Best rates, and how uneven the first gradients are."""
     told = []
     for start in (SPECTRAL, FAN_IN):
-        losses = own["losses"][start]
-        best = next(rate for rate, seeds in losses.items() if seeds == take_best(losses))
+        best = find_best_rate(own["losses"][start])
         told.append(
             f"{start}: best rate {best}, norms of first gradients over sqrt(out / in) differ "
             f"{geometric(own['uneven'][start]):.2g} times among layers"

@@ -50,6 +50,7 @@ def measure(
     chosen: str | Recipe = recipe
     if recipe == "mup":
         chosen = mup(dict(build(BASE).named_parameters()))
+    plan = fanin.plan(build(width), images[:1], chosen)
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         draws = torch.randint(
             len(images), (steps, BATCH), generator=torch.Generator().manual_seed(seed)
@@ -60,7 +61,7 @@ def measure(
 
         for rate in rates:
             model = build(width)
-            plan = fanin.initialize(model, seed, images[:1], chosen)
+            plan.apply(model, seed)
             groups = optimizer_groups(plan, dict(model.named_parameters()), lr=rate)
             losses = train(model, loss, torch.optim.Adam(groups, fused=True), steps, advance)
             found[f"{rate:g}"].append(None if None in losses else end(losses, WINDOW))
