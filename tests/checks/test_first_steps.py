@@ -159,6 +159,15 @@ def test_parameters_that_no_optimizer_got(batch: Batch) -> None:
     assert not fanin.check(model, *batch, optimizer=first, select="F17").findings
 
 
+def test_of_a_frozen_model_no_step_is_taken(batch: Batch) -> None:
+    model = network().requires_grad_(False)
+    others = torch.optim.SGD([nn.Parameter(torch.ones(2))], lr=0.1)
+    for optimizer in ("adamw", others):
+        found = fanin.check(model, *batch, optimizer=optimizer, steps=1)
+        assert found.findings[0].id == "F17"
+        assert found.conditions.steps == 0
+
+
 def test_a_schedule_that_holds_the_rate_at_zero(batch: Batch) -> None:
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)

@@ -219,6 +219,18 @@ def test_rates_and_depths() -> None:
     assert result.run["trained"] == 16
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *[("fresh", np.ones(2)), ("fresh", 1), ("progress", "yes")],
+        *[("workers", set()), ("workers", 0), ("ray", np.ones(2))],
+    ],
+)
+def test_wrong_arguments_of_the_run(argument: str, value: object) -> None:
+    with pytest.raises(FaninError, match=f"^{argument} is "):
+        compare(ROWS, **SMALL, **{argument: value})
+
+
 def test_ctrl_c_ends_with_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(stacking, "MODELS_IN_A_STACK", 2)
     real = runner.train_group

@@ -176,7 +176,8 @@ def _learns(seen: Observation, left_out: Collection[str]) -> bool:
             "steps need a loss to go down. Pass targets=, loss=, or labels among the inputs, where "
             "the model takes any."
         )
-    return seen.loss is not None and bool(seen.weight_gradients.keys() - set(left_out))
+    held = seen.frozen.union(left_out)
+    return seen.loss is not None and bool(seen.weight_gradients.keys() - held)
 
 
 def _ask(optimizer: Any, lr: Any, steps: Any, draws: int) -> StepsAsked | None:

@@ -1,6 +1,6 @@
 """Graph: what a model does with its parameters, as an adapter saw it run; no framework in it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -46,12 +46,14 @@ class Function:
 
     `whole` takes the values of all parameters in `of`, the acting one first, by their names; it
     gives what the operation sees, of a weight a matrix (outputs, inputs). `each` is the same
-    element by element; None where elements of the result depend on several.
+    element by element; None where elements of the result depend on several. Two functions whose
+    `same` is equal do the same with parameters of the same shapes; None where that is not known.
     """
 
     of: tuple[str, ...]
     whole: Callable[[Mapping[str, Values]], Values]
     each: Callable[[Values], Values] | None = None
+    same: Hashable | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
+from fanin._arguments import check_flag
 from fanin._progress import progress as progress_bar
-from fanin.errors import FaninError, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.lab import rates
 from fanin.lab.data.dataset import Dataset
 from fanin.lab.depth import DepthRow
@@ -21,7 +22,7 @@ from fanin.lab.rates import Rate
 from fanin.lab.report import report, summary
 from fanin.lab.report.formatting import share
 from fanin.lab.result import TARGET, Result, ResultRow
-from fanin.lab.settings import CompareSettings
+from fanin.lab.settings import CompareSettings, check_count
 from fanin.lab.setup import TrialSpec
 from fanin.lab.training import checkpoint, lookup
 from fanin.lab.training.cluster import run_on
@@ -124,6 +125,11 @@ def compare(
         if name not in known:
             raise FaninError(f"unknown setting {name!r}{suggestion(name, known)}")
     wanted = CompareSettings(initializers=initializers, **settings)
+    check_flag("fresh", fresh)
+    check_flag("progress", progress)
+    check_count("workers", workers)
+    if not isinstance(ray, str | None):
+        raise FaninError(f"ray is {quote(ray)}; it is the address of a Ray cluster, or 'local'.")
     path = None if folder is None else Path(folder) / NAME
     run = run_on(ray) if ray else run_on_cores(workers)
     return _Work(wanted, path, fresh, run).run(progress)

@@ -53,14 +53,14 @@ class CompareSettings:
 
     def __post_init__(self) -> None:
         for name in ("seeds", "train", "test", "epochs", "batch_size"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         for name in ("lr", "target_loss", "clip_value", "clip_norm"):
             if getattr(self, name) is not None or name == "lr":
                 _check_positive(name, getattr(self, name))
-        _check_each("depths", self.depths, _check_count)
+        _check_each("depths", self.depths, check_count)
         _check_each("lr_grid", self.lr_grid, _check_positive)
         if self.depth is not None:
-            _check_count("depth", self.depth)
+            check_count("depth", self.depth)
         object.__setattr__(self, "first_seed", check_seed(self.first_seed))
         # A swept rate is chosen on seeds of its own, which follow the others.
         if self.first_seed + 2 * self.seeds > 2**64:
@@ -121,7 +121,7 @@ class CompareSettings:
         return shlex.join(words)
 
 
-def _check_count(name: str, value: int) -> None:
+def check_count(name: str, value: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise FaninError(f"{name} is {value!r}. Use a whole number of 1 or more.")
 

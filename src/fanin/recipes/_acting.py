@@ -1,7 +1,7 @@
 """Acting: how large a parameter is where it acts, behind the functions that it goes through."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,15 +51,24 @@ class OutputRows:
 class ActingWeight:
     """A weight that is drawn from N(0, std**2), with any std, and goes through a function."""
 
-    def __init__(self, function: Function, shapes: Shapes, noise: "LongestDraw") -> None:
-        self._function, self._shapes, self._noise = function, shapes, noise
+    def __init__(self, function: Function, shapes: Shapes, drawn: "DrawnOnce") -> None:
+        self._function, self._shapes, self._once = function, shapes, drawn
 
     @cached_property
     def _drawn(self) -> dict[str, Values]:
-        return _draw(self._function, self._shapes, 1.0, self._noise)
+        return _draw(self._function, self._shapes, 1.0, self._once)
 
     def rows(self, std: float, terms: float) -> OutputRows | None:
         """As it acts with this std; None if unknown."""
+        same = self._function.same
+        if same is None:
+            return self._rows(std, terms)
+        key = same, tuple(self._shapes[name] for name in self._function.of), std, terms
+        if key not in self._once.rows:
+            self._once.rows[key] = self._rows(std, terms)
+        return self._once.rows[key]
+
+    def _rows(self, std: float, terms: float) -> OutputRows | None:
         own = self._function.of[0]
         try:
             with np.errstate(all="ignore"):
@@ -111,11 +120,15 @@ def _of_matrix(matrix: Values) -> OutputRows:
     return OutputRows(squares, sums, float(totals.mean()))
 
 
-class LongestDraw:
-    """Standard normal values, drawn once for all shapes: of those of a longer one, the first."""
+class DrawnOnce:
+    """Standard normal values, drawn once for all shapes: of those of a longer one, the first.
+
+    And the rows that were made of them, by function, shapes, std and terms: layers are often alike.
+    """
 
     def __init__(self) -> None:
         self._drawn: Values = np.empty(0)
+        self.rows: dict[Hashable, OutputRows | None] = {}
 
     def first(self, count: int) -> Values:
         """So many of them, to be read alone."""
@@ -125,11 +138,11 @@ class LongestDraw:
 
 
 def _draw(
-    function: Function, shapes: Shapes, std: float, noise: LongestDraw | None = None
+    function: Function, shapes: Shapes, std: float, once: DrawnOnce | None = None
 ) -> dict[str, Values]:
     """Standard normal values times std for what acts, ones for other parameters."""
     own, *others = function.of
-    flat = (noise or LongestDraw()).first(math.prod(shapes[own]))
+    flat = (once or DrawnOnce()).first(math.prod(shapes[own]))
     size = max(math.sqrt(float(flat @ flat) / max(flat.size, 1)), 1e-300)
     values = (flat * (std / size)).reshape(shapes[own])
     return {own: values} | {name: np.ones(shapes[name]) for name in others}
@@ -193,6 +206,15 @@ def only_sizes(use: Use, shapes: Shapes) -> bool:
     return odd and any(bool((np.abs(more - power * up) < near).all()) for power in (2, 1))
 
 
+def power_of(measured: Callable[[float], float | None], std: float) -> float:
+    """The power of the std with which something grows here; 0 where it hardly does, or unknown."""
+    value, more = measured(std), measured(2 * std)
+    if value is None or more is None or min(value, more) <= 0:
+        return 0.0
+    power = math.log2(more) - math.log2(value)
+    return 0.0 if abs(power) < _FLAT else power
+
+
 def fit_std(measured: Callable[[float], float | None], wanted: float, start: float) -> float | None:
     """The std at which something is as large as wanted; None where no std has it so."""
     std, value = start, measured(start)
@@ -201,11 +223,8 @@ def fit_std(measured: Callable[[float], float | None], wanted: float, start: flo
             return None
         if math.isclose(value, wanted, rel_tol=1e-9):
             return std
-        more = measured(2 * std)
-        if more is None or more <= 0:
-            return None
-        power = math.log2(more) - math.log2(value)
-        if abs(power) < _FLAT:
+        power = power_of(measured, std)
+        if not power:
             return None
         octaves = (math.log2(wanted) - math.log2(value)) / power
         std *= 2 ** min(max(octaves, -_MOST), _MOST)

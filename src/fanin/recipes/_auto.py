@@ -22,7 +22,7 @@ from fanin.graph import (
     find_carried,
 )
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
-from fanin.recipes._acting import acts_as
+from fanin.recipes._acting import DrawnOnce, acts_as
 from fanin.recipes._choice import Choice
 from fanin.recipes._digits import round_size
 from fanin.recipes._made import heard, same
@@ -76,6 +76,7 @@ class _Auto:
         self.identities = find_flows(self.structure) - self.fixed
         self.values = self._find_known_values()
         self.reasons: dict[int, str] = {}
+        self.drawn = DrawnOnce()
 
     def choices(self) -> dict[str, Choice]:
         self._set_targets(find_known_targets(self.structure))
@@ -129,6 +130,7 @@ class _Auto:
                 *({**made, **variances}, self.values),
                 train=train,
                 measured=measured,
+                drawn=self.drawn,
             )
 
         return run_modes(self.graph, make)

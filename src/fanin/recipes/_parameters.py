@@ -10,7 +10,7 @@ import numpy as np
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, add, apply_pointwise, gaussian, scale, spread
 from fanin.graph.tails import weigh
-from fanin.recipes._acting import ActingWeight, LongestDraw, fit_std, invert_line
+from fanin.recipes._acting import ActingWeight, DrawnOnce, fit_std, invert_line, power_of
 from fanin.recipes._averages import InputSignals as InputSignals
 from fanin.recipes._averages import KnownAverages
 from fanin.recipes._borders import Borders
@@ -56,7 +56,7 @@ class Run(Protocol):
     """A propagation, as far as its steps use it; `Propagation` says what is what."""
 
     graph: Graph
-    noise: LongestDraw
+    drawn: DrawnOnce
     shapes: Mapping[str, tuple[int, ...]]
     shares: Mapping[int, Share]
     sizes: dict[str, float]
@@ -133,7 +133,7 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
     Centred rows take the mean of their input away; positive ones add it up.
     """
     assert use.function is not None
-    weight = ActingWeight(use.function, run.shapes, run.noise)
+    weight = ActingWeight(use.function, run.shapes, run.drawn)
     terms = use.fan_in(run.shapes[use.name])
     source = fed if fed.second > 0 else gaussian(1.0, position)
 
@@ -141,10 +141,12 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
         found = weight.rows(std, terms)
         return None if found is None else found.second(source)
 
-    target = run.target(position)
+    target, lecun = run.target(position), 1 / math.sqrt(terms)
     given = run.variances.get(use.name)
-    size = fit_std(second, target, math.sqrt(target / (terms * source.second)))
-    std = math.sqrt(given or 0.0) if given is not None else size or 1 / math.sqrt(terms)
+    size = None
+    if power_of(second, lecun):  # first at a std that layers which are alike have in common
+        size = fit_std(second, target, math.sqrt(target / (terms * source.second)))
+    std = math.sqrt(given or 0.0) if given is not None else size or lecun
     made = weight.rows(std, terms)
     if made is None:
         return None

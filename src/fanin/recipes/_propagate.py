@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, gaussian, scale, spread
-from fanin.recipes._acting import LongestDraw, acts_as, size_of
+from fanin.recipes._acting import DrawnOnce, acts_as, size_of
 from fanin.recipes._averages import KnownAverages
 from fanin.recipes._borders import Borders
 from fanin.recipes._parameters import APART, Share, WeightScale
@@ -50,7 +50,7 @@ class Propagation:
     train: bool = False  # with the statistics of batches; else batch normalization is none
     training: Sequence[Signal | None] = ()  # the signals of such a run, for one without
     measured: Mapping[int, float] = field(default_factory=dict)  # second moments that are known
-    noise: LongestDraw = field(default_factory=LongestDraw)  # of weights behind functions
+    drawn: DrawnOnce = field(default_factory=DrawnOnce)  # of weights behind functions
 
     def run(self) -> "Propagation":
         self.aside.update(_on_constants(self.graph))

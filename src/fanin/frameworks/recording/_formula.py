@@ -1,6 +1,7 @@
 """Formula: a tensor that follows from parameters alone, as a function of their values."""
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 from fanin.graph import Function, Values
 
 _MOST = 1 << 24  # elements of a parameter that a formula is computed for
+_FEW = 64  # elements of a known tensor that are compared with those of another formula
 
 FormulaKind = Literal["pointwise", "view", "other"]
 Tensor = Any  # of the framework that runs the operations
@@ -74,7 +76,11 @@ class ParameterFormula:
         def each(values: Values) -> Values:
             return self.compute({own: values}, None, flat=True).reshape(-1)
 
-        return Function((own, *others), whole, each if not others and self.is_plain() else None)
+        plain = not others and self.is_plain()
+        same = self._same([own, *others])
+        if same is not None:
+            same = same, None if inputs is None else tuple(inputs)
+        return Function((own, *others), whole, each if plain else None, same)
 
     def compute(
         self, given: Mapping[str, Values], inputs: list[int] | None, flat: bool = False
@@ -96,6 +102,36 @@ class ParameterFormula:
     def parameter(cls, name: str, shape: tuple[int, ...]) -> Self:
         """A parameter as it is stored."""
         return cls(name, shape)
+
+    def _same(self, names: Sequence[str]) -> Hashable | None:
+        """Its operations in order, of parameters by their places; None of long known tensors."""
+        places: dict[int, int] = {}
+        steps: list[Hashable] = []
+
+        def tell(value: Any) -> Hashable:
+            if isinstance(value, ParameterFormula):
+                if id(value) not in places:
+                    what = value.run, value.pick, tell((value.args, value.kwargs))
+                    steps.append((names.index(value.name), value.shape) if value.name else what)
+                    places[id(value)] = len(steps) - 1
+                return "step", places[id(value)]
+            if isinstance(value, self.known):
+                tensor: Tensor = value
+                if math.prod(tensor.shape) > _FEW:
+                    raise TypeError("too many values to compare")
+                return str(tensor.dtype), tuple(tensor.shape), str(tensor.tolist())
+            if isinstance(value, Mapping):
+                return tuple((name, tell(item)) for name, item in value.items())
+            if isinstance(value, (list, tuple)):
+                return type(value), *map(tell, value)
+            return type(value), value
+
+        try:
+            made = tell(self), tuple(steps)
+            hash(made)
+        except TypeError:
+            return None
+        return made
 
     def _value(self, given: Mapping[str, Tensor], flat: bool, known: dict[int, Tensor]) -> Tensor:
         if self.run is None:

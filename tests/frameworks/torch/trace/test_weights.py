@@ -159,6 +159,31 @@ def test_functions_of_parameters(case: str) -> None:
     assert use(trace(Run(function, (16,)), X)).through == names
 
 
+def test_functions_that_do_the_same_say_so() -> None:
+    """In the same order: of seven, the second alone does what the first does."""
+    few, other = torch.arange(16.0), torch.arange(16.0) + 1
+    half: Callable[[Tensor], Tensor] = lambda p: (p * few).tanh()  # noqa: E731
+    functions: list[Callable[[Tensor], Tensor]] = [
+        *(half, half, lambda p: (p * other).tanh(), lambda p: (p * few).tanh() * 2),
+        *(lambda p: few * p.tanh(), lambda p: (p * few).tanh().T, lambda p: p * torch.eye(16)),
+    ]
+
+    def run(x: Tensor, *weights: Tensor) -> Tensor:
+        for weight, function in zip(weights, functions, strict=True):
+            x = F.linear(x, function(weight))
+        return x
+
+    graph = trace(Run(run, *[(16, 16)] * 7), X)
+    first, second, *others = [use(graph, f"p{index}").function for index in range(7)]
+    assert first is not None
+    assert second is not None
+    assert first.same == second.same is not None
+    assert len({function.same for function in others if function} | {first.same}) == 6
+    last = others[-1]
+    assert last is not None
+    assert last.same is None
+
+
 def test_weight_norm_is_a_direction_and_a_scale() -> None:
     graph = trace(nn.utils.parametrizations.weight_norm(nn.Linear(16, 8)), X)
     found = [(node.op, node.param.name) for node in graph.nodes if node.param]
