@@ -96,16 +96,19 @@ class Window:
     def mean(self, values: Values, shape: tuple[int, ...]) -> Values:
         """The means that a map of this shape has of another one's values, zeros around it."""
         for axis, size in enumerate(shape):
-            kernel, stride, dilation = (
-                item[axis] for item in (self.kernel, self.stride, self.dilation)
+            kernel, stride, before, dilation = (
+                item[axis] for item in (self.kernel, self.stride, self.before, self.dilation)
             )
-            line = np.moveaxis(values, axis, -1)
-            reach = stride * (size - 1) + 1
-            before = self.before[axis]
-            behind = max(reach + dilation * (kernel - 1) - before - line.shape[-1], 0)
-            line = np.pad(line, [(0, 0)] * (line.ndim - 1) + [(before, behind)])
-            terms = (line[..., at * dilation :][..., :reach:stride] for at in range(kernel))
-            values = np.moveaxis(np.asarray(sum(terms)) / kernel, -1, axis)
+            length, reach = values.shape[axis], stride * (size - 1) + 1
+            if (kernel, before, reach) == (1, 0, length):
+                values = values[(slice(None),) * axis + (slice(None, None, stride),)]
+                continue
+            whole = max(reach + dilation * (kernel - 1), before + length)
+            zeros = np.zeros((*values.shape[:axis], whole, *values.shape[axis + 1 :]))
+            line = np.moveaxis(zeros, axis, 0)
+            line[before : before + length] = np.moveaxis(values, axis, 0)
+            terms = (line[at * dilation :][:reach:stride] for at in range(kernel))
+            values = np.moveaxis(np.asarray(sum(terms)) / kernel, 0, axis)
         return values
 
 
