@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def draw_noise(step: int, seed: int) -> tuple[Tensor, Tensor]:
 def measure(advance: Advance, steps: int, seeds: int) -> dict[str, Any]:
     """By start and rate, every seed's last losses; and the first seed's kernel at each rate."""
     plans = {start: make_plan(start) for start in list_starts()}
-    losses, stack = train_starts(
+    trained = train_starts(
         DelayModel,
         plans,
         draw_noise,
@@ -119,11 +120,10 @@ def measure(advance: Advance, steps: int, seeds: int) -> dict[str, Any]:
     )
     impulse = nn.functional.one_hot(torch.tensor([0]), LENGTH).float()
     kernels: dict[str, dict[str, list[float]]] = {}
-    for row, rate in enumerate(RATES):
-        for place, start in enumerate(plans):
-            output = stack.evaluate((row * len(plans) + place) * seeds, impulse)[0]
-            kernels.setdefault(start, {})[f"{rate:g}"] = [round(v, 4) for v in output.tolist()]
-    return {"losses": losses, "kernels": kernels}
+    for rate, start in product(RATES, plans):
+        output = trained.evaluate(rate, start, FIRST_SEED, impulse)[0]
+        kernels.setdefault(start, {})[f"{rate:g}"] = [round(v, 4) for v in output.tolist()]
+    return {"losses": trained.losses, "kernels": kernels}
 
 
 def parts(quick: bool) -> list[StudyPart]:

@@ -16,7 +16,7 @@ IMAGES_TOLD = "MNIST (4,000 images, 7 x 7 pixels)"
 
 
 @cache
-def _load(pool: int) -> tuple[Dataset, Tensor, Tensor]:
+def load_images(pool: int) -> tuple[Dataset, Tensor, Tensor]:
     """The data, all pixels (n, 784 / pool**2) of mean 0 and variance 1, and the labels."""
     data = sources.load("mnist")
     inputs = nn.functional.avg_pool2d(torch.from_numpy(data.inputs), pool).flatten(1)
@@ -25,7 +25,7 @@ def _load(pool: int) -> tuple[Dataset, Tensor, Tensor]:
 
 def make_batches(seeds: Sequence[int], steps: int, size: int, pool: int = POOL) -> StepBatch:
     """Batches of training images, (size, 784 / pool**2), and their labels, by step."""
-    data, inputs, labels = _load(pool)
+    data, inputs, labels = load_images(pool)
     epochs = -(-steps * size // TRAIN)
     orders = {
         seed: torch.from_numpy(split(data, TRAIN, TEST, epochs, seed).order).flatten()
@@ -41,6 +41,6 @@ def make_batches(seeds: Sequence[int], steps: int, size: int, pool: int = POOL) 
 
 def cut_test(seed: int, pool: int = POOL) -> tuple[Tensor, Tensor]:
     """The images that a seed does not train on, and their labels."""
-    data, inputs, labels = _load(pool)
+    data, inputs, labels = load_images(pool)
     chosen = torch.from_numpy(split(data, TRAIN, TEST, 1, seed).test)
     return inputs[chosen], labels[chosen]

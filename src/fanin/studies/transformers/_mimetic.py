@@ -70,7 +70,7 @@ def measure(
         return PatchTransformer(width, layers)
 
     plans = {name: fanin.plan(build(), torch.zeros(1, PIXELS**2), name) for name in STARTS}
-    losses, stack = train_starts(
+    trained = train_starts(
         build,
         plans,
         make_batches(chosen, steps, BATCH, pool=2),
@@ -81,11 +81,12 @@ def measure(
         advance=advance,
     )
     found: dict[str, dict[str, list[float | None]]] = {
-        name: {"accuracy": [], "loss": losses[name][f"{rate:g}"]} for name in STARTS
+        name: {"accuracy": [], "loss": trained.losses[name][f"{rate:g}"]} for name in STARTS
     }
-    for index, (name, seed) in enumerate(product(STARTS, chosen)):
+    for name, seed in product(STARTS, chosen):
         images, labels = cut_test(seed, pool=2)
-        found[name]["accuracy"].append(lab_losses.score(stack.evaluate(index, images), labels))
+        outputs = trained.evaluate(rate, name, seed, images)
+        found[name]["accuracy"].append(lab_losses.score(outputs, labels))
     return found
 
 

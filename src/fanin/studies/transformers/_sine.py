@@ -54,7 +54,7 @@ def measure(advance: Advance, periods: int, width: int, steps: int, seeds: int) 
     def build() -> nn.Module:
         return nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1))
 
-    losses, stack = train_starts(
+    trained = train_starts(
         build,
         {
             name: fanin.plan(build(), recipe=recipe, overrides=overrides)
@@ -68,10 +68,10 @@ def measure(advance: Advance, periods: int, width: int, steps: int, seeds: int) 
         advance=advance,
     )
     fits = {}
-    for place, name in enumerate(STARTS):
-        output = stack.evaluate(place * seeds + len(STARTS) * seeds, inputs)
+    for name in STARTS:
+        output = trained.evaluate(RATES[1], name, FIRST_SEED, inputs)
         fits[name] = [round(value, 4) for value in output[:, 0].tolist()]
-    return {"losses": losses, "fits": fits}
+    return {"losses": trained.losses, "fits": fits}
 
 
 def parts(quick: bool) -> list[StudyPart]:

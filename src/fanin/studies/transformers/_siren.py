@@ -104,7 +104,7 @@ def measure(
         return 2 * images[500 * (seed % 10) + seed] - 1  # 500 of each digit, in order
 
     starts = {_name(omega): ("siren", dict[str, str]()), **(OTHERS if omega == OMEGA else {})}
-    found, stack = train_starts(
+    trained = train_starts(
         lambda: build(omega, width),
         {
             name: fanin.plan(build(omega, width), where, recipe, overrides=overrides)
@@ -118,13 +118,13 @@ def measure(
         advance=advance,
     )
     held_out: dict[str, dict[str, list[float | None]]] = {
-        name: {rate: [] for rate in losses} for name, losses in found.items()
+        name: {rate: [] for rate in losses} for name, losses in trained.losses.items()
     }
-    for index, (rate, name, seed) in enumerate(product(RATES, starts, chosen)):
-        gap = stack.evaluate(index, where[~seen]) - image(seed)[~seen]
+    for rate, name, seed in product(RATES, starts, chosen):
+        gap = trained.evaluate(rate, name, seed, where[~seen]) - image(seed)[~seen]
         error = float(gap.square().mean())
         held_out[name][f"{rate:g}"].append(error if math.isfinite(error) else None)
-    return {"fitted": found, "held out": held_out}
+    return {"fitted": trained.losses, "held out": held_out}
 
 
 def _name(omega: float) -> str:

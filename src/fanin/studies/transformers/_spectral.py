@@ -93,7 +93,7 @@ def measure(advance: Advance, wide: int, steps: int, seeds: int) -> dict[str, An
         start: [_unevenness(plan, wide, seed, *batch(0, seed)) for seed in chosen]
         for start, plan in plans.items()
     }
-    losses, _ = train_starts(
+    trained = train_starts(
         lambda: build(wide),
         plans,
         batch,
@@ -103,7 +103,7 @@ def measure(advance: Advance, wide: int, steps: int, seeds: int) -> dict[str, An
         loss="cross_entropy",
         advance=advance,
     )
-    return {"losses": losses, "uneven": uneven}
+    return {"losses": trained.losses, "uneven": uneven}
 
 
 def _unevenness(plan: fanin.Plan, wide: int, seed: int, inputs: Tensor, labels: Tensor) -> float:

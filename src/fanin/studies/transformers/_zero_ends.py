@@ -67,7 +67,7 @@ def measure(
     for scaled in (False, True):
         example = torch.zeros(1, INPUTS) if scaled else None  # a run shows where scalars are
         starts = {name: given for name, (own, given) in STARTS.items() if own is scaled}
-        losses, _ = train_starts(
+        trained = train_starts(
             partial(build, blocks, scaled),
             {
                 name: fanin.plan(build(blocks, scaled), example, **given)
@@ -80,7 +80,7 @@ def measure(
             loss="cross_entropy",
             advance=advance,
         )
-        found |= losses
+        found |= trained.losses
     return found
 
 
