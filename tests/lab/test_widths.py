@@ -46,8 +46,18 @@ def test_mup_of_sgd_keeps_sizes() -> None:
 
 
 def test_targets_may_be_given() -> None:
-    for targets in (torch.zeros(32, 1), torch.zeros(32, dtype=torch.long)):
-        assert len(check(targets=targets, steps=1, seeds=1).rows) == 5
+    assert len(check(targets=torch.zeros(32, 1), steps=1, seeds=1).rows) == 5
+    x = torch.randn(32, 8, generator=torch.manual_seed(1))
+    labels = torch.arange(32) % 2
+    pair = check_widths(lambda width: nn.Linear(8, 2), (1, 2), x, labels, steps=1, seeds=1)
+    assert len(pair.rows) == 1
+
+
+@pytest.mark.parametrize("targets", [torch.zeros(2, 1), [[1], [1, 2]], "labels", torch.ones(32, 1)])
+def test_targets_that_fit_no_output(targets: Any) -> None:
+    x = torch.randn(32, 8)
+    with pytest.raises(FaninError, match=r"^targets"):
+        check_widths(lambda width: nn.Linear(8, 2), (1, 2), x, targets)
 
 
 def test_it_prints_as_a_table_and_draws() -> None:

@@ -212,3 +212,12 @@ def test_rows_of_a_layer_are_drawn_however_they_were_made() -> None:
         model[1].weight.copy_(torch.randn(WIDTH).expand(WIDTH, -1))
     fanin.initialize(model, 0, torch.zeros(2, dtype=torch.long))
     assert all(layer.weight.unique(dim=0).shape[0] > 1 for layer in model)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, WIDTH), (WIDTH, 0)])
+def test_a_parameter_without_elements_is_planned(shape: tuple[int, ...]) -> None:
+    model = nn.Linear(WIDTH, 1)
+    model.register_parameter("extra", nn.Parameter(torch.zeros(shape)))
+    plan = fanin.initialize(model, 0, torch.zeros(1, WIDTH))
+    assert plan["extra"].shape == shape
+    plan.verify(model)

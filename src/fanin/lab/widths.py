@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 import fanin
 from fanin._arguments import check_choice, check_number, check_seed
-from fanin.errors import FaninError, an, quote
+from fanin.errors import FaninError, an, one_line, quote
+from fanin.frameworks.torch import Objective
 from fanin.lab.width_check import WidthCheck, WidthRow
 from fanin.plans import optimizer_groups
 from fanin.recipes import Recipe, mup
@@ -171,10 +172,12 @@ def _loss_of(output: Tensor, targets: Any, seed: int) -> Callable[[Tensor], Tens
         drawn = fanin.Stream(seed, "check/projection").normal(tuple(output.shape))
         along = torch.from_numpy(drawn).to(output) / math.sqrt(max(output[0].numel(), 1))
         return lambda made: (made * along).sum() / len(made)
-    wanted = torch.as_tensor(targets)
-    if wanted.is_floating_point():
-        return lambda made: nn.functional.mse_loss(made, wanted.to(made))
-    return lambda made: nn.functional.cross_entropy(made.flatten(0, -2), wanted.flatten())
+    try:
+        return Objective(torch.as_tensor(targets))
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise FaninError(
+            f"targets is {quote(targets)}, and no tensor: {one_line(error)}."
+        ) from error
 
 
 @contextmanager

@@ -43,6 +43,8 @@ def _is_written(values: Array) -> bool:
 
 def has_steps(values: Array) -> bool:
     """Whether values go on by equal steps, in rows that are alike where there are several."""
+    if not values.size:
+        return False
     once = _without_copies(values)
     if once.ndim != 1 or once.size < _LEAST or not np.isfinite(once).all():
         return False

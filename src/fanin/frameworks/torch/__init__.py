@@ -4,6 +4,7 @@ from fanin.frameworks._observation import Observation as Observation
 from fanin.frameworks.torch import init as init
 from fanin.frameworks.torch._target import target as target
 from fanin.frameworks.torch.draws._empty import empty_weights as empty_weights
+from fanin.frameworks.torch.observe._objective import Objective as Objective
 from fanin.frameworks.torch.observe._objective import project as project
 from fanin.frameworks.torch.observe._observe import observe as observe
 from fanin.frameworks.torch.observe._seen import measure as measure
