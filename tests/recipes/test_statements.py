@@ -214,10 +214,21 @@ def test_rows_of_a_layer_are_drawn_however_they_were_made() -> None:
     assert all(layer.weight.unique(dim=0).shape[0] > 1 for layer in model)
 
 
+class Extra(nn.Module):
+    """A layer, and a parameter that nothing reads."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer, self.extra = nn.Linear(WIDTH, 1), nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.layer(x)
+        return made
+
+
 @pytest.mark.parametrize("shape", [(0,), (0, WIDTH), (WIDTH, 0)])
 def test_a_parameter_without_elements_is_planned(shape: tuple[int, ...]) -> None:
-    model = nn.Linear(WIDTH, 1)
-    model.register_parameter("extra", nn.Parameter(torch.zeros(shape)))
-    plan = fanin.initialize(model, 0, torch.zeros(1, WIDTH))
+    model = Extra(shape)
+    plan = fanin.initialize(model, 0, torch.zeros(1, WIDTH), strict=True)
     assert plan["extra"].shape == shape
     plan.verify(model)

@@ -137,6 +137,7 @@ def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     if (
         choice.initializer is not None
         or slot.param.constant is not None
+        or 0 in slot.param.shape  # so there are no values
         or slot.param.kind in ("norms", "factor")
     ):
         return Settled(choice)
