@@ -3,21 +3,26 @@
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
+
+if TYPE_CHECKING:  # `make test-sanitizers` has no torch
+    import torch
 
 Draw = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
-def gpu() -> torch.device:
+def gpu() -> "torch.device":
     """The device to draw on: CUDA where there is one, else the CPU, by the interpreter."""
+    import torch
+
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.fixture
-def draw(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> Draw:
+def draw(gpu: "torch.device", monkeypatch: pytest.MonkeyPatch) -> Draw:
     """`draw_many`, by the kernels; `program` counts in the interpreter only, None being large.
 
     There a large one saves time; on a GPU each is a compilation.
