@@ -219,6 +219,18 @@ def test_rates_and_depths() -> None:
     assert result.run["trained"] == 16
 
 
+@pytest.mark.parametrize("names", [np.ones((2, 3)), {"torch"}, "torch", [], [1], 3])
+def test_what_is_no_list_of_names(names: Any) -> None:
+    with pytest.raises(FaninError, match=r"^initializers is "):
+        compare(names, **SMALL)
+
+
+@pytest.mark.parametrize("name", ["", "\ud800", "x" * 3000, "a\0b"])
+def test_folders_that_cannot_be(name: str) -> None:
+    with pytest.raises(FaninError, match="folder"):
+        compare(ROWS, folder=name, **SMALL)
+
+
 @pytest.mark.parametrize(
     ("argument", "value"),
     [

@@ -60,6 +60,11 @@ def test_targets_that_fit_no_output(targets: Any) -> None:
         check_widths(lambda width: nn.Linear(8, 2), (1, 2), x, targets)
 
 
+def test_inputs_that_the_model_does_not_take() -> None:
+    with pytest.raises(FaninError, match="does not run on these inputs: RuntimeError: mat1"):
+        check_widths(mlp, (1, 2), torch.zeros(2, 5))
+
+
 def test_it_prints_as_a_table_and_draws() -> None:
     found = check(steps=1, seeds=1)
     lines = str(found).splitlines()

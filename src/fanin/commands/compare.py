@@ -111,13 +111,11 @@ def _run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from fanin.lab.comparison import compare
-    from fanin.lab.files import check_folder
     from fanin.lab.interrupted import Interrupted
     from fanin.lab.report.verdict import verdict
 
     options = {field.name: getattr(arguments, field.name) for field in fields(CompareSettings)}
     options["initializers"] = _read_names(options["initializers"])
-    check_folder(arguments.out)
     console = Console()
     try:
         comparison = compare(

@@ -16,7 +16,7 @@ from fanin.errors import FaninError, quote, suggestion
 from fanin.lab import rates
 from fanin.lab.data.dataset import Dataset
 from fanin.lab.depth import DepthRow
-from fanin.lab.files import write_files
+from fanin.lab.files import check_folder, write_files
 from fanin.lab.interrupted import Interrupted
 from fanin.lab.rates import Rate
 from fanin.lab.report import report, summary
@@ -130,6 +130,8 @@ def compare(
     check_count("workers", workers)
     if not isinstance(ray, str | None):
         raise FaninError(f"ray is {quote(ray)}; it is the address of a Ray cluster, or 'local'.")
+    if folder is not None:
+        check_folder(folder)
     path = None if folder is None else Path(folder) / NAME
     run = run_on(ray) if ray else run_on_cores(workers)
     return _Work(wanted, path, fresh, run).run(progress)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from fanin._arguments import check_seed
-from fanin.errors import FaninError, suggestion
+from fanin.errors import FaninError, quote, suggestion
 from fanin.lab.setup import LOSSES, OPTIMIZERS, TASKS, TrialSetup
 
 INITIALIZERS = (
@@ -123,18 +123,18 @@ class CompareSettings:
 
 def check_count(name: str, value: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise FaninError(f"{name} is {value!r}. Use a whole number of 1 or more.")
+        raise FaninError(f"{name} is {quote(value)}. Use a whole number of 1 or more.")
 
 
 def _check_positive(name: str, value: float) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value <= 0:
-        raise FaninError(f"{name} is {value!r}. Use a finite number above 0.")
+        raise FaninError(f"{name} is {quote(value)}. Use a finite number above 0.")
 
 
 def _check_each(name: str, values: Sequence[float], check: object) -> None:
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise FaninError(f"{name} is {values!r}. Use a list of numbers.")
+        raise FaninError(f"{name} is {quote(values)}. Use a list of numbers.")
     assert callable(check)
     for value in values:
         check(name, value)
@@ -143,8 +143,9 @@ def _check_each(name: str, values: Sequence[float], check: object) -> None:
 
 def _check_names(settings: CompareSettings) -> None:
     names = settings.initializers
-    if isinstance(names, str) or not names or not all(isinstance(name, str) for name in names):
-        raise FaninError(f"initializers is {names!r}. Use a list of one or more names.")
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or not names or not all(isinstance(name, str) for name in names):
+        raise FaninError(f"initializers is {quote(names)}. Use a list of one or more names.")
     _check_once("initializers", names)
     for what, value, known in (
         ("task", settings.task, TASKS),

@@ -152,13 +152,19 @@ def _run(
 
 def _call(model: nn.Module, inputs: Any, seed: int) -> Tensor:
     torch.manual_seed(seed)  # of dropout
-    match inputs:
-        case dict():
-            output = model(**inputs)
-        case tuple():
-            output = model(*inputs)
-        case _:
-            output = model(inputs)
+    try:
+        match inputs:
+            case dict():
+                output = model(**inputs)
+            case tuple():
+                output = model(*inputs)
+            case _:
+                output = model(inputs)
+    except Exception as error:
+        raise FaninError(
+            f"the model does not run on these inputs: {one_line(error, named=True)}. Check that "
+            "make(width)(inputs) runs."
+        ) from error
     output = getattr(output, "logits", output)
     output = output[0] if isinstance(output, tuple | list) else output
     if not isinstance(output, Tensor) or not output.is_floating_point():
