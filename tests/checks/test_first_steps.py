@@ -237,6 +237,8 @@ def test_everything_is_put_back(batch: Batch, make: Callable[[Any], Any], breaks
         ({"optimizer": "sgd", "steps": -1}, "steps is -1; it is an integer >= 0"),
         ({"optimizer": "sgd", "steps": 8, "lr": 0.0}, "lr is 0.0; give a number above 0"),
         ({"optimizer": 3, "steps": 8}, "optimizer is an int; it is 'sgd', 'adam'"),
+        ({"optimizer": 3}, "optimizer is an int; it is 'sgd', 'adam'"),
+        ({"optimizer": torch.optim.SGD}, "optimizer is a type; it is 'sgd', 'adam'"),
         ({"optimizer": "sgd", "steps": 8, "targets": None}, "steps need a loss to go down"),
     ],
 )

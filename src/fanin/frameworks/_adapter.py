@@ -206,7 +206,7 @@ class Subject(Protocol):
     def find_left_out(self, optimizer: object) -> tuple[str, ...]:
         """The trainable parameters that an optimizer object did not get; of a name, none."""
 
-    def is_sgd(self, optimizer: object) -> bool:
+    def is_sgd(self, optimizer: object) -> bool | None:
         """Whether an optimizer, or the one of a name, moves weights by the gradient's own size."""
 
     def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:

@@ -9,6 +9,7 @@ import pytest
 
 import fanin
 from fanin.errors import FaninError
+from fanin.frameworks.jax.observe._steps import is_sgd
 
 Params = dict[str, dict[str, Any]]
 
@@ -83,9 +84,23 @@ def test_steps_are_those_of_optax(params: Params, batch: Any) -> None:
     assert told[0] == told[1]
 
 
-def test_what_is_no_optimizer(params: Params, batch: Any) -> None:
+@pytest.mark.parametrize("steps", [0, 4])
+def test_what_is_no_optimizer(params: Params, batch: Any, steps: int) -> None:
     with pytest.raises(FaninError, match="one of optax"):
-        fanin.check(apply, *batch, params=params, optimizer=3, steps=4)
+        fanin.check(apply, *batch, params=params, optimizer=3, steps=steps)
+
+
+def test_what_an_optimizer_of_optax_does_is_seen() -> None:
+    optax = pytest.importorskip("optax")
+    clipped = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1))
+    for own in (optax.sgd(0.1), optax.sgd(0.1, momentum=0.9), clipped):
+        assert is_sgd(own) is True
+    for own in (optax.adam(1e-3), optax.adamw(1e-3), optax.lion(1e-4)):
+        assert is_sgd(own) is False
+    starts_at_zero = optax.sgd(optax.linear_schedule(0.0, 0.1, 10))
+    names_parameters = optax.masked(optax.sgd(0.1), {"kernel": True})
+    for own in (starts_at_zero, names_parameters):
+        assert is_sgd(own) is None
 
 
 def test_a_gradient_too_small_for_sgd(params: Params, batch: Any) -> None:

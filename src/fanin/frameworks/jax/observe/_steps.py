@@ -1,5 +1,6 @@
 """Steps: what an optimizer's first steps do to copies of a program's values."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -103,13 +104,35 @@ def _make_optimizer(asked: StepsAsked) -> tuple[_Optimizer, str, float | None]:
         rate = OPTIMIZERS[own] if asked.lr is None else asked.lr
         made = _sgd(rate) if own == "sgd" else _adam(rate, 0.01 if own == "adamw" else 0.0)
         return made, f"{own}, lr {rate:g}", rate
+    return _take_own(own), type(own).__name__, None
+
+
+def _take_own(own: Any) -> _Optimizer:
     if not (callable(getattr(own, "init", None)) and callable(getattr(own, "update", None))):
         raise FaninError(
             f"optimizer is {an(type(own).__name__)}; it is {', '.join(map(repr, OPTIMIZERS))} or "
             "one of optax: optax.adam(1e-3), say."
         )
-    taken: Any = own
-    return _Optimizer(taken.init, taken.update), type(own).__name__, None
+    return _Optimizer(own.init, own.update)
+
+
+def is_sgd(optimizer: object) -> bool | None:
+    """Whether an optimizer's first step is twice as long for twice the gradient.
+
+    An object of optax does not say what it does. Asked is a small gradient, which nothing clips,
+    at zero, where nothing decays; None of one that takes no such parameters.
+    """
+    if isinstance(optimizer, str):
+        return optimizer == "sgd"
+    own, zero = _take_own(optimizer), [jnp.zeros(2)]
+    try:
+        steps = [
+            own.update([jnp.full(2, size)], own.init(zero), zero)[0][0] for size in (1e-3, 2e-3)
+        ]
+        first, second = (_norm(step) for step in steps)
+    except Exception:  # of other trees of parameters alone
+        return None
+    return math.isclose(second, 2 * first, rel_tol=1e-3) if first > 0 else None
 
 
 def _sgd(rate: float) -> _Optimizer:

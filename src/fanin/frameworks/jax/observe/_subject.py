@@ -20,7 +20,7 @@ from fanin.frameworks.jax.observe._backward import limits_of
 from fanin.frameworks.jax.observe._mode import mode_of
 from fanin.frameworks.jax.observe._objective import Objective
 from fanin.frameworks.jax.observe._observe import learns, observe
-from fanin.frameworks.jax.observe._steps import take_steps
+from fanin.frameworks.jax.observe._steps import is_sgd, take_steps
 from fanin.frameworks.jax.tree._held import is_abstract, is_array, is_real
 from fanin.frameworks.jax.tree._names import names_of
 from fanin.frameworks.observing._own_loss import takes_labels
@@ -92,9 +92,9 @@ class Subject:
         """None: an optimizer here holds no parameters."""
         return ()
 
-    def is_sgd(self, optimizer: object) -> bool:
-        """Whether it is "sgd": what an object of optax does it does not tell."""
-        return optimizer == "sgd"
+    def is_sgd(self, optimizer: object) -> bool | None:
+        """Whether its first step is as long as the gradient says; None where it does not tell."""
+        return is_sgd(optimizer)
 
     def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, on copies."""

@@ -26,13 +26,23 @@ def make_optimizer(
         rate = OPTIMIZERS[asked.optimizer] if asked.lr is None else asked.lr
         made: torch.optim.Optimizer = _KINDS[asked.optimizer]([*parameters.values()], lr=rate)
         return made, []
-    own = asked.optimizer
-    if not isinstance(own, torch.optim.Optimizer):
-        raise FaninError(
-            f"optimizer is {an(type(own).__name__)}; it is {', '.join(map(repr, _KINDS))} or a "
-            "torch.optim.Optimizer of the model's parameters."
-        )
-    return _copy(own)
+    return _copy(_require_optimizer(asked.optimizer))
+
+
+def is_sgd(optimizer: object) -> bool:
+    """Whether it is "sgd" or a torch.optim.SGD; FaninError for what is no optimizer."""
+    if isinstance(optimizer, str):
+        return optimizer == "sgd"
+    return isinstance(_require_optimizer(optimizer), torch.optim.SGD)
+
+
+def _require_optimizer(optimizer: object) -> torch.optim.Optimizer:
+    if isinstance(optimizer, torch.optim.Optimizer):
+        return optimizer
+    raise FaninError(
+        f"optimizer is {an(type(optimizer).__name__)}; it is {', '.join(map(repr, _KINDS))} or a "
+        "torch.optim.Optimizer of the model's parameters."
+    )
 
 
 def _copy(own: torch.optim.Optimizer) -> tuple[torch.optim.Optimizer, list[str]]:

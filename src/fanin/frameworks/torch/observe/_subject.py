@@ -19,7 +19,7 @@ from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.torch.observe._objective import Objective
 from fanin.frameworks.torch.observe._observe import Detail, observe
-from fanin.frameworks.torch.observe._optimizers import find_left_out
+from fanin.frameworks.torch.observe._optimizers import find_left_out, is_sgd
 from fanin.frameworks.torch.observe._own_loss import takes_labels
 from fanin.frameworks.torch.observe._steps import take_steps
 from fanin.frameworks.torch.runs._alone import run_alone
@@ -72,7 +72,7 @@ class Subject:
 
     def is_sgd(self, optimizer: object) -> bool:
         """Whether it is torch.optim.SGD, or "sgd"."""
-        return optimizer == "sgd" or isinstance(optimizer, torch.optim.SGD)
+        return is_sgd(optimizer)
 
     def take_steps(self, run: RunAsked, asked: StepsAsked) -> FirstSteps:
         """The first steps of training, taken back in the end."""
