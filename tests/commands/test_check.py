@@ -358,6 +358,10 @@ WRONG: list[tuple[str, str]] = [
     ("check_models:sound --input 64 --format xml", "invalid choice: 'xml'"),
     ("check_models:sound --input 64 -o .", "cannot write '.' (it is not a file)"),
     ("check_models:sound --input 64 -o=", "cannot write '' (it is not a file)"),
+    (
+        "check_models:sound --input 64 -o a.json --write-baseline ./a.json",
+        "--output and --write-baseline both name 'a.json'; name two files.",
+    ),
     ("check_models:sound --input 64 -o /dev/null", "cannot write '/dev/null' (it is not a file)"),
     ("check_models:sound --input 64 -o no/a", "cannot write 'no/a' (No such file or directory)."),
     ("check_models:sound --input 64 --write-baseline no/a", "cannot write 'no/a'"),

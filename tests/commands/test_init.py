@@ -263,7 +263,7 @@ def test_the_digest_is_that_of_the_tensors_whatever_the_files(
 ) -> None:
     """Against the definition, written out here."""
     drawn()
-    drawn("--shards", "4")
+    drawn("--shards", "4", "--out", "many.safetensors")
     digests = [one for one in capsys.readouterr().out.splitlines() if one.startswith("digest")]
     lines = b""
     for name, tensor in sorted(drawn().items()):
@@ -321,6 +321,31 @@ def test_shards_and_their_index(capsys: pytest.CaptureFixture[str]) -> None:
     assert index["metadata"]["total_size"] == sum(one.nbytes for one in held.values())
 
 
+def test_what_an_earlier_run_left_of_the_same_weights_is_replaced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And nothing else, nor before the new files are whole."""
+    Path("out").mkdir()
+    others = ["other-00001-of-00009.safetensors", "model.txt", "model-1.safetensors"]
+    for name in others:
+        Path("out", name).write_text("another's")
+    words = ("init_models:Small", "--out", "out/model.safetensors", "--shards")
+    written: set[str] = set()
+    for shards in ("1", "2", "3", "2", "1"):
+        before = sorted(Path("out").iterdir())
+        assert init(*words, "99") == 2
+        assert sorted(Path("out").iterdir()) == before
+        capsys.readouterr()
+        assert init(*words, shards) == 0
+        told = capsys.readouterr()
+        old, written = written, set(re.findall("(?m)^wrote (.*)$", told.out))
+        assert set(re.findall("init: removed (.*), of an earlier", told.err)) == old - written
+        assert {str(path) for path in Path("out").iterdir()} == {
+            *written,
+            *(str(Path("out", name)) for name in others),
+        }
+
+
 def test_the_bytes_of_a_small_file() -> None:
     """The format by hand: length, header padded to 8 bytes, data from offset 0."""
     values = np.arange(3, dtype=np.float32)
@@ -362,6 +387,11 @@ def test_tiles_make_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
         (("init_models:Small", "--out", "no/"), "--out is 'no/', neither a folder that exists"),
         (("init_models:Small", "--out", "no/a.safetensors"), "Name a file in a folder that exists"),
         (("init_models:Small", *OUT, "--save-plan", "no/p.toml"), "cannot write 'no/p.toml' ("),
+        (("init_models:Small", *OUT, "--save-plan", "./a.safetensors"), "a file of the weights"),
+        (
+            ("init_models:Small", *OUT, "--save-plan", "a-00001-of-00002.safetensors"),
+            "--save-plan is 'a-00001-of-00002.safetensors', a file of the weights; name another.",
+        ),
         (("init_models:Small", *OUT, "--plan", "no.toml"), "--plan and --initializer are both"),
         (("init_models:Small", *OUT, "--override", "x"), "override 'x' is not NAME=INIT"),
         (("init_models:Small", *OUT, "--override", "=zeros"), "override '=zeros' is not NAME=INIT"),

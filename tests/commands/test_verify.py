@@ -75,6 +75,18 @@ def test_shards_an_index_and_a_folder(files: list[str]) -> None:
     assert cli.main(["verify", "p.toml", *(names or files)]) == 0
 
 
+def test_of_a_folder_the_index_says_what_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    init("--out", "out", "--shards", "2")
+    Path("out/model-00001-of-00009.safetensors").write_text("of an earlier run")
+    assert cli.main(["verify", "p.toml", "out"]) == 0
+    init("--out", "m.safetensors")
+    Path("m.safetensors").rename("out/model.safetensors")
+    capsys.readouterr()
+    assert cli.main(["verify", "p.toml", "out"]) == 2
+    assert "holds model.safetensors and model.safetensors.index.json" in capsys.readouterr().err
+
+
 def test_tiles_are_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_tiles.tiles, "__defaults__", (24,))
     init()

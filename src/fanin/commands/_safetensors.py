@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +33,7 @@ CODES = {
 # In the metadata: what a plan calls tensors, where it calls them otherwise, and which block of what
 # is drawn each block of the last axis holds, where layers pack gates in another order than torch.
 NAMES, GATES = "fanin.names", "fanin.gates"
+INDEX = ".index.json"  # behind the name that stands for the shards
 
 
 def header(entries: Sequence[Stored], metadata: Mapping[str, str]) -> bytes:
@@ -72,6 +74,32 @@ def split(entries: Sequence[Stored], shards: int) -> list[list[Stored]]:
     return groups
 
 
+def is_weights(path: Path, place: Path) -> bool:
+    """Whether a file's name is one that weights written to `path` have, in any number of shards."""
+    names = rf"{re.escape(path.stem)}(-\d{{5,}}-of-\d{{5,}})?{re.escape(path.suffix)}"
+    named = re.fullmatch(rf"{names}|{re.escape(path.name + INDEX)}", place.name)
+    return bool(named) and os.path.realpath(place.parent) == os.path.realpath(path.parent)
+
+
+def remove_others(path: Path, written: Sequence[Path]) -> list[Path]:
+    """Remove what an earlier run left of `path` in another number of shards; return what it was.
+
+    Readers of a folder take whatever has these names for parts of the same weights.
+    """
+    new = {place.name for place in written}
+    beside = [place for place in path.parent.glob("*") if is_weights(path, place)]
+    others = sorted(place for place in beside if place.name not in new)
+    for place in others:
+        try:
+            place.unlink()
+        except OSError as error:
+            raise FaninError(
+                f"{str(path)!r} is written, and cannot replace {str(place)!r} "
+                f"({one_line(error)}). Remove that file."
+            ) from None
+    return others
+
+
 def write(
     path: Path,
     entries: Sequence[Stored],
@@ -94,7 +122,7 @@ def write(
         ]
     heads = [header(group, metadata) for group in groups]
     final = [path.with_name(name) for name in names]
-    index = path.with_name(f"{path.name}.index.json")
+    index = path.with_name(f"{path.name}{INDEX}")
     places = [*final, *([index] if shards > 1 else [])]
     digest = Digest()
     try:

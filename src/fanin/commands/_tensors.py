@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fanin.commands._safetensors import CODES, GATES, NAMES
+from fanin.commands._safetensors import CODES, GATES, INDEX, NAMES
 from fanin.errors import FaninError, one_line, quote
 from fanin.frameworks._stored import item_size
 from fanin.frameworks._tiles import tiles
@@ -47,13 +47,25 @@ class Tensor:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files that a name stands for: itself, those of an index, or those of a folder."""
+    """The files that a name stands for: itself, those of an index, or those of a folder.
+
+    Where a folder has an index, that says which of its files are read.
+    """
     if os.path.isdir(path):  # Path.is_dir() raises where a name is too long
-        files = sorted(path.glob("*.safetensors"))
+        indexes = sorted(path.glob(f"*.safetensors{INDEX}"))
+        for index in indexes:
+            whole = index.with_name(index.name.removesuffix(INDEX))
+            if whole.exists():
+                raise FaninError(
+                    f"{str(path)!r} holds {whole.name} and {index.name}, each all weights. Name "
+                    "the one to compare."
+                )
+        files = [file for index in indexes for file in _read_index(index)]
+        files = files or sorted(path.glob("*.safetensors"))
         if not files:
             raise FaninError(f"{str(path)!r} holds no .safetensors files.")
         return files
-    if path.name.endswith(".index.json"):
+    if path.name.endswith(INDEX):
         return _read_index(path)
     return [path]
 

@@ -53,6 +53,10 @@ def write_weights(arguments: argparse.Namespace) -> None:
     for place in (str(path), arguments.save_plan):
         if place is not None:
             _output.check_writable(place)
+    if arguments.save_plan and _safetensors.is_weights(path, Path(arguments.save_plan)):
+        raise FaninError(
+            f"--save-plan is {quote(arguments.save_plan)}, a file of the weights; name another."
+        )
     given = None
     if arguments.plan is not None:
         given = _model.load_plan(arguments.plan, arguments, "--plan", _model.RULES)
@@ -83,6 +87,8 @@ def write_weights(arguments: argparse.Namespace) -> None:
     with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
         metadata = same | _metadata(plan, seed, entries)
         written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)
+    for place in _safetensors.remove_others(path, written):
+        _output.tell("init", f"removed {place}, of an earlier run")
     _tell(plan, arguments.quiet)
     if arguments.save_plan is not None:
         written.append(replace(plan, seed=seed).save(arguments.save_plan))

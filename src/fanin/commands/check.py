@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from fanin.commands import _inputs, _output, _widths
 from fanin.commands._checkup import checkup
 from fanin.commands._factory import users_code
 from fanin.commands.formats import FORMATS, ReportSubject, renderer
-from fanin.errors import FaninError
+from fanin.errors import FaninError, quote
 from fanin.frameworks import OPTIMIZERS
 
 
@@ -122,11 +123,15 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.widths is not None:
         return _widths.run(arguments)
     wanted = _choose_rules(arguments)
+    written = [path for path in (arguments.output, arguments.write_baseline) if path is not None]
+    for path in written:
+        _output.check_writable(path)
+    if len(written) > len({os.path.realpath(path) for path in written}):
+        raise FaninError(
+            f"--output and --write-baseline both name {quote(written[0])}; name two files."
+        )
     with users_code("checked"):
         subject = _subject(arguments, wanted)
-    for path in (arguments.output, arguments.write_baseline):
-        if path is not None:
-            _output.check_writable(path)
     render = renderer(arguments.format)  # now, as its libraries may be missing
     known = None if arguments.baseline is None else Baseline.load(arguments.baseline)
     with users_code("checked"):
