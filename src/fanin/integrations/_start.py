@@ -8,7 +8,7 @@ from typing import Any
 
 from fanin._arguments import check_seed
 from fanin.errors import FaninError, quote, suggestion
-from fanin.frameworks import adapter_for
+from fanin.frameworks.torch import is_spread, slots
 from fanin.plans import Plan, initialize
 
 _NAME = "plan.toml"
@@ -51,9 +51,8 @@ class FirstWeights:
 
 
 def is_sharded(model: Any) -> bool:
-    """Whether this process holds parts of parameters alone."""
-    slots = adapter_for(model).target(model).slots.values()
-    return any(slot.is_sharded for slot in slots)
+    """Whether processes hold parameters together, be it one process alone."""
+    return any(is_spread(slot.tensor) for slot in slots(model))
 
 
 def save_beside(plan: Plan, folder: str | PathLike[str]) -> Path | None:

@@ -16,6 +16,7 @@ from fanin.frameworks.torch.trace._trace import trace as trace
 from fanin.frameworks.torch.tree._recurrent import Reading as Reading
 from fanin.frameworks.torch.tree._recurrent import Recurrent as Recurrent
 from fanin.frameworks.torch.write._new_buffers import new_buffers as new_buffers
+from fanin.frameworks.torch.write._shards import is_spread as is_spread
 from fanin.frameworks.torch.write._slots import slots as slots
 from fanin.frameworks.torch.write._stored import call_empty as call_empty
 from fanin.frameworks.torch.write._stored import retype as retype

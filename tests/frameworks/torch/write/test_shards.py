@@ -442,3 +442,36 @@ def test_streams_agree_on_a_shard_far_inside() -> None:
     apply(model, shards, "normal")
     expected = Stream(0, "weight").normal(shape, index=(slice(-2, None), slice(5, 8)))
     assert np.array_equal(model.weight.detach(), expected)
+
+
+def gathered_model() -> nn.Module:
+    """FSDP2's outermost module keeps what it gathered for a run until a gradient was taken."""
+    model = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Sequential(nn.Linear(4, 4)))
+    mesh = init_device_mesh("cpu", (1,))
+    fully_shard(model[2], mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    model(torch.ones(2, 8))
+    assert type(model[0].weight) is nn.Parameter
+    return model
+
+
+def test_what_fsdp_gathered_for_a_run_is_not_what_is_written(pretended: Pretended) -> None:
+    whole = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Sequential(nn.Linear(4, 4)))
+    plan = fanin.initialize(whole, 3)
+    with pretended(0, 1):
+        model = gathered_model()
+        plan.apply(model, 3)
+        model(torch.ones(2, 8)).sum().backward()
+        plan.verify(model)
+        for held, expected in zip(model.parameters(), whole.parameters(), strict=True):
+            assert isinstance(held, DTensor)
+            assert torch.equal(held.to_local(), expected)
+
+
+def test_a_model_that_one_process_shards_does_not_run_either(pretended: Pretended) -> None:
+    with pretended(0, 1):
+        model = gathered_model()
+        with pytest.raises(FaninError, match="is sharded, and a sharded model cannot be checked"):
+            fanin.check(model, torch.ones(2, 8))
+        with pytest.raises(FaninError, match="is sharded, and a sharded model cannot be traced"):
+            fanin.initialize(model, 0, torch.ones(2, 8))

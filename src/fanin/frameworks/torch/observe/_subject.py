@@ -27,8 +27,9 @@ from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import tensors_in
 from fanin.frameworks.torch.trace._failure import locate
 from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, require_shape
-from fanin.frameworks.torch.tree._offloaded import refuse_offloaded
+from fanin.frameworks.torch.tree._offloaded import refuse_freed, refuse_offloaded
 from fanin.frameworks.torch.write._built import prove_buffers
+from fanin.frameworks.torch.write._shards import is_spread, reshard
 
 
 def build(factory: Callable[[], Any], seed: int) -> Any:
@@ -157,11 +158,18 @@ def _find_beyond(model: nn.Module, error: Exception) -> list[str]:
 
 
 def _refuse_empty(model: nn.Module) -> None:
-    """Parameters without values cannot be judged."""
+    """Parameters without values, or of which a process holds a part, cannot be judged."""
+    refuse_freed(model)
+    reshard(model)
     names = canonical_names(model)
     refuse_offloaded(model, names, "there are no values to check here", "Check")
     for name, tensor in names.items():
         require_shape(name, tensor)
+        if is_spread(tensor):
+            raise FaninError(
+                f"{name} of shape {tuple(tensor.shape)} is sharded, and a sharded model cannot be "
+                "checked. Check it before sharding."
+            )
         if tensor.is_meta or isinstance(tensor, FakeTensor):
             raise FaninError(
                 f"{name} of shape {tuple(tensor.shape)} has no values to check: it is on the meta "

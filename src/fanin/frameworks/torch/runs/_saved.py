@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
+from fanin.frameworks.torch.runs._tensors import is_freed
+
 _LIMIT = 100_000  # values looked at, and elements of one container: objects may lead anywhere
 _SMALL = 1 << 16  # parameters up to this size are put back, if a run wrote them
 _UNSET = object()
@@ -153,6 +155,8 @@ class Saved:
         if not self._tensors or isinstance(tensor, nn.Parameter | FakeTensor):
             return
         if tensor.is_meta or tensor.layout is not torch.strided or tensor.is_nested:
+            return
+        if is_freed(tensor):
             return
         with torch.no_grad():
             self._found.append(_SavedTensor(tensor, tensor.detach().clone()))

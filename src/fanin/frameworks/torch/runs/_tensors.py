@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_map_only
@@ -22,6 +23,23 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from tensors_in(getattr(value, field.name, None))
+
+
+def reach_of(tensor: Tensor) -> int:
+    """The bytes from its first element to behind its last."""
+    if tensor.is_contiguous():
+        return tensor.nbytes
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return (1 + sum((size - 1) * stride for size, stride in steps)) * tensor.element_size()
+
+
+def is_freed(tensor: Tensor) -> bool:
+    """Whether its memory was given back, as FSDP does: whoever reads it ends the process."""
+    own = type(tensor).__torch_dispatch__ is torch._C._disabled_torch_dispatch_impl
+    if not own or tensor.layout is not torch.strided or tensor.is_nested or not tensor.numel():
+        return False
+    start = tensor.storage_offset() * tensor.element_size()
+    return tensor.untyped_storage().nbytes() < start + reach_of(tensor)
 
 
 def arguments_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:

@@ -1,10 +1,11 @@
-"""Offloaded parameters: accelerate's hooks hold their values and bring them for every call."""
+"""Offloaded parameters: hooks (accelerate's) bring their values for a call; and freed ones."""
 
 from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from fanin.errors import FaninError
+from fanin.frameworks.torch.runs._tensors import is_freed
 
 
 def find_offloaded(model: nn.Module) -> set[int]:
@@ -27,6 +28,17 @@ def refuse_offloaded(model: nn.Module, names: Mapping[str, Tensor], effect: str,
     for name, tensor in names.items():
         if tensor.is_meta and id(tensor) in held:
             raise elsewhere(name, effect, do)
+
+
+def refuse_freed(model: nn.Module) -> None:
+    """Raise FaninError where a parameter or a buffer has lost its memory: no values are left."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if is_freed(tensor):
+            raise FaninError(
+                f"the memory of {name} of shape {tuple(tensor.shape)} was given back "
+                "(storage.resize_), so that nothing can be read or written there. Give it its "
+                "memory again first."
+            )
 
 
 def elsewhere(name: str, effect: str, do: str) -> FaninError:

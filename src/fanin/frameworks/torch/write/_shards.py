@@ -96,13 +96,31 @@ def _is_dtensor(tensor: Tensor) -> bool:
     return module is not None and isinstance(tensor, module.DTensor)
 
 
+def is_spread(tensor: Tensor) -> bool:
+    """Whether processes hold it together, be it one process alone: its model runs collectives."""
+    return _is_dtensor(tensor) or _is_partitioned(tensor)
+
+
+def _is_partitioned(tensor: Tensor) -> bool:
+    return hasattr(tensor, "ds_shape") or getattr(tensor, "ds_tensor", None) is not None
+
+
+def reshard(model: nn.Module) -> None:
+    """Drop what FSDP2 gathered for a run: what is written there would be lost."""
+    source = sys.modules.get("torch.distributed.fsdp")
+    kind = getattr(source, "FSDPModule", None)
+    for module in model.modules():
+        if kind is not None and isinstance(module, kind):
+            module.reshard()
+
+
 def shard_of(name: str, tensor: Tensor) -> Shard | None:
     """The part that a DTensor holds on this rank; None for a whole tensor.
 
     Placements apply from the left to the right of the mesh, each to what the former left, and
     split as torch.chunk does. Raises FaninError for what cannot be told for sure.
     """
-    if hasattr(tensor, "ds_shape") or getattr(tensor, "ds_tensor", None) is not None:
+    if _is_partitioned(tensor):
         return _partition_of(name, tensor)
     if not _is_dtensor(tensor):
         return None

@@ -6,12 +6,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fanin.errors import FaninError, an, quote, suggestion
 from fanin.frameworks._foreign import foreign
 from fanin.frameworks._naming import check_prefix
 from fanin.frameworks.torch.draws._records import find_mark
+from fanin.frameworks.torch.runs._tensors import reach_of
 from fanin.frameworks.torch.tree._modules import Role, roles
 from fanin.frameworks.torch.tree._names import (
     TABLES,
@@ -21,8 +22,15 @@ from fanin.frameworks.torch.tree._names import (
     other_names,
     require_shape,
 )
-from fanin.frameworks.torch.tree._offloaded import find_offloaded
-from fanin.frameworks.torch.write._shards import refuse_emptied, refuse_flat, shard_given, shard_of
+from fanin.frameworks.torch.tree._offloaded import find_offloaded, refuse_freed
+from fanin.frameworks.torch.write._shards import (
+    is_spread,
+    refuse_emptied,
+    refuse_flat,
+    reshard,
+    shard_given,
+    shard_of,
+)
 from fanin.frameworks.torch.write._slot import Slot
 from fanin.frameworks.torch.write._vacancy import vacancy
 from fanin.param import Param
@@ -42,6 +50,8 @@ def slots(
     be made. `prefix` stands before every name in that of its stream.
     """
     refuse_flat(model)
+    refuse_freed(model)
+    reshard(model)
     _refuse_keras(model)
     known = roles(model)
     if shards is not None and not isinstance(shards, Mapping):
@@ -65,7 +75,7 @@ def slots(
 def refuse_sharded(slots: Iterable[Slot]) -> None:
     """A sharded model runs collectives, which a run without memory cannot."""
     for slot in slots:
-        if slot.is_sharded:
+        if slot.is_sharded or is_spread(slot.tensor):
             raise FaninError(
                 f"{slot.param.name} of shape {slot.param.shape} is sharded, and a sharded model "
                 "cannot be traced. Make the plan before sharding, plan = fanin.plan(model, "
@@ -96,7 +106,7 @@ def _refuse_shared_memory(places: Mapping[str, Placed]) -> None:
         except (RuntimeError, NotImplementedError):  # no memory of its own: a DTensor, say
             continue
         if first:
-            taken.append((first, first + _reach(tensor), name))
+            taken.append((first, first + reach_of(tensor), name))
     taken.sort()
     last, before = 0, ""
     for first, end, name in taken:
@@ -113,14 +123,6 @@ def _refuse_shared_memory(places: Mapping[str, Placed]) -> None:
 @cache
 def _name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _reach(tensor: Tensor) -> int:
-    """The bytes from its first element to behind its last."""
-    if tensor.is_contiguous():
-        return tensor.nbytes
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    return (1 + sum((size - 1) * stride for size, stride in steps)) * tensor.element_size()
 
 
 def _slot(
