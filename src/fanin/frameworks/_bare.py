@@ -1,9 +1,11 @@
 """Bare parameters: roles of what modules of unknown classes hold, by shape and neighbours."""
 
+import math
 from collections.abc import Mapping
 
 from fanin.axes import Axes
 from fanin.param import Kind
+from fanin.recipes import is_short
 
 ArrayShape = tuple[int, ...]
 
@@ -42,6 +44,16 @@ def bare_role(
     if len(shape) > 1 and shape[0] == 1 and shape[-1] > 1:
         return "table", none
     return ("other" if made is None else "shift"), none
+
+
+def is_drawn_bias(shape: ArrayShape, made: float | None, fan_in: int | None) -> bool:
+    """Whether the one number of a bias can be a draw: of one, nothing shows a constant.
+
+    torch and Equinox draw from +-1 / sqrt(fan_in). What lies outside was set, or drawn otherwise.
+    """
+    if made is None or math.prod(shape) != 1 or fan_in is None:
+        return False
+    return not is_short(made) and abs(made) * math.sqrt(fan_in) <= 1
 
 
 def long_axes(shape: ArrayShape) -> int:

@@ -13,7 +13,7 @@ from fanin.initializers._computed import Computed
 from fanin.param import Param
 from fanin.plans._resized import resize
 from fanin.plans._row import Keeps, Row
-from fanin.recipes import Choice, has_steps, same, says_something
+from fanin.recipes import Choice, has_steps, is_short, same, says_something
 from fanin.streams import Array
 
 
@@ -32,6 +32,8 @@ FROZEN = "frozen, so kept as it is"
 def find_param(target: Target, name: str, *, stays: bool) -> Param:
     """The parameter, with the size of its values where it stays as it is beside others."""
     slot = target.slots[name]
+    if _may_be_drawn(slot.param) and not slot.is_empty and not stays:
+        target.find_origin(name)
     param = replace(slot.param, read=slot.read)
     if param.trainable and param.constant is None and not slot.is_empty and not stays:
         param = replace(param, read=partial(_typical, target, name))
@@ -41,6 +43,13 @@ def find_param(target: Target, name: str, *, stays: bool) -> Param:
         return param
     mean, std = slot.moments()
     return replace(param, kept_rms=math.hypot(mean, std))
+
+
+def _may_be_drawn(param: Param) -> bool:
+    """Whether a constant is the one element of its parameter, so that no other one shows it."""
+    if param.constant is None or not param.trainable or math.prod(param.shape) != 1:
+        return False
+    return not is_short(param.constant)
 
 
 def _is_meant(target: Target, name: str) -> bool:
@@ -134,9 +143,10 @@ def _with_factors(said: Choice, choice: Choice) -> Choice:
 def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     """The choice, which says where a kept value may have been drawn by the constructor."""
     slot = target.slots[name]
+    made = slot.param.constant
     if (
-        choice.initializer is not None
-        or slot.param.constant is not None
+        (choice.initializer is not None and (made is None or choice.initializer != same(made)))
+        or (made is not None and not _may_be_drawn(slot.param))
         or 0 in slot.param.shape  # so there are no values
         or slot.param.kind in ("norms", "factor")
     ):
@@ -149,7 +159,7 @@ def _with_source(target: Target, name: str, choice: Choice) -> Settled:
     if slot.has_value if slot.is_empty else slot.is_computed or _has_steps(slot):
         return Settled(choice)
     why = f"{choice.why}: its values are the constructor's, not the seed's"
-    return Settled(replace(choice, why=why), "unseeded")
+    return Settled(replace(choice, initializer=None, why=why), "unseeded")
 
 
 def _has_steps(slot: Slot) -> bool:

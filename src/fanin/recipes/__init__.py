@@ -17,6 +17,7 @@ from fanin.recipes._registry import names as names
 from fanin.recipes._rules import match_overrides as match_overrides
 from fanin.recipes._rules import single as single
 from fanin.recipes._statements import has_steps as has_steps
+from fanin.recipes._statements import is_short as is_short
 from fanin.recipes._statements import says_something as says_something
 
 __all__ = [

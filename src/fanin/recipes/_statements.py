@@ -4,6 +4,7 @@ Weights and biases are drawn around zero. Time steps, decay rates and frequencie
 model does not find them by training from zero.
 """
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -16,6 +17,8 @@ _FAR = 2.0  # a mean of so many standard deviations: zeros would be other values
 _ERRORS = 8.0  # and of so many of its own, with which a draw around zero has it once in 10^4
 _LEAST = 8  # elements
 _STEADY = 1e-4  # of a range: by how much equal steps differ when they are rounded
+_ROUNDED = 2.0**-23  # of a number in float32: how far off it may be
+_LARGEST = 16.0  # of the logarithms that people take
 
 
 def says_something(values: Array, share: float = 1.0) -> bool:
@@ -39,6 +42,20 @@ def _is_written(values: Array) -> bool:
     """Whether these are numbers of a model, and no bits of memory that was never written."""
     size = np.abs(values[values != 0])
     return bool(((size > TINY) & (size < HUGE)).all())
+
+
+def is_short(number: float) -> bool:
+    """Whether people write a number so: of few digits, or the logarithm or root of such a one.
+
+    Of draws in float32 about one in 1000 is by chance.
+    """
+    if number == float(f"{number:.4g}"):
+        return True
+    if not TINY < abs(number) < _LARGEST:
+        return False
+    off = _ROUNDED * max(abs(number), 2.0)
+    behind = (number**2, number**-2, math.exp(number), math.exp(-number))
+    return any(math.isclose(item, float(f"{item:.3g}"), rel_tol=off) for item in behind)
 
 
 def has_steps(values: Array) -> bool:

@@ -138,6 +138,14 @@ def test_weight_norms_have_the_norms_of_their_weights() -> None:
     np.testing.assert_allclose(module.g, 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("outputs", [1, "scalar"])
+def test_the_one_number_of_a_drawn_bias_is_no_constant(outputs: Any) -> None:
+    model = eqx.nn.Linear(8, outputs, key=jax.random.key(0))
+    for inputs in (None, jnp.zeros((4, 8))):
+        plan = fanin.plan(model, inputs, strict=True)
+        assert str(plan["bias"].initializer) == "zeros()"
+
+
 def test_states_are_no_parameters() -> None:
     norm, _ = eqx.nn.make_with_state(eqx.nn.BatchNorm)(3, "batch", mode="batch")
     module, plan = fanin.initialize_params(norm)

@@ -1,5 +1,6 @@
 """A model of Keras as a target: roles, values, what is refused, and what stays as it was."""
 
+import math
 import sys
 import types
 from collections.abc import Callable
@@ -137,6 +138,13 @@ def test_what_a_layer_makes_constant_is_known_of_a_trained_one_too() -> None:
     assert adapter_for(layer).target(layer).slots["weight"].param.constant == 0
     assert adapter_for(other).target(other).slots["bias"].param.constant == 0.5
     assert adapter_for(other).target(other).slots["weight"].param.constant is None
+
+
+def test_a_number_that_an_initializer_says_is_nobodys_draw() -> None:
+    start = keras.initializers.Constant(math.log(37 / 6481))
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, bias_initializer=start)])
+    plan = fanin.plan(model, np.zeros((2, 4), "float32"), strict=True)
+    assert plan["layers.dense.bias"].mean == pytest.approx(math.log(37 / 6481))
 
 
 def test_the_module_tree_knows_the_activation_before_a_weight() -> None:

@@ -162,15 +162,20 @@ def _no_roles(shape: tuple[int, ...]) -> Axes:
     return Axes(("stack",) * len(shape))
 
 
+def find_initializer(layer: Any, leaf: str) -> Any:
+    """The initializer that a layer has for a variable; None where it names none."""
+    name = leaf.removesuffix("_kernel") if leaf.endswith("_kernel") else leaf
+    if isinstance(layer, _DEPTHWISE) and leaf == "kernel":
+        name = "depthwise"
+    return getattr(layer, f"{name}_initializer", None)
+
+
 def find_constant(layer: Any, leaf: str, variable: Any) -> float | None:
     """The one number that the layer makes all elements of a variable of; None where it draws.
 
     From the layer's initializer, which a trained model has too, else from the values.
     """
-    name = leaf.removesuffix("_kernel") if leaf.endswith("_kernel") else leaf
-    if isinstance(layer, _DEPTHWISE) and leaf == "kernel":
-        name = "depthwise"
-    initializer = getattr(layer, f"{name}_initializer", None)
+    initializer = find_initializer(layer, leaf)
     if initializer is None:
         return constant_value(variable)
     if isinstance(initializer, keras.initializers.Zeros):

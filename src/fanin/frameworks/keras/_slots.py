@@ -7,7 +7,7 @@ import keras
 
 from fanin.frameworks._naming import put, rename_all
 from fanin.frameworks.keras._activations import activations
-from fanin.frameworks.keras._roles import find_constant, find_role, role_of
+from fanin.frameworks.keras._roles import find_constant, find_initializer, find_role, role_of
 from fanin.frameworks.keras._slot import Slot
 from fanin.frameworks.keras._walk import Place, layers_of, parameters, refuse_unbuilt
 from fanin.param import Param
@@ -70,7 +70,8 @@ def _slot(
         activation=before.get(id(place.layer)) if role.kind == "weight" else None,
         head=role.kind == "table" and _is_head(uses),
     )
-    return Slot(param, variable, role.gates, prefix)
+    told = made is not None and find_initializer(place.layer, place.leaf) is not None
+    return Slot(param, variable, role.gates, prefix, is_computed=told)
 
 
 def _is_head(uses: list[Place]) -> bool:

@@ -4,6 +4,7 @@ Kernels are stored as in torch, (out, in, ...), and gates are packed in torch's 
 input, forget, cell, output; a GRU's reset, update, new.
 """
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -36,6 +37,7 @@ def held_in(model: eqx.Module, path: tuple[Any, ...], value: Any) -> Held:
         held.owner = _library_class(holder)
         held.placed = _find_place(holder, parts[-1], held.shape)
         held.made = _constant(holder, parts[-1])
+        held.fan_in = _fan_in(holder) if parts[-1] == "bias" else None
         around = above[-1] if above else None
         if isinstance(around, nn.WeightNorm) and around.weight_name == parts[-1] and held.placed:
             held.placed = ("direction", held.placed[1])
@@ -84,6 +86,16 @@ def _constant(module: eqx.Module, attribute: str) -> float | None:
     if isinstance(module, _NORMALIZATIONS) and attribute in ("weight", "bias"):
         return 1.0 if attribute == "weight" else 0.0
     return 0.25 if isinstance(module, nn.PReLU) else None
+
+
+def _fan_in(module: eqx.Module) -> int | None:
+    """What the library draws a bias by."""
+    match module:
+        case nn.Linear():
+            return 1 if module.in_features == "scalar" else module.in_features
+        case nn.Conv() | nn.ConvTranspose():
+            return module.in_channels // module.groups * math.prod(module.kernel_size)
+    return None
 
 
 def _library_class(module: object) -> str:

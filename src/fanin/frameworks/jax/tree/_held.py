@@ -21,7 +21,7 @@ class Held:
     such modules starts with, None where they differ. `start` is the value of an untrained one,
     where its module says it, and `random` says that random numbers come from it. `noted` is the
     value that an abstract one is made with, where that follows from the program and not from
-    chance.
+    chance. `fan_in` is what the module draws a bias by.
     """
 
     path: tuple[str, ...]
@@ -35,6 +35,7 @@ class Held:
     start: float | None = None
     random: bool = False
     noted: Any = None
+    fan_in: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

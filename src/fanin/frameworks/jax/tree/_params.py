@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fanin.frameworks._bare import bare_role
+from fanin.frameworks._bare import bare_role, is_drawn_bias
 from fanin.frameworks.jax.tree._held import Held, constant_value
 from fanin.frameworks.jax.tree._names import canonical
 from fanin.param import Param
@@ -45,6 +45,8 @@ def _param(item: Held, name: str, siblings: Shapes, leaf: bool) -> Param:
     made = constant_value(item.value if item.noted is None else item.noted)
     if item.made is not None and made != 0:  # a last scale of zero is a method
         made = item.made
+    if is_drawn_bias(item.shape, made, item.fan_in):
+        made = None
     kind, axes = item.placed or bare_role(
         canonical(item.path[-1:]), item.shape, made, siblings, leaf, None
     )

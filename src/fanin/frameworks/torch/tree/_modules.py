@@ -16,6 +16,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from fanin.axes import Axes, equal_blocks, parse_axes
+from fanin.frameworks._bare import is_drawn_bias
 from fanin.frameworks.torch.draws._records import Mark, find_mark, find_note
 from fanin.frameworks.torch.tree._activations import activations
 from fanin.frameworks.torch.tree._bare import (
@@ -122,18 +123,6 @@ def _find_constant(
     return constant_value(find_note(module, attribute, tensor))
 
 
-def _may_be_drawn(module: nn.Module, shape: tuple[int, ...], made: float | None) -> bool:
-    """Whether the one number of a bias can be what torch draws: of one, nothing shows a constant.
-
-    `reset_parameters` draws from +-1 / sqrt(fan_in). What lies outside was set, and so was what
-    has four digits at most, as of torch's draws one in 5000 has.
-    """
-    fan_in = _fan_in(module)
-    if made is None or math.prod(shape) != 1 or fan_in is None:
-        return False
-    return made != float(f"{made:.4g}") and abs(made) * math.sqrt(fan_in) <= 1
-
-
 def _fan_in(module: nn.Module) -> int | None:
     """What torch draws a bias by, from sizes alone: to read a parametrized weight may change it."""
     match module:
@@ -176,7 +165,7 @@ def _role(
     # A trained model, or one without memory, does not show what its constructor made.
     if isinstance(module, nn.PReLU):
         made = module.init
-    elif kind == "bias" and placed and _may_be_drawn(module, shape, made):
+    elif kind == "bias" and placed and is_drawn_bias(shape, made, _fan_in(module)):
         made = None
     elif isinstance(module, _NORMALIZATIONS):
         identity = 1.0 if kind == "scale" else 0.0

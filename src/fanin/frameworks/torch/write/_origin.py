@@ -6,6 +6,7 @@ import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,12 @@ class Origins:
         }
 
     def find(self, slot: Slot) -> None:
-        """Note in a slot what is found out of it."""
+        """Note in a slot what is found out of it; what was drawn is no constant."""
+        self._find(slot)
+        if slot.is_redrawn:
+            slot.param = replace(slot.param, constant=None)
+
+    def _find(self, slot: Slot) -> None:
         if slot.origin is not None or slot.vacancy is not None or slot.shard is not None:
             return
         module, attribute = slot.homes[0]
