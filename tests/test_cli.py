@@ -1,5 +1,6 @@
 """The command itself: help, completion, libraries that are missing, readers that go away."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,6 +119,33 @@ def test_without_torch_a_command_says_what_to_install() -> None:
     done = run_without(("torch",), "plan", "numpy:ones")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "fanin: error: torch is missing. Install it: pip install 'fanin[torch]'\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "plan cli_ends:Net --input 5",
+        "plan torch.nn:Flatten --input cli_inputs:make",
+        "init cli_ends:Net --out w.safetensors",
+        "check cli_ends:Net --input 5",
+        "compare --model cli_ends:Net --data digits",
+        "gain cli_ends:act",
+    ],
+)
+def test_a_script_that_ends_the_process_is_no_success(
+    command: str, write_module: Callable[[str, str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And is told once, with its line."""
+    write_module("cli_ends", "import sys\n\nsys.exit(0)\n")
+    folder = write_module("cli_inputs", "import sys\n\ndef make():\n    sys.exit(0)\n")
+    before = sorted(folder.glob("*.*"))
+    assert cli.main(command.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "nothing done: code of yours called sys.exit(0). " in printed.err
+    assert re.search(r"Raised at \S+cli_\w+\.py:[34]; ", printed.err)
+    assert printed.err.count("Raised at") == printed.err.count("\n") == 1
+    assert sorted(folder.glob("*.*")) == before
 
 
 def test_a_reader_who_goes_away_ends_it_quietly() -> None:

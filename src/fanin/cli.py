@@ -40,8 +40,8 @@ _OF_MEMORY = (
 )
 Commands = Any  # argparse names the type of add_subparsers() only privately
 
-_OWN, _INSTALLED = str(Path(fanin.__file__).parent), ("site-packages", "dist-packages")
-_LIBRARY = str(Path(argparse.__file__).parent)
+_OWN, _LIBRARY = (f"{Path(file).parent}{os.sep}" for file in (fanin.__file__, argparse.__file__))
+_INSTALLED = ("site-packages", "dist-packages")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        arguments = parser.parse_args(words)
-        status: int | None = arguments.run(arguments)
+        status = _run(parser.parse_args(words))
         sys.stdout.flush()
     except FaninError as error:
         if "--traceback" in words:
@@ -90,6 +89,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = "there is too little memory for this. Give the process more, or the work less"
         return _fail(f"error: {told}; no file was left half-written.", 2)
     return status or 0
+
+
+def _run(arguments: argparse.Namespace) -> int | None:
+    """Run its command; a script of the user that ends the process has not ended the command."""
+    try:
+        status: int | None = arguments.run(arguments)
+    except SystemExit as stop:
+        raise FaninError(
+            f"nothing done: code of yours called sys.exit({stop.code!r}). Put what a script does "
+            "under if __name__ == '__main__'."
+        ) from stop
+    return status
 
 
 def _fail(message: str, status: int) -> int:

@@ -316,11 +316,8 @@ WRONG: list[tuple[str, str]] = [
     ("check_models:number --input 64", "is no function; write package.module:function"),
     ("check_models:none --input 64", "the factory returned NoneType; it must return a torch.nn."),
     ("check_models:none --input 64 --eval", "the factory returned NoneType; it must return a"),
-    (
-        "check_models:exiting --input 64",
-        "nothing checked: the factory or its module called sys.exit",
-    ),
-    ("check_exits:sound --input 64", "nothing checked: the factory or its module called sys.exit"),
+    ("check_models:exiting --input 64", "nothing done: code of yours called sys.exit(0). Put"),
+    ("check_exits:sound --input 64", "nothing done: code of yours called sys.exit(0). Put"),
     ("check_models:raising --input 64", "factory 'check_models:raising' failed: RuntimeError: no"),
     ("check_models:digits --input 64", "It is called without arguments and returns a model."),
     ("check_models:empty --input 64", "no output depends on a parameter"),

@@ -291,6 +291,7 @@ def test_an_error_of_the_factory_says_where(capfd: pytest.CaptureFixture[str]) -
     line = printed.err.splitlines()[-1]
     assert "failed: IndexError: list index out of range" in line
     assert re.search(r"Raised at .*init_models\.py:\d+; --traceback shows", line)
+    assert line.count("Raised at") == 1
     assert cli.main(["init", "init_models:raising", *OUT, "--traceback"]) == 2
     assert "return [][3]" in capfd.readouterr().err
 

@@ -67,6 +67,16 @@ def test_as_toml_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["parameter"][1]["initializer"] == str(plan["line.weight"].initializer)
 
 
+def test_what_the_users_code_prints_is_no_part_of_the_plan(
+    write_module: Callable[[str, str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_module("plan_prints", "print('read')\n\ndef make():\n    print('made')\n    return 3\n")
+    assert cli.main(["plan", NET[1], "--input", "plan_prints:make", "--format", "json"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "read\nmade\n" in told.err
+
+
 def test_inputs_is_another_name_of_input(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["plan", NET[1], "--inputs", "8:tokens=50"]
     assert printed(capsys, 0, *words) == printed(capsys, 0, *NET)

@@ -129,14 +129,13 @@ def build(arguments: argparse.Namespace, given: fanin.Plan | None = None) -> Mod
 
     `given` is the plan that will be drawn into it, where there is one already.
     """
-    make = factory(arguments.factory)
     stays = [row for row in given.rows if row.keeps == "asked" or row.part] if given else []
     empty = not (stays or _needs_values(arguments))
-    with users_code("drawn"):
-        made = build_empty(make, empty=empty, dtype=arguments.dtype)
-    if arguments.input:
-        words = _inputs.of_words(arguments.input, arguments.batch, arguments.seed or 0)
-        return ModelAsked(*made, _inputs.place(words, open_model(*made)))
+    with users_code():
+        made = build_empty(factory(arguments.factory), empty=empty, dtype=arguments.dtype)
+        if arguments.input:
+            words = _inputs.of_words(arguments.input, arguments.batch, arguments.seed or 0)
+            return ModelAsked(*made, _inputs.place(words, open_model(*made)))
     if arguments.batch is not None:
         raise FaninError("--batch is given without --input; give the shape of one input, too.")
     return ModelAsked(*made, None)
@@ -163,7 +162,7 @@ def plan(arguments: argparse.Namespace, named: ModelAsked) -> fanin.Plan:
     given["overrides"] = _pairs(arguments.override, "override", "NAME=INIT", "'*.bias=zeros'")
     given["like"] = _pairs(arguments.like, "like", "COPY=SOURCE", "'blocks.4.*=blocks.3.*'")
     given["rows"] = _read_rows(arguments.rows)
-    with users_code("drawn"):
+    with users_code():
         plan = fanin.plan(named.model, named.inputs, params=named.params, **given)
     if not plan.rows:
         raise without_parameters(arguments)

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         _output.check_writable(arguments.output)
     from fanin.lab.widths import check_widths  # torch is loaded now
 
-    with users_code("checked"):
+    with users_code():
         found = check_widths(
             *(_maker(arguments.factory), widths),
             _make_inputs(arguments, widths[0]),

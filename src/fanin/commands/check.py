@@ -130,11 +130,11 @@ def _run(arguments: argparse.Namespace) -> int:
         raise FaninError(
             f"--output and --write-baseline both name {quote(written[0])}; name two files."
         )
-    with users_code("checked"):
+    with users_code():
         subject = _subject(arguments, wanted)
     render = renderer(arguments.format)  # now, as its libraries may be missing
     known = None if arguments.baseline is None else Baseline.load(arguments.baseline)
-    with users_code("checked"):
+    with users_code():
         found = checkup(arguments, wanted)
     if arguments.write_baseline is not None:
         recorded = Baseline.of(found)
