@@ -78,7 +78,7 @@ def _add_steps(group: Any) -> None:
         "--optimizer",
         choices=OPTIMIZERS,
         help="take its first steps on the batch, judge them (F19, F20), and take them back; needs "
-        "--data, or inputs with labels. With --widths that of the coordinate check (default adam)",
+        "--data, or a model that returns its loss. With --widths that of the coordinate check (default adam)",
     )
     group.add_argument(
         "--lr",
@@ -172,8 +172,8 @@ def _choose_rules(arguments: argparse.Namespace) -> frozenset[str]:
             raise FaninError(f"--{flag} is that of an optimizer; add --optimizer adam, say.")
     if arguments.optimizer is not None and not _has_labels(arguments):
         raise FaninError(
-            "--optimizer needs a loss: give --data digits, or --input package.module:function, "
-            "whose inputs hold labels."
+            "--optimizer needs a loss: give --data digits, or, of a model that returns its loss, "
+            "--input package.module:function, which makes inputs with their labels."
         )
     wanted = choose(arguments.select, arguments.ignore)
     if not wanted:
