@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import fanin
+from bench.zoo.bands import count_averaged, finite_width
 from fanin.checks._chains import Chains, ratio
-from fanin.checks._width import count_averaged, finite_width
 from fanin.frameworks._observation import Observation
 from fanin.frameworks.torch import observe, project
 from fanin.graph import Graph

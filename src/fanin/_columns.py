@@ -15,6 +15,16 @@ def align(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[st
     ]
 
 
+def format_number(value: float | None) -> str:
+    """Three digits; nothing of None."""
+    return "" if value is None else f"{value:.3g}"
+
+
+def format_share(value: float | None) -> str:
+    """Whole percents; nothing of None."""
+    return "" if value is None else f"{value:.0%}"
+
+
 def list_names(names: Sequence[str], most: int = 5) -> str:
     """The first few names, and how many more there are."""
     shown = ", ".join(names[:most])

@@ -100,6 +100,11 @@ class Axes:
         return " ".join(self.roles)
 
 
+def no_roles(shape: tuple[int, ...]) -> "Axes":
+    """The axes of what has no inputs or outputs: counted as stored."""
+    return Axes(("stack",) * len(shape))
+
+
 def parse_axes(axes: str | Axes | None, shape: tuple[int, ...], groups: int = 1) -> Axes:
     """The axes of a tensor of this shape from their spelling, such as "kh kw in out".
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fanin.studies._run import run
-from fanin.studies._share import RunShare
+from fanin.studies._share import NEARLY_ALL, RunShare
 from fanin.studies._study import Claim
 from fanin.studies.saturation import STUDY, _claims, _network, _readings
 
@@ -174,7 +174,7 @@ def test_other_verdicts_follow_the_measurements(found: Mapping[str, Any]) -> Non
 
 def test_all_runs_of_forty_do_not_prove_nearly_all() -> None:
     """Wilson's interval of 40 of 40 begins at 91 %, that of 1000 of 1000 at 99.6 %."""
-    assert RunShare(40, 40).nearly_all is None
-    assert RunShare(1000, 1000).nearly_all is True
-    assert RunShare(900, 1000).nearly_all is False
+    assert RunShare(40, 40).lies_above(NEARLY_ALL) is None
+    assert RunShare(1000, 1000).lies_above(NEARLY_ALL) is True
+    assert RunShare(900, 1000).lies_above(NEARLY_ALL) is False
     assert str(RunShare(1, 2)) == "50.0 % of 2 (9.5 to 90.5)"

@@ -4,7 +4,7 @@ import math
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 
-from fanin._columns import align
+from fanin._columns import align, format_number, format_share
 from fanin.checks._causes import Cause, find_causes, list_places
 from fanin.checks._conditions import Conditions
 from fanin.checks._finding import Finding
@@ -75,7 +75,8 @@ def list_scales(layers: Sequence[Layer]) -> Iterator[str]:
     ):
         known = [number for number in numbers if number is not None]
         if len(known) > 1:
-            yield f"{what:<18} {sparkline(known)}  {_number(known[0])} to {_number(known[-1])}"
+            ends = " to ".join(map(format_number, (known[0], known[-1])))
+            yield f"{what:<18} {sparkline(known)}  {ends}"
 
 
 def sparkline(numbers: Sequence[float]) -> str:
@@ -135,11 +136,11 @@ def row_cells(layer: Layer) -> tuple[str, ...]:
         "x".join(map(str, layer.shape)),
         layer.initializer,
         layer.activation,
-        _number(layer.rms),
-        _number(layer.expected_rms),
-        _number(layer.gradient),
-        _share(layer.saturated),
-        _share(layer.dead),
+        format_number(layer.rms),
+        format_number(layer.expected_rms),
+        format_number(layer.gradient),
+        format_share(layer.saturated),
+        format_share(layer.dead),
     )
 
 
@@ -158,11 +159,3 @@ def _wrap(text: str, indent: str = "") -> str:
     return textwrap.fill(
         text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
     )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"

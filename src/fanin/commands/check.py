@@ -78,7 +78,8 @@ def _add_steps(group: Any) -> None:
         "--optimizer",
         choices=OPTIMIZERS,
         help="take its first steps on the batch, judge them (F19, F20), and take them back; needs "
-        "--data, or a model that returns its loss. With --widths that of the coordinate check (default adam)",
+        "--data, or a model that returns its loss. With --widths that of the coordinate check "
+        "(default adam)",
     )
     group.add_argument(
         "--lr",

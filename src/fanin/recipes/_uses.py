@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fanin.axes import Axes
+from fanin.axes import Axes, no_roles
 from fanin.graph import Graph, Node, Use, Values, having
 from fanin.param import Kind, Param
 from fanin.recipes._acting import only_sizes
@@ -96,7 +96,7 @@ def _refine(param: Param, nodes: list[Node], graph: Graph) -> Param:
             activation=activation_before(graph, first),
         )
     kind = "bias" if _covers_units(nodes) else _elementwise_kind(param, ops, nodes)
-    return replace(param, kind=kind, axes=_no_roles(param))
+    return replace(param, kind=kind, axes=_axes_of(param))
 
 
 def _refine_recurrent(param: Param, nodes: list[Node]) -> Param:
@@ -137,9 +137,9 @@ def _elementwise_kind(param: Param, ops: Collection[str], nodes: list[Node]) -> 
     return "table" if has_rows(param, nodes) else "bias"
 
 
-def _no_roles(param: Param) -> Axes:
+def _axes_of(param: Param) -> Axes:
     known = param.kind in ("bias", "scale", "shift")  # whose gates the module tree may tell apart
-    return param.axes if known else Axes(("stack",) * len(param.shape))
+    return param.axes if known else no_roles(param.shape)
 
 
 def activation_before(graph: Graph, node: Node) -> Callable[..., Any] | None:

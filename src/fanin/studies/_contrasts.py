@@ -52,7 +52,7 @@ def _mean(scores: Scores, rows: Iterable[str]) -> list[float]:
     return [float(np.mean(seeds)) for seeds in zip(*(scores[row] for row in rows), strict=True)]
 
 
-def _better(contrast: Difference) -> bool | None:
+def is_better(contrast: Difference) -> bool | None:
     """Better: found, above 0. Not better: found, below 0, or surely less than a point above."""
     if contrast.found:
         return contrast.interval.mean > 0
@@ -94,7 +94,7 @@ def claims(where: str, found: Mapping[str, Difference]) -> list[Claim]:
             f"{where}: {statement}",
             CAP,
             f"{_say(found[name])}.",
-            _better(found[name]),
+            is_better(found[name]),
             BETTER,
             {found[name].first: found[name].interval.mean},
         )
@@ -125,7 +125,7 @@ def _best(where: str, found: Mapping[str, Difference]) -> Claim:
         f"{where}: {BEST}, is best",
         CAP,
         f"The least of {len(others)}: {_say(lowest)}.",
-        join_verdicts([_better(contrast) for contrast in others]),
+        join_verdicts([is_better(contrast) for contrast in others]),
         "Holds where it is found better than every other; refuted where one is found better than "
         f"it, or an interval ends below {POINT}.",
         {contrast.first: contrast.interval.mean for contrast in others},
@@ -134,7 +134,7 @@ def _best(where: str, found: Mapping[str, Difference]) -> Claim:
 
 def _not_best(where: str, found: Mapping[str, Difference]) -> Claim:
     rivals = [found[f"{name} - Glorot"] for name in OTHERS]
-    verdicts = [_better(contrast) for contrast in rivals]
+    verdicts = [is_better(contrast) for contrast in rivals]
     return Claim(
         f"{where}: Glorot is not best",
         CAP,
@@ -152,7 +152,7 @@ def compare_fans(where: str, name: str, statement: str, first: Scores, second: S
         f"{where}: {statement}",
         CAP,
         f"{_say(contrast)}, over the means of {len(first)} rows.",
-        _better(contrast),
+        is_better(contrast),
         BETTER,
         {name: contrast.interval.mean},
     )

@@ -27,11 +27,10 @@ class RunShare:
         found = stats.binomtest(self.hits, self.runs).proportion_ci(LEVEL, method="wilson")
         return float(found.low), float(found.high)
 
-    @property
-    def nearly_all(self) -> bool | None:
-        """Whether the share is above NEARLY_ALL; None where the interval holds that number."""
+    def lies_above(self, level: float) -> bool | None:
+        """Whether it is above a level; None where the interval holds that number."""
         low, high = self.interval
-        return True if low > NEARLY_ALL else False if high < NEARLY_ALL else None
+        return True if low > level else False if high < level else None
 
     def __str__(self) -> str:
         low, high = self.interval

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from fanin._columns import format_number, format_share
 from fanin.checks import RULES, Checkup, Layer
 from fanin.checks._causes import find_causes
 from fanin.commands.formats import _figures
@@ -53,19 +54,11 @@ def _cells(layer: Layer) -> tuple[str, ...]:
         "x".join(map(str, layer.shape)),
         layer.initializer,
         layer.activation,
-        *map(_number, (layer.rms, layer.expected_rms, layer.gradient)),
-        *map(_share, (layer.saturated, layer.dead)),
+        *map(format_number, (layer.rms, layer.expected_rms, layer.gradient)),
+        *map(format_share, (layer.saturated, layer.dead)),
     )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
 
 
 def _breakable(name: str) -> Markup:
     """A path of modules that may be broken at its dots."""
     return escape(name).replace(".", Markup(".<wbr>"))
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from fanin.axes import Axes, equal_blocks
+from fanin.axes import Axes, equal_blocks, no_roles
 from fanin.frameworks._bare import bare_role
 from fanin.frameworks.keras._values import constant_value
 from fanin.frameworks.keras._walk import parameters
@@ -17,7 +17,6 @@ _CONVOLUTIONS = (_layers.Conv1D, _layers.Conv2D, _layers.Conv3D)
 _TRANSPOSED = (_layers.Conv1DTranspose, _layers.Conv2DTranspose, _layers.Conv3DTranspose)
 _DEPTHWISE = (_layers.DepthwiseConv1D, _layers.DepthwiseConv2D)
 _SEPARABLE = (_layers.SeparableConv1D, _layers.SeparableConv2D)
-_CONV_LSTMS = (_layers.ConvLSTM1D, _layers.ConvLSTM2D, _layers.ConvLSTM3D)
 _NORMALIZATIONS = (
     _layers.BatchNormalization,
     _layers.LayerNormalization,
@@ -55,14 +54,14 @@ def find_role(layer: Any, leaf: str, shape: tuple[int, ...]) -> Role | None:
     if _is_conv_lstm_cell(layer):
         return _conv_lstm(leaf, shape)
     if isinstance(layer, _NORMALIZATIONS) and leaf in ("gamma", "scale", "beta"):
-        return Role("shift" if leaf == "beta" else "scale", _no_roles(shape))
+        return Role("shift" if leaf == "beta" else "scale", no_roles(shape))
     if isinstance(layer, (_layers.PReLU, _layers.Attention)):
-        return Role("scale", _no_roles(shape))
+        return Role("scale", no_roles(shape))
     convolution = isinstance(layer, (*_CONVOLUTIONS, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE))
     if leaf == "bias" and (convolution or isinstance(layer, _LINEAR)):
-        return Role("bias", _no_roles(shape))
+        return Role("bias", no_roles(shape))
     if leaf == "lora_kernel_b" or leaf == "lora_embeddings_b":  # an update starts at zero by it
-        return Role("shift", _no_roles(shape))
+        return Role("shift", no_roles(shape))
     axes = _weight(layer, leaf, shape)
     if axes is not None:
         return Role("weight", axes)
@@ -156,10 +155,6 @@ def _bare(layer: Any, leaf: str, shape: tuple[int, ...], made: float | None) -> 
     inner = any(True for _ in layer._flatten_layers(include_self=False))
     told = bare_role(attribute, shape, made, siblings, not inner, layout)
     return Role(*told)
-
-
-def _no_roles(shape: tuple[int, ...]) -> Axes:
-    return Axes(("stack",) * len(shape))
 
 
 def find_initializer(layer: Any, leaf: str) -> Any:

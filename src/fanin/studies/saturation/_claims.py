@@ -76,7 +76,7 @@ def helps_little(found: Mapping[str, Any], rule: str) -> Claim:
         f"Uniform(0, 1) weights and biases do not help much, {RULES[rule].told}",
         DJURIC,
         f"{share} fail.",
-        _most(share),
+        share.lies_above(MOST),
         f"{FAILS}; holds if the interval is above {100 * MOST:g} %, refuted if it is below.",
         {"fails": share.value},
     )
@@ -92,27 +92,21 @@ def saturates_mostly(found: Mapping[str, Any], rule: str) -> Claim:
         DJURIC,
         f"The output of {share} ends within {1 - SATURATED:.2f} of 0 or 1; at the start that of "
         f"{100 * runs['saturated_output']:.1f} % is there.",
-        _most(share),
+        share.lies_above(MOST),
         f"Holds if the interval is above {100 * MOST:g} %, refuted if it is below.",
         {"ends_saturated": share.value},
     )
-
-
-def _most(share: RunShare) -> bool | None:
-    low, high = share.interval
-    return True if low > MOST else False if high < MOST else None
 
 
 def fails_often(found: Mapping[str, Any], rule: str) -> Claim:
     """What is said of N(0, 1)."""
     share = fails(found, NORMAL, rule)
     enough = 1 - NEARLY_ALL
-    low, high = share.interval
     return Claim(
         f"N(0, 1) weights and biases fail often enough, {RULES[rule].told}",
         DJURIC,
         f"{share} fail.",
-        True if low > enough else False if high < enough else None,
+        share.lies_above(enough),
         f"{FAILS}; holds if the interval is above {100 * enough:.0f} %, refuted if it is below.",
         {"fails": share.value},
     )

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 import fanin
 from fanin.lab.networks.networks import TransformerBlock
-from fanin.lab.statistics.statistics import Difference, mean_interval
+from fanin.lab.statistics.statistics import mean_interval
 from fanin.lab.training import losses as lab_losses
+from fanin.studies._contrasts import is_better
 from fanin.studies._paired import difference
 from fanin.studies._rows import ClaimFamily, ClaimRow, part, text
 from fanin.studies._study import Advance, StudyPart
@@ -21,7 +22,6 @@ from fanin.studies.transformers._training import FIRST_SEED
 PIXELS, PATCH, HEADS, BATCH = 14, 2, 4, 32
 SIDE = PIXELS // PATCH
 STARTS = ("auto", "mimetic")
-POINT = 0.01  # of accuracy: a gain that is surely less is none
 RULE = (
     "Holds where the paired sign-flip test finds a higher accuracy; refuted where it finds a lower "
     "one, or where the interval ends below one point."
@@ -116,16 +116,10 @@ def rows(found: Mapping[str, Any]) -> list[ClaimRow]:
             trained=True,
             measured=f"Test accuracy {told}; the difference {100 * interval.mean:+.2f} points "
             f"({100 * interval.low:+.2f} to {100 * interval.high:+.2f}), p = {gap.p_adjusted:.2g}.",
-            holds=_judge(gap),
+            holds=is_better(gap),
             rule=RULE,
         )
     ]
-
-
-def _judge(gap: Difference) -> bool | None:
-    if gap.found:
-        return gap.interval.mean > 0
-    return False if gap.interval.high < POINT else None
 
 
 MIMETIC_FAMILY = ClaimFamily(parts, rows)

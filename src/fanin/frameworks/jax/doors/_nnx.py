@@ -10,11 +10,12 @@ import numpy as np
 from flax import nnx
 
 from fanin._columns import list_names
+from fanin.axes import no_roles
 from fanin.errors import FaninError
 from fanin.frameworks.jax._program import Program
 from fanin.frameworks.jax.doors._door import PathNamed, program_of
 from fanin.frameworks.jax.doors._inputs import arrays_in, split
-from fanin.frameworks.jax.tree._held import Held, is_abstract, no_roles
+from fanin.frameworks.jax.tree._held import Held, is_abstract
 from fanin.frameworks.jax.tree._nnx import constant_in, find_place_in, gate_in
 from fanin.frameworks.jax.write._shards import make_array
 from fanin.streams import Stream

@@ -11,8 +11,8 @@ import equinox as eqx
 from equinox import nn
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
-from fanin.axes import Axes, equal_blocks
-from fanin.frameworks.jax.tree._held import Held, Placed, is_real, no_roles, part_of
+from fanin.axes import Axes, equal_blocks, no_roles
+from fanin.frameworks.jax.tree._held import Held, Placed, is_real, part_of
 from fanin.param import Kind
 
 _NORMALIZATIONS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.BatchNorm)

@@ -51,11 +51,6 @@ def part_of(key: Any) -> str:
     return str(key)
 
 
-def no_roles(shape: tuple[int, ...]) -> Axes:
-    """The axes of what has no inputs or outputs: counted as stored."""
-    return Axes(("stack",) * len(shape))
-
-
 def is_abstract(value: Any) -> bool:
     """Whether there is a shape and a type, and no value."""
     return isinstance(value, jax.ShapeDtypeStruct)

@@ -11,8 +11,8 @@ import jax
 from flax import linen as nn
 from flax.core import meta
 
-from fanin.axes import Axes
-from fanin.frameworks.jax.tree._held import Placed, no_roles
+from fanin.axes import Axes, no_roles
+from fanin.frameworks.jax.tree._held import Placed
 from fanin.frameworks.jax.tree._layouts import convolution, einsum_axes, general, transpose
 
 Path = tuple[str, ...]

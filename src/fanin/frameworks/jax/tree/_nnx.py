@@ -8,8 +8,8 @@ from typing import Any
 
 from flax import nnx
 
-from fanin.axes import Axes, equal_blocks
-from fanin.frameworks.jax.tree._held import Placed, no_roles
+from fanin.axes import Axes, equal_blocks, no_roles
+from fanin.frameworks.jax.tree._held import Placed
 from fanin.frameworks.jax.tree._layouts import convolution, einsum_axes, general, transpose
 
 _NORMALIZATIONS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm)

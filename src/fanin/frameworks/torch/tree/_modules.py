@@ -15,7 +15,7 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from fanin.axes import Axes, equal_blocks, parse_axes
+from fanin.axes import Axes, equal_blocks, no_roles, parse_axes
 from fanin.frameworks._bare import is_drawn_bias
 from fanin.frameworks.torch.draws._records import Mark, find_mark, find_note
 from fanin.frameworks.torch.tree._activations import activations
@@ -197,7 +197,7 @@ def _find_role(
                 weight, split = str(name), isinstance(hook, WeightNorm)
         whole = not (split and attribute.endswith("_g"))
     if weight != attribute and not whole:
-        return ("magnitude" if split else "other"), _no_roles(shape)
+        return ("magnitude" if split else "other"), no_roles(shape)
     placed = _role_in_class(module, weight, shape)
     if placed is None and weight != attribute:
         placed = role_by_shape(module, weight, shape, None, shapes_in(module))
@@ -219,9 +219,9 @@ def _role_in_class(module: nn.Module, attribute: str, shape: tuple[int, ...]) ->
     if attribute == "bias" and isinstance(
         module, (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd)
     ):
-        return "bias", _no_roles(shape)
+        return "bias", no_roles(shape)
     if isinstance(module, _NORMALIZATIONS) and attribute in ("weight", "bias"):
-        return ("scale" if attribute == "weight" else "shift"), _no_roles(shape)
+        return ("scale" if attribute == "weight" else "shift"), no_roles(shape)
     if attribute != "weight":
         return None
     match module:
@@ -234,7 +234,7 @@ def _role_in_class(module: nn.Module, attribute: str, shape: tuple[int, ...]) ->
         case nn.Embedding() | nn.EmbeddingBag():
             return "table", Axes(("stack", "out"))
         case nn.PReLU():
-            return "scale", _no_roles(shape)
+            return "scale", no_roles(shape)
     if _is_transposed_linear(module):
         return "weight", Axes(("in", "out"))
     return None
@@ -259,7 +259,7 @@ def _recurrent(module: nn.Module, attribute: str, shape: tuple[int, ...]) -> Kin
         case ["bias", "ih"]:
             return "bias", _pack(gates, shape)
         case ["bias", "hh"]:  # added to the other: one alone tells gates apart, or rules act twice
-            return "bias", _no_roles(shape)
+            return "bias", no_roles(shape)
     return None
 
 
@@ -273,9 +273,9 @@ def _attention(attribute: str, shape: tuple[int, ...]) -> KindAndAxes | None:
     if attribute.endswith("_proj_weight"):
         return "weight", Axes(("out", "in"))
     if attribute == "in_proj_bias":
-        return "bias", _no_roles(shape)
+        return "bias", no_roles(shape)
     if attribute in ("bias_k", "bias_v"):  # one more position of keys and values
-        return "table", _no_roles(shape)
+        return "table", no_roles(shape)
     return None
 
 
@@ -283,7 +283,3 @@ def _is_transposed_linear(module: nn.Module) -> bool:
     """transformers' Conv1D: a linear layer that stores (in, out), which no shape tells."""
     library = sys.modules.get("transformers.pytorch_utils")
     return library is not None and isinstance(module, library.Conv1D)
-
-
-def _no_roles(shape: tuple[int, ...]) -> Axes:
-    return Axes(("stack",) * len(shape))
