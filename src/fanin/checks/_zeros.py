@@ -30,7 +30,24 @@ def _stays_zero(m: Measurement, at: int, name: str) -> bool:
 def _behind_zeros(m: Measurement, use: int) -> bool:
     """Whether all that feeds a weight are zero weights."""
     before = m.runs.uses[use].parents
-    return bool(before) and all(m.is_zero(m.chains.uses[use].name) for use in before)
+    zeros = bool(before) and all(m.is_zero(m.chains.uses[use].name) for use in before)
+    return zeros and not _reached(m, m.chains.uses[use].node)
+
+
+def _reached(m: Measurement, position: int) -> bool:
+    """Whether inputs reach a node past all zeros, as a signal does that a zero only modulates."""
+    front, seen = [*m.nodes[position].inputs], {position}
+    while front:
+        at = front.pop()
+        node = m.nodes[at]
+        made_zero = node.op == "linear" and node.param is not None and m.is_zero(node.param.name)
+        if at in seen or made_zero or m.rms[at] == 0:
+            continue
+        if node.op == "input" and "integers" not in node.flags:
+            return True
+        seen.add(at)
+        front += node.inputs
+    return False
 
 
 def _series(m: Measurement, first: int) -> list[int]:
