@@ -1,7 +1,7 @@
 """Backward: F03, the gradient's scale along chains and residual streams."""
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from fanin.checks._cause import advice, reviving, smaller
 from fanin.checks._chains import ratio
@@ -10,12 +10,11 @@ from fanin.checks._forward import by_chance, cut_hidden
 from fanin.checks._growth import is_normalized
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
-from fanin.checks._paths import comes_back, fair, one_each
+from fanin.checks._paths import comes_back, fair, is_open, one_each
 from fanin.checks._remedy import write
 from fanin.checks._starved import why_starved
 from fanin.checks._verdict import count_layers, judge, number
 from fanin.checks._width import band, path_beta
-from fanin.graph import reach
 
 _SMALL = 0.1  # of a scale that lets little of a gradient through until it has grown
 
@@ -130,14 +129,7 @@ def _held_small(m: Measurement, path: Sequence[int]) -> bool:
         and m.values[node.param.name].rms < _SMALL
     }
     first, last = (m.chains.uses[path[at]].node for at in (0, -1))
-    return bool(scales) and _open(m, first, scales) and not _open(m, last, scales)
-
-
-def _open(m: Measurement, position: int, closed: Collection[int]) -> bool:
-    """Whether a way leads from a node to the outputs around the closed ones."""
-    users = m.chains.structure.users
-    ways = reach([position], lambda at: [user for user in users[at] if user not in closed])
-    return any(at in m.outputs for at in ways)
+    return bool(scales) and is_open(m, first, scales) and not is_open(m, last, scales)
 
 
 def _limit(value: float) -> str:
@@ -159,17 +151,11 @@ def _nothing(m: Measurement, use: int) -> Iterator[Finding | Note]:
     unit_node = m.chains.uses[use].node
     if why_starved(m, m.chains.uses[use].name) is not None:
         return  # F17 says why
-    zeros = [
-        node.param.name
-        for at, node in enumerate(m.nodes)
-        if node.op in ("linear", "scale")
-        and node.param is not None
-        and m.is_zero(node.param.name)
-        and (
-            unit_node in m.chains.structure.above[at]
-            or (at in m.chains.structure.above[unit_node] and not m.moves(node.param.name))
-        )
-    ]
+    above = m.chains.structure.above
+    zeros = any(
+        unit_node in above[at] or (at in above[unit_node] and not m.moves(name))
+        for at, name in m.zeros.items()
+    )
     if zeros or _not_selected(m, m.chains.uses[use].output):
         return  # F10 names zeros
     yield Finding(

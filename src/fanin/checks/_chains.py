@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from fanin.checks._streams import list_own_nodes, residuals, stream_nodes, streams
 from fanin.graph import Graph, Node, NodeSet, Structure, having
 
@@ -230,6 +232,19 @@ def _find_own_functions(nodes: Sequence[Node]) -> set[int]:
         if alone and node.op == "mul":
             found.add(position)
     return found
+
+
+def is_affine(node: Node) -> bool:
+    """Whether a function only scales and shifts."""
+    if node.fn is None:
+        return True
+    points = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    with np.errstate(all="ignore"):
+        values = np.asarray(node.fn(*[points] * len(node.inputs)), float)
+    if values.shape != points.shape:
+        return True
+    steps = np.diff(values)
+    return bool(np.allclose(steps, steps[0], rtol=1e-6, atol=1e-12))
 
 
 def ratio(a: float, b: float) -> float:

@@ -100,11 +100,17 @@ def _judge_slope(m: Measurement, before: int, at: int) -> Closed | None:
 
 
 def _judge_scale(m: Measurement, before: int, at: int) -> Closed | None:
-    """A product with a parameter that is next to 0 and stays there."""
+    """A product with a parameter that is next to 0 and stays there, or a layer frozen at 0."""
     node = m.nodes[at]
+    name = node.param.name if node.param is not None else ""
+    if at in m.zeros and name in m.held:
+        return Closed(
+            at,
+            f"{name} is zero and frozen: it switches off what is before it.",
+            f"requires_grad_(True) for {name}, or for what is before it requires_grad_(False).",
+        )
     if node.op != "scale" or node.param is None or not _shrinks(m, before, at):
         return None
-    name = node.param.name
     if m.is_zero(name) or _moves(m, at):
         return None  # F10 speaks of zeros; others open
     through = f" through {', '.join(node.param.through)}" if node.param.through else ""

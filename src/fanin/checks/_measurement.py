@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from fanin.checks._chains import Chains
+from fanin.checks._chains import Chains, is_affine
 from fanin.checks._draws import (
     Numbers,
     freeze,
@@ -198,7 +196,7 @@ class Measurement:
             node = self.nodes[position]
             if node.op not in ("view", "pointwise") or len(set(node.inputs)) > 1:
                 break
-            if node.op == "pointwise" and not _is_affine(node):
+            if node.op == "pointwise" and not is_affine(node):
                 break
             if node.op == "pointwise":
                 affine, size = True, self.rms[position]
@@ -277,7 +275,7 @@ class Measurement:
     def _activations(self) -> dict[int, str]:
         found: dict[int, str] = {}
         for at, node in enumerate(self.nodes):
-            if node.op != "pointwise" or len(set(node.inputs)) != 1 or _is_affine(node):
+            if node.op != "pointwise" or len(set(node.inputs)) != 1 or is_affine(node):
                 continue
             owner = self.chains.owners[at]
             if owner is not None:
@@ -301,16 +299,26 @@ class Measurement:
         return found
 
     @cached_property
-    def openers(self) -> tuple[int, ...]:
-        """Nodes of zero weights and scales that get a gradient: what is behind them opens later."""
-        return tuple(
-            at
+    def held(self) -> frozenset[str]:
+        """What is frozen; nothing where all is: then it is judged as if it were to be trained."""
+        return self.frozen if self.values.keys() - self.frozen else frozenset()
+
+    @cached_property
+    def zeros(self) -> dict[int, str]:
+        """The nodes of weights and scales that are zero, and the names of these."""
+        return {
+            at: node.param.name
             for at, node in enumerate(self.nodes)
             if node.param is not None
             and node.op in ("linear", "scale")
             and self.is_zero(node.param.name)
-            and self.moves(node.param.name)
-        )
+        }
+
+    @cached_property
+    def openers(self) -> dict[int, str]:
+        """Those of the zeros that training moves at once: what is behind them opens later."""
+        moving = {name for name in self.zeros.values() if self.moves(name)} - self.held
+        return {at: name for at, name in self.zeros.items() if name in moving}
 
     def find_closing(self, position: int) -> str:
         """The zero parameter that keeps gradients from a node until it has moved; "" for none.
@@ -318,16 +326,15 @@ class Measurement:
         It comes later in the run, or makes the zeros that the node's own signal only gates.
         """
         above = self.chains.structure.above
-        gated = [zero for at, zero in self._gated_zeros if position in above[at]]
-        for opener in self.openers:
+        gated = [zero for at, zero in self.gated_zeros if position in above[at]]
+        for opener, name in self.openers.items():
             makes = any(opener == zero or opener in above[zero] for zero in gated)
-            param = self.nodes[opener].param
-            if param is not None and (makes or position in above[opener]):
-                return param.name
+            if makes or position in above[opener]:
+                return name
         return ""
 
     @cached_property
-    def _gated_zeros(self) -> list[tuple[int, int]]:
+    def gated_zeros(self) -> list[tuple[int, int]]:
         """Products with an operand that is zero throughout: their nodes, and those of the zeros."""
         return [
             (at, zero)
@@ -385,16 +392,3 @@ def deviation(size: float | None, mean: float) -> float | None:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _is_affine(node: Node) -> bool:
-    """Whether a function only scales and shifts."""
-    if node.fn is None:
-        return True
-    points = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-    with np.errstate(all="ignore"):
-        values = np.asarray(node.fn(*[points] * len(node.inputs)), float)
-    if values.shape != points.shape:
-        return True
-    steps = np.diff(values)
-    return bool(np.allclose(steps, steps[0], rtol=1e-6, atol=1e-12))

@@ -1,7 +1,7 @@
 """Paths: how signal and gradient change along one, and which finding speaks for a chain."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from fanin.checks._chains import GATHERS, ratio
@@ -9,6 +9,7 @@ from fanin.checks._draws import Numbers
 from fanin.checks._finding import SEVERITIES, Finding
 from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
+from fanin.graph import reach
 
 
 def fair(m: Measurement, path: Sequence[int], change: float, numbers: Numbers) -> float:
@@ -88,3 +89,10 @@ def comes_back(m: Measurement, uses: Sequence[int]) -> bool:
     if not first or not last or ratio(first, last) > m.limits.forward_warning:
         return False
     return not any(m.chains.owners[at] in uses for at in m.flat)
+
+
+def is_open(m: Measurement, position: int, closed: Collection[int]) -> bool:
+    """Whether a way leads from a node to the outputs around the closed ones."""
+    users = m.chains.structure.users
+    ways = reach([position], lambda at: [user for user in users[at] if user not in closed])
+    return any(at in m.outputs for at in ways)

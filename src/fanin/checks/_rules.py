@@ -189,7 +189,7 @@ _RULES = (
         "Units with equal weights and equal gradients never part: the layer is as wide as it has "
         "distinct units.",
         "Norms, biases, layers of one unit, tables, weights that start at zero but whose "
-        "gradients differ.",
+        "gradients differ, frozen ones.",
         "A random initializer: glorot_uniform(), he_normal() for ReLU.",
         "Goodfellow et al. 2016, section 8.4.",
     ),
@@ -225,7 +225,8 @@ _RULES = (
         "but the readout gets a gradient",
         "Of two zero weights in series neither ever gets a gradient.",
         "A zero weight or scale whose own gradient is not zero: a readout, the last layer of a "
-        "residual branch, LoRA's B, the last scale of a branch.",
+        "residual branch, LoRA's B, the last scale of a branch. One that gets its gradient once "
+        "another zero has moved, or that a frozen zero switches off.",
         "A random initializer for all but the last: glorot_uniform(), he_normal() for ReLU; ones() "
         "for scales.",
         "Zhang et al. 2019 (Fixup), section 3.",

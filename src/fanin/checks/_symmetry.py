@@ -22,8 +22,8 @@ def judge_symmetry(m: Measurement) -> Iterator[Finding]:
     alike: dict[bool, list[tuple[int, str]]] = {}  # by whether all units are
     for at, name in weights_of(m):
         values, gradient = m.values[name], m.weight_gradients.get(name)
-        if values.units is None or values.units < 2 or values.rms == 0:
-            continue  # of zeros F10 speaks
+        if values.units is None or values.units < 2 or values.rms == 0 or name in m.held:
+            continue  # of zeros F10 speaks; what is frozen is as it is meant to be
         units, pairs = _count(values, gradient)
         if pairs is None or pairs == units:
             if values.rows == 1 and at not in m.chains.heads:

@@ -17,7 +17,7 @@ TRAINING_RULES = (
         "the loss; requires_grad; tensors that require gradients and are used, but are in no "
         "parameter list. Of a weight that is not 0 and has next to no gradient, the operation "
         "that lets none through: a softmax of one value, a division by the sum of one value, a "
-        "function of slope 0, a gate that is next to 0.",
+        "function of slope 0, a gate that is next to 0, a frozen zero.",
         "parameters that require gradients are behind a cut; or a tensor that requires gradients "
         "is no parameter: a layer in a plain list or dict; or no output depends on what came of a "
         "layer that was run; or a weight's gradient is less than "

@@ -50,12 +50,13 @@ def judge_starved(m: Measurement) -> Iterator[Finding]:
     for name, closed in starved.items():
         groups.setdefault((closed.why, closed.fix), []).append(name)
     moving = any(
-        m.slope(use.name) > m.least_slope
+        m.slope(use.name) > m.least_slope and use.name not in m.held
         for at, use in enumerate(m.chains.uses)
         if at not in m.chains.heads
     )
     for (why, fix), names in groups.items():
-        share = max(map(m.slope, names)) * m.limits.starved / m.least_slope
+        slope = max(map(m.slope, names))
+        share = slope * m.limits.starved / m.least_slope if slope else 0.0
         yield Finding(
             "F17",
             "warning" if moving else "error",

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from fanin.checks._finding import Finding
 from fanin.checks._measurement import Measurement
+from fanin.checks._paths import is_open
 from fanin.checks._symmetry import advise_random, behind, list_some, weights_of
+from fanin.graph import reach
 
 
 def judge_zero_weights(m: Measurement) -> Iterator[Finding]:
@@ -15,12 +17,21 @@ def judge_zero_weights(m: Measurement) -> Iterator[Finding]:
         if not _stays_zero(m, at, name) or _behind_zeros(m, at):
             continue
         series = _series(m, at)
-        if len(series) == 1 and m.find_closing(m.chains.uses[at].node):
-            continue  # a zero weight further on moves first, then this one
+        if len(series) == 1 and _waits(m, m.chains.uses[at].node):
+            continue
         if len(series) == 1:
             yield _report_alone(m, at, name)
         else:
             yield _in_series(m, series)
+
+
+def _waits(m: Measurement, position: int) -> bool:
+    """Whether another zero moves first, or frozen ones switch a node off, as is meant."""
+    if m.find_closing(position):
+        return True
+    frozen = {at for at, name in m.zeros.items() if name in m.held}
+    closed = frozen | {at for at, zero in m.gated_zeros if zero in frozen}
+    return bool(closed) and not is_open(m, position, closed)
 
 
 def _stays_zero(m: Measurement, at: int, name: str) -> bool:
@@ -31,23 +42,18 @@ def _behind_zeros(m: Measurement, use: int) -> bool:
     """Whether all that feeds a weight are zero weights."""
     before = m.runs.uses[use].parents
     zeros = bool(before) and all(m.is_zero(m.chains.uses[use].name) for use in before)
-    return zeros and not _reached(m, m.chains.uses[use].node)
+    return zeros and not _gets_inputs(m, m.chains.uses[use].node)
 
 
-def _reached(m: Measurement, position: int) -> bool:
+def _gets_inputs(m: Measurement, position: int) -> bool:
     """Whether inputs reach a node past all zeros, as a signal does that a zero only modulates."""
-    front, seen = [*m.nodes[position].inputs], {position}
-    while front:
-        at = front.pop()
-        node = m.nodes[at]
-        made_zero = node.op == "linear" and node.param is not None and m.is_zero(node.param.name)
-        if at in seen or made_zero or m.rms[at] == 0:
-            continue
-        if node.op == "input" and "integers" not in node.flags:
-            return True
-        seen.add(at)
-        front += node.inputs
-    return False
+    ways = reach([position], lambda at: [up for up in m.nodes[at].inputs if _carries(m, up)])
+    given = (m.nodes[at] for at in ways if m.nodes[at].op == "input")
+    return any("integers" not in node.flags for node in given)
+
+
+def _carries(m: Measurement, position: int) -> bool:
+    return position not in m.zeros and m.rms[position] != 0
 
 
 def _series(m: Measurement, first: int) -> list[int]:
@@ -103,10 +109,11 @@ def judge_zero_scales(m: Measurement) -> Iterator[Finding]:
     """F10: scales, those of normalizations say, that are zero and get no gradient."""
     if not m.weight_gradients:
         return
+    scales = {at: name for at, name in m.zeros.items() if m.nodes[at].op == "scale"}
+    aside = {name for at, name in scales.items() if m.moves(name) or _waits(m, at)} | m.frozen
     found: dict[str, int] = {}
-    for at, node in enumerate(m.nodes):
-        name = node.param.name if node.op == "scale" and node.param else ""
-        if name and m.is_zero(name) and not m.moves(name) and name not in m.frozen:
+    for at, name in scales.items():
+        if name not in aside:
             found.setdefault(name, at)
     if not found:
         return
