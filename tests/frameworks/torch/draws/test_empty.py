@@ -191,6 +191,24 @@ def test_a_draw_is_done_again_with_all_that_follows() -> None:
     )
 
 
+class Factors(nn.Module):
+    """The triangles of one drawn rotation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _, lower, upper = torch.linalg.lu(torch.linalg.qr(torch.randn(6, 6))[0])
+        self.lower, self.upper = nn.Parameter(lower), nn.Parameter(upper)
+
+
+def test_parameters_made_of_one_draw_are_drawn_from_one_stream() -> None:
+    with empty_weights():
+        model = Factors()
+    for slot in slots(model):
+        slot.write(None, 5)
+    made = (model.lower @ model.upper).detach()
+    torch.testing.assert_close(made.T @ made, torch.eye(6))
+
+
 def in_two_slices(make: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
     """A table of which each half of the columns is written, in the memory that `make` gives."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import ref
 
@@ -27,7 +27,14 @@ from fanin.frameworks.torch.draws._provenance import (
     writes_part,
 )
 from fanin.frameworks.torch.draws._records import DRAWN, RECORDS, Record
-from fanin.frameworks.torch.draws._replay import Geometry, History, MemoryView, anew, geometry
+from fanin.frameworks.torch.draws._replay import (
+    Geometry,
+    History,
+    MemoryView,
+    anew,
+    find_draws,
+    geometry,
+)
 
 _META = torch.device("meta")
 # A larger parameter whose elements are all equal is remembered by one of them.
@@ -316,6 +323,15 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                         self._note(module)
 
     def _note(self, module: nn.Module) -> None:
+        buffers = {
+            attribute: None if step is None else MemoryView(step, geometry(buffer))
+            for attribute, buffer in module._buffers.items()
+            if buffer is not None and buffer.layout is torch.strided and buffer in self.chance
+            for step in (self.history.of(buffer),)
+        }
+        vars(module)[DRAWN] = buffers
+        held = {tuple(find_draws(place)) for place in buffers.values() if place is not None}
+        firsts: dict[tuple[int, ...], str] = {}  # by their draws, the first of several parameters
         for attribute, parameter in module._parameters.items():
             twin = None if parameter is None else self.twin(parameter)
             if parameter is not None and twin is not None:
@@ -324,12 +340,11 @@ class Builder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 compact = None if value is None else _compact(value)
                 record = Record(twin.device, compact, drawn)
                 vars(module).setdefault(RECORDS, {})[attribute] = record
-        vars(module)[DRAWN] = {
-            attribute: None if step is None else MemoryView(step, geometry(buffer))
-            for attribute, buffer in module._buffers.items()
-            if buffer is not None and buffer.layout is torch.strided and buffer in self.chance
-            for step in (self.history.of(buffer),)
-        }
+                if drawn is not None:
+                    draws = tuple(find_draws(drawn))
+                    first = firsts.setdefault(draws, attribute)
+                    record.drawn = drawn if first == attribute else replace(drawn, first=first)
+                    record.joined = draws in held
 
     def _find_draw(self, parameter: Tensor, twin: Twin) -> MemoryView | None:
         """How the values were drawn, where that can be done again."""

@@ -17,12 +17,14 @@ class Record:
     """What empty_weights knows of a parameter: the device that it would have been on, its value.
 
     `value` is what the constructor gave it by deterministic operations, None where it was
-    left empty or drawn. `drawn` tells how it was drawn, where that can be done again.
+    left empty or drawn. `drawn` tells how it was drawn, where that can be done again; `joined`,
+    whether a buffer was made of the same draws, which fits no others.
     """
 
     device: torch.device
     value: Tensor | None = None
     drawn: MemoryView | None = None
+    joined: bool = False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from fanin.frameworks.torch.draws._provenance import (
     covers,
@@ -52,10 +52,15 @@ class DrawStep:
 
 @dataclass(frozen=True, eq=False)
 class MemoryView:
-    """A view of the memory of a step; None is the memory that is changed."""
+    """A view of the memory of a step; None is the memory that is changed.
+
+    Of a parameter whose module made another one of the same draws, `first` is that one's name in
+    the module: both are drawn from one stream, as the factors of one matrix are.
+    """
 
     step: DrawStep | None
     geometry: Geometry
+    first: str = ""
 
 
 class UnknownError(Exception):
@@ -181,6 +186,8 @@ def replay(place: MemoryView, seed: int, name: str) -> Tensor:
 
     The first draw has the name's own stream, the others those of "name#1", "name#2" and so on.
     """
+    if place.first:
+        name = ".".join((*name.split(".")[:-1], place.first))
     done: dict[int, Tensor] = {}
     streams = (Stream(seed, f"{name}#{count}" if count else name) for count in itertools.count())
 
@@ -204,12 +211,11 @@ def replay(place: MemoryView, seed: int, name: str) -> Tensor:
             return held.as_strided(*value.geometry)
 
         args, kwargs = tree_map(real, (step.args, step.kwargs))
-        name, overload = step.operation
-        operation = None if name == _TRUNCATED else getattr(getattr(torch.ops.aten, name), overload)
+        operation = _operation(step)
         if operation is None or is_random(operation):
             given = kwargs if operation is None else _bind(operation, args, kwargs)
             wide = "float64" if step.dtype == torch.float64 else "float32"
-            drawn = _DRAWS[name](next(streams), step.shape, wide, given)
+            drawn = _DRAWS[step.operation[0]](next(streams), step.shape, wide, given)
             values = torch.from_numpy(np.ascontiguousarray(drawn)).to(step.dtype)
             if own is None:
                 return values.reshape(-1)
@@ -224,6 +230,32 @@ def replay(place: MemoryView, seed: int, name: str) -> Tensor:
     assert place.step is not None
     with torch.no_grad():
         return memory(place.step, 0, place.step.dtype).as_strided(*place.geometry).clone()
+
+
+def find_draws(place: MemoryView) -> list[int]:
+    """The draws that a tensor is made of, by the ids of their steps, in the order of a replay."""
+    found: list[int] = []
+    seen: set[int] = set()
+
+    def visit(step: DrawStep | Tensor | None) -> None:
+        if not isinstance(step, DrawStep) or id(step) in seen:
+            return
+        seen.add(id(step))
+        visit(step.before)
+        for value in tree_leaves((step.args, step.kwargs)):
+            visit(value.step if isinstance(value, MemoryView) else None)
+        operation = _operation(step)
+        if operation is None or is_random(operation):
+            found.append(id(step))
+
+    visit(place.step)
+    return found
+
+
+def _operation(step: DrawStep) -> Any:
+    """What a step runs; None of a draw that is no operation of its own."""
+    name, overload = step.operation
+    return None if name == _TRUNCATED else getattr(getattr(torch.ops.aten, name), overload)
 
 
 def _bind(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

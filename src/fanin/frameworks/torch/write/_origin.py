@@ -71,9 +71,9 @@ class Origins:
         record: Record | None = vars(found).get(RECORDS, {}).get(attribute)
         if record is not None and record.value is not None and torch.equal(record.value, value):
             return Mark(value=record.value.clone(), computed=True)
-        if record is not None and record.drawn is not None and _likely(record.drawn, value):
-            return Mark(drawn=record.drawn)
-        return None
+        if record is None or record.drawn is None or record.joined:
+            return None
+        return Mark(drawn=record.drawn) if _likely(record.drawn, value) else None
 
 
 def build_again(
