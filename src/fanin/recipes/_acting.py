@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from fanin.streams import Stream
 _FLAT = 0.05  # a power of the size that is less: it has no effect
 _ROUNDS = 8
 _MOST = 20.0  # octaves in a round
+_HALVES = (np.triu, lambda matrix, beyond: np.tril(matrix, -beyond))  # one that a triangle lacks
 _FAILS = (  # of an operation on float64 values
     RuntimeError,
     ValueError,
@@ -25,6 +27,7 @@ _FAILS = (  # of an operation on float64 values
 )
 
 Shapes = Mapping[str, tuple[int, ...]]
+NOTHING_KNOWN: Mapping[str, Values] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +151,23 @@ def _draw(
     return {own: values} | {name: np.ones(shapes[name]) for name in others}
 
 
-def acts_as(use: Use, shapes: Shapes, values: Values | float) -> Values | None:
-    """The values with which a parameter acts that has these, or this one; None if unknown."""
+def acts_as(
+    use: Use, shapes: Shapes, values: Values | float, known: Mapping[str, Values] = NOTHING_KNOWN
+) -> Values | None:
+    """The values with which a parameter acts that has these, or this one; None if unknown.
+
+    `known` are those of others that it goes through; the rest of them are ones.
+    """
     function = use.function
     if function is None:
         return None if use.through else np.asarray(values, float)
     own, *others = function.of
     try:
-        given = {own: np.broadcast_to(np.asarray(values, float), shapes[own]).copy()}
-        given |= {name: np.ones(shapes[name]) for name in others}
+        given = {name: known.get(name, np.ones(())) for name in others} | {own: values}
+        given = {
+            name: np.broadcast_to(np.asarray(item, float), shapes[name]).copy()
+            for name, item in given.items()
+        }
         with np.errstate(all="ignore"):
             made = function.whole(given)
     except _FAILS:
@@ -204,6 +215,44 @@ def only_sizes(use: Use, shapes: Shapes) -> bool:
     near = 1e-3 * size  # normalizations add an epsilon
     odd = bool((np.abs(up + down) < near).all())
     return odd and any(bool((np.abs(more - power * up) < near).all()) for power in (2, 1))
+
+
+def stays_invertible(use: Use, shapes: Shapes) -> bool:
+    """Whether a weight acts as a triangle whose diagonal has the same signs whatever it holds.
+
+    As tril(w, -1) + I does, a factor of a map that is to be inverted.
+    """
+    function = use.function
+    if function is None:
+        return False
+    try:
+        with np.errstate(all="ignore"):
+            drawn = _draw(function, shapes, 1.0)
+            own = function.of[0]
+            made = [function.whole(drawn | {own: k * drawn[own]}) for k in (1.0, -1.0, 4.0, 0.0)]
+    except _FAILS:
+        return False
+    at_zero = made[-1]
+    if at_zero.ndim != 2 or len(set(at_zero.shape)) > 1 or np.ptp(made[0] - at_zero) == 0:
+        return False
+    signs = np.sign([np.diagonal(item) for item in made])
+    alike = bool((signs == signs[-1]).all() and signs.all())
+    return alike and any(all(_is_nothing(half(item, 1), item) for item in made) for half in _HALVES)
+
+
+def _is_nothing(part: Values, whole: Values) -> bool:
+    """Whether a part of an array is rounding, as of an inverse."""
+    return bool(np.abs(part).max() <= 1e-9 * np.abs(whole).max())
+
+
+def level_volume(triangle: Values) -> Values:
+    """A multiple of the identity with a triangle's determinant, up to its sign.
+
+    What is left of it once the others are multiplied in: the triangles of a rotation make up for
+    what each does beside its diagonal.
+    """
+    size = math.exp(float(np.log(np.abs(np.diagonal(triangle))).mean()))
+    return np.asarray(size * np.eye(len(triangle)))
 
 
 def power_of(measured: Callable[[float], float | None], std: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fanin.graph import Graph, Node, Use, Values
 from fanin.graph.signal import Signal, gaussian, scale, spread
-from fanin.recipes._acting import DrawnOnce, acts_as, size_of
+from fanin.recipes._acting import DrawnOnce, acts_as, level_volume, size_of, stays_invertible
 from fanin.recipes._averages import KnownAverages
 from fanin.recipes._borders import Borders
 from fanin.recipes._parameters import APART, Share, WeightScale
@@ -126,7 +126,10 @@ class Propagation:
     def acting(self, use: Use) -> Values | None:
         """The values with which a parameter acts element by element; None if unknown."""
         values = self.values.get(use.name, self.sizes.get(use.name))
-        return None if values is None else acts_as(use, self.shapes, values)
+        acting = None if values is None else acts_as(use, self.shapes, values, self.values)
+        if acting is None or not stays_invertible(use, self.shapes):
+            return acting
+        return level_volume(acting)
 
     def draw(self, use: Use, position: int) -> Signal | None:
         """A parameter on its own: its known values, or normal ones of its size."""

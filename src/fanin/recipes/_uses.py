@@ -9,7 +9,7 @@ import numpy as np
 from fanin.axes import Axes, no_roles
 from fanin.graph import Graph, Node, Use, Values, having
 from fanin.param import Kind, Param
-from fanin.recipes._acting import only_sizes
+from fanin.recipes._acting import only_sizes, stays_invertible
 
 _ELEMENTWISE = ("scale", "shift", "parameter", "linear")
 _NEARLY_CARRIED = having("carries", "window")
@@ -53,7 +53,8 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
 
     What only scales, moves or normalizes a parameter makes no constant of it, nor does any
     function of rows that are drawn. A matrix is one only where it was not drawn, as the exponents
-    of a state space are that a product sums over.
+    of a state space are that a product sums over, and where a model is to invert it: one of a
+    flow's triangles has the inverse that its maker counts on, and a drawn one's is huge.
     """
     shapes = {name: param.shape for name, param in params.items()}
     found: dict[str, tuple[str, ...]] = {}
@@ -65,6 +66,10 @@ def constants(params: Mapping[str, Param], graph: Graph | None) -> dict[str, tup
         if param is None or param.kind in ("magnitude", "direction"):
             continue
         said = param.constant or param.meant or not has_rows(param, [node])
+        if node.op in ("linear", "parameter") and stays_invertible(use, shapes):
+            assert use.function is not None
+            found = dict.fromkeys(use.function.of, use.through) | found  # its diagonal stays, too
+            continue
         if (node.op == "linear" and not said) or only_sizes(use, shapes):
             continue
         if param.constant is not None or param.kind != "table":
