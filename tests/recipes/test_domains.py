@@ -156,6 +156,8 @@ class Flow(nn.Module):
         lambda b, s, t: b * torch.exp(torch.tanh(s)) + t,  # RealNVP
         lambda b, s, t: (b + t) * torch.sigmoid(s + 2),  # Glow
         lambda b, s, t: (b - t) * torch.exp(-s),  # and back again
+        lambda b, s, t: (b - t) / torch.sigmoid(s + 2),
+        lambda b, s, t: b / torch.exp(s) + t,
     ],
 )
 def test_flows_begin_as_the_identity_under_auto(couple: Callable[..., torch.Tensor]) -> None:
@@ -173,12 +175,33 @@ def test_flows_begin_as_the_identity_under_auto(couple: Callable[..., torch.Tens
     [
         lambda b, s, t: b * (1 + s) + t,  # what modulates, and may switch off
         lambda b, s, t: b + torch.sigmoid(s) * (t - b),  # a mixture
+        lambda b, s, t: s / torch.exp(b) + t,  # scaled by what it reads
         lambda b, s, t: torch.randn_like(b) * torch.exp(s) + t,  # a sample of a density
     ],
 )
 def test_what_auto_takes_for_no_flow(couple: Callable[..., torch.Tensor]) -> None:
     made = plan(Flow(couple), torch.randn(64, 6))
     assert not any(made[f"nets.{i}.2.weight"].initializer == zeros() for i in range(6))
+
+
+def test_an_inverse_step_by_step_is_a_flow() -> None:
+    """As masked autoregressive flows go back: the first step reads zeros alone."""
+
+    class Inverse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made = torch.zeros_like(x)
+            for _ in range(3):
+                shift, size = self.net(made).chunk(2, -1)
+                made = (x - shift) / torch.exp(size)
+            return made
+
+    model, x = Inverse(), torch.randn(8, 3)
+    assert initialize(model, 0, x)["net.2.weight"].initializer == zeros()
+    assert torch.equal(model(x), x)
 
 
 def test_states_of_a_recurrence_are_no_flow() -> None:

@@ -37,6 +37,7 @@ def find_flows(structure: Structure) -> set[str]:
     """Those of flows, by name: the factor is above zero, both come from one input of the model.
 
     What is scaled comes from no use of the same parameter, as the state of a recurrence does.
+    A use that reads constants alone, as the first step of an inverse does, says nothing.
     """
     nodes = structure.graph.nodes
     inputs = structure.graph.where(lambda node: node.op == "input")
@@ -44,6 +45,8 @@ def find_flows(structure: Structure) -> set[str]:
     for position in find_coupling(structure):
         use = nodes[position].param
         assert use is not None
+        if not structure.above[position] & inputs:
+            continue
         own = _find_uses(structure, use.name)
         found.setdefault(use.name, []).append(
             any(
@@ -63,7 +66,8 @@ def _find_uses(structure: Structure, name: str) -> NodeSet:
 def _couple(structure: Structure, weight: int) -> Iterator[tuple[int, int]]:
     """Functions of a part that scale, and what they scale, where another part shifts it as well.
 
-    Either may come first: x exp(s) + t, or (x + t) sigmoid(s + 2); a mixture is neither.
+    Either may come first: x exp(s) + t, or (x + t) sigmoid(s + 2); a mixture is neither. To be
+    divided by it is to be scaled, too.
     """
     nodes, users = structure.graph.nodes, structure.users
     read = set(reach([weight], lambda at: _readers(structure, at, _COUPLED)))
@@ -71,16 +75,22 @@ def _couple(structure: Structure, weight: int) -> Iterator[tuple[int, int]]:
         return
     for first, second in (("mul", "add"), ("add", "mul")):
         for at, joined in [(part, user) for part in read for user in users[part]]:
-            if nodes[joined].op != first:
+            if _joins(nodes[joined], at) != first:
                 continue
             behind = list(reach([joined], lambda it: _readers(structure, it, _COUPLED)))
-            ends = {user for it in behind for user in users[it] if nodes[user].op == second}
+            ends = {user for it in behind for user in users[it] if _joins(nodes[user]) == second}
             if not structure.mixing.isdisjoint({joined, *ends}):
                 continue
             parts = [part for end in ends for part in nodes[end].inputs if part in read]
             for coupled in nodes[joined].inputs:
                 if coupled != at and weight not in structure.above[coupled]:
                     yield from ((at if first == "mul" else part, coupled) for part in parts)
+
+
+def _joins(node: Node, part: int | None = None) -> str:
+    """How a node joins two activations: a quotient with this divisor is a product."""
+    quotient = node.function == "div" and len(set(node.inputs)) == 2
+    return "mul" if quotient and part in (None, node.inputs[1]) else node.op
 
 
 def _is_half(weight: Node, node: Node) -> bool:
