@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from fanin.errors import FaninError
 from fanin.frameworks.torch.runs._tensors import is_freed
@@ -33,7 +34,7 @@ def refuse_offloaded(model: nn.Module, names: Mapping[str, Tensor], effect: str,
 def refuse_freed(model: nn.Module) -> None:
     """Raise FaninError where a parameter or a buffer has lost its memory: no values are left."""
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if is_freed(tensor):
+        if not is_lazy(tensor) and is_freed(tensor):
             raise FaninError(
                 f"the memory of {name} of shape {tuple(tensor.shape)} was given back "
                 "(storage.resize_), so that nothing can be read or written there. Give it its "
