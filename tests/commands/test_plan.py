@@ -103,6 +103,21 @@ def test_only_what_changed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, 1, "plan", "w.toml", "--diff", "p.toml").splitlines() == lines
 
 
+def test_seeds_are_compared_where_both_say_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """And where one does that is told: the plan without one fits any."""
+    printed(capsys, 0, *NET, "--seed", "7", "--save", "7.toml")
+    printed(capsys, 0, *NET, "--save", "none.toml")
+    assert cli.main([*NET, "--diff", "7.toml"]) == 0
+    told = "fanin plan: seeds are not compared: one is said, {}, and none beside it\n"
+    assert capsys.readouterr() == ("", told.format("7 before"))
+    assert cli.main([*NET, "--diff", "none.toml", "--seed", "3"]) == 0
+    assert capsys.readouterr() == ("", told.format("3 now"))
+    assert cli.main([*NET, "--diff", "none.toml"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert cli.main([*NET, "--diff", "7.toml", "--seed", "0"]) == 1
+    assert capsys.readouterr() == ("- seed 7\n+ seed 0\n", "")
+
+
 def test_a_prefix_draws_other_values(capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 

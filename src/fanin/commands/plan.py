@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
         "--diff",
         metavar="FILE",
         help="print, in place of the plan, what changed against this one: - what it has, + what "
-        "there is now",
+        "there is now; seeds are compared where both say one, here with --seed",
     )
     group.add_argument("--save", metavar="FILE", help="write the plan there, such as plan.toml")
     parser.set_defaults(run=_run)
@@ -63,6 +63,9 @@ def _run(arguments: argparse.Namespace) -> int:
         _output.show(_render(plan, arguments.format))
     else:
         _output.show("".join(f"{line}\n" for line in changes))
+        if (before.seed is None) != (plan.seed is None):
+            said = f"{plan.seed} now" if before.seed is None else f"{before.seed} before"
+            _output.tell("plan", f"seeds are not compared: one is said, {said}, and none beside it")
     if arguments.save is not None:
         plan.save(arguments.save)
         _output.tell("plan", f"wrote {arguments.save}")
