@@ -150,6 +150,16 @@ def test_another_seed_and_missing_or_reshaped_tensors(capsys: pytest.CaptureFixt
     assert "norm.bias: has shape (4,), (16,) in the plan" in out
 
 
+def test_the_plan_of_another_model(capsys: pytest.CaptureFixture[str]) -> None:
+    init()
+    fanin.plan(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))).save("other.toml")
+    capsys.readouterr()
+    assert cli.main(["verify", "other.toml", "m.safetensors"]) == 1
+    title, line, _ = capsys.readouterr().out.splitlines()
+    assert title == "NOT as the plan draws them: 4 of 4 parameters, seed 0"
+    assert line.startswith("  no name in common: the plan has 0.weight, 0.bias, 1.weight, 1.bias.")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

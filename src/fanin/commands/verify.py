@@ -67,13 +67,15 @@ def _run(arguments: argparse.Namespace) -> int:
     differences += [f"{name}: in none of the files" for name in plan if name not in places]
     if others:
         _output.tell("verify", f"not in the plan, as buffers are not: {list_names(others)}")
-    drawn = f"{len(places)} parameters, seed {seed}"
+    drawn = f"{len(plan)} parameters, seed {seed}"
     if not differences:
         _output.show(f"verified: {drawn}, all as the plan draws them\ndigest {digest}\n")
         return 0
     lines = differences[:_SHOWN]
     if len(differences) > _SHOWN:
         lines.append(f"and {len(differences) - _SHOWN} more")
+    if not places:
+        lines = [f"no name in common: the plan has {list_names([*plan])}. Is it this model's?"]
     title = f"NOT as the plan draws them: {len(differences)} of {drawn}"
     _output.show("\n".join([title, *(f"  {line}" for line in lines), f"digest {digest}", ""]))
     return 1
