@@ -296,6 +296,14 @@ def test_an_error_of_the_factory_says_where(capfd: pytest.CaptureFixture[str]) -
     assert "return [][3]" in capfd.readouterr().err
 
 
+def test_the_plan_of_another_model_says_what_a_shell_can_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert init("init_models:Small", "--out", "a.safetensors", "--save-plan", "p.toml") == 0
+    assert cli.main(["init", "init_models:Language", *OUT, "--plan", "p.toml"]) == 2
+    assert "Make a plan of this model, or, in Python, map the names" in capsys.readouterr().err
+
+
 def test_the_library_loads_it_into_the_model() -> None:
     init("init_models:Small", "--out", "model.safetensors")
     model, state = type(expected())(), expected().state_dict()

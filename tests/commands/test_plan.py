@@ -141,6 +141,7 @@ def test_a_prefix_draws_other_values(capsys: pytest.CaptureFixture[str]) -> None
         ("plan plan_models:Net --override bias", "'bias' is not NAME=INIT"),
         ("plan plan_models:Net --input 8:tokens=0", "asks for 0 tokens"),
         ("plan plan_models:Net --input 8", "table (Embedding) does not run on these inputs"),
+        ("plan plan_models:Net --input 8", "or pass inputs=None (in a shell no --input): then"),
         ("plan plan_models:Net --batch 8", "--batch is given without --input"),
         ("plan plan_models:Net --seed 1.5", "invalid int value"),
         ("plan plan_models:Net --seed -1", "seed is -1"),

@@ -50,8 +50,8 @@ def _axes_of(row: Row, param: Param) -> Axes:
     if roles is None or not _blocks_fit(row.axes, roles, param.shape):
         raise FaninError(
             f"{row.name} has shape {param.shape} [{param.axes}]; the plan was made for "
-            f"{row.shape} [{row.axes}], which is another weight. Plan this model, or map names "
-            "with rename=."
+            f"{row.shape} [{row.axes}], which is another weight. Plan this model, or, in "
+            "Python, map names with rename=."
         )
     strides = row.axes.stride
     fits = not isinstance(strides, tuple) or len(strides) == roles.count("kernel")

@@ -29,8 +29,8 @@ def match_rows(rows: Sequence[Row], library: str, target: Target) -> Pairs:
     unknown = [name for name in target.slots if name not in known]
     if unknown:
         raise FaninError(
-            f"the plan has no {list_names(unknown)}. Make a plan of this model, or map the names "
-            "with rename=."
+            f"the plan has no {list_names(unknown)}. Make a plan of this model, or, in Python, map "
+            "the names with rename=."
         )
     same = alike(library, target)
     for name, slot in target.slots.items():

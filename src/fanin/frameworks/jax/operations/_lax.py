@@ -74,8 +74,8 @@ def refuse_weights(entries: list[TensorEntry], name: str) -> None:
     if names:
         raise NoGraphError(
             f"{names[0]} is used inside a {name}, which shows nothing of what it does with it. "
-            "Trace the model with another implementation of that part, or pass inputs=None: then "
-            "the modules say what the parameters are."
+            "Trace the model with another implementation of that part, or pass inputs=None (in a "
+            "shell no --input): then the modules say what the parameters are."
         )
 
 

@@ -44,8 +44,8 @@ class FailedError(FaninError):
         given = "" if [*tensors_in(inputs)] else "There is no tensor in the inputs. "
         super().__init__(
             f"{self._place} does not run on these inputs: {one_line(cause, named=True)}. {given}"
-            "Check that model(inputs) runs, or pass inputs=None: then its modules say what its "
-            "parameters are."
+            "Check that model(inputs) runs, or pass inputs=None (in a shell no --input): then its "
+            "modules say what its parameters are."
         )
 
     def without_graph(self) -> NoGraphError:

@@ -148,8 +148,8 @@ def _refuse_scripted(model: nn.Module) -> None:
         if isinstance(module, torch.jit.ScriptModule):
             raise FaninError(
                 f"{path or 'the model'} is scripted by torch.jit and cannot be traced. Pass the "
-                "module that it was scripted from, or inputs=None: then its modules say what its "
-                "parameters are."
+                "module that it was scripted from, or inputs=None (in a shell no --input): then "
+                "its modules say what its parameters are."
             )
 
 
