@@ -69,6 +69,9 @@ def test_drawn_buffers_count_too() -> None:
         fanin.initialize(model, 0, X, strict=True)
 
 
-def test_vectors_of_spectral_norms_are_the_weights() -> None:
-    model = nn.utils.parametrizations.spectral_norm(nn.Linear(32, 32))
-    fanin.initialize(model, 0, X, strict=True)
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.spectral_norm` is deprecated:FutureWarning")
+@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm])
+@pytest.mark.parametrize("outputs", [32, 1])
+def test_vectors_of_spectral_norms_are_the_weights(wrap: Any, outputs: int) -> None:
+    plan = fanin.initialize(wrap(nn.Linear(32, outputs)), 0, X, strict=True)
+    assert [str(row.initializer) for row in plan.values()] == ["zeros()", "lecun_normal()"]

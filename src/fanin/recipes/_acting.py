@@ -195,12 +195,13 @@ def invert_line(use: Use, shapes: Shapes, value: float) -> float:
 
 
 def only_sizes(use: Use, shapes: Shapes) -> bool:
-    """Whether a function leaves random values random: it scales, moves or normalizes them."""
-    if not use.through:
-        return True
+    """Whether a function leaves random values random: it scales, moves or normalizes them.
+
+    So does a divisor that was computed of them, as a spectral norm is, of which nothing is known.
+    """
     function = use.function
     if function is None:
-        return False
+        return set(use.through) <= {"div"}
     try:
         with np.errstate(all="ignore"):
             drawn = _draw(function, shapes, 1.0)

@@ -432,6 +432,21 @@ def test_a_new_head_is_sized_by_what_the_kept_layers_give() -> None:
 
 
 @traced
+def test_weights_behind_a_spectral_norm_are_sized_and_drawn() -> None:
+    """Of one output, too: with it a critic ends."""
+    layers = [keras.layers.SpectralNormalization(keras.layers.Dense(size)) for size in (8, 1)]
+    model, x = keras.Sequential([keras.Input((4,)), *layers]), np.ones((2, 4), "float32")
+    before = keras.ops.convert_to_numpy(layers[1].vector_u)
+    plan = fanin.initialize(model, 0, x, strict=True)
+    weights = [row for name, row in plan.items() if name.endswith("weight")]
+    assert len(weights) == 2
+    for row in weights:
+        assert row.initializer is not None
+        assert keras.config.backend() == "tensorflow" or "any size gives the same" in row.why
+    plan.verify(model)
+    assert (keras.ops.convert_to_numpy(layers[1].vector_u) == before).all()
+
+
 def test_the_gates_of_a_recurrent_layer_show_on_every_back_end() -> None:
     model = keras.Sequential([keras.Input((7, 6)), layers.GRU(8), layers.Dense(3)])
     row = fanin.plan(model, keras.KerasTensor((2, 7, 6)))["layers.gru.cell.weight"]

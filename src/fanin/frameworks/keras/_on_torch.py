@@ -20,7 +20,8 @@ from fanin.frameworks.keras._errors import plain_errors
 from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
 from fanin.frameworks.keras._recurrent import kind_of
 from fanin.frameworks.keras._roles import role_of
-from fanin.frameworks.keras._walk import Place, buffers, layers_of, parameters
+from fanin.frameworks.keras._slots import places_of
+from fanin.frameworks.keras._walk import Place, buffers, layers_of
 from fanin.frameworks.torch import Reading, Recurrent
 from fanin.frameworks.torch import measure as measure_module
 from fanin.frameworks.torch import subject as subject_of_torch
@@ -127,7 +128,7 @@ class Shell(nn.Module):
         self._layers = layers_of(model)
         self._tree: dict[str, nn.Module] = {"": self}
         self._held: list[tuple[Any, dict[str, Any], str]] = []  # variable, and where its value is
-        trained = [places[0] for places in parameters(self._layers).values()]
+        trained = [places[0] for _, places in places_of(model).values()]
         for place in trained:
             self._hold(place.name, place.variable, trained=True)
         for places in buffers(self._layers).values():
@@ -216,11 +217,23 @@ def _as_torch(layer: Any) -> Call:
         return functools.partial(_group_norm, layer)
     if isinstance(layer, _PADDINGS) and layer.data_format == "channels_last":
         return functools.partial(_pad, layer)
-    if isinstance(layer, keras.layers.SpectralNormalization):  # else it writes its weight
-        return lambda x, training=False: call(x, training=False)
+    if isinstance(layer, keras.layers.SpectralNormalization):
+        return functools.partial(_spectral_norm, layer, call)
     if isinstance(layer, keras.layers.RNN) and kind_of(layer) is not None:
         return functools.partial(_recurrence, layer, call)
     return call
+
+
+def _spectral_norm(layer: Any, call: Call, inputs: Any, training: Any = False) -> torch.Tensor:
+    """A layer with its weight normalized, as in train mode, which Keras writes into the weight."""
+    before = layer.kernel._value
+    try:
+        if training and (isinstance(before, FakeTensor) or before.any()):
+            layer.kernel._value = layer.normalized_weights()[1]
+        made: torch.Tensor = call(inputs, training=False)
+        return made
+    finally:
+        layer.kernel._value = before
 
 
 def _recurrence(layer: Any, call: Call, sequences: torch.Tensor, *args: Any, **kwargs: Any) -> Any:

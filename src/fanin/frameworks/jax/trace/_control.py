@@ -152,7 +152,10 @@ def branch(
 
 
 def _join(recorder: Recorder, entries: Sequence[TensorEntry], shaped: AbstractArray) -> TensorEntry:
-    """What either branch gives."""
+    """What either branch gives; where both give one weight, it is as it acts behind functions."""
+    weights = [entry.parts for entry in entries if isinstance(entry, ParameterTensor)]
+    if len(weights) == len(entries) and len({tuple(p.name for p in its) for its in weights}) == 1:
+        return ParameterTensor(max(weights, key=lambda its: sum(len(p.through) for p in its)))
     real = [entry for entry in entries if not isinstance(entry, ConstantTensor)]
     if not real:
         return ConstantTensor()
