@@ -163,3 +163,38 @@ def _streams_of(forward: Callable[..., Tensor]) -> list[list[int]]:
 
     graph = trace(Nested(), torch.zeros(2, 8))
     return streams(graph.nodes, Structure(graph))
+
+
+class _Fork(nn.Module):
+    """Two arms that read one layer; of the second, `share` reaches the output."""
+
+    def __init__(self, factor: float, share: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.share = share
+        self.first, self.head = nn.Linear(32, 32), nn.Linear(32, 10)
+        self.arms = nn.ModuleList(
+            nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32)) for _ in range(2)
+        )
+        for line in self.modules():
+            if isinstance(line, nn.Linear):
+                nn.init.normal_(line.weight, std=(2 / line.in_features) ** 0.5)
+                nn.init.zeros_(line.bias)
+        with torch.no_grad():
+            for arm in self.arms.modules():
+                if isinstance(arm, nn.Linear):
+                    arm.weight.mul_(factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x).relu()
+        a, b = (arm(h) for arm in self.arms)
+        return self.head(a + self.share * b)
+
+
+def test_the_gradients_of_all_who_read_a_layer_are_no_growth_on_the_way_of_one() -> None:
+    """As of an embedding of time that each block of a U-Net reads, the inner ones with less to say.
+    What grows on a way is still told."""
+    inputs = torch.randn(64, 32, generator=torch.Generator().manual_seed(1))
+    for factor, share, found in ((1.0, 0.02, 0), (12.0, 0.02, 1), (12.0, 1.0, 1)):
+        checkup = fanin.check(_Fork(factor, share), inputs, select="F03")
+        assert len([one for one in checkup.findings if one.severity != "note"]) == found

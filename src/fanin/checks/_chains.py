@@ -144,6 +144,15 @@ class Chains:
         feeding = {parent for at in inner for parent in self.uses[at].parents}
         return [self.path(at) for at in inner if at not in feeding]
 
+    @cached_property
+    def children(self) -> list[list[int]]:
+        """Of every use: those that it feeds, heads too."""
+        found: list[list[int]] = [[] for _ in self.uses]
+        for at, use in enumerate(self.uses):
+            for parent in use.parents:
+                found[parent].append(at)
+        return found
+
     def path(self, use: int) -> tuple[int, ...]:
         """The uses from where a chain begins to this one."""
         found = [use]

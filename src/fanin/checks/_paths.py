@@ -16,19 +16,45 @@ def fair(m: Measurement, path: Sequence[int], change: float, numbers: Numbers) -
     """A change along a path, less what one average or maximum does if it is nearer to 1 without.
 
     One is as most networks have it, over all positions before the readout; of one in every layer
-    the weights have to make up for it. `numbers` are sizes by node, for a change of the signal, or
-    norms of gradients on its way back.
+    the weights have to make up for it. And a gradient is more by what others that read the same
+    layers send back. `numbers` are sizes by node, for a change of the signal, or norms of gradients
+    on its way back.
     """
     steps = (_gathers(m, *step) for step in pairwise(path))
     changes = [_change(m, at, numbers) for gathers in steps for at in gathers]
     theirs = max(changes, key=lambda factor: abs(math.log(factor)), default=1.0)
     if numbers is m.gradients:
         theirs = 1 / theirs
-    return min(
-        change,
-        change / theirs,
-        key=lambda factor: abs(math.log(factor)) if factor > 0 else math.inf,
-    )
+        change = _nearest(change, change * _own_share(m, path))
+    return _nearest(change, change / theirs)
+
+
+def _nearest(*changes: float) -> float:
+    """The change that is nearest to none."""
+    return min(changes, key=lambda factor: abs(math.log(factor)) if factor > 0 else math.inf)
+
+
+def _own_share(m: Measurement, path: Sequence[int]) -> float:
+    """What a gradient would be of what it is if nothing but the path had sent one back.
+
+    An embedding of time that each block of a U-Net reads has the gradients of all, which differ as
+    the blocks' own do: beside one of the small ones that is no growth. What reads several layers
+    at once, such as pieces of a concatenation, may send to some of them alone.
+    """
+    share = 1.0
+    for parent, use in pairwise(path):
+        readers = m.chains.children[parent]
+        if any(len(m.chains.uses[reader].parents) > 1 for reader in readers):
+            continue
+        sent = {reader: _send(m, parent, reader) for reader in readers}
+        together = math.hypot(*sent.values())
+        share *= sent[use] / together if together > 0 else 1.0
+    return share
+
+
+def _send(m: Measurement, parent: int, use: int) -> float:
+    """The gradient that a use of a weight sends back to one before it, as far as is known."""
+    return (m.gradient(use) or 0.0) * (m.theory.backward((parent, use)) or 1.0)
 
 
 def until_gathered(m: Measurement, path: Sequence[int]) -> Sequence[int]:

@@ -94,10 +94,11 @@ _RULES = (
         "theory is judged instead.",
         "Gradients that are 0 behind a weight that starts at zero and gets a gradient itself: a "
         "readout, the last layer of a branch, LoRA's B. Tokens that are not chosen. What one "
-        "average or maximum over positions changes. Gradients that fall through time, but for that "
-        "RNN. Within a residual branch it is a warning at most, but with SGD where all branches "
-        "are so or collapse (F14); where the optimizer divides by the gradient, as "
-        "Adam does, also where biases hold the signal and no activation saturates.",
+        "average or maximum over positions changes. What others that read the same layer send back "
+        "to it. Gradients that fall through time, but for that RNN. Within a residual branch it is "
+        "a warning at most, but with SGD where all branches are so or collapse (F14); where the "
+        "optimizer divides by the gradient, as Adam does, also where biases hold the signal and no "
+        "activation saturates.",
         "The backward gain of the activation with fan_out: he_normal(mode='fan_out') for ReLU; "
         "normalization or residual connections for networks that are too deep for either.",
         "Glorot & Bengio 2010, equation 14; Schoenholz et al. 2017, section 5.",
