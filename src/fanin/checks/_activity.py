@@ -28,7 +28,9 @@ def judge_saturation(m: Measurement) -> Iterator[Finding]:
         owner = m.chains.owners[at]
         label = m.nodes[at].label
         # A tanh that a sigmoid gates is the signal: what the state of an LSTM takes up.
-        if owner is None or label in STEPS or (label in SIGMOIDS and m.chains.gates(at)):
+        if owner is None or label in STEPS or m.chains.is_factor(at):
+            continue
+        if label in SIGMOIDS and m.chains.gates(at):
             continue
         if share > limits.saturated_warning:
             groups.setdefault(m.chains.uses[owner].chain, []).append((share, at))
@@ -108,8 +110,8 @@ def _sigmoids_in_a_row(m: Measurement) -> list[tuple[int, ...]]:
         row = max(fed, key=len, default=())
         if node.op == "linear":
             found.append(row)
-        if node.op == "pointwise" and node.function in SIGMOIDS and not m.chains.gates(at):
-            row = (*row, at)
+        if node.op == "pointwise" and node.function in SIGMOIDS:
+            row = row if m.chains.gates(at) or m.chains.is_factor(at) else (*row, at)
         rows.append(row)
     return found
 

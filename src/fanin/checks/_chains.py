@@ -1,7 +1,7 @@
 """Chains: the runs of weights between normalizations, and the branches of residual networks."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -197,17 +197,35 @@ class Chains:
 
     def gates(self, position: int) -> bool:
         """Whether an activation is multiplied with another one: it opens or closes it."""
+        return any(
+            user not in self._functions and self._varies(self.graph.nodes[user], seen)
+            for user, seen in self._products(position)
+        )
+
+    def is_factor(self, position: int) -> bool:
+        """Whether an activation is multiplied with what it is a function of, as in x * sigmoid(x).
+
+        The product is steep where the activation is flat.
+        """
+        return any(
+            _see_through_scaling(self.graph.nodes, source) in self.structure.above[position]
+            for user, _ in self._products(position)
+            if user in self._functions
+            for source in self.graph.nodes[user].inputs
+        )
+
+    def _products(self, position: int) -> Iterator[tuple[int, set[int]]]:
+        """The products that an activation comes to through functions, and what it is till then."""
         users = self.structure.users
         front, seen = [position], {position}
         while front:
             for user in users[front.pop()]:
                 node = self.graph.nodes[user]
-                if node.op == "mul" and user not in self._functions and self._varies(node, seen):
-                    return True
+                if node.op == "mul":
+                    yield user, seen
                 if node.op in ("view", "pointwise", "dropout") and user not in seen:
                     seen.add(user)
                     front.append(user)
-        return False
 
 
 def output_of(nodes: Sequence[Node], position: int, sized: Collection[int]) -> int:
@@ -241,6 +259,15 @@ def _find_own_functions(nodes: Sequence[Node]) -> set[int]:
         if alone and node.op == "mul":
             found.add(position)
     return found
+
+
+def _see_through_scaling(nodes: Sequence[Node], position: int) -> int:
+    """The node that a node is a multiple of, moved or shifted."""
+    while len(set((node := nodes[position]).inputs)) == 1:
+        if node.op not in ("view", "dropout") and not (node.op == "pointwise" and is_affine(node)):
+            break
+        position = node.inputs[0]
+    return position
 
 
 def is_affine(node: Node) -> bool:

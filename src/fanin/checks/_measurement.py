@@ -283,9 +283,8 @@ class Measurement:
         return found
 
     def _name(self, at: int, node: Node) -> str:
-        own = any(self.nodes[user].op == "mul" for user in self.chains.structure.users[at])
-        gated = own and not self.chains.gates(at)
-        return "silu" if gated and node.function == "sigmoid" else node.label
+        swish = node.function == "sigmoid" and self.chains.is_factor(at)
+        return "silu" if swish else node.label
 
     @cached_property
     def shut(self) -> dict[int, str]:
@@ -294,7 +293,8 @@ class Measurement:
         for what, shares in (("saturated", self.flat), ("dead", self.silent)):
             for at, share in shares.items():
                 owner = self.chains.owners[at]
-                if owner is not None and share > _NEARLY_ALL and not self.chains.gates(at):
+                whole = not (self.chains.gates(at) or self.chains.is_factor(at))
+                if owner is not None and share > _NEARLY_ALL and whole:
                     found[owner] = what
         return found
 
