@@ -139,7 +139,7 @@ def test_articles(noun: str, text: str) -> None:
         (OSError("it is not a file"), "it is not a file", None),
         (ValueError(), "ValueError", "ValueError"),
         (KeyError(" "), "' '", None),
-        (TypeError("word " * 99), " ".join(["word"] * 32) + " ...", None),
+        (TypeError("word " * 99), " ".join(["word"] * 48) + " ...", None),
     ],
 )
 def test_another_error_is_quoted_in_one_line(

@@ -26,7 +26,8 @@ class FaninWarning(UserWarning):
 
 
 _LISTED = 8  # names that an error lists
-_LONGEST = 160  # characters of a value, or of another error, that one quotes
+_LONGEST = 160  # characters of a value that an error quotes
+_LONGEST_REASON = 240  # of another error: shapes come last
 
 
 def warn(message: str) -> None:
@@ -77,8 +78,8 @@ def one_line(error: BaseException, *, named: bool = False) -> str:
     """
     said = getattr(error, "strerror", None) or str(error)
     line = " ".join(next(iter(said.strip().splitlines()), "").split()).rstrip(".")
-    if len(line) > _LONGEST:
-        line = line[:_LONGEST].rpartition(" ")[0] + " ..."
+    if len(line) > _LONGEST_REASON:
+        line = line[:_LONGEST_REASON].rpartition(" ")[0] + " ..."
     name = type(error).__name__
     return f"{name}: {line}" if named and line else line or name
 

@@ -174,5 +174,6 @@ def warn_of_twins(names: Sequence[str], seed: int) -> None:
         f"parameter of this process: the same seed {seed}, name and shape. Networks that are to "
         "differ, such as twin critics, an ensemble or layers that are initialized one by one, need "
         "a prefix='critic1' each, or a seed each; or initialize the module that holds them all. To "
-        "make two equal, copy one: b.load_state_dict(a.state_dict())."
+        "make two equal, copy one: b.load_state_dict(a.state_dict()), in Keras "
+        "b.set_weights(a.get_weights())."
     )
