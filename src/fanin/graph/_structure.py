@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from itertools import permutations
 from operator import or_
 
 import numpy as np
@@ -71,9 +72,7 @@ class Structure:
             yield position
             node = self.graph.nodes[position]
             shown = self.graph.see_through(position)
-            if shown is None and (node.op not in ops or second_input(node)):
-                return
-            if shown is None and not node.inputs:
+            if shown is None and (node.op not in ops or second_input(node) or not node.inputs):
                 return
             position = node.inputs[0] if shown is None else shown
 
@@ -380,13 +379,20 @@ class Structure:
     @cached_property
     def heads(self) -> set[int]:
         """Weights whose output is the model's, with nothing but biases and functions behind."""
-        nodes = self.graph.nodes
         behind = _PASSED | having("affine")
-        outputs = {item for out in self.graph.outputs for item in self.back(out, behind)}
-        for position in list(outputs):
-            if nodes[position].op == "softmax":
-                outputs.update(self.back(nodes[position].inputs[0], behind))
-        return {position for position in outputs if nodes[position].op == "linear"}
+        found, waiting = set[int](), list(self.graph.outputs)
+        while waiting:
+            new = [item for item in self.back(waiting.pop(), behind) if item not in found]
+            found.update(new)
+            waiting += [end for item in new for end in self._read_alone(item, behind)]
+        return {position for position in found if self.graph.nodes[position].op == "linear"}
+
+    def _read_alone(self, position: int, behind: Collection[str]) -> list[int]:
+        """What a softmax is of; or x, of x beside a function of x: logits less what they sum to."""
+        node = self.graph.nodes[position]
+        pairs = permutations(node.inputs, 2) if node.op in ("add", "mul", "pointwise") else ()
+        of_itself = [x for x, other in pairs if x in self.back(other, behind)]
+        return [node.inputs[0]] if node.op == "softmax" else of_itself[:1]
 
 
 def _is_softmax(node: Node) -> bool:

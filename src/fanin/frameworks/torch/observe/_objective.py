@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from fanin.errors import FaninError, one_line, quote
 from fanin.frameworks._observation import TargetStats
 from fanin.frameworks.torch.observe._own_loss import find_own_loss
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import nothing_in, tensors_in
 
 LossOfUser = Callable[..., Any]
 _IGNORED = -100  # a label that counts for nothing
@@ -144,7 +144,7 @@ def project(output: Any, seed: int = 0) -> Tensor:
         if tensor.is_floating_point() and tensor.requires_grad
     ]
     if not parts:
-        raise FaninError(NO_GRADIENT)
+        raise FaninError(NO_GRADIENT if found else nothing_in(output))
     return torch.stack([part.float() if part.dtype.itemsize < 4 else part for part in parts]).sum()
 
 

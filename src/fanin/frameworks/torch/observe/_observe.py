@@ -147,8 +147,9 @@ def observe(
 
 
 def _is_cut(output: Any) -> bool:
-    """Whether nothing of an output leads back to what requires gradients."""
-    return not any(tensor.requires_grad for tensor in tensors_in(output))
+    """Whether an output has tensors, and none leads back to what requires gradients."""
+    found = list(tensors_in(output))
+    return bool(found) and not any(tensor.requires_grad for tensor in found)
 
 
 def _backward(loss: Tensor, leaves: list[Tensor]) -> float:

@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Transform
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_map_only
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested sequences, mappings and dataclasses, in order."""
+    """The tensors in nested sequences, mappings, dataclasses and distributions, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -23,6 +24,17 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from tensors_in(getattr(value, field.name, None))
+    elif isinstance(value, (Distribution, Transform)):  # some hold one parameter by two names
+        for item in {id(item): item for item in vars(value).values()}.values():
+            yield from tensors_in(item)
+
+
+def nothing_in(result: Any) -> str:
+    """What to say of a model's result without tensors."""
+    return (
+        f"the model returned {type(result).__name__}, in which there is no tensor; pass a model "
+        "that returns tensors, in tuples, dicts, dataclasses or torch's distributions."
+    )
 
 
 def reach_of(tensor: Tensor) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributions import Distribution
 from torch.utils._python_dispatch import _disable_current_modes
 
 from fanin.errors import FaninError
@@ -19,7 +20,7 @@ from fanin.frameworks.torch.record._formula import ParameterFormula
 from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._alone import pause_collection, run_alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
-from fanin.frameworks.torch.runs._tensors import map_tensors, tensors_in
+from fanin.frameworks.torch.runs._tensors import map_tensors, nothing_in, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._disguise import disguise
 from fanin.frameworks.torch.trace._failure import UNREADABLE, FailedError, has_values, real_error
@@ -171,6 +172,7 @@ def _run(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(eager())
         stack.enter_context(_silent())
+        stack.enter_context(_without_validation())
         stack.enter_context(disguise())
         parameters, held = stack.enter_context(
             fake_model(model, fakes, train=train, trainable=trainable)
@@ -242,10 +244,7 @@ def _outputs(result: Any, recorder: Recorder) -> list[int]:
     real = [tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
     nodes = [recorder.activation(item).node for item in real or tensors]
     if not nodes:
-        raise FaninError(
-            f"the model returned {type(result).__name__}, in which there is no tensor; "
-            "trace a model that returns tensors, in tuples, dicts or dataclasses."
-        )
+        raise FaninError(nothing_in(result))
     return list(dict.fromkeys(nodes))
 
 
@@ -265,3 +264,14 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         log.disabled = before
+
+
+@contextmanager
+def _without_validation() -> Iterator[None]:
+    """Distributions do not ask whether their parameters are valid: there are no values."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
