@@ -96,7 +96,8 @@ def functional(model: Any, params: Any = None, inputs: Any = None) -> Functional
             f"{type(model).__name__} is written in place: plan = fanin.initialize(model, seed=0, "
             "inputs=x), or plan.apply(model)."
         )
-    if found is None and (params is None or not callable(model)):
+    known = callable(model) and params is not None and not isinstance(model, type)
+    if found is None and not known:
         raise FaninError(_no_function(model, params))
     return Functional(model, params, inputs)
 
@@ -139,8 +140,10 @@ def refuse_functional(model: Any, verb: str) -> None:
     road = _WITH_PARAMS if plain else "" if found is None else found.road
     if road:
         what = "a function" if plain else type(model).__name__
+        made = " One that makes a model: call it, and pass what it makes." if plain else ""
         raise FaninError(
             f"{what} is never written in place, so new weights are a new tree: {_road(road, verb)}."
+            f"{made}"
         )
 
 

@@ -84,7 +84,7 @@ def resize(row: Row, rows: slice) -> Row:
     if first >= end or beyond:
         raise FaninError(
             f"rows[{row.name!r}] is {quote(rows)}; {row.name} of shape {row.shape} has {count} "
-            "rows. Resize the table first, and name rows that it has."
+            f"rows. {'Resize the table first, and name' if beyond else 'Name'} rows that it has."
         )
     resized = replace(row, drawn_rows=(first, end), kept_sha256=None)
     check_rows(resized)

@@ -149,6 +149,7 @@ def test_a_torch_plan_draws_a_port_and_the_reverse() -> None:
     [
         (lambda model: fanin.initialize(model), r"Dense is never written in place"),
         (lambda model: fanin.plan(model), "Dense holds no parameters; pass its variables"),
+        (lambda model: fanin.plan(nn.Dense, params={"params": {}}), "Dense is a class: call it"),
         (lambda model: fanin.plan(model, params=[X]), r"variables is \[.*give what model.init"),
         (lambda model: fanin.plan(model, params={"kernel": "text"}), "variables has 'text' at"),
     ],
