@@ -1,5 +1,6 @@
 """What parameters do through functions of themselves: sizes foreseen, outputs measured."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -198,6 +199,29 @@ def test_a_complex_filter_in_two_reals_is_drawn() -> None:
 
     row = fanin.plan(Filter(), X)["filter"]
     assert row.initializer == normal(std=0.707106781)
+
+
+OUTER: dict[str, tuple[Function, tuple[int, ...]]] = {
+    "vector": (lambda x, w: x[:, None] * w, (WIDTH,)),
+    "row": (lambda x, w: w * x[:, None], (1, WIDTH)),
+    "copies": (lambda x, w: x[:, None].expand(-1, WIDTH) * w, (WIDTH,)),
+    "outer": (torch.outer, (WIDTH,)),
+    "sines": (lambda x, w: torch.sin(x[:, None] * w[None] * 2 * math.pi), (WIDTH,)),
+}
+
+
+@pytest.mark.parametrize("case", OUTER)
+def test_drawn_factors_of_one_number_are_weights(case: str) -> None:
+    """Ones would make copies of it; made constant, they are a scale as any."""
+    function, shape = OUTER[case]
+    for made, want in ((torch.randn(shape), normal(std=1.0)), (torch.full(shape, 0.5), None)):
+        plan = fanin.plan(Acts(function, made), X[:, 0])
+        assert plan["p"].initializer == (constant(0.5) if want is None else want)
+
+
+def test_drawn_factors_of_features_are_a_scale() -> None:
+    plan = fanin.plan(Acts(lambda x, w: x * w, torch.randn(WIDTH)), X)
+    assert plan["p"].initializer == ones()
 
 
 ATTENTION: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {

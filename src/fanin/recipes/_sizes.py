@@ -68,10 +68,25 @@ class Sizes:
         return invert_line(self.use(name), self.shapes, 1.0)
 
     def is_filter(self, name: str) -> bool:
-        """Whether a factor of more than one axis was not made constant: drawn, as weights are."""
+        """Whether a factor was not made constant, but drawn, as weights are.
+
+        It has more than one axis, or makes all features of one number.
+        """
         sources = self.graph.nodes[self.uses[name][0]].inputs
         normed = any(self.graph.nodes[source].op == "normalize" for source in sources)
-        return self.params[name].constant is None and self.is_table(name) and not normed
+        drawn = self.params[name].constant is None and not normed
+        return drawn and (self.is_table(name) or self._is_outer(self.uses[name][0]))
+
+    def _is_outer(self, position: int) -> bool:
+        """Whether a node has every product of what it reads and of a parameter: sums of one."""
+        node = self.graph.nodes[position]
+        assert node.param is not None
+        own, made = math.prod(self.shapes[node.param.name]), math.prod(node.shape)
+        while own > 1 and node.op in ("scale", "view") and node.inputs:
+            node = self.graph.nodes[node.inputs[0]]
+            if math.prod(node.shape) * own == made:  # before it was repeated
+                return True
+        return False
 
     def is_faint(self, name: str) -> bool:
         """Whether a scale was made nearly zero, as layers' scales are, where no stream goes by."""
