@@ -5,7 +5,9 @@ import string
 import tempfile
 from pathlib import Path
 
+import ml_dtypes
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -89,6 +91,8 @@ def test_the_file_is_sound() -> None:
         ("shape", "[4, 4, 4]", "names 2 axes of shape"),
         ("shape", f"[{2**40}, {2**40}]", "a tensor has fewer than"),
         ("dtype", "1", "dtype is 1; it must be a type such as 'float32'"),
+        ("dtype", '"float33"', "dtype is 'float33'; it must be a type such as"),
+        ("dtype", '"foat32"', "dtype is 'foat32'"),
         ("role", "true", "role is True; it must be text"),
         ("role", "nan", "role is nan"),
         ("initializer", "2", "initializer is 2"),
@@ -137,6 +141,17 @@ def test_further_keys_are_checked(line: str, message: str) -> None:
 def test_a_missing_key_is_named(key: str) -> None:
     with pytest.raises(FaninError, match=rf"parameter .* has no {key}; it is "):
         load(re.sub(rf"^{key} = .*\n", "", TEXT, count=1, flags=re.MULTILINE))
+
+
+def test_an_unknown_library_is_told_and_all_types_of_the_libraries_are_known() -> None:
+    """A library that is none would be taken for another one, whose layers store otherwise."""
+    with pytest.raises(FaninError, match=r"line 1, .*library is 'troch'; it must be one"):
+        load(f'library = "troch"\n{TEXT}')
+    found = [str(kind) for kind in vars(torch).values() if isinstance(kind, torch.dtype)]
+    types = {name.removeprefix("torch.") for name in found}
+    types |= {name for name, kind in vars(ml_dtypes).items() if isinstance(kind, type)}
+    for name in types - {"float32", "finfo", "iinfo"}:
+        assert load(changed("dtype", f'"{name}"'))["0.weight"].dtype == name
 
 
 def test_unknown_keys_of_the_head_are_named() -> None:

@@ -18,6 +18,7 @@ from fanin.frameworks._building import FactoryModel as FactoryModel
 from fanin.frameworks._building import build_empty as build_empty
 from fanin.frameworks._building import build_model as build_model
 from fanin.frameworks._building import take_apart as take_apart
+from fanin.frameworks._detect import LIBRARIES as LIBRARIES
 from fanin.frameworks._detect import adapter_for as adapter_for
 from fanin.frameworks._detect import functional as functional
 from fanin.frameworks._detect import is_made_anew as is_made_anew

@@ -54,6 +54,8 @@ FRAMEWORKS: dict[str, Framework] = {
     "flax.nnx": Framework("Module", _jax),
     "flax.linen": Framework("Module", _jax, _WITH_PARAMS),
 }
+# Whose layers store weights, as plans call it; "jax" where a function holds the user's own arrays.
+LIBRARIES = (*dict.fromkeys(package.partition(".")[0] for package in FRAMEWORKS), "jax")
 
 
 def adapter_for(model: Any) -> Adapter:

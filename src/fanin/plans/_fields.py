@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 from fanin._arguments import check_seed
 from fanin.errors import FaninError, quote, suggestion
+from fanin.frameworks import LIBRARIES
 from fanin.plans._row import Keeps
 from fanin.streams._address import stream_number
 
@@ -27,8 +28,11 @@ def _of(kind: type) -> Callable[[Any], Any]:
     return lambda value: value if type(value) is kind else None
 
 
-def _among(allowed: tuple[str, ...], value: Any) -> Any:
-    return value if type(value) is str and value in allowed else None
+def _one_of(allowed: tuple[str, ...]) -> FieldKind:
+    def read(value: Any) -> Any:
+        return value if type(value) is str and value in allowed else None
+
+    return FieldKind(f"one of {', '.join(allowed)}", read)
 
 
 def _matching(pattern: str) -> Callable[[Any], Any]:
@@ -77,12 +81,18 @@ TEXT = FieldKind("text", _of(str))
 TEXTS = FieldKind("a list of texts", _many(_of(str)))
 NAME = FieldKind("the name of a parameter, as text", _name)
 NAMES = FieldKind("a list of names", _many(_name))
-DTYPE = FieldKind("a type such as 'float32'", _matching(r"[a-z]\w*"))
+# Those of all libraries, also of what is kept: uint4, quint4x2, float8_e4m3fn.
+DTYPE = FieldKind(
+    "a type such as 'float32'",
+    _matching(
+        r"bool|(bits|q?u?int)([1-8]|16|32|64)(x\d)?|bfloat16|float(0|16|32|64|[468]_\w+)"
+        r"|complex(64|128)|b?complex32"
+    ),
+)
 HASH = FieldKind("a SHA-256 in 64 hexadecimal digits", _matching(r"[0-9a-f]{64}"))
 FLAG = FieldKind("true or false", _of(bool))
-KEEPS = FieldKind(
-    f"one of {', '.join(get_args(Keeps))}", lambda value: _among(get_args(Keeps), value)
-)
+KEEPS = _one_of(get_args(Keeps))
+LIBRARY = _one_of(LIBRARIES)
 NUMBER = FieldKind("a finite number >= 0", _number)
 COUNT = FieldKind("an integer >= 1", _whole(1))
 INDEX = FieldKind("an integer >= 0", _whole(0))

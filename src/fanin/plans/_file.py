@@ -157,7 +157,7 @@ def _contents(data: dict[str, Any], lines: list[dict[str, int]]) -> Contents:
     tables = head.take(_ROWS, kinds.TABLES, ())
     recipe, notes = head.take("recipe", kinds.TEXT), head.take("notes", kinds.TEXTS, ())
     seed, prefix = head.take("seed", kinds.SEED, None), head.take("prefix", kinds.NAME, "")
-    library = head.take("library", kinds.TEXT, "")
+    library = head.take("library", kinds.LIBRARY, "")
     head.finish()
     known = lines[1:] if len(lines) == len(tables) + 1 else [{} for _ in tables]
     rows = tuple(
