@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import fanin
 from fanin import cli
 from fanin.lab.training import runner
 
@@ -33,6 +35,7 @@ def test_compare_prints_a_table_and_writes_its_files(
 def write_inputs() -> None:
     Path("taken").touch()
     Path("text.npz").write_text("no archive")
+    fanin.plan(torch.nn.Linear(3, 2)).save("other.toml")
     np.savez("keys.npz", a=np.zeros(3))
     np.savez("two\nlines.npz", a=np.zeros(3))
     np.savez("pickle.npz", **dict.fromkeys(comparison_keys(), np.array([{}], object)))
@@ -49,11 +52,16 @@ def comparison_keys() -> tuple[str, ...]:
         ("--initializers he_norml", "unknown initializer 'he_norml': did you mean 'he_normal'?"),
         ("--initializers normal(", "initializer 'normal(' is neither a name nor a call"),
         ("--initializers normal(std=-1)", "normal"),
+        ("--initializers plan.bak", "unknown initializer 'plan.bak'"),
+        ("--initializers zeros other.toml", "row other.toml: the plan has no conv1.weight, conv1"),
         ("--initializers=", "initializer '' is"),
         ("--data=", "data is an empty name"),
         ("--data minst", "did you mean 'mnist'?"),
         ("--data none.npz", "data 'none.npz' is neither a file that exists nor a known name"),
-        ("--data text.npz", "text.npz is not an .npz file of plain arrays"),
+        (
+            "--data text.npz",
+            "text.npz is not an .npz file of plain arrays (it is no zip arc",
+        ),
         ("--data keys.npz", "keys.npz holds a. Store trainimages"),
         ("--data two\nlines.npz", "two lines.npz holds a. Store trainimages"),
         ("--data pickle.npz", "pickle.npz is not an .npz file of plain arrays"),

@@ -114,13 +114,14 @@ def register(name: str, make: Callable[..., Initializer], source: str = "the use
 
 
 def _entry(name: str, module: str = "") -> Entry:
-    """The entry of a name in any spelling; `module` is what stood before its last dot."""
+    """The entry of a name in any spelling; `module` is what stood before it, to its last dot."""
+    spelled = module + name
     name = _SYNONYMS.get(name, name)
     known = {_squeeze(name): name for name in (*names(), *BOUND, *_REGISTERED)}
     found = known.get(_squeeze(name))
     if found is None:
         raise UnknownInitializerError(
-            f"unknown initializer {name!r}{suggestion(name, (*names(), *_REGISTERED))}"
+            f"unknown initializer {spelled!r}{suggestion(name, (*names(), *_REGISTERED))}"
         )
     alias, _, rest = found.partition("_")
     found = f"{_ALIASES[alias]}_{rest}" if alias in _ALIASES and found not in ENTRIES else found

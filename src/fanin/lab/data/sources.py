@@ -124,6 +124,8 @@ def _idx(path: Path, header: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _npz(path: Path) -> Raw:
     try:
+        if not zipfile.is_zipfile(path):  # which NumPy would take for a pickle
+            raise ValueError("it is no zip archive")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             names = {name.lower(): name for name in stored}
             keys = next((keys for keys in NPZ_KEYS if set(keys) <= set(names)), None)

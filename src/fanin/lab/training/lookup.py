@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import fanin
+from fanin.errors import FaninError
 from fanin.lab.data.dataset import Dataset, Split, split
 from fanin.lab.data.sources import load
 from fanin.lab.networks import models
@@ -89,12 +90,15 @@ def initialize(specs: Sequence[TrialSpec]) -> list[nn.Module]:
     for spec in specs:
         model, found = model_of(spec.setup).build(spec.seed), initialization_of(spec.initialization)
         plan = plans.get(spec.initialization)
-        if plan is None:
-            first = split_of(spec.setup, spec.seed).order[0][:EXAMPLES]
-            inputs, _ = inputs_and_targets(spec.setup, first)
-            plan = found.plan(model, spec.seed, inputs)
-            if found.reusable and all(row.initializer is not None for row in plan.rows):
-                plans[spec.initialization] = plan
-        plan.apply(model, spec.seed)
+        try:
+            if plan is None:
+                first = split_of(spec.setup, spec.seed).order[0][:EXAMPLES]
+                inputs, _ = inputs_and_targets(spec.setup, first)
+                plan = found.plan(model, spec.seed, inputs)
+                if found.reusable and all(row.initializer is not None for row in plan.rows):
+                    plans[spec.initialization] = plan
+            plan.apply(model, spec.seed)
+        except FaninError as error:
+            raise FaninError(f"row {found.name}: {error}") from error.__cause__
         built.append(model)
     return built
