@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import fanin
-from fanin.initializers import Initializer
+from fanin.initializers import Initializer, zeros
 
 WIDTH = 8
 EYE = torch.eye(WIDTH)
@@ -96,3 +96,43 @@ def test_triangles_that_stay_invertible_are_kept(
 )
 def test_other_weights_are_drawn(function: Callable[[Tensor], Tensor]) -> None:
     assert choose(function) is not None
+
+
+class Written(nn.Module):
+    """A layer, x L U of entries made zero, and a head; `ones` are put into L's diagonal."""
+
+    def __init__(self, ones: bool = True, solves: bool = False) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.ones, self.solves = ones, solves
+        self.lower, self.upper = (nn.Parameter(torch.zeros(WIDTH * 7 // 2)) for _ in range(2))
+        self.size = nn.Parameter(torch.full((WIDTH,), 0.5397))
+
+    def forward(self, x: Tensor) -> Tensor:
+        lower, upper = torch.zeros(WIDTH, WIDTH), torch.zeros(WIDTH, WIDTH)
+        rows, columns = torch.tril_indices(WIDTH, WIDTH, -1)
+        lower[rows, columns], upper[columns, rows] = self.lower, self.upper
+        upper[range(WIDTH), range(WIDTH)] = F.softplus(self.size)
+        if self.ones:
+            lower[range(WIDTH), range(WIDTH)] = 1.0
+        x = self.first(x)
+        if self.solves:
+            x = torch.linalg.solve_triangular(upper, x.T, upper=True).T
+            return self.head(torch.linalg.solve_triangular(lower, x.T, upper=False).T)
+        return self.head(x @ upper @ lower)
+
+
+@pytest.mark.parametrize("solves", [False, True])
+def test_entries_made_zero_beside_others_stay_zero(solves: bool) -> None:
+    model = Written(solves=solves)
+    made = fanin.initialize(model, 0, X)
+    assert made["lower"].initializer == made["upper"].initializer == zeros()
+    head = made["head.weight"].initializer
+    assert head is not None
+    assert head.std((WIDTH, WIDTH)) == pytest.approx(WIDTH**-0.5, rel=0.25)
+
+
+def test_a_matrix_of_zeros_alone_is_drawn() -> None:
+    made = fanin.plan(Written(ones=False), X)
+    assert made["upper"].initializer == zeros()
+    assert made["lower"].initializer != zeros()

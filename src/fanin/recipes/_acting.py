@@ -163,11 +163,9 @@ def acts_as(
         return None if use.through else np.asarray(values, float)
     own, *others = function.of
     try:
-        given = {name: known.get(name, np.ones(())) for name in others} | {own: values}
-        given = {
-            name: np.broadcast_to(np.asarray(item, float), shapes[name]).copy()
-            for name, item in given.items()
-        }
+        held = {name: known.get(name, np.ones(())) for name in others}
+        held[own] = np.asarray(values, float)
+        given = {name: np.broadcast_to(item, shapes[name]).copy() for name, item in held.items()}
         with np.errstate(all="ignore"):
             made = function.whole(given)
     except _FAILS:

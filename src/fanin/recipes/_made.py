@@ -173,7 +173,21 @@ class _ConstantsRun:
             size > 1 for size in self.params[name].shape
         ):
             return True
-        return all(self._is_state(*pair) for item in self.at[name] for pair in self._readers(item))
+        readers = [pair for item in self.at[name] for pair in self._readers(item)]
+        return all(self._is_state(*pair) for pair in readers) or self._is_part(name)
+
+    def _is_part(self, name: str) -> bool:
+        """Whether a parameter is written beside something else into a matrix that multiplies."""
+        inside, joined = set(self.at[name]), False
+        for position in reach(self.at[name], lambda at: self.users[at] if at in inside else ()):
+            node = self.graph.nodes[position]
+            joins = node.op == "concat" and "written" in node.flags
+            if joins or node.op in CARRIERS:
+                inside.add(position)
+            elif position not in inside and node.op != "matmul":
+                return False
+            joined |= joins
+        return joined
 
     def _readers(self, position: int) -> Iterator[tuple[int, int]]:
         """The nodes that read an activation, views aside, each with what it reads."""

@@ -20,6 +20,7 @@ from fanin.frameworks.torch.operations import (
 )
 from fanin.frameworks.torch.operations._following import follow, is_pointwise
 from fanin.frameworks.torch.operations._joint import jointly
+from fanin.frameworks.torch.operations._writes import ONE_HOT
 from fanin.frameworks.torch.record._call import Call
 
 _TABLE = {
@@ -93,7 +94,7 @@ def _first(
     active = any(isinstance(entry, ActivationTensor) for entry in entries)
     counts = _masks.compares(call) or (_masks.follows(call) and is_known(call.func))
     if not real and not counts and call.name not in ("split", "unbind", "split_with_sizes"):
-        label = _moves.ONE_HOT if _is_one_hot(call) else "integers"
+        label = ONE_HOT if _is_one_hot(call) else "integers"
         return call.view(label) if active else ConstantTensor()
     handler = _TABLE.get(call.name)
     if handler is not None:
@@ -108,7 +109,13 @@ def _first(
     for source, entry in zip(call.inputs(), call.entries, strict=True):
         if isinstance(entry, ParameterTensor):
             call.activation(source)  # it is used, whatever for
-    return call.view(call.name if call.name in _moves.PLAIN_VIEWS else f"unknown: {call.name}")
+    if call.name in _moves.PLAIN_VIEWS:
+        return call.view()
+    # Beside what is made of parameters alone, data: of a system, say, the side that it solves for.
+    sources = [call.activation(item) for item in call.activations()]
+    data = [source for source in sources if source.node not in call.recorder.parametric]
+    label = f"unknown: {call.name}"
+    return call.recorder.emit("view", (data or sources)[:1], call.shape, label=label)
 
 
 def _is_one_hot(call: Call) -> bool:

@@ -18,17 +18,14 @@ from fanin.frameworks.recording._views import (
     slice_neighbours,
 )
 from fanin.frameworks.recording._weights import ParameterTensor, use
-from fanin.frameworks.torch.operations._aggregate import aggregate, aggregates
 from fanin.frameworks.torch.operations._masks import (
     fills_far_below,
     is_mask,
     pick_by_mask,
-    write_by_mask,
 )
+from fanin.frameworks.torch.operations._writes import write
 from fanin.frameworks.torch.record._call import Call
 from fanin.graph import Window
-
-ONE_HOT = "one_hot"  # the label of ones at computed positions, which pick rows of a table
 
 
 def _order(call: Call) -> list[int]:
@@ -294,39 +291,6 @@ def features_of(call: Call, node: int) -> int:
         if layout and any(atom.axis == layout.features for atom in atoms):
             return dim
     return 1 if rank >= 4 else rank - 1
-
-
-def write(call: Call) -> TensorEntry:
-    """One tensor written into a part of another."""
-    names = ("self", "src", "source", "values", "value")
-    tensors = [call[name] for name in names if isinstance(call.get(name), Tensor)]
-    real = [tensor for tensor in tensors if not isinstance(call.entry(tensor), ConstantTensor)]
-    chosen = call.get("index")
-    if not real and call.name == "scatter" and isinstance(chosen, Tensor):
-        entry = call.entry(chosen)
-        if isinstance(
-            entry, ActivationTensor
-        ):  # a constant written at positions that were computed
-            return call.recorder.emit("view", [entry], call.shape, label=ONE_HOT)
-    if call.name == "copy" or not real:
-        return same_as(call, call.get("src") if call.name == "copy" else call.first)
-    picked = write_by_mask(call)
-    if picked is not None:
-        return picked
-    if aggregates(call):
-        return aggregate(call)
-    if len(real) == 1:
-        return call.recorder.emit("view", [call.activation(real[0])], call.shape, label="write")
-    sources = [call.activation(item) for item in real]
-    return call.recorder.emit("concat", sources, call.shape, label="write")
-
-
-def same_as(call: Call, tensor: Tensor) -> TensorEntry:
-    """The entry of a tensor, under the shape of the result."""
-    entry = call.entry(tensor)
-    if isinstance(entry, ActivationTensor) and tuple(tensor.shape) != call.shape:
-        return call.recorder.emit("view", [entry], call.shape, label="expand")
-    return replace(entry, value=None) if isinstance(entry, ConstantTensor) else entry
 
 
 def either(call: Call) -> TensorEntry:
