@@ -325,7 +325,7 @@ class Structure:
         """
 
         def sources(node: int) -> list[int]:
-            found = reversed(self._towards_ends(node))
+            found = reversed(self.towards_ends(node))
             return [item for item in found if within is None or item in within]
 
         return [item for item in reach([position], sources) if self._is_end(item)]
@@ -336,7 +336,7 @@ class Structure:
             return not self._is_weight_norm(node.inputs[0])
         return node.op in ("linear", "lookup", "parameter")
 
-    def _towards_ends(self, position: int) -> Sequence[int]:
+    def towards_ends(self, position: int) -> Sequence[int]:
         """The inputs of a node that set its size, where no parameter of its own does."""
         node = self.graph.nodes[position]
         if self._is_end(position):

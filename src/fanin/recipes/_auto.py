@@ -23,6 +23,7 @@ from fanin.graph import (
 )
 from fanin.initializers import Initializer, normal, variance_scaling, zeros
 from fanin.recipes._acting import DrawnOnce, acts_as
+from fanin.recipes._branches import find_gains
 from fanin.recipes._choice import Choice
 from fanin.recipes._digits import round_size
 from fanin.recipes._made import heard, same
@@ -193,10 +194,16 @@ class _Auto:
         moved = find_moved(self.graph, {n for n in self.stay if self.params[n].meant})
         for residual in self.structure.residuals.values():
             chain = self.structure.chains[residual.node]
-            for end, factor in self._size_ends(self.structure.ends(residual)):
-                if end not in moved:
-                    self.shares[end] = Share(self._part(residual, end), chain.start, factor)
-                    self.reasons[end] = of_branch(chain.length, self._count_uses(end))
+            gains = find_gains(self.structure, residual)
+            for outer in self.structure.ends(residual):
+                for end, factor in self._size_ends([outer]):
+                    if end in moved:
+                        continue
+                    # A step of time makes up for its uses; another small number says a small one.
+                    uses = self._count_uses(end)
+                    part = self._part(residual, end) / max(gains[outer], 1 / max(uses, 1)) ** 2
+                    self.shares[end] = Share(part, chain.start, factor)
+                    self.reasons[end] = of_branch(chain.length, uses)
 
     def _mixtures(self) -> None:
         """What is mixed into a stream is as large as the stream: else gradients explode."""

@@ -99,6 +99,31 @@ def multiplier(structure: Structure, position: int) -> float:
     return factor
 
 
+def find_gains(structure: Structure, residual: Residual) -> dict[int, float]:
+    """By which numbers a branch multiplies each of its ends on all ways: a step of time, say."""
+    inside = structure.find_own_nodes(residual)
+
+    def go_on(position: int) -> list[int]:
+        return [source for source in structure.towards_ends(position) if source in inside]
+
+    ways = sorted(reach([residual.branch], go_on), reverse=True)
+    gains = dict.fromkeys(ways, 0.0) | {residual.branch: 1.0}
+    for position in ways:
+        for source in go_on(position):
+            gains[source] += gains[position] * _gain(structure, position, source)
+    return gains
+
+
+def _gain(structure: Structure, position: int, source: int) -> float:
+    """How large the constants are that a node multiplies an input with."""
+    node = structure.graph.nodes[position]
+    if node.op != "mul":
+        return abs(slope(node))
+    others = (structure.graph.behind(other) for other in node.inputs if other != source)
+    squares = (structure.graph.nodes[other].square for other in others)  # known of buffers alone
+    return math.sqrt(math.prod(square for square in squares if square))
+
+
 def list_multipliers(structure: Structure, positions: Iterable[int], wanted: float) -> str:
     """The numbers that activations were multiplied by, for a note; empty where all are right."""
     shown = {round(multiplier(structure, position), 6) for position in positions}
