@@ -190,3 +190,31 @@ def test_a_sparse_parameter_is_looked_at() -> None:
 
     report = fanin.check(Mixing(), torch.randn(16, 8))
     assert not [one for one in report.findings if one.level == "error"]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc], ids=str)
+def test_a_sparse_input_is_looked_at_as_a_dense_one(layout: torch.layout) -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(16, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+            return self.head(edges @ torch.relu(self.inner(x)))
+
+    model, x = Graph(), batch(12, 16)
+    edges = (batch(12, 12) > 0.5) / 4.0
+    stored = edges.to_sparse(layout=layout)
+    seen, expected = (
+        observe(model, (x, given), lambda output: output.square().mean())
+        for given in (stored, edges)
+    )
+    assert [node.op for node in seen.nodes] == [node.op for node in expected.nodes]
+    for sizes, others in ((seen.rms, expected.rms), (seen.gradients, expected.gradients)):
+        for size, other in zip(sizes, others, strict=True):
+            assert size is other is None or size == pytest.approx(other, rel=1e-5)
+    assert fanin.check(model, (x, stored)).ok()
+    plans = [fanin.plan(model, (x, given)) for given in (stored, edges)]
+    assert [*plans[0].values()] == [*plans[1].values()]
+    fanin.initialize(model, 0, (x, stored), keep="inner.*")  # measured with what stays

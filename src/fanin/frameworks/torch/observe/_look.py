@@ -7,15 +7,16 @@ from torch import Tensor
 
 from fanin.frameworks._observation import Look
 from fanin.frameworks.observing._numbers import CLOSE, PAIRS, SAME, TINY
+from fanin.frameworks.torch.runs._tensors import sparse_values
 
 _HEADS = 32  # of attention, of whose logits the spread is taken
 
 
 def norm(tensor: Tensor) -> float:
     """The Euclidean norm of all values, summed in single precision where that holds it."""
-    if not tensor.numel():
+    flat = sparse_values(tensor.detach())
+    if not flat.numel():
         return 0.0
-    flat = tensor.detach()
     if flat.is_complex():
         flat = torch.view_as_real(flat.resolve_conj())
     wide = torch.float64 if flat.dtype == torch.float64 else torch.float32

@@ -316,6 +316,8 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         if not tensor.numel() or shows_others(node):
             return
         self.rms[at] = rms(tensor)
+        if tensor.layout is not torch.strided:
+            return  # of a sparse one only the size is of interest
         if self._detail is None:
             if is_constant(tensor):
                 self.constant.add(at)

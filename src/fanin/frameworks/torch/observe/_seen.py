@@ -33,7 +33,8 @@ def measure(model: nn.Module, inputs: Any, graph: Graph, rename: Mapping[str, st
     if not has_values(model, arguments):
         raise FaninError(NO_VALUES)
     for tensor in tensors_in(arguments):
-        if tensor.is_floating_point() and tensor.numel() > 1 and not tensor.std() > 0:
+        real = tensor.is_floating_point() and tensor.layout is torch.strided
+        if real and tensor.numel() > 1 and not tensor.std() > 0:
             refuse_constant(tensor.shape)
     devices = {held.device for held in model.parameters() if held.is_cuda}
     with run_alone(seeded=True, devices=[*devices]), torch.no_grad(), _training(model):

@@ -100,7 +100,7 @@ def _train(
         losses.append(float(value.detach()))
         value.backward()  # type: ignore[no-untyped-call]
         gradients = [tensor.grad for tensor in trained.values() if tensor.grad is not None]
-        if not all(math.isfinite(norm(item)) for item in (value, *map(_dense, gradients))):
+        if not all(math.isfinite(norm(item)) for item in (value, *gradients)):
             return losses, moved, False
         before = {name: trained[name].detach().clone() for name in sizes}
         _step(optimizer)
@@ -116,10 +116,6 @@ def _step(optimizer: torch.optim.Optimizer) -> None:
         raise FaninError(
             f"{type(optimizer).__name__} cannot take a step here: {one_line(error, named=True)}."
         ) from error
-
-
-def _dense(gradient: Tensor) -> Tensor:
-    return gradient.coalesce().values() if gradient.is_sparse else gradient
 
 
 def _drop_gradients(tensors: Any) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from fanin.frameworks._observation import GradientStats, ParameterStats
 from fanin.frameworks.observing._nodes import uses_of
 from fanin.frameworks.observing._values import describe, describe_gradient
+from fanin.frameworks.torch.runs._tensors import sparse_values
 from fanin.graph import Node, Use
 
 
@@ -44,7 +45,7 @@ def _keeper(
         if gradient.layout is torch.strided:
             found[name] = describe_gradient(_as_numbers(gradient), use, kind, same)
         else:
-            rows = _as_numbers(gradient.coalesce().values())
+            rows = _as_numbers(sparse_values(gradient))
             found[name] = describe_gradient(rows, None, None, same)
 
     return keep

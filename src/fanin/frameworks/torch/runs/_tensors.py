@@ -10,6 +10,12 @@ from torch.distributions import Distribution, Transform
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_map_only
 
+SPARSE = (
+    torch.sparse_coo,
+    *(torch.sparse_csr, torch.sparse_csc),
+    *(torch.sparse_bsr, torch.sparse_bsc),
+)
+
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """The tensors in nested sequences, mappings, dataclasses and distributions, in order."""
@@ -35,6 +41,13 @@ def nothing_in(result: Any) -> str:
         f"the model returned {type(result).__name__}, in which there is no tensor; pass a model "
         "that returns tensors, in tuples, dicts, dataclasses or torch's distributions."
     )
+
+
+def sparse_values(tensor: Tensor) -> Tensor:
+    """The numbers that a sparse tensor stores, each once; of others all of it."""
+    if tensor.layout not in SPARSE:
+        return tensor
+    return (tensor.coalesce() if tensor.is_sparse else tensor).values()
 
 
 def reach_of(tensor: Tensor) -> int:

@@ -22,7 +22,7 @@ from fanin.frameworks.torch.operations._aten import FACTORIES, is_known, transla
 from fanin.frameworks.torch.record._call import Call
 from fanin.frameworks.torch.record._memory import onto_itself, spread
 from fanin.frameworks.torch.record._record import Recorder
-from fanin.frameworks.torch.runs._tensors import arguments_in, map_arguments, tensors_in
+from fanin.frameworks.torch.runs._tensors import SPARSE, arguments_in, map_arguments, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._fakes import fake_like
 from fanin.frameworks.torch.trace._guesses import Guesses, typical
@@ -288,7 +288,7 @@ def read_value(tensor: Tensor) -> Tensor | None:
         return None
     if tensor.is_quantized:
         return None
-    sparse = tensor.layout in (torch.sparse_coo, torch.sparse_csr)
+    sparse = tensor.layout in SPARSE
     if tensor.layout is not torch.strided and not sparse:
         return None
     with _disable_current_modes(), torch.no_grad():
