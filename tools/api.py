@@ -111,9 +111,11 @@ def _described(module: types.ModuleType, name: str, value: Any) -> tuple[str, li
 
 def _class(name: str, value: type) -> Iterator[str]:
     kinds = [*_described_here(value), value]
-    fields = [field for kind in kinds for field in _fields(_tree(kind))]
-    if fields:
-        yield _fenced(_call(name, fields))
+    fields = [field for kind in kinds for field in _fields(kind)]
+    if any(comment for _, comment in fields):
+        yield _fenced(_told(name, fields))
+    elif fields:
+        yield _fenced(_call(name, [text for text, _ in fields]))
     yield from _rendered(inspect.getdoc(value) or "")
     for key, member in itertools.chain.from_iterable(vars(kind).items() for kind in kinds):
         if key.startswith("_") and key != "__call__":
@@ -140,18 +142,31 @@ def _described_here(value: type) -> list[type]:
     ]
 
 
-def _fields(own: ast.ClassDef) -> list[str]:
-    """What a class is made with: the arguments of __init__, or the fields of a dataclass."""
+def _fields(kind: type) -> list[tuple[str, str]]:
+    """What a class is made with: arguments of __init__, or a dataclass's fields and comments."""
+    own, lines = _tree(kind), _source(kind).splitlines()
     for node in own.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            return _arguments(node)
+            return [(argument, "") for argument in _arguments(node)]
     return [
-        ast.unparse(node)
+        (ast.unparse(node), _comment(lines, node.lineno))
         for node in own.body
         if isinstance(node, ast.AnnAssign)
         and not ast.unparse(node.target).startswith("_")
         and "ClassVar" not in ast.unparse(node.annotation)
     ]
+
+
+def _told(name: str, fields: list[tuple[str, str]]) -> str:
+    """A call with the comments of its arguments, behind them or above."""
+    lines = [f"{name}("]
+    for text, comment in fields:
+        line = f"    {text},  # {comment}" if comment else f"    {text},"
+        if len(line) > WIDTH:
+            line = textwrap.fill(comment, WIDTH - 6, initial_indent="# ", subsequent_indent="# ")
+            line = textwrap.indent(f"{line}\n{text},", "    ")
+        lines.append(line)
+    return "\n".join([*lines, ")"])
 
 
 def _signature(name: str, function: Any) -> str:
@@ -200,8 +215,12 @@ def _call(name: str, arguments: list[str]) -> str:
     return f"{name}(\n" + "".join(f"    {argument},\n" for argument in arguments) + ")"
 
 
+def _source(value: Any) -> str:
+    return textwrap.dedent(inspect.getsource(value))
+
+
 def _tree(value: Any) -> Any:
-    return ast.parse(textwrap.dedent(inspect.getsource(value))).body[0]
+    return ast.parse(_source(value)).body[0]
 
 
 def _assigned(module: types.ModuleType, name: str) -> Iterator[str]:
@@ -232,7 +251,7 @@ def _assigned(module: types.ModuleType, name: str) -> Iterator[str]:
 def _comment(lines: list[str], number: int) -> str:
     """The comment above a line, or at its end."""
     above = []
-    for line in reversed(lines[: number - 1]):
+    for line in map(str.strip, reversed(lines[: number - 1])):
         if not line.startswith("# "):
             break
         above.append(line[2:])
