@@ -36,6 +36,7 @@ def write_inputs() -> None:
     Path("taken").touch()
     Path("text.npz").write_text("no archive")
     fanin.plan(torch.nn.Linear(3, 2)).save("other.toml")
+    Path("compare_made.py").write_text("import torch\n\nmodel = torch.nn.Linear(2, 2)\n")
     np.savez("keys.npz", a=np.zeros(3))
     np.savez("two\nlines.npz", a=np.zeros(3))
     np.savez("pickle.npz", **dict.fromkeys(comparison_keys(), np.array([{}], object)))
@@ -66,6 +67,7 @@ def comparison_keys() -> tuple[str, ...]:
         ("--data two\nlines.npz", "two lines.npz holds a. Store trainimages"),
         ("--data pickle.npz", "pickle.npz is not an .npz file of plain arrays"),
         ("--data shape.npz", "shape.npz: labels of type float64 and shape (3, 99, 99) are not"),
+        ("--model compare_made:model", "'compare_made:model' is a model, Linear: name its class"),
         ("--train -5", "train is -5. Use a whole number of 1 or more."),
         ("--test 0", "test is 0"),
         ("--epochs two", "argument --epochs: invalid int value: 'two'. See fanin compare --help."),

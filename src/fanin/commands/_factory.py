@@ -7,6 +7,7 @@ from typing import Any
 
 from fanin._imported import import_object, select_accepted
 from fanin.errors import FaninError, one_line
+from fanin.frameworks import framework_of
 
 
 def factory(text: str, **offered: Any) -> Callable[[], Any]:
@@ -17,6 +18,9 @@ def factory(text: str, **offered: Any) -> Callable[[], Any]:
     made = import_object(text, "factory")
     given = select_accepted(made, offered)
     how = f"with {' and '.join(given)} alone" if given else "without arguments"
+    told = f"It is called {how} and returns a model."
+    if framework_of(made) is not None:
+        told = f"It is a model, {type(made).__name__}: name its class, or a function that makes it."
 
     def make() -> Any:
         try:
@@ -25,8 +29,7 @@ def factory(text: str, **offered: Any) -> Callable[[], Any]:
             raise
         except Exception as error:
             raise FaninError(
-                f"factory {text!r} failed: {one_line(error, named=True)}. It is called {how} and "
-                "returns a model."
+                f"factory {text!r} failed: {one_line(error, named=True)}. {told}"
             ) from error
 
     return make

@@ -20,6 +20,7 @@ from fanin.frameworks._building import build_model as build_model
 from fanin.frameworks._building import take_apart as take_apart
 from fanin.frameworks._detect import LIBRARIES as LIBRARIES
 from fanin.frameworks._detect import adapter_for as adapter_for
+from fanin.frameworks._detect import framework_of as framework_of
 from fanin.frameworks._detect import functional as functional
 from fanin.frameworks._detect import is_made_anew as is_made_anew
 from fanin.frameworks._detect import open_model as open_model

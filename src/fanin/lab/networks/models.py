@@ -111,6 +111,11 @@ def check_output(name: str, model: nn.Module, inputs: Tensor, data: Dataset) -> 
 def _factory(setup: TrialSetup, data: Dataset) -> NetworkOfUser:
     name = setup.model
     made = import_object(name, "model")
+    if isinstance(made, nn.Module):
+        raise FaninError(
+            f"model {name!r} is a model, {type(made).__name__}: name its class, or a function that "
+            "makes it."
+        )
     offered = {
         "outputs": data.outputs,
         "classes": data.outputs,
