@@ -1,5 +1,6 @@
 """First steps: F19 and F20, what an optimizer got (F17), and the model as it was before them."""
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -236,6 +237,10 @@ def test_everything_is_put_back(batch: Batch, make: Callable[[Any], Any], breaks
         ({"optimizer": "sdg", "steps": 8}, "unknown optimizer 'sdg': did you mean 'sgd'"),
         ({"optimizer": "sgd", "steps": -1}, "steps is -1; it is an integer >= 0"),
         ({"optimizer": "sgd", "steps": 8, "lr": 0.0}, "lr is 0.0; give a number above 0"),
+        (
+            {"optimizer": "sgd", "steps": 8, "lr": math.inf},
+            r"lr is inf; give a number above 0, up to 1e\+06",
+        ),
         ({"optimizer": 3, "steps": 8}, "optimizer is an int; it is 'sgd', 'adam'"),
         ({"optimizer": 3}, "optimizer is an int; it is 'sgd', 'adam'"),
         ({"optimizer": torch.optim.SGD}, "optimizer is a type; it is 'sgd', 'adam'"),

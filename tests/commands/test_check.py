@@ -90,6 +90,7 @@ def raising_inputs():
     raise KeyError("x")
 
 number = 3
+made = nn.Linear(64, 3)
 """
 
 
@@ -319,6 +320,7 @@ WRONG: list[tuple[str, str]] = [
     ("check_models:exiting --input 64", "nothing done: code of yours called sys.exit(0). Put"),
     ("check_exits:sound --input 64", "nothing done: code of yours called sys.exit(0). Put"),
     ("check_models:raising --input 64", "factory 'check_models:raising' failed: RuntimeError: no"),
+    ("check_models:made --input 64", "It is a model, Linear: name its class, or a function that"),
     ("check_models:digits --input 64", "It is called without arguments and returns a model."),
     ("check_models:empty --input 64", "no output depends on a parameter"),
     ("check_models:sound --input 65", "65"),
@@ -344,7 +346,7 @@ WRONG: list[tuple[str, str]] = [
     ("check_models:sound --data digits --input 64", "not allowed with argument"),
     ("check_models:sound --input 64 --seed -1", "seed is -1; a seed is an integer in [0, 2**64)"),
     ("check_models:sound --input 64 --draws 0", "draws is 0"),
-    ("check_models:sound --input 64 --select F2", "unknown rule 'F2'"),
+    ("check_models:sound --input 64 --select F2", "unknown rule 'F2': did you mean 'F02'?"),
     ("check_models:sound --input 64 --ignore X", "unknown rule 'X'"),
     (
         "check_models:sound --input 64 --select F02 --ignore F02",
@@ -365,7 +367,7 @@ WRONG: list[tuple[str, str]] = [
     ("check_models:sound --input 64 --baseline no", "the baseline 'no' cannot be read (No such"),
     ("check_models:sound --input 64 --recipe nix", "unknown recipe 'nix'"),
     ("check_models:sound --input 64 --train --eval", "not allowed with argument"),
-    ("--explain F99", "unknown rule 'F99'"),
+    ("--explain F99", "error: explain: unknown rule 'F99'"),
 ]
 
 

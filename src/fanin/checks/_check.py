@@ -1,7 +1,6 @@
 """Check: run a model forward and backward, and judge what was measured."""
 
 import itertools
-import math
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -206,7 +205,7 @@ def _ask(optimizer: Any, lr: Any, steps: Any, draws: int) -> StepsAsked | None:
             )
         if not isinstance(optimizer, str):
             raise FaninError("optimizer and lr are both given; an optimizer has its own rate.")
-        check_number("lr", lr, 0, math.inf)
+        check_number("lr", lr, 0, 1e6)
     return StepsAsked(optimizer, lr, steps)
 
 

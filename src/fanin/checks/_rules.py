@@ -369,17 +369,20 @@ def choose(
     select: str | Iterable[str] | None, ignore: str | Iterable[str] | None
 ) -> frozenset[str]:
     """The ids of the rules to apply: all, or `select`, less `ignore`; ids or names."""
-    wanted = frozenset(RULES) if select is None else _ids(select, "select")
-    return wanted - (frozenset() if ignore is None else _ids(ignore, "ignore"))
+    wanted = frozenset(RULES) if select is None else find_rules(select, "select")
+    return wanted - (frozenset() if ignore is None else find_rules(ignore, "ignore"))
 
 
-def _ids(given: str | Iterable[str], what: str) -> frozenset[str]:
+def find_rules(given: str | Iterable[str], what: str) -> frozenset[str]:
+    """The ids of rules by their ids or names; `what` says in errors where they are given."""
     names = {rule.name: rule.id for rule in RULES.values()}
     found = set()
     for part in given.split(",") if isinstance(given, str) else given:
         word = str(part).strip()
         identity = names.get(word.lower(), word.upper())
         if identity not in RULES:
-            raise FaninError(f"{what}: unknown rule {word!r}{suggestion(word, [*RULES, *names])}")
+            padded = f"F{word[1:].zfill(2)}"  # F2 is F02, not F22
+            near = suggestion(padded if padded in RULES else word, [*RULES, *names])
+            raise FaninError(f"{what}: unknown rule {word!r}{near}")
         found.add(identity)
     return frozenset(found)

@@ -10,7 +10,7 @@ from typing import Any
 from fanin._imported import import_object
 from fanin.checks import RULES, SEVERITIES
 from fanin.checks._baseline import Baseline
-from fanin.checks._rules import choose
+from fanin.checks._rules import choose, find_rules
 from fanin.commands import _inputs, _output, _widths
 from fanin.commands._checkup import checkup
 from fanin.commands._factory import users_code
@@ -118,7 +118,7 @@ def _add_report(group: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.explain is not None:
-        explained = sorted(choose(arguments.explain, None))
+        explained = sorted(find_rules(arguments.explain, "explain"))
         _output.show("\n\n".join(RULES[rule].explanation for rule in explained) + "\n")
         return 0
     if arguments.widths is not None:
