@@ -125,6 +125,15 @@ def test_equal_steps_are_no_draw() -> None:
     assert has_steps(np.tile(RATES, (4, 1)))
     assert not has_steps(Stream(0, "a").normal((64,), mean=-4.6, std=1.35))
     assert not has_steps(np.log(np.arange(1.0, 9.0)))
+    assert not has_steps(np.array([-1.0, 0.0, 1.0, 4.0, 9.0, 16.0, 25.0, 36.0]))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_equal_ratios_are_no_draw(sign: int) -> None:
+    frequencies = (1 / 10000 ** (torch.arange(0, 32, 2) / 32)).double().numpy()
+    assert has_steps(sign * np.tile(frequencies, (4, 1)))
+    assert not has_steps(sign * np.exp(Stream(0, "a").normal((64,))))
+    assert not has_steps(sign * np.arange(1.0, 9.0) ** 2)
 
 
 @pytest.mark.parametrize("ran", [False, True])

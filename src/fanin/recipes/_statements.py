@@ -59,13 +59,14 @@ def is_short(number: float) -> bool:
 
 
 def has_steps(values: Array) -> bool:
-    """Whether values go on by equal steps, in rows that are alike where there are several."""
+    """Whether values, or their logarithms, go on by equal steps, in rows that are all alike."""
     if not values.size:
         return False
     once = _without_copies(values)
     if once.ndim != 1 or once.size < _LEAST or not np.isfinite(once).all():
         return False
-    return bool(np.ptp(np.diff(once)) <= _STEADY * np.ptp(once))
+    scales = [once] if once.min() * once.max() <= 0 else [once, np.log(np.abs(once))]
+    return any(bool(np.ptp(np.diff(item)) <= _STEADY * np.ptp(item)) for item in scales)
 
 
 def _without_copies(values: Array) -> Array:

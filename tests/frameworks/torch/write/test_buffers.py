@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import fanin
+from fanin.frameworks.torch.write._buffers import chance_buffers
 
 
 class Projected(nn.Module):
@@ -54,6 +55,8 @@ def test_a_buffer_that_looks_drawn_is_named_where_nothing_is_known() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = fanin.plan(Given(lambda: torch.randn(8, 16, generator=generator)), x)
     assert drawn.notes[0].startswith("the plan reads projection, whose values look drawn")
+    frequencies = Given(lambda: 1 / 10000 ** (torch.arange(0, 32, 2) / 32))
+    assert chance_buffers(frequencies) == []
     for make in (
         lambda: torch.arange(128.0).view(8, 16).sin(),
         lambda: torch.ones(8, 16).tril(),

@@ -10,6 +10,7 @@ from fanin.frameworks.torch.draws._records import DRAWN
 from fanin.frameworks.torch.draws._replay import MemoryView, replay
 from fanin.frameworks.torch.write._new_buffers import spectral_buffers
 from fanin.frameworks.torch.write._origin import build_again
+from fanin.recipes import has_steps
 
 _FEW = 4  # elements: fewer are numbers of the layer
 _DIFFERENT = 0.9  # of the elements
@@ -86,10 +87,15 @@ def _varies(buffer: Tensor) -> bool:
 
 
 def _is_noise(buffer: Tensor | None) -> bool:
-    """Whether neighbours know nothing of each other along any axis, as no function has it."""
+    """Whether neighbours know nothing of each other along any axis, as no function has it.
+
+    Of a few frequencies their mean knows nothing, and yet their ratios are all alike.
+    """
     if buffer is None:
         return False
-    values = buffer.detach().double()
+    values = buffer.detach().to("cpu", torch.float64)
+    if has_steps(values.numpy()):
+        return False
     values = values - values.mean()
     spread = values.square().mean()
     for axis in range(values.ndim):
