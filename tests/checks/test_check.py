@@ -133,6 +133,22 @@ def test_the_initial_loss(batch: Batch) -> None:
     assert fanin.check(model, batch[0]).ok()  # without targets it is not judged
 
 
+@pytest.mark.parametrize(
+    ("bias", "count", "leaks"), [(2.0, 4, False), (2.0, 16, True), (5.0, 2, False), (5.0, 4, True)]
+)
+def test_a_low_loss_of_few_labels_is_chance(bias: float, count: int, leaks: bool) -> None:
+    """1.5 and 2.2 below ln 10; labels by chance are so low in 1 of 1000 batches at most."""
+    model = nn.Linear(64, 10)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    with torch.no_grad():
+        model.bias[0] = bias
+    inputs = torch.randn(count, 64, generator=torch.Generator().manual_seed(0))
+    labels = torch.zeros(count, dtype=torch.int64)
+    found = fanin.check(model, inputs, labels, select="F11").findings
+    assert [one.severity for one in found] == ["error"] * leaks
+
+
 def test_selection(network: Build, batch: Batch) -> None:
     model = network(30, 64, nn.ReLU, nn.init.xavier_normal_)
     every = {one.id for one in fanin.check(model, *batch).findings}

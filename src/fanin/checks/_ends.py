@@ -30,14 +30,15 @@ def judge_initial_loss(m: Measurement) -> Iterator[Finding]:
         return
     chance = math.log(classes)
     excess = m.loss - chance
-    low = m.classes is not None and excess < -limits.loss_leak
+    leak = max(limits.loss_leak, -math.log(limits.loss_chance) / m.batch)
+    low = m.classes is not None and excess < -leak
     if not low and excess <= limits.loss_warning:
         return
     highest = limits.loss_error
     if classes >= limits.loss_classes:
         highest = min(highest, (limits.loss_factor - 1) * chance)
     error = low or excess > highest
-    limit = -limits.loss_leak if low else highest if error else limits.loss_warning
+    limit = -leak if low else highest if error else limits.loss_warning
     head = max(m.chains.heads, default=None)
     yield Finding(
         "F11",

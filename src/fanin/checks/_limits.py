@@ -70,6 +70,10 @@ class Limits:
     loss_warning: float = 5.0
     loss_error: float = 3000.0
     loss_leak: float = 0.5
+    # And by more than chance gives: labels that know nothing of the logits have exp(-loss) of 1 / C
+    # in the mean, so a batch of B is t below ln C with a chance of exp(-B t) at most (Markov).
+    # 0.5 is enough for 14 labels; of 4 it is 1.7.
+    loss_chance: float = 1e-3
     # Of squares, over the variance of the targets. Calibrated: 98 trains with AdamW, 474 does not.
     squares_error: float = 200.0
     # Of as many classes as a vocabulary has, loss over ln C: a table of N(0, 1) that is the readout

@@ -242,13 +242,14 @@ _RULES = (
         "the targets.",
         f"it is above {L.loss_warning:g}",
         f"it is above {L.loss_error:g}, or {L.loss_factor:g} ln C for {L.loss_classes} classes and "
-        f"more, or of the targets below -{L.loss_leak:g}; of squares, above {L.squares_error:g} "
+        f"more, or of the targets below -{L.loss_leak:g} and, of small batches B, below ln "
+        f"{L.loss_chance:g} / B; of squares, above {L.squares_error:g} "
         f"times; with SGD, {SGD.loss_error:g} in place of both",
         "Logits of variance s**2 cost about s**2/2 more than ln C. A large start costs the first "
         "steps, which only shrink the readout: in the calibration networks trained from any loss "
         "up to 1200. They have ten classes; a language model whose N(0, 1) table is its readout "
         "starts at ten times ln C, and does not learn. A loss far below ln C means that the labels "
-        "leak or that it is another loss.",
+        f"leak or that it is another loss: {L.loss_chance:g} is the most that chance makes of it.",
         "Other losses; targets that F13 speaks of. It does not hold for classes of unlike "
         "frequency.",
         "A smaller readout: zeros(), or normal(std=0.01).",
