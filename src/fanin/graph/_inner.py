@@ -39,6 +39,8 @@ def inner_products(graph: Graph, structure: Structure) -> Iterator[InnerProduct]
         if not set(first) & set(second):
             made = [_is_made(structure, side) for side in sides]
             which = made.index(True) if sum(made) == 1 and node.op == "matmul" else None
+            if "convolution" in node.flags:
+                first = []  # a map, and no weight: the kernel is the other side
             yield InnerProduct(node.op, terms, sides, (first, second), position in outputs, which)
 
 

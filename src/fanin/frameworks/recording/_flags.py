@@ -21,6 +21,7 @@ _FLAGS: dict[Op, dict[Flag, tuple[str, ...]]] = {
     },
     "softmax": {"logarithm": ("log_softmax",)},
     "linear": {"convolution": ("convolution",)},
+    "matmul": {"convolution": ("convolution",)},
 }
 
 

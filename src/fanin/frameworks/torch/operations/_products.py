@@ -136,7 +136,7 @@ def convolution(call: Call) -> TensorEntry:
             [call.activation(tensor), call.activation(kernel)],
             call.shape,
             count=float(kernel.shape[1] * size),
-            label=call.name,
+            label="convolution",
         )
     else:
         channels = ("in", "out") if transposed else ("out", "in")
