@@ -1,6 +1,6 @@
 """Text in columns, and names in a row."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 def align(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
@@ -13,6 +13,11 @@ def align(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[st
         ).rstrip()
         for row in rows
     ]
+
+
+def list_once(words: Iterable[str]) -> str:
+    """Different words in their order: "float32, float16"; "none" of none."""
+    return ", ".join(dict.fromkeys(words)) or "none"
 
 
 def format_number(value: float | None) -> str:

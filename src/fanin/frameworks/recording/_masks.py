@@ -1,5 +1,6 @@
 """Masks: nodes made of comparisons alone, kept as functions of what they compare."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +13,11 @@ REMOVES = -1e4
 
 _MOST = 3  # sources of one function; beyond it masks are nodes like any other
 _PROBES = np.random.default_rng(0).normal(size=(_MOST, 64))
+
+
+def is_far_below(number: float | None) -> bool:
+    """Whether a number is so far below zero that it removes what it is filled in for."""
+    return number is not None and not REMOVES < number < math.inf
 
 
 def remember(recorder: Recorder, node: int, formula: ActivationFormula) -> None:

@@ -346,6 +346,11 @@ class Recorder:
             self.layouts[after.node] = self.layouts[before.node]
         return after
 
+    def is_real(self, entry: "TensorEntry") -> bool:
+        """Whether it is an activation of real numbers, or a parameter."""
+        activation = isinstance(entry, ActivationTensor) and entry.node not in self.integers
+        return activation or isinstance(entry, ParameterTensor)
+
     def cut(
         self,
         source: ActivationTensor,

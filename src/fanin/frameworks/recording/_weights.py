@@ -23,6 +23,11 @@ class Part:
     row: int | None = None  # which position was selected, where that is known
     formula: ParameterFormula | None = None  # the tensor, these others left out; None: not known
 
+    def join(self, keeps: bool) -> "Part":
+        """The same as one of several that are joined: what it is element by element, it stays."""
+        known = keeps and self.formula is not None and self.formula.is_plain()
+        return self if known else replace(self, formula=None)
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterTensor:

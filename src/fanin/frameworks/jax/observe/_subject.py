@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fanin._columns import list_once
 from fanin.errors import FaninError
 from fanin.frameworks._adapter import Facts
 from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
@@ -64,8 +65,8 @@ class Subject:
             model=getattr(self._function, "__name__", type(self._function).__name__),
             parameters=sum(value.size for value in self._values),
             framework=self._framework,
-            dtype=_list(value.dtype.name for value in self._values),
-            device=_list(_devices(self._values)),
+            dtype=list_once(value.dtype.name for value in self._values),
+            device=list_once(_devices(self._values)),
             mode=mode_of(self._function),
         )
 
@@ -178,7 +179,3 @@ def _devices(values: list[Any]) -> Iterator[str]:
         for device in sorted(value.devices(), key=str) if isinstance(value, jax.Array) else ():
             own = device.platform
             yield own if own == "cpu" and device.id == 0 else f"{own}:{device.id}"
-
-
-def _list(words: Any) -> str:
-    return ", ".join(dict.fromkeys(words)) or "none"

@@ -26,18 +26,12 @@ def follow(call: Call, entry: TensorEntry, index: int) -> TensorEntry:
         return entry
     if len(entry.parts) != 1:
         keeps = call.name in _JOINS
-        return replace(entry, parts=tuple(_keep(part, keeps) for part in entry.parts))
+        return replace(entry, parts=tuple(part.join(keeps) for part in entry.parts))
     part = entry.parts[0]
     formula = _formula(call, part)
     if formula is not None and len(call.outs) > 1:
         formula = replace(formula, pick=index)
     return replace(entry, parts=(replace(part, formula=formula),))
-
-
-def _keep(part: Part, keeps: bool) -> Part:
-    """Of several that are joined: what it is element by element, it stays."""
-    known = keeps and part.formula is not None and part.formula.is_plain()
-    return part if known else replace(part, formula=None)
 
 
 def _formula(call: Call, part: Part) -> ParameterFormula | None:

@@ -11,7 +11,7 @@ from fanin.frameworks.jax.operations._slopes import pick_sloped
 from fanin.frameworks.jax.record._call import Call
 from fanin.frameworks.jax.record._pointwise import COMPARISONS
 from fanin.frameworks.jax.record._record import ValuesFunction
-from fanin.frameworks.recording._masks import REMOVES, inline, remember
+from fanin.frameworks.recording._masks import inline, is_far_below, remember
 from fanin.frameworks.recording._record import (
     ActivationFormula,
     ActivationTensor,
@@ -68,7 +68,7 @@ def either(call: Call) -> TensorEntry:
     noise = _noise(call.entries[0])
     if noise is not None and len(cases) == 2:
         return _drop_by(call, noise)
-    far = any(_fills_far_below(call, at) for at in cases)
+    far = any(is_far_below(call.number(at)) for at in cases)
     if is_mask(call, 0) and not far and len(cases) == 2:
         return _pick(call)
     real = [at for at in cases if not isinstance(call.entries[at], ConstantTensor)]
@@ -96,11 +96,6 @@ def _show(call: Call, at: int) -> TensorEntry:
     if isinstance(entry, ActivationTensor) and call.ins[at].shape != call.shape:
         return _emit(call, "view", [entry], "expand")
     return entry
-
-
-def _fills_far_below(call: Call, at: int) -> bool:
-    number = call.number(at)
-    return number is not None and not REMOVES < number < math.inf
 
 
 def _noise(entry: TensorEntry) -> Noise | None:

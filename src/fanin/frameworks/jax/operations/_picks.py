@@ -134,7 +134,7 @@ _KINDS: dict[str, Op] = {
 def scatter(call: Call) -> TensorEntry:
     """What is written or added where integers say."""
     recorder = call.recorder
-    real = [at for at in (0, 2) if _is_real(call, at)]
+    real = [at for at in (0, 2) if call.recorder.is_real(call.entries[at])]
     if not real:
         if isinstance(call.entries[1], ActivationTensor):  # a constant at computed places
             made = recorder.emit("view", [call.activation(1)], call.shape, label="one_hot")
@@ -153,12 +153,6 @@ def scatter(call: Call) -> TensorEntry:
     op: Any = "view" if len(sources) == 1 else "concat"
     written = recorder.emit(op, sources, call.shape, label="write")
     return written
-
-
-def _is_real(call: Call, at: int) -> bool:
-    entry = call.entries[at]
-    activation = isinstance(entry, ActivationTensor) and entry.node not in call.recorder.integers
-    return activation or isinstance(entry, ParameterTensor)
 
 
 def _terms(call: Call) -> float:

@@ -13,6 +13,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
+from fanin._columns import list_once
 from fanin.errors import FaninError, one_line
 from fanin.frameworks._adapter import Facts
 from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
@@ -207,8 +208,8 @@ def _facts(model: nn.Module) -> Facts:
         model=type(model).__name__,
         parameters=sum(tensor.numel() for tensor in parameters.values()),
         framework=f"torch {torch.__version__}",
-        dtype=_list(str(tensor.dtype).removeprefix("torch.") for tensor in parameters.values()),
-        device=_list(str(tensor.device) for tensor in parameters.values()),
+        dtype=list_once(str(tensor.dtype).removeprefix("torch.") for tensor in parameters.values()),
+        device=list_once(str(tensor.device) for tensor in parameters.values()),
         mode="mixed" if len(modes) > 1 else "train" if modes.pop() else "eval",
     )
 
@@ -217,7 +218,3 @@ def _smallest_normal(model: nn.Module) -> float:
     """The smallest number that the types of a model hold in full."""
     types = {tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()}
     return max((float(torch.finfo(dtype).tiny) for dtype in types), default=0.0)
-
-
-def _list(words: Any) -> str:
-    return ", ".join(dict.fromkeys(words)) or "none"

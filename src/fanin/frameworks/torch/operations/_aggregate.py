@@ -32,9 +32,7 @@ def _values(call: Call) -> Tensor:
 
 
 def _is_real(call: Call, tensor: Any) -> bool:
-    entry = call.entry(tensor)
-    activation = isinstance(entry, ActivationTensor) and entry.node not in call.recorder.integers
-    return activation or isinstance(entry, ParameterTensor)
+    return call.recorder.is_real(call.entry(tensor))
 
 
 def aggregate(call: Call) -> TensorEntry:

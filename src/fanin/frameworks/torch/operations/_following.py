@@ -42,19 +42,13 @@ def follow(call: Call, entry: TensorEntry, index: int) -> TensorEntry:
         return entry
     if len(entry.parts) != 1:
         keeps = call.name in VIEWS or call.name in ("cat", "stack")
-        return ParameterTensor(tuple(_of_several(part, keeps) for part in entry.parts))
+        return ParameterTensor(tuple(part.join(keeps) for part in entry.parts))
     part = entry.parts[0]
     several = len(call.outs) > 1
     formula = _formula(call, part)
     if formula is not None and several:
         formula = replace(formula, pick=index)
     return ParameterTensor((replace(part, formula=formula),))
-
-
-def _of_several(part: Part, keeps: bool) -> Part:
-    """One of several that are joined: what it is element by element, it stays."""
-    known = keeps and part.formula is not None and part.formula.is_plain()
-    return part if known else replace(part, formula=None)
 
 
 def reciprocal(weight: ParameterTensor) -> ParameterTensor:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
+from fanin.frameworks.recording._masks import is_far_below
 from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, Joint, TensorEntry
 from fanin.frameworks.recording._weights import ParameterTensor
 from fanin.frameworks.torch.operations._following import is_pointwise
-from fanin.frameworks.torch.operations._masks import fills_far_below
 from fanin.frameworks.torch.operations._moves import VIEWS
 from fanin.frameworks.torch.record._call import Call, out_of_place
 from fanin.frameworks.torch.record._formula import ParameterFormula
@@ -40,7 +40,7 @@ def jointly(call: Call, made: list[TensorEntry], first: int) -> None:
     shows = call.name in VIEWS
     if not shows and (not is_pointwise(call.func) or len(made) != 1):
         return
-    if any(fills_far_below(call, call.get(name)) for name in ("value", "self", "other")):
+    if any(is_far_below(call.number(call.get(name))) for name in ("value", "self", "other")):
         return  # a mask removes: what is left of logits is a line in them
     joint = _continue(call)
     if joint is None or joint.length > _LONGEST or math.prod(call.shape) > _LARGEST:

@@ -4,13 +4,12 @@ A rectifier written as `h * (h > 0)` is one function of h: wherever a mask takes
 operation element by element, it is replaced by what it compares.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from fanin.frameworks.recording._masks import REMOVES, inline, remember
+from fanin.frameworks.recording._masks import inline, remember
 from fanin.frameworks.recording._record import ActivationFormula, ActivationTensor, ConstantTensor
 from fanin.frameworks.torch.record._call import Call
 from fanin.graph import Values
@@ -49,12 +48,6 @@ def removes(call: Call, tensor: Any) -> bool:
     """Whether a mask holds numbers so far below zero that adding it removes."""
     entry = call.entry(tensor) if isinstance(tensor, Tensor) else None
     return isinstance(entry, ActivationTensor) and entry.node in call.recorder.removing
-
-
-def fills_far_below(call: Call, filled: Any) -> bool:
-    """Whether a number is so far below zero that it removes what it replaces."""
-    number = call.number(filled)
-    return number is not None and not REMOVES < number < math.inf
 
 
 def write_by_mask(call: Call) -> ActivationTensor | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from fanin.frameworks.recording._masks import is_far_below
 from fanin.frameworks.recording._record import ActivationTensor, ConstantTensor, TensorEntry
 from fanin.frameworks.recording._views import (
     Dims,
@@ -19,7 +20,6 @@ from fanin.frameworks.recording._views import (
 )
 from fanin.frameworks.recording._weights import ParameterTensor, use
 from fanin.frameworks.torch.operations._masks import (
-    fills_far_below,
     is_mask,
     pick_by_mask,
 )
@@ -298,7 +298,9 @@ def either(call: Call) -> TensorEntry:
     mask = call.get("condition") if call.name == "where" else call["mask"]
     names = ("self", "other") if call.name == "where" else ("value", "self")
     there, elsewhere = (call.get(name) for name in names)
-    if is_mask(call, mask) and not any(fills_far_below(call, item) for item in (there, elsewhere)):
+    if is_mask(call, mask) and not any(
+        is_far_below(call.number(item)) for item in (there, elsewhere)
+    ):
         return pick_by_mask(call, mask, there, elsewhere)
     tensors = [call.get(name) for name in ("self", "other", "value")]
     real = [
