@@ -92,6 +92,50 @@ def test_a_weight_is_sized_for_the_function_that_it_goes_through(case: str) -> N
     assert out == pytest.approx(1.0, rel=0.35 if shares_a_mean else 0.1)
 
 
+class Noisy(nn.Module):
+    """A weight beside noise of a size that is a parameter, kept as it was made."""
+
+    def __init__(self, size: Tensor, function: Function, fixed: bool) -> None:
+        super().__init__()
+        self.mean, self.size = nn.Parameter(torch.randn(WIDTH, WIDTH)), nn.Parameter(size.clone())
+        self.function = function
+        self.noise: Tensor | None
+        self.register_buffer("noise", torch.randn(WIDTH, WIDTH) if fixed else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        noise = torch.randn(WIDTH, WIDTH) if self.noise is None else self.noise
+        return F.linear(x, self.mean + self.function(self.size, noise))
+
+
+@pytest.mark.filterwarnings("ignore:.*the values are the constructor's:fanin.FaninWarning")
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize(
+    ("size", "function"),
+    [
+        (torch.full((WIDTH, WIDTH), -5.0), lambda s, e: F.softplus(s) * e),  # Bayes by backprop
+        (torch.full((WIDTH, WIDTH), 0.5 / WIDTH**0.5), lambda s, e: s * e),  # NoisyNet
+        (torch.linspace(-5, -3, WIDTH), lambda s, e: s.exp() * e),
+    ],
+)
+def test_a_weight_beside_noise_is_sized_with_the_noise_as_it_is(
+    size: Tensor, function: Function, fixed: bool
+) -> None:
+    """Eight networks of six layers: an RMS has a standard deviation of 18 %, their mean of 6.4 %.
+
+    So that 35 % has a false-alarm rate below 1e-6. Seeds are fixed.
+    """
+    found = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        layers = [part for _ in range(6) for part in (Noisy(size, function, fixed), nn.ReLU())]
+        model = nn.Sequential(*layers[:-1])
+        made = fanin.initialize(model, seed, X)
+        assert "any size" not in made["2.mean"].why
+        with torch.no_grad():
+            found.append(float(model(X).square().mean().sqrt()))
+    assert sum(found) / len(found) == pytest.approx(1.0, rel=0.35)
+
+
 @pytest.mark.parametrize("case", UNSIZED)
 def test_what_no_size_changes_is_foreseen_for_what_reads_it(case: str) -> None:
     _, _, out = drawn(UNSIZED[case], torch.randn(WIDTH, WIDTH))

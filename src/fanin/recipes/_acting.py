@@ -52,21 +52,34 @@ class OutputRows:
 
 
 class ActingWeight:
-    """A weight that is drawn from N(0, std**2), with any std, and goes through a function."""
+    """A weight that is drawn from N(0, std**2), with any std, and goes through a function.
 
-    def __init__(self, function: Function, shapes: Shapes, drawn: "DrawnOnce") -> None:
-        self._function, self._shapes, self._once = function, shapes, drawn
+    `known` are the values of other parameters in it, as of the noise that is added to a weight.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        shapes: Shapes,
+        drawn: "DrawnOnce",
+        known: Mapping[str, Values] = NOTHING_KNOWN,
+    ) -> None:
+        self._function, self._shapes, self._once, self._known = function, shapes, drawn, known
 
     @cached_property
     def _drawn(self) -> dict[str, Values]:
-        return _draw(self._function, self._shapes, 1.0, self._once)
+        drawn = _draw(self._function, self._shapes, 1.0, self._once)
+        return drawn | _hold_others(self._function, self._shapes, self._known)
 
     def rows(self, std: float, terms: float) -> OutputRows | None:
         """As it acts with this std; None if unknown."""
         same = self._function.same
         if same is None:
             return self._rows(std, terms)
-        key = same, tuple(self._shapes[name] for name in self._function.of), std, terms
+        names = self._function.of
+        found = map(self._known.get, names[1:])
+        held = tuple(None if values is None else values.tobytes() for values in found)
+        key = same, tuple(self._shapes[name] for name in names), held, std, terms
         if key not in self._once.rows:
             self._once.rows[key] = self._rows(std, terms)
         return self._once.rows[key]
@@ -144,11 +157,20 @@ def _draw(
     function: Function, shapes: Shapes, std: float, once: DrawnOnce | None = None
 ) -> dict[str, Values]:
     """Standard normal values times std for what acts, ones for other parameters."""
-    own, *others = function.of
+    own = function.of[0]
     flat = (once or DrawnOnce()).first(math.prod(shapes[own]))
     size = max(math.sqrt(float(flat @ flat) / max(flat.size, 1)), 1e-300)
     values = (flat * (std / size)).reshape(shapes[own])
-    return {own: values} | {name: np.ones(shapes[name]) for name in others}
+    return {own: values} | _hold_others(function, shapes, NOTHING_KNOWN)
+
+
+def _hold_others(
+    function: Function, shapes: Shapes, known: Mapping[str, Values]
+) -> dict[str, Values]:
+    """The values of the parameters in a function beside its own: ones where they are not known."""
+    _, *others = function.of
+    given = {name: known.get(name, np.ones(())) for name in others}
+    return {name: np.broadcast_to(item, shapes[name]).copy() for name, item in given.items()}
 
 
 def acts_as(
@@ -161,11 +183,10 @@ def acts_as(
     function = use.function
     if function is None:
         return None if use.through else np.asarray(values, float)
-    own, *others = function.of
+    own = function.of[0]
     try:
-        held = {name: known.get(name, np.ones(())) for name in others}
-        held[own] = np.asarray(values, float)
-        given = {name: np.broadcast_to(item, shapes[name]).copy() for name, item in held.items()}
+        given = {own: np.broadcast_to(np.asarray(values, float), shapes[own]).copy()}
+        given |= _hold_others(function, shapes, known)
         with np.errstate(all="ignore"):
             made = function.whole(given)
     except _FAILS:

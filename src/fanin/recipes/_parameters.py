@@ -133,7 +133,7 @@ def _function_of_weight(run: Run, position: int, use: Use, fed: Signal) -> Signa
     Centred rows take the mean of their input away; positive ones add it up.
     """
     assert use.function is not None
-    weight = ActingWeight(use.function, run.shapes, run.drawn)
+    weight = ActingWeight(use.function, run.shapes, run.drawn, run.values)
     terms = use.fan_in(run.shapes[use.name])
     source = fed if fed.second > 0 else gaussian(1.0, position)
 
