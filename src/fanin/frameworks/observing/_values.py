@@ -26,17 +26,19 @@ def describe(
 ) -> tuple[ParameterStats, Groups | None]:
     """What the values of a parameter show, and the group that each row of it is in.
 
-    `use` says which are the rows of a weight; `largest` is the largest number of its type.
+    `use` says which are the rows of a weight; `largest` is the largest number of its type. Of
+    complex numbers the RMS is that of their absolute values, all else that of their parts.
     """
-    flat = values.reshape(-1)
-    size = norm(values) / math.sqrt(max(values.size, 1))
+    parts = _split_complex(values, use)
+    flat = parts.reshape(-1)
+    size = norm(parts) / math.sqrt(max(values.size, 1))
     some = flat[:_SAMPLE].astype(np.float64)
     with np.errstate(all="ignore"):
         spread = some - some.mean() if some.size else some
         second = float(np.square(spread).mean()) if some.size else 0.0
         fourth = float(np.square(np.square(spread)).mean()) if some.size else 0.0
         mean = float(flat.mean(dtype=np.float32)) if flat.size else 0.0
-    rows = None if use is None else as_rows(values, use.axes)
+    rows = None if use is None else as_rows(parts, use.axes)
     kind = None if rows is None else groups(rows, same)
     made = ParameterStats(
         shape=tuple(values.shape),
@@ -51,7 +53,7 @@ def describe(
         rows=None if kind is None else int(kind.max()) + 1,
         alike=() if kind is None else _largest(kind),
         repeats=() if rows is None or kind is None else tuple(_repeats(rows, kind)),
-        blocks=() if rows is None or kind is None else tuple(_blocks(rows, kind, use)),
+        blocks=() if rows is None or kind is None else tuple(_blocks(rows, kind, use, values)),
         odd=_odd(flat, size, largest),
     )
     return made, kind
@@ -61,6 +63,7 @@ def describe_gradient(
     gradient: Array, use: Use | None, kind: Groups | None, same: float
 ) -> GradientStats:
     """What the gradient of a parameter shows, whose rows are in the groups `kind`."""
+    gradient = _split_complex(gradient, use)
     size = norm(gradient)
     rows = None if use is None else as_rows(gradient, use.axes)
     # Units can only be alike where their weights are.
@@ -76,6 +79,16 @@ def describe_gradient(
     return GradientStats(size, int(own.max()) + 1, len(np.unique(both)), tuple(blocks))
 
 
+def _split_complex(values: Array, use: Use | None) -> Array:
+    """Complex numbers as both their parts, each an input of a row; real ones as they are."""
+    if not np.iscomplexobj(values):
+        return values
+    values = np.atleast_1d(values)
+    roles = () if use is None else use.axes.roles
+    axis = roles.index("in") if "in" in roles and len(roles) == values.ndim else values.ndim - 1
+    return np.concatenate([values.real, values.imag], axis)
+
+
 def _split_packed(use: Use | None, count: int) -> list[Any]:
     """Which of so many rows are of each matrix that is packed in a weight."""
     if use is None:
@@ -87,9 +100,9 @@ def _split_packed(use: Use | None, count: int) -> list[Any]:
     return [np.flatnonzero(owners == at) for at in range(len(sizes))]
 
 
-def _blocks(rows: Array, kind: Groups, use: Use | None) -> Iterator[PackedMatrix]:
+def _blocks(rows: Array, kind: Groups, use: Use | None, values: Array) -> Iterator[PackedMatrix]:
     for part in _split_packed(use, len(rows)):
-        size = norm(rows[part]) / math.sqrt(max(rows[part].size, 1))
+        size = norm(rows[part]) / math.sqrt(max(len(part) * (values.size // len(rows)), 1))
         yield PackedMatrix(len(part), len(np.unique(kind[part])), size)
 
 

@@ -7,18 +7,16 @@ from torch import Tensor
 
 from fanin.frameworks._observation import Look
 from fanin.frameworks.observing._numbers import CLOSE, PAIRS, SAME, TINY
-from fanin.frameworks.torch.runs._tensors import sparse_values
+from fanin.frameworks.torch.runs._tensors import as_reals, sparse_values
 
 _HEADS = 32  # of attention, of whose logits the spread is taken
 
 
 def norm(tensor: Tensor) -> float:
     """The Euclidean norm of all values, summed in single precision where that holds it."""
-    flat = sparse_values(tensor.detach())
+    flat = as_reals(sparse_values(tensor.detach()))
     if not flat.numel():
         return 0.0
-    if flat.is_complex():
-        flat = torch.view_as_real(flat.resolve_conj())
     wide = torch.float64 if flat.dtype == torch.float64 else torch.float32
     found = float(torch.linalg.vector_norm(flat, dtype=wide))
     if math.isnan(found) or TINY * math.sqrt(tensor.numel()) < found < math.inf:
@@ -27,7 +25,7 @@ def norm(tensor: Tensor) -> float:
 
 
 def rms(tensor: Tensor) -> float:
-    """The root mean square of all values."""
+    """The root mean square of all values; of complex ones, of their absolute values."""
     return norm(tensor) / math.sqrt(tensor.numel())
 
 
@@ -41,9 +39,9 @@ def is_constant(tensor: Tensor) -> bool:
 
 def look(tensor: Tensor) -> Look:
     """The mean of all values, and the mean cosine between the first dimension's slices."""
-    values = tensor.detach()
+    values = as_reals(tensor.detach())
     mean = float(values.mean(dtype=torch.float32))
-    count = min(len(values), PAIRS) if values.dim() > 1 else 0
+    count = min(len(values), PAIRS) if tensor.dim() > 1 else 0
     if count < 2:
         return Look(mean, None)
     rows = values[:count].reshape(count, -1).float()

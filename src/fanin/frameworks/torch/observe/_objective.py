@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from fanin.errors import FaninError, one_line, quote
 from fanin.frameworks._observation import TargetStats
 from fanin.frameworks.torch.observe._own_loss import find_own_loss
-from fanin.frameworks.torch.runs._tensors import nothing_in, tensors_in
+from fanin.frameworks.torch.runs._tensors import as_reals, nothing_in, tensors_in
 
 LossOfUser = Callable[..., Any]
 _IGNORED = -100  # a label that counts for nothing
@@ -134,10 +134,7 @@ def project(output: Any, seed: int = 0) -> Tensor:
         drawn = torch.randn(tensor.shape, generator=generator, device="cpu")
         return drawn.to(tensor.device, tensor.dtype)
 
-    found = [
-        torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-        for tensor in tensors_in(output)
-    ]
+    found = [as_reals(tensor) for tensor in tensors_in(output)]
     parts = [
         (tensor * like(tensor)).sum()
         for tensor in found

@@ -53,7 +53,7 @@ from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._saved import Saved, write_back
-from fanin.frameworks.torch.runs._tensors import arguments_in, tensors_in
+from fanin.frameworks.torch.runs._tensors import arguments_in, is_number, tensors_in
 from fanin.frameworks.torch.trace._mode import RecordingMode, decompose, read_value
 from fanin.frameworks.torch.trace._running import running_paths
 from fanin.frameworks.torch.trace._trace import eager
@@ -171,7 +171,7 @@ def _all_trainable(parameters: Any) -> Iterator[None]:
     frozen = [
         parameter
         for parameter in parameters
-        if not parameter.requires_grad and parameter.is_floating_point()
+        if not parameter.requires_grad and is_number(parameter)
     ]
     for tensor in frozen:
         tensor.requires_grad_(True)
@@ -211,8 +211,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
         """The inputs of the run."""
         for tensor in given:
             if not self.recorder.knows(tensor):
-                real = tensor.is_floating_point() or tensor.is_complex()
-                label = "" if real else "integers"
+                label = "" if is_number(tensor) else "integers"
                 made = self.recorder.emit("input", (), tensor.shape, label=label)
                 self.recorder.set(tensor, made)
                 self._look(tensor)
@@ -301,7 +300,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
 
     def _look(self, tensor: Tensor) -> None:
         entry = self.recorder.entry(tensor)
-        if not isinstance(entry, ActivationTensor) or not tensor.is_floating_point():
+        if not isinstance(entry, ActivationTensor) or not is_number(tensor):
             return
         at = entry.node
         if at in self._versions:
@@ -324,7 +323,7 @@ class _ObservingMode(RecordingMode):  # type: ignore[no-untyped-call]
             return
         if is_looked_at(node):
             self.looks[at] = look(tensor)
-        elif is_function(node):
+        elif is_function(node) and tensor.is_floating_point():
             self._look_at_function(at, node, tensor)
 
     def _look_at_function(self, at: int, node: Node, tensor: Tensor) -> None:

@@ -25,7 +25,7 @@ from fanin.frameworks.torch.observe._own_loss import takes_labels
 from fanin.frameworks.torch.observe._steps import take_steps
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
-from fanin.frameworks.torch.runs._tensors import tensors_in
+from fanin.frameworks.torch.runs._tensors import is_number, tensors_in
 from fanin.frameworks.torch.trace._failure import locate
 from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, require_shape
 from fanin.frameworks.torch.tree._offloaded import refuse_freed, refuse_offloaded
@@ -216,5 +216,5 @@ def _facts(model: nn.Module) -> Facts:
 
 def _smallest_normal(model: nn.Module) -> float:
     """The smallest number that the types of a model hold in full."""
-    types = {tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()}
+    types = {tensor.dtype for tensor in model.parameters() if is_number(tensor)}
     return max((float(torch.finfo(dtype).tiny) for dtype in types), default=0.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from fanin.frameworks._observation import GradientStats, ParameterStats
 from fanin.frameworks.observing._nodes import uses_of
 from fanin.frameworks.observing._values import describe, describe_gradient
-from fanin.frameworks.torch.runs._tensors import sparse_values
+from fanin.frameworks.torch.runs._tensors import is_number, sparse_values
 from fanin.graph import Node, Use
 
 
@@ -24,7 +24,7 @@ def watch(
     found: dict[str, GradientStats] = {}
     with ExitStack() as stack:
         for name, tensor in parameters.items():
-            if not tensor.is_floating_point():
+            if not is_number(tensor):
                 continue
             use, largest = uses.get(name), torch.finfo(tensor.dtype).max
             values[name], kind = describe(_as_numbers(tensor), use, same, largest)
@@ -56,5 +56,8 @@ def _as_numbers(tensor: Tensor) -> Any:
     values = tensor.detach()
     if values.layout is not torch.strided:
         values = values.to_dense()
-    wide = values.dtype in (torch.float16, torch.float32, torch.float64)
-    return (values if wide else values.float()).cpu().numpy()
+    if values.is_complex():
+        wide = torch.promote_types(values.dtype, torch.complex64)
+        return values.to("cpu", wide).resolve_conj().resolve_neg().numpy()
+    known = values.dtype in (torch.float16, torch.float32, torch.float64)
+    return (values if known else values.float()).cpu().numpy()

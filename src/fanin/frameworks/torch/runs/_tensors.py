@@ -50,6 +50,16 @@ def sparse_values(tensor: Tensor) -> Tensor:
     return (tensor.coalesce() if tensor.is_sparse else tensor).values()
 
 
+def is_number(tensor: Tensor) -> bool:
+    """Whether its values are real or complex numbers, which gradients move."""
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def as_reals(tensor: Tensor) -> Tensor:
+    """Complex numbers as both their parts along a last axis; others as they are."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
 def reach_of(tensor: Tensor) -> int:
     """The bytes from its first element to behind its last."""
     if tensor.is_contiguous():

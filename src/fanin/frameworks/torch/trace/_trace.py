@@ -20,7 +20,7 @@ from fanin.frameworks.torch.record._formula import ParameterFormula
 from fanin.frameworks.torch.record._record import Recorder
 from fanin.frameworks.torch.runs._alone import pause_collection, run_alone
 from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
-from fanin.frameworks.torch.runs._tensors import map_tensors, nothing_in, tensors_in
+from fanin.frameworks.torch.runs._tensors import is_number, map_tensors, nothing_in, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._disguise import disguise
 from fanin.frameworks.torch.trace._failure import UNREADABLE, FailedError, has_values, real_error
@@ -213,7 +213,7 @@ def _arguments(inputs: Arguments, mode: RecordingMode) -> Arguments:
 
     def fake(tensor: Tensor) -> Tensor:
         if id(tensor) not in known:
-            real = tensor.is_floating_point() or tensor.is_complex()
+            real = is_number(tensor)
             made = mode.recorder.emit("input", (), tensor.shape, label="" if real else "integers")
             if not real:
                 mode.recorder.integers.add(made.node)
@@ -241,7 +241,7 @@ def _is_adjacency(tensor: Tensor) -> bool:
 def _outputs(result: Any, recorder: Recorder) -> list[int]:
     """The nodes of what the model returned; integers only where there is nothing else."""
     tensors = list(tensors_in(result))
-    real = [tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
+    real = [tensor for tensor in tensors if is_number(tensor)]
     nodes = [recorder.activation(item).node for item in real or tensors]
     if not nodes:
         raise FaninError(nothing_in(result))
