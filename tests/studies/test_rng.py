@@ -9,7 +9,7 @@ from scipy import special
 
 from fanin.streams import Stream
 from fanin.studies._run import run
-from fanin.studies.rng import STUDY, _network, _transforms
+from fanin.studies.rng import STUDY, _claims, _network, _transforms
 from fanin.studies.rng._interleaved import interleave
 from fanin.studies.rng._setup import SIDE, SIZES, values_of
 
@@ -147,6 +147,12 @@ def test_a_doctored_measurement_refutes(
     found: Mapping[str, Any], verdict: Verdict, beginning: str, doctor: Callable[..., None]
 ) -> None:
     assert verdict(STUDY, found, beginning, doctor) == "refuted"
+
+
+def test_times_below_a_millisecond_are_not_rounded_away(found: Mapping[str, Any]) -> None:
+    times = {"network": {"fanin": 0.0234}, "matrix": {"Gaussian": {"Python's random": 1234.5}}}
+    told = _claims.loop({**found, **times}, SIZES["quick"]).measured
+    assert "values; fanin takes 0.0234 ms, " in told
 
 
 def test_the_gpus_time_is_judged_only_on_a_gpu(found: Mapping[str, Any], verdict: Verdict) -> None:

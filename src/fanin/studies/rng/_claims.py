@@ -21,6 +21,7 @@ from fanin.studies.rng._setup import (
     UNIFORM_MS,
     WIDTHS,
     RngSize,
+    digits,
     loop_ms,
 )
 
@@ -91,8 +92,8 @@ def loop(found: Mapping[str, Any], size: RngSize) -> Claim:
         "A generator that fills arrays is several dozen times as fast as a loop over values "
         f"({GENERATOR_MS} ms to {LOOP_MS} ms) on this network",
         DJURIC,
-        f"Python's loop would take {loop_ms(found, size):.0f} ms, scaled from {SIDE**2} values; "
-        f"fanin takes {times['fanin']:.0f} ms, {ratio:.0f} times less.",
+        f"Python's loop would take {digits(loop_ms(found, size))} ms, scaled from {SIDE**2} "
+        f"values; fanin takes {digits(times['fanin'])} ms, {ratio:.0f} times less.",
         ratio >= DOZENS,
         f"Other languages and machines: only the ratio can be compared. Holds from {DOZENS} on.",
         {"ratio": ratio},
@@ -106,7 +107,7 @@ def cheaper(found: Mapping[str, Any]) -> Claim:
     return Claim(
         "Inversion costs more than Box-Muller, in float64 of NumPy and SciPy",
         "often said",
-        f"On the same words {times[INVERSION]:.1f} ms against {times[BOX_MULLER]:.1f} ms.",
+        f"On the same words {digits(times[INVERSION])} ms against {digits(times[BOX_MULLER])} ms.",
         times[INVERSION] > times[BOX_MULLER],
         figures={"ratio": times[INVERSION] / times[BOX_MULLER]},
         timed=True,
@@ -121,7 +122,8 @@ def training(found: Mapping[str, Any]) -> Claim:
         f"10 epochs of SGD on {WIDTHS[0]} inputs take {TRAINING_MS} ms on a GPU, or less",
         DJURIC,
         f"{measured['device']}: {_epochs(measured['epochs'])} on {measured['inputs']} inputs: "
-        f"{measured['train_ms']:.0f} ms, after {measured['initialize_ms']:.0f} ms to initialize.",
+        f"{digits(measured['train_ms'])} ms, after {digits(measured['initialize_ms'])} ms to "
+        "initialize.",
         holds,
         why,
         {"train_ms": measured["train_ms"]},

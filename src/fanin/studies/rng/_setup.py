@@ -50,3 +50,8 @@ def loop_ms(found: Mapping[str, Any], size: RngSize) -> float:
     """What Python's random.gauss would take for the network."""
     per_matrix: float = found["matrix"]["Gaussian"]["Python's random"]
     return per_matrix * values_of(size) / SIDE**2
+
+
+def digits(milliseconds: float) -> str:
+    """A time as text: two of quick runs are below a millisecond, and differ in their digits."""
+    return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"

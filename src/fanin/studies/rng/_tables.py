@@ -16,6 +16,7 @@ from fanin.studies.rng._setup import (
     TAILS,
     UNIFORM_MS,
     RngSize,
+    digits,
     expect,
     loop_ms,
     values_of,
@@ -84,12 +85,12 @@ def half_table(found: Mapping[str, Any]) -> Table:
 def time_tables(found: Mapping[str, Any], size: RngSize) -> list[Table]:
     """Times of the transforms, and for the whole network."""
     transforms, network = found["transform times"], found["network"]
-    scaled = ("Python's random, scaled", f"{loop_ms(found, size):.0f}")
+    scaled = ("Python's random, scaled", digits(loop_ms(found, size)))
     return [
         Table(
             f"From {size.words // 8} words to normal values: milliseconds",
             ("transform", "ms"),
-            [(name, f"{value:.2f}") for name, value in transforms.items()],
+            [(name, digits(value)) for name, value in transforms.items()],
             "The definition computes every fused multiply-add in several operations of NumPy; the "
             "stream itself is the compiled kernel, where there is one.",
             timed=True,
@@ -98,7 +99,7 @@ def time_tables(found: Mapping[str, Any], size: RngSize) -> list[Table]:
             f"All {values_of(size)} weights of {'-'.join(map(str, size.widths))}, normal: "
             "milliseconds",
             ("who", "ms"),
-            [*((name, f"{value:.0f}") for name, value in network.items()), scaled],
+            [*((name, digits(value)) for name, value in network.items()), scaled],
             f"The article: {LOOP_MS} ms by a loop, {GENERATOR_MS} ms by a library's generator.",
             timed=True,
         ),
