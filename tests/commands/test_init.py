@@ -355,6 +355,16 @@ def test_what_an_earlier_run_left_of_the_same_weights_is_replaced(
         }
 
 
+def test_quiet_tells_neither_plan_nor_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    assert init("init_models:Small", *OUT) == 0
+    loud = capsys.readouterr().err
+    assert all(word in loud for word in ("writing a.safetensors", "plan: recipe"))
+    assert init("init_models:Small", *OUT, "--quiet") == 0
+    assert all(
+        line.startswith("fanin init: note: ") for line in capsys.readouterr().err.splitlines()
+    )
+
+
 def test_the_bytes_of_a_small_file() -> None:
     """The format by hand: length, header padded to 8 bytes, data from offset 0."""
     values = np.arange(3, dtype=np.float32)

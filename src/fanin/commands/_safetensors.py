@@ -105,7 +105,7 @@ def write(
     entries: Sequence[Stored],
     metadata: Mapping[str, str],
     shards: int,
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
 ) -> tuple[list[Path], Digest]:
     """Write one file, or `shards` files and their index; by temporary names until all are whole.
 
@@ -144,7 +144,7 @@ def _write_file(
     file: IO[bytes],
     head: bytes,
     group: Sequence[Stored],
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
     digest: Digest,
 ) -> None:
     file.write(head)

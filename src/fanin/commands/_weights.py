@@ -4,7 +4,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ def add_flags(parser: Any) -> None:
         metavar="N",
         help="files to share the weights out to, with an index (default 1)",
     )
-    group.add_argument("--quiet", action="store_true", help="do not print the plan on stderr")
+    group.add_argument(
+        "--quiet", action="store_true", help="print neither the plan nor progress on stderr"
+    )
 
 
 def write_weights(arguments: argparse.Namespace) -> None:
@@ -84,7 +87,10 @@ def write_weights(arguments: argparse.Namespace) -> None:
         entry._replace(pieces=sources[copied[entry.planned]]) if entry.planned in copied else entry
         for entry in entries
     ]
-    with progress(f"writing {path.name}", sum(entry.size for entry in entries)) as advance:
+    bar: AbstractContextManager[Callable[[int], object]] = nullcontext(lambda count: None)
+    if not arguments.quiet:
+        bar = progress(f"writing {path.name}", sum(entry.size for entry in entries))
+    with bar as advance:
         metadata = same | _metadata(plan, seed, entries)
         written, digest = _safetensors.write(path, entries, metadata, arguments.shards, advance)
     for place in _safetensors.remove_others(path, written):
