@@ -59,6 +59,8 @@ def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
 def test_wrong_models() -> None:
     with pytest.raises(FaninError, match="model has type int; it must be a torch"):
         fanin.check(3, shape=(8,))
+    with pytest.raises(FaninError, match="model is a function of p, x; one that makes the model"):
+        fanin.check(lambda p, x: x @ p, torch.zeros(2, 8))
     with pytest.raises(FaninError, match="the factory returned int"):
         fanin.check(lambda: 3, shape=(8,))
     with pytest.raises(FaninError, match=r"0.weight of shape \(3, 8\) has no values to check"):

@@ -1,5 +1,6 @@
 """Check: run a model forward and backward, and judge what was measured."""
 
+import inspect
 import itertools
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -209,6 +210,17 @@ def _ask(optimizer: Any, lr: Any, steps: Any, draws: int) -> StepsAsked | None:
     return StepsAsked(optimizer, lr, steps)
 
 
+def _find_required(function: Callable[..., Any]) -> list[str]:
+    """What it cannot be called without; nothing where it does not tell."""
+    try:
+        arguments = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [item for item in arguments if item.default is item.empty]
+    return [item.name for item in needed if item.kind not in variadic]
+
+
 def _factory(model: Any, draws: int) -> Callable[[], Any] | None:
     """The function that makes the models; None where it is a model itself."""
     try:
@@ -221,6 +233,12 @@ def _factory(model: Any, draws: int) -> Callable[[], Any] | None:
                 f"model has type {type(model).__name__}; it must be a torch.nn.Module, a "
                 "keras.Layer, a module of Flax or Equinox, or a function without arguments that "
                 "makes one."
+            ) from None
+        if wanted := _find_required(model):
+            raise FaninError(
+                f"model is a function of {', '.join(wanted)}; one that makes the model takes no "
+                "argument: fanin.check(lambda: Net(8), ...). One of parameters and inputs is "
+                "checked with its tree of arrays, params=."
             ) from None
         return model  # type: ignore[no-any-return]
     if draws > 1:
