@@ -139,23 +139,31 @@ def test_weights_over_their_sum_are_averages_where_products_are_summed(by_nodes:
     assert 0.1 < float(found[1]) <= 1
 
 
+@pytest.mark.parametrize("biases", [0, 24])
 @pytest.mark.parametrize("by_rows", [False, True])
-def test_weights_that_a_network_makes_keep_the_size_of_what_they_multiply(by_rows: bool) -> None:
-    """Hyperfan-in (Chang et al. 2020): of each row's own, or the same ones for all rows."""
+def test_weights_that_a_network_makes_keep_the_size_of_what_they_multiply(
+    by_rows: bool, biases: int
+) -> None:
+    """Hyperfan-in (Chang et al. 2020): of each row's own, or the same ones for all rows.
+
+    Alone, or beside the biases that the same layer makes.
+    """
 
     class Hypernetwork(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.maker = nn.Sequential(nn.Linear(256, 256), nn.ReLU())
-            self.layers = nn.ModuleList(nn.Linear(256, 24 * 24) for _ in range(5))
+            self.layers = nn.ModuleList(nn.Linear(256, 24 * 24 + biases) for _ in range(5))
             self.outs: list[Tensor] = []
 
         def forward(self, style: Tensor, x: Tensor) -> Tensor:
             hidden = self.maker(style if by_rows else style[0])
-            made = [layer(hidden).unflatten(-1, (24, 24)) for layer in self.layers]
+            made = [layer(hidden).split([24 * 24, biases], -1) for layer in self.layers]
             self.outs = []
-            for weight in made:
+            for flat, bias in made:
+                weight = flat.unflatten(-1, (24, 24))
                 out = torch.bmm(x[:, None], weight)[:, 0] if by_rows else x @ weight.T
+                out = out + bias if biases else out
                 self.outs.append(out)
                 x = torch.relu(out)
             return out

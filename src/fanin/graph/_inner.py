@@ -55,13 +55,17 @@ def _sides(graph: Graph, position: int) -> tuple[int, int] | None:
 
 
 def _is_made(structure: Structure, side: int) -> bool:
-    """Whether all features of a layer become one matrix: a weight for what it is multiplied by."""
+    """Whether features of a layer become one matrix: a weight for what it is multiplied by.
+
+    All of them, or a slice, beside which the layer makes a bias.
+    """
     nodes, shape = structure.graph.nodes, structure.graph.nodes[side].shape
-    *_, end = structure.back(side, CARRIERS | {"shift"})
-    if nodes[end].op != "linear" or min(shape[-2:], default=0) < 2 or len(shape) < 2:
+    path = list(structure.back(side, CARRIERS | {"shift"}))
+    if nodes[path[-1]].op != "linear" or min(shape[-2:], default=0) < 2 or len(shape) < 2:
         return False
-    features, rows = nodes[end].shape[-1], nodes[end].shape[:-1]
-    return features == math.prod(shape[-2:]) and math.prod(rows) == math.prod(shape[:-2])
+    whole = next((at for at in path if "part" in nodes[at].flags), path[-1])
+    positions = {math.prod(nodes[at].shape[:-1]) for at in (whole, path[-1])}
+    return nodes[whole].shape[-1] == math.prod(shape[-2:]) and positions == {math.prod(shape[:-2])}
 
 
 def _at_outputs(graph: Graph) -> NodeSet:

@@ -23,12 +23,17 @@ class Products:
         self.made: dict[int, InnerProduct] = {}
 
     def targets(self, taken: Mapping[int, float]) -> Iterator[KnownTarget]:
-        """Of the weights in products, but of those whose target is known already."""
+        """Of the weights in products, but of those whose target is known already.
+
+        What makes a weight is sized for that, whatever else it makes beside it.
+        """
         for product in self._found:
             for end, terms in self._size(product):
                 use = self.graph.nodes[end].param
                 both = {each for side in product.ends for each in side}
-                if use is None or not both.issuperset(self.uses[use.name]) or end in taken:
+                if use is None or not both.issuperset(self.uses[use.name]):
+                    continue
+                if end in taken and product.made is None:
                     continue
                 if product.made is not None:
                     self.made[end] = product
