@@ -133,6 +133,40 @@ def test_thirty_layers_of_hes_size_are_sound(step: Step) -> None:
     assert fanin.check(model, inputs, select="F02,F03").ok("warning")
 
 
+class Product(nn.Module):
+    """A layer whose weight is a product of two."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.u = nn.Parameter(torch.randn(WIDTH, 8) * std)
+        self.v = nn.Parameter(torch.randn(8, WIDTH) * 8**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ (self.u @ self.v)
+
+
+class Circulant(nn.Module):
+    """A layer whose weight a Fourier transform makes."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(WIDTH) * std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(self.weight), n=WIDTH)
+
+
+@pytest.mark.parametrize("layer", [Product, Circulant])
+@pytest.mark.parametrize(("gain", "explodes"), [(2**0.5, False), (12.0, True)])
+def test_weights_that_are_made_of_others(layer: Any, gain: float, explodes: bool) -> None:
+    """Without targets, too: six of them make 10^5 of 1."""
+    torch.manual_seed(0)
+    hidden = [part for _ in range(6) for part in (layer(gain * WIDTH**-0.5), nn.ReLU())]
+    model = nn.Sequential(*hidden, nn.Linear(WIDTH, 3))
+    found = fanin.check(model, torch.randn(BATCH, WIDTH), select="F02").findings
+    assert [one.severity for one in found if one.severity != "note"] == ["error"] * explodes
+
+
 def test_one_average_before_a_readout_is_built_in() -> None:
     """Of 400 positions, which takes the signal down twentyfold."""
     torch.manual_seed(0)

@@ -10,13 +10,14 @@ from fanin.checks._measurement import Measurement
 from fanin.checks._note import Note
 from fanin.checks._paths import fair, one_each
 from fanin.checks._remedy import write
+from fanin.checks._streams import see_through_moves
 from fanin.checks._verdict import count_layers, judge, number
 from fanin.checks._width import band, path_beta
 
 
 def judge_forward_scale(m: Measurement) -> Iterator[Finding | Note]:
     """F02, and F04 where only chance speaks: one finding for each chain."""
-    yield from one_each(_scales(m))
+    yield from one_each((*_scales(m), *_before_readouts(m)))
 
 
 def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
@@ -64,21 +65,60 @@ def _scales(m: Measurement) -> Iterator[tuple[int, Finding]]:
         )
 
 
+def _before_readouts(m: Measurement) -> Iterator[tuple[int, Finding]]:
+    """Signals that explode on their way to a readout through operations that make no chain.
+
+    Such as products with weights that are products themselves: theory knows nothing of them.
+    """
+    given = {at for at, node in enumerate(m.nodes) if node.op in ("input", "lookup")}
+    first = max(1.0, *(m.rms[at] or 0.0 for at in given if "integers" not in m.nodes[at].flags))
+    limit = m.limits.forward_error
+    for at in sorted(m.chains.heads):
+        use = m.runs.uses[at]
+        size = m.rms[see_through_moves(m.nodes, m.nodes[use.node].inputs[0])]
+        if use.parents or size is None or not limit * first < size < math.inf:
+            continue
+        yield (
+            use.chain,
+            Finding(
+                "F02",
+                "error",
+                m.module(at),
+                measured=f"RMS {number(size)} of what the readout is given, {number(size / first)} "
+                "times that of the inputs",
+                expected="a ratio near 1",
+                limit=f"{limit:g}",
+                why="The signal explodes on its way there, through operations that are no layers "
+                "of their own.",
+                fix="Smaller weights before it, until each operation gives numbers as large as it "
+                "is given; or normalizations between them.",
+                value=size / first,
+            ),
+        )
+
+
 def _first_beyond(m: Measurement, uses: Sequence[int], limit: float) -> int:
     """Where along a path the signal first differs by more than the limit; else its end."""
     first = m.size(uses[0]) or 1.0
-    beyond = (at for at, use in enumerate(uses) if at and ratio(m.size(use) or 0.0, first) > limit)
+    sizes = ((at, m.size(use)) for at, use in enumerate(uses) if at)
+    beyond = (at for at, size in sizes if size is not None and ratio(size, first) > limit)
     return next(beyond, len(uses) - 1)
 
 
 def cut_hidden(m: Measurement, path: Sequence[int]) -> list[int]:
-    """A path up to its first output that is not finite, or 0 because the weight is."""
+    """A path up to its first output that is not finite, or 0 because the weight is.
+
+    It begins and ends where something was computed: of x (U V) there is no x U.
+    """
     uses: list[int] = []
     for use in path:
-        if m.size(use) is None or m.is_zero(m.chains.uses[use].name):
+        place = m.chains.uses[use]
+        size = m.rms[place.output]
+        if m.is_zero(place.name) or (size is not None and not math.isfinite(size)):
             break
         uses.append(use)
-    return uses
+    seen = [at for at, use in enumerate(uses) if m.size(use) is not None]
+    return uses[seen[0] : seen[-1] + 1] if seen else []
 
 
 def _why(m: Measurement, change: float, steps: int, underflow: bool) -> str:

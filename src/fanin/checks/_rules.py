@@ -57,9 +57,11 @@ _RULES = (
         "the signal vanishes or explodes on its way through a chain of layers",
         "The RMS of the last hidden layer's output over that of the first, in each chain of layers "
         "between normalizations, attention and gates; branches of residual networks are chains of "
-        "their own. The first layer beyond the limit is named.",
+        "their own. The first layer beyond the limit is named. Where no chain leads to a readout, "
+        "what it is given over the inputs.",
         f"the ratio is beyond {L.forward_warning:g}, either way",
-        f"the ratio is beyond {L.forward_error:g}, or the output underflows or overflows its dtype",
+        f"the ratio is beyond {L.forward_error:g}, or the output underflows or overflows its "
+        "dtype; of a readout without a chain, above it",
         "Signals of unlike size get gradients of unlike size, and no learning rate fits all "
         "layers. Networks of 22 ReLU layers at Xavier scale, 2**-11 = 4.9e-4, trained late; of 30 "
         "layers, 2**-15 = 3.1e-5, not at all; in the calibration 26 trained with Adam, and 32 "
