@@ -64,6 +64,17 @@ def test_the_list_holds_every_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert value(text, "tanh") == "1.66667"
 
 
+@pytest.mark.parametrize("command", ["gain", "init"])
+def test_narrow_tables_fold_and_cut_nothing(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main([command, "--list"]) == 0
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) == 80
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

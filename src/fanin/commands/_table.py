@@ -33,10 +33,12 @@ def show_table(
 
 
 def print_grid(grid: Any) -> None:
-    """Print a table of rich: as wide as it is, where no terminal limits it."""
+    """Print a table of rich: as wide as it is, where no terminal limits it; no word is cut."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = console.measure(grid, options=console.options.update(width=10**4)).maximum
+    for column in grid.columns:
+        column.overflow = "fold"
     console.print(grid)
