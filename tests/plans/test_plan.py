@@ -48,6 +48,9 @@ def test_rows_that_differ_in_a_number_alone_are_one_line() -> None:
     rows = [line.split()[0] for line in printed.splitlines()[3:6]]
     assert rows == ["{0..10}.weight", "{0..11}.bias", "11.weight"]  # the head's is another why
     assert len(printed.splitlines()) < 10
+    spaced = [layer for _ in range(5) for layer in (nn.Linear(8, 8), nn.Tanh())]
+    lines = str(fanin.plan(nn.Sequential(*spaced), initializer="lecun_normal")).splitlines()
+    assert "{0..8:2}.weight" in {line.split("  ")[0] for line in lines}
 
 
 def test_saved_and_loaded_it_is_the_same(plan: Plan, tmp_path: Path) -> None:

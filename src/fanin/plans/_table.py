@@ -64,7 +64,7 @@ def _cells(rows: list[Row]) -> tuple[str, ...]:
 
 
 def _name(names: Sequence[str]) -> str:
-    """One name for those that differ in numbers alone: block.{0..11}.weight."""
+    """One name for those that differ in numbers alone: block.{0..11}.weight, {0..58:2}.bias."""
     split = [re.split(r"(\d+)", name) for name in names]
     parts = []
     for column in zip(*split, strict=True):
@@ -73,8 +73,9 @@ def _name(names: Sequence[str]) -> str:
             parts.append(numbers[0])
             continue
         values = sorted(map(int, numbers))
-        run = values == list(range(values[0], values[-1] + 1)) and len(values) > 2
-        parts.append(
-            f"{{{values[0]}..{values[-1]}}}" if run else f"{{{','.join(map(str, values))}}}"
-        )
+        first, last, step = values[0], values[-1], values[1] - values[0]
+        if len(values) > 2 and values == list(range(first, last + 1, step or 1)):
+            parts.append(f"{{{first}..{last}{f':{step}' if step > 1 else ''}}}")
+        else:
+            parts.append(f"{{{','.join(map(str, values))}}}")
     return "".join(parts)
