@@ -151,6 +151,9 @@ class Target:
     def find_origin(self, name: str) -> None:
         """Constructors of toys draw nothing."""
 
+    def is_untouched(self, name: str) -> bool:
+        return False
+
     def chance_buffers(self) -> list[str]:
         return []
 

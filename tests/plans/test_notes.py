@@ -69,6 +69,55 @@ def test_drawn_buffers_count_too() -> None:
         fanin.initialize(model, 0, X, strict=True)
 
 
+class Frozen(nn.Module):
+    """Features that do not train, which fanin can build again, and a layer that reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Embedding(4, 32)
+        self.positions = nn.Parameter(torch.arange(32.0).sin(), requires_grad=False)
+        self.project = nn.Linear(32, 64)
+        self.mix = nn.Linear(64, 32)
+        self.features.requires_grad_(False)
+        self.project.requires_grad_(False)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        out: Tensor = self.mix(self.project(self.features(rows) + self.positions).cos())
+        return out
+
+
+ROWS = torch.zeros(2, dtype=torch.long)
+
+
+def test_frozen_draws_that_the_plan_reads_are_told() -> None:
+    model = Frozen()
+    before = model.project.weight.clone()
+    names = "features.weight, project.weight, project.bias"
+    plan = fanin.initialize(model, 0, ROWS)
+    assert any(f"reads {names}, frozen, whose values look drawn" in note for note in plan.notes)
+    assert torch.equal(model.project.weight, before)
+    told = f"whatever the seed, of the frozen parameters {names}: pass overrides="
+    with pytest.raises(FaninError, match=told):
+        fanin.plan(model, ROWS, strict=True)
+    with pytest.raises(FaninError, match=told):
+        plan.apply(model, strict=True)
+
+
+def test_what_was_loaded_or_drawn_from_a_seed_is_no_draw_of_the_constructor() -> None:
+    how = {"features.*": "normal(std=1.0)", "project.*": "normal(std=0.1)"}
+    drawn = [Frozen(), Frozen()]
+    plans = [fanin.initialize(model, 0, ROWS, overrides=how, strict=True) for model in drawn]
+    assert plans[0].rows == plans[1].rows
+    assert torch.equal(drawn[0].mix.weight, drawn[1].mix.weight)
+    assert fanin.plan(drawn[0], ROWS, strict=True).notes == ()
+    loaded = Frozen()
+    with torch.no_grad():
+        loaded.project.weight.mul_(1.3)  # and its bias with it: a few numbers do not tell
+    notes = " ".join(fanin.plan(loaded, ROWS).notes)
+    assert "features.weight, frozen" in notes
+    assert "project" not in notes
+
+
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.spectral_norm` is deprecated:FutureWarning")
 @pytest.mark.parametrize("wrap", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm])
 @pytest.mark.parametrize("outputs", [32, 1])

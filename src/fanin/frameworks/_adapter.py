@@ -144,6 +144,9 @@ class Target(Protocol):
     def find_origin(self, name: str) -> None:
         """Find out how the constructor made a parameter's value, where that can be."""
 
+    def is_untouched(self, name: str) -> bool:
+        """Whether a frozen parameter is known to hold what its constructor drew by chance."""
+
     def chance_buffers(self) -> Sequence[str]:
         """Buffers that the graph read, and whose values look drawn."""
 

@@ -91,6 +91,12 @@ def _of_values(target: Target, graph: Graph | None, rows: Mapping[str, Row]) -> 
             "drew them by chance, pass overrides=, or build the model under fanin.empty_weights(), "
             "which sees how it draws."
         )
+    frozen = [] if graph is None else find_untouched(target, rows)
+    if frozen:
+        notes.append(
+            f"the plan reads {list_names(frozen)}, frozen, whose values look drawn: with others it "
+            "may differ. Pass overrides=, or load what they are to be."
+        )
     chance = [] if graph is None else target.chance_buffers()
     if chance:
         notes.append(
@@ -128,6 +134,16 @@ def _find_overruled(
     ]
 
 
+def find_untouched(target: Target, rows: Mapping[str, Row]) -> list[str]:
+    """The frozen parameters that hold what their constructors drew."""
+    return [
+        name
+        for name, row in rows.items()
+        if row.initializer is None and row.keeps is None and row.like is None
+        if not target.slots[name].param.trainable and target.is_untouched(name)
+    ]
+
+
 def find_unseeded(pairs: Iterable[tuple[Slot, Row]]) -> list[str]:
     """The parameters whose values are the constructor's, as far as is known by chance."""
     return [
@@ -147,14 +163,20 @@ def warn_of_unseeded(names: Sequence[str]) -> None:
         )
 
 
-def refuse_unseeded(names: Sequence[str], buffers: Sequence[str]) -> None:
-    """FaninError where strict=True and anything does not follow from the seed."""
+def refuse_unseeded(target: Target, names: Sequence[str], rows: Mapping[str, Row]) -> None:
+    """FaninError where strict=True and anything does not follow from the seed.
+
+    `names` are the parameters that train and are kept so; `rows` are all.
+    """
     roads = []
+    frozen, buffers = find_untouched(target, rows), target.find_drawn_buffers()
     if names:
         roads.append(
             f"of the parameters {list_names(names)}: pass overrides=, or build the model under "
             "fanin.empty_weights(), which sees how it draws"
         )
+    if frozen:
+        roads.append(f"of the frozen parameters {list_names(frozen)}: pass overrides=")
     if buffers:
         roads.append(
             f"of the buffers {list_names(buffers)}: fill them from fanin.Stream, or make them "

@@ -197,7 +197,7 @@ class Plan(Mapping[str, Row]):
         pairs = rehearse(self.rows, self.library, target, seed)
         unseeded = find_unseeded(pairs)
         if strict:
-            refuse_unseeded(unseeded, target.find_drawn_buffers())
+            refuse_unseeded(target, unseeded, {slot.param.name: row for slot, row in pairs})
         draws = {
             row.name: Draw(row.initializer, row.axes, row.keeps == "asked", row.like)
             for _, row in pairs

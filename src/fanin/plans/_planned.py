@@ -100,9 +100,7 @@ def make_plan(target: Target, wishes: Wishes, seed: int) -> Plan:
     notes += note_copies([*rows.values()])
     made = tuple(rows.values())
     if wishes.strict:
-        refuse_unseeded(
-            [row.name for row in made if row.keeps == "unseeded"], target.find_drawn_buffers()
-        )
+        refuse_unseeded(target, [row.name for row in made if row.keeps == "unseeded"], rows)
     return Plan(recipe.name, made, tuple(notes), prefix=target.prefix, library=target.library)
 
 

@@ -82,6 +82,10 @@ class Target:
     def find_origin(self, name: str) -> None:
         """Arrays do not say how they were made."""
 
+    def is_untouched(self, name: str) -> bool:
+        """Not known."""
+        return False
+
     def chance_buffers(self) -> Sequence[str]:
         """None: a program shows no values."""
         return ()

@@ -71,6 +71,10 @@ class Target:
     def find_origin(self, name: str) -> None:
         """What a constructor drew is not found out: layers tell their initializers."""
 
+    def is_untouched(self, name: str) -> bool:
+        """Not known."""
+        return False
+
     def chance_buffers(self) -> Sequence[str]:
         """None: Keras's layers draw no buffers that a run reads."""
         return ()

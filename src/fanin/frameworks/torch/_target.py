@@ -81,6 +81,10 @@ class Target:
         """Build the module of a parameter once more, or those around it."""
         self._origins.find(self.slots[name])
 
+    def is_untouched(self, name: str) -> bool:
+        """Build the module of a frozen parameter once more, or those around it, and compare."""
+        return self._origins.is_untouched(self.slots[name])
+
     def chance_buffers(self) -> Sequence[str]:
         """Buffers whose values look drawn."""
         return chance_buffers(self._model)

@@ -32,6 +32,11 @@ def claim(slot: Slot) -> None:
     slot.tensor._is_hf_initialized = True  # type: ignore[attr-defined]  # as `from_pretrained` says it
 
 
+def is_claimed(slot: Slot) -> bool:
+    """Whether fanin drew a parameter, or transformers loaded it: no more the constructor's."""
+    return bool(getattr(slot.tensor, "_is_hf_initialized", False))
+
+
 def _held(slot: Slot) -> Mark:
     """What is in memory: itself if it is small, else its hash."""
     local = local_tensor(slot.tensor).detach()

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from fanin.frameworks.torch.draws._empty import empty_weights
 from fanin.frameworks.torch.draws._records import RECORDS, Mark, Record
 from fanin.frameworks.torch.draws._replay import MemoryView, UnknownError, replay
+from fanin.frameworks.torch.write._marks import is_claimed
 from fanin.frameworks.torch.write._slot import Slot
 
 _DRAWS, _ERRORS = 16, 8.0  # draws to compare with, and how far off their mean real values may be
+_MOST_COMPARED = 1 << 16  # elements of a frozen parameter: larger ones are loaded, as a rule
 
 
 class Origins:
@@ -49,17 +51,48 @@ class Origins:
         if slot.origin is not None or slot.vacancy is not None or slot.shard is not None:
             return
         module, attribute = slot.homes[0]
+        slot.origin = self._search(module, attribute, slot.tensor.detach())
+
+    def is_untouched(self, slot: Slot) -> bool:
+        """Whether a frozen parameter is such a draw as its constructor makes.
+
+        With all others of its module that are frozen: a few numbers that were loaded may look so.
+        """
+        if slot.vacancy is not None or slot.shard is not None or is_claimed(slot):
+            return False
+        module, own = slot.homes[0]
+        frozen = {
+            attribute: tensor.detach()
+            for attribute, tensor in module._parameters.items()
+            if tensor is not None and not tensor.requires_grad
+        }
+        if any(value.numel() > _MOST_COMPARED for value in frozen.values()):
+            return False
+        found = {each: self._search(module, each, value, True) for each, value in frozen.items()}
+        mark = found.get(own)
+        return mark is not None and mark.drawn is not None and None not in found.values()
+
+    def _search(
+        self, module: nn.Module, attribute: str, value: Tensor, frozen: bool = False
+    ) -> Mark | None:
+        """What its module, or one around it, makes of a parameter."""
         around, path, asked = module, "", {id(module)}
-        while slot.origin is None:
-            slot.origin = self._look(around, path, module, attribute, slot.tensor.detach())
+        while True:
+            found = self._look(around, path, module, attribute, value, frozen)
             around, name = self._above.get(id(around), (module, ""))
             path = f"{name}.{path}" if path else name
-            if id(around) in asked:  # the model itself was the last
-                return
+            if found is not None or id(around) in asked:  # the model itself was the last
+                return found
             asked.add(id(around))
 
     def _look(
-        self, around: nn.Module, path: str, module: nn.Module, attribute: str, value: Tensor
+        self,
+        around: nn.Module,
+        path: str,
+        module: nn.Module,
+        attribute: str,
+        value: Tensor,
+        frozen: bool,
     ) -> Mark | None:
         """What a module that is built once more makes of a parameter of one in it."""
         if id(around) not in self._made:
@@ -71,9 +104,9 @@ class Origins:
         record: Record | None = vars(found).get(RECORDS, {}).get(attribute)
         if record is not None and record.value is not None and torch.equal(record.value, value):
             return Mark(value=record.value.clone(), computed=True)
-        if record is None or record.drawn is None or record.joined:
+        if record is None or record.drawn is None or (record.joined and not frozen):
             return None
-        return Mark(drawn=record.drawn) if _likely(record.drawn, value) else None
+        return Mark(drawn=record.drawn) if _likely(record.drawn, value, frozen) else None
 
 
 def build_again(
@@ -159,8 +192,11 @@ def _silence() -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-def _likely(drawn: MemoryView, value: Tensor) -> bool:
-    """Whether values may be such a draw, by the mean and the size of a few others."""
+def _likely(drawn: MemoryView, value: Tensor, frozen: bool) -> bool:
+    """Whether values may be such a draw, by the mean and the range of a few others.
+
+    Those that are frozen by their RMS, too: what was trained has another one, and stays.
+    """
     if value.is_complex():
         return False
     try:
@@ -173,4 +209,7 @@ def _likely(drawn: MemoryView, value: Tensor) -> bool:
     if not torch.isfinite(mine).all() or others.shape[1] != mine.numel():
         return False
     far = (mine.mean() - others.mean()).abs() <= _ERRORS * spread / mine.numel() ** 0.5 + 1e-12
-    return bool(far and (mine - others.mean()).abs().max() <= _ERRORS * spread + 1e-12)
+    within = (mine - others.mean()).abs().max() <= _ERRORS * spread + 1e-12
+    sizes = others.square().mean(1).sqrt()
+    alike = (mine.square().mean().sqrt() - sizes.mean()).abs() <= _ERRORS * sizes.std() + 1e-12
+    return bool(far and within and (alike or not frozen))
