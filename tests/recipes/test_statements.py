@@ -126,6 +126,7 @@ def test_equal_steps_are_no_draw() -> None:
     assert not has_steps(Stream(0, "a").normal((64,), mean=-4.6, std=1.35))
     assert not has_steps(np.log(np.arange(1.0, 9.0)))
     assert not has_steps(np.array([-1.0, 0.0, 1.0, 4.0, 9.0, 16.0, 25.0, 36.0]))
+    assert not has_steps(1 + np.linspace(0, 1, 50_000) ** 2)  # of whose steps each is small
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -16,7 +16,7 @@ from fanin.streams import Array
 _FAR = 2.0  # a mean of so many standard deviations: zeros would be other values
 _ERRORS = 8.0  # and of so many of its own, with which a draw around zero has it once in 10^4
 _LEAST = 8  # elements
-_STEADY = 1e-4  # of a range: by how much equal steps differ when they are rounded
+_STEADY = 1e-4  # of a range: how far off a line equal steps are when they are rounded
 _ROUNDED = 2.0**-23  # of a number in float32: how far off it may be
 _LARGEST = 16.0  # of the logarithms that people take
 
@@ -66,7 +66,11 @@ def has_steps(values: Array) -> bool:
     if once.ndim != 1 or once.size < _LEAST or not np.isfinite(once).all():
         return False
     scales = [once] if once.min() * once.max() <= 0 else [once, np.log(np.abs(once))]
-    return any(bool(np.ptp(np.diff(item)) <= _STEADY * np.ptp(item)) for item in scales)
+    lines = [np.linspace(item[0], item[-1], item.size) for item in scales]
+    return any(
+        bool(np.abs(item - line).max() <= _STEADY * np.ptp(item))
+        for item, line in zip(scales, lines, strict=True)
+    )
 
 
 def _without_copies(values: Array) -> Array:
