@@ -19,7 +19,7 @@ def norm(values: Array) -> float:
     """The Euclidean norm of all values, summed in single precision where that holds it."""
     if not values.size:
         return 0.0
-    flat = values.reshape(-1)
+    flat = np.abs(values).reshape(-1) if np.iscomplexobj(values) else values.reshape(-1)
     wide = np.float64 if flat.dtype == np.float64 else np.float32
     with np.errstate(all="ignore"):
         found = float(np.linalg.norm(flat.astype(wide, copy=False)))
@@ -36,8 +36,10 @@ def rms(values: Array) -> float:
 def look(values: Array) -> Look:
     """The mean of all values, and the mean cosine between the first dimension's slices."""
     with np.errstate(all="ignore"):
-        mean = float(values.mean(dtype=np.float32))
         count = min(len(values), PAIRS) if values.ndim > 1 else 0
+        if np.iscomplexobj(values):
+            values = np.stack([values.real, values.imag], -1)
+        mean = float(values.mean(dtype=np.float32))
         if count < 2:
             return Look(mean, None)
         rows = values[:count].reshape(count, -1).astype(np.float32, copy=False)

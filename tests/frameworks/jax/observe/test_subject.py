@@ -1,6 +1,7 @@
 """Checkups of JAX models: what is asked, what is refused, and what stays as it was."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,27 @@ def test_the_command(
     printed = capsys.readouterr()
     assert code == 0, printed.err
     assert "nothing stands against training it" in printed.out
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values to real")
+@pytest.mark.parametrize(("factor", "found"), [(1.0, None), (0.0, "F10"), (1e6, "F02")])
+def test_complex_models_are_measured_by_absolute_values(factor: float, found: str | None) -> None:
+    keys = jax.random.split(jax.random.key(0), 4)
+    sizes = (16, 32, 32, 4)
+    weights = [
+        factor * jax.random.normal(key, pair, "complex64") / pair[0] ** 0.5
+        for key, pair in zip(keys, pairwise(sizes), strict=False)
+    ]
+    x = jax.random.normal(keys[3], (64, 16), "complex64")
+
+    def apply(params: Any, x: Any) -> Any:
+        for weight in params[:-1]:
+            x = x @ weight
+            x = jax.lax.complex(jax.nn.relu(x.real), jax.nn.relu(x.imag))
+        return jnp.abs(x @ params[-1])
+
+    checkup = fanin.check(apply, x, params=weights)
+    assert checkup.ok() is (found is None)
+    assert found in {None, *(item.id for item in checkup.findings if item.severity == "error")}
+    by_hand = float(jnp.sqrt(jnp.square(jnp.abs(x @ weights[0])).mean()))
+    assert checkup.layers[0].rms == pytest.approx(by_hand, rel=1e-5)

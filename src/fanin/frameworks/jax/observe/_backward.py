@@ -43,7 +43,7 @@ def run_both_ways(
 
         def show(entry: TensorEntry, value: Array) -> Array:
             at = entry.node if isinstance(entry, ActivationTensor) else -1
-            if at not in nodes or at in seen or not jnp.issubdtype(value.dtype, jnp.floating):
+            if at not in nodes or at in seen or not jnp.issubdtype(value.dtype, jnp.inexact):
                 return value
             seen[at] = value + zeros[at] if at in zeros else value
             return seen[at]
@@ -87,8 +87,9 @@ def run_both_ways(
 
 def _norm(values: Array) -> Array:
     """The Euclidean norm, whose squares neither overflow nor vanish."""
-    wide = values.astype(jnp.promote_types(values.dtype, jnp.float32))
-    largest = jnp.max(jnp.abs(wide), initial=0)
+    sizes = jnp.abs(values)
+    wide = sizes.astype(jnp.promote_types(sizes.dtype, jnp.float32))
+    largest = jnp.max(wide, initial=0)
     unit = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
     return unit * jnp.sqrt(jnp.sum(jnp.square(wide / unit)))
 

@@ -100,7 +100,7 @@ def observe(
 
 def learns(leaf: Leaf) -> bool:
     """Whether an array is a parameter that a gradient can move."""
-    return leaf.trained and bool(jnp.issubdtype(leaf.value.dtype, jnp.floating))
+    return leaf.trained and bool(jnp.issubdtype(leaf.value.dtype, jnp.inexact))
 
 
 def _run(
@@ -152,6 +152,8 @@ def _look(
             found.looks[at] = look(np.moveaxis(value, batch.get(at, 0), 0) if value.ndim else value)
         elif node.op == "softmax" and "logarithm" not in node.flags:
             found.spreads[at] = spread_before(value, _axis_of_sums(value))
+        elif np.iscomplexobj(value):
+            continue  # functions of real numbers saturate
         elif is_function(node) and is_rectifier(node):
             if at in units:
                 found.silent[at] = silent(value, units[at])

@@ -101,7 +101,9 @@ class Subject:
         """The first steps of training, on copies."""
         objective = self._objective(run)
         program = self._make(run.inputs)
-        trained = [at for at, leaf in enumerate(program.leaves) if learns(leaf)]
+        learning = [at for at, leaf in enumerate(program.leaves) if learns(leaf)]
+        # The slopes that JAX gives of complex numbers are not those to go down.
+        trained = [at for at in learning if not np.iscomplexobj(program.leaves[at].value)]
         look = partial(self._look, objective=objective, run=run)
         return take_steps(program, trained, objective, asked, look)
 
