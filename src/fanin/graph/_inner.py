@@ -1,6 +1,7 @@
 """Inner products of two activations that are no attention: scores of pairs, tables of positions.
 
-A weight that the model makes of other activations, as a hypernetwork does, is one side, too.
+A weight that the model makes of other activations, as a hypernetwork does, or of parameters alone
+is one side, too.
 """
 
 import math
@@ -27,7 +28,7 @@ class InnerProduct:
 
 def inner_products(graph: Graph, structure: Structure) -> Iterator[InnerProduct]:
     """Those of a graph whose two sides do not end in the same parameters."""
-    outputs = _at_outputs(graph)
+    outputs, inputs = _at_outputs(graph), graph.where(lambda node: node.op == "input")
     for position, node in enumerate(graph.nodes):
         sides = _sides(graph, position)
         terms = node.count or 1.0
@@ -37,7 +38,7 @@ def inner_products(graph: Graph, structure: Structure) -> Iterator[InnerProduct]
             continue
         first, second = map(structure.ends_at, sides)
         if not set(first) & set(second):
-            made = [_is_made(structure, side) for side in sides]
+            made = [_is_made(structure, side, inputs) for side in sides]
             which = made.index(True) if sum(made) == 1 and node.op == "matmul" else None
             if "convolution" in node.flags:
                 first = []  # a map, and no weight: the kernel is the other side
@@ -54,15 +55,18 @@ def _sides(graph: Graph, position: int) -> tuple[int, int] | None:
     return node.inputs[0], node.inputs[1]
 
 
-def _is_made(structure: Structure, side: int) -> bool:
-    """Whether features of a layer become one matrix: a weight for what it is multiplied by.
+def _is_made(structure: Structure, side: int, inputs: NodeSet) -> bool:
+    """Whether a side is a weight for the other: features of a layer become one matrix.
 
-    All of them, or a slice, beside which the layer makes a bias.
+    All of them, or a slice, beside which the layer makes a bias. Of parameters alone, as the cores
+    of a tensor train, in any way.
     """
     nodes, shape = structure.graph.nodes, structure.graph.nodes[side].shape
     path = list(structure.back(side, CARRIERS | {"shift"}))
     if nodes[path[-1]].op != "linear" or min(shape[-2:], default=0) < 2 or len(shape) < 2:
         return False
+    if not structure.above[path[-1]] & inputs:
+        return True
     whole = next((at for at in path if "part" in nodes[at].flags), path[-1])
     positions = {math.prod(nodes[at].shape[:-1]) for at in (whole, path[-1])}
     return nodes[whole].shape[-1] == math.prod(shape[-2:]) and positions == {math.prod(shape[:-2])}
