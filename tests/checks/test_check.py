@@ -74,6 +74,14 @@ def test_wrong_models() -> None:
         fanin.check(nn.ReLU(), shape=(8,))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated:DeprecationWarning")
+def test_a_scripted_model_is_refused() -> None:
+    """Its first run would do; in later ones torch.jit gives hooks no gradients."""
+    model = nn.Sequential(nn.ReLU(), torch.jit.script(nn.Linear(8, 3)))
+    with pytest.raises(FaninError, match=r"^1 is scripted .* Pass the module that it was scripted"):
+        fanin.check(model, shape=(8,))
+
+
 def test_every_loss_that_there_is() -> None:
     torch.manual_seed(0)
     x = torch.randn(32, 8)

@@ -26,7 +26,7 @@ from fanin.frameworks.torch.observe._steps import take_steps
 from fanin.frameworks.torch.runs._alone import run_alone
 from fanin.frameworks.torch.runs._inputs import call_arguments
 from fanin.frameworks.torch.runs._tensors import is_number, tensors_in
-from fanin.frameworks.torch.trace._failure import locate
+from fanin.frameworks.torch.trace._failure import locate, refuse_scripted
 from fanin.frameworks.torch.tree._names import buffer_names, canonical_names, require_shape
 from fanin.frameworks.torch.tree._offloaded import refuse_freed, refuse_offloaded
 from fanin.frameworks.torch.write._built import prove_buffers
@@ -160,6 +160,7 @@ def _find_beyond(model: nn.Module, error: Exception) -> list[str]:
 
 def _refuse_empty(model: nn.Module) -> None:
     """Parameters without values, or of which a process holds a part, cannot be judged."""
+    refuse_scripted(model)
     refuse_freed(model)
     reshard(model)
     names = canonical_names(model)

@@ -56,6 +56,16 @@ class FailedError(FaninError):
         )
 
 
+def refuse_scripted(model: nn.Module, otherwise: str = "") -> None:
+    """FaninError for torch.jit: its parameters stay where they are, its steps are its own."""
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise FaninError(
+                f"{path or 'the model'} is scripted by torch.jit and cannot be traced. Pass the "
+                f"module that it was scripted from{otherwise}."
+            )
+
+
 def locate(model: nn.Module, error: Exception) -> str:
     """The innermost layer of a model that was running when it raised an error: path and type."""
     paths = module_paths(model)

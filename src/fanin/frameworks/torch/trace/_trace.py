@@ -23,7 +23,13 @@ from fanin.frameworks.torch.runs._inputs import Arguments, call_arguments
 from fanin.frameworks.torch.runs._tensors import is_number, map_tensors, nothing_in, tensors_in
 from fanin.frameworks.torch.trace._answers import Answers
 from fanin.frameworks.torch.trace._disguise import disguise
-from fanin.frameworks.torch.trace._failure import UNREADABLE, FailedError, has_values, real_error
+from fanin.frameworks.torch.trace._failure import (
+    UNREADABLE,
+    FailedError,
+    has_values,
+    real_error,
+    refuse_scripted,
+)
 from fanin.frameworks.torch.trace._fakes import conversions, fake_like, fake_model
 from fanin.frameworks.torch.trace._mode import RecordingMode, read_value
 from fanin.frameworks.torch.trace._packed import PackingMode
@@ -79,7 +85,10 @@ def trace(model: nn.Module, inputs: Any, rename: Mapping[str, str] | None = None
 
 def _trace(model: nn.Module, names: dict[str, nn.Parameter], inputs: Arguments) -> Graph:
     """The graph of the run that used the most parameters."""
-    _refuse_scripted(model)
+    refuse_scripted(
+        model,
+        ", or inputs=None (in a shell no --input): then its modules say what its parameters are",
+    )
     found: Graph | None = None
     failure: FaninError | None = None
     answers, affirmative = Answers(), Answers(affirmative=True)
@@ -141,17 +150,6 @@ def _judge(failure: FaninError, model: nn.Module, inputs: Arguments) -> FaninErr
         return failure.without_graph() if failure.by_values else failure
     error = real_error(model, inputs)
     return failure.without_graph() if error is None else FailedError(model, inputs, error)
-
-
-def _refuse_scripted(model: nn.Module) -> None:
-    """A scripted module holds its parameters where they cannot be replaced for a while."""
-    for path, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise FaninError(
-                f"{path or 'the model'} is scripted by torch.jit and cannot be traced. Pass the "
-                "module that it was scripted from, or inputs=None (in a shell no --input): then "
-                "its modules say what its parameters are."
-            )
 
 
 def _run(
