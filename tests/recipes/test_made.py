@@ -144,6 +144,14 @@ def adaln(m: Any, x: torch.Tensor) -> torch.Tensor:
 ZERO: dict[str, tuple[Forward, dict[str, Any], Initializer | None]] = {
     "end of a branch": (lambda m, x: m.b(x + m.p(m.a(x))), {"p": blank(4, 4)}, zeros()),
     "head": (lambda m, x: m.p(torch.relu(m.b(m.a(x)))), {"p": blank(4, 3)}, zeros()),
+    "behind a mask": (
+        lambda m, x: functional.linear(
+            torch.relu(m.a(x)), m.p.weight * torch.ones(4, 4).tril(), m.p.bias
+        ), {"p": blank(4, 4)}, zeros()
+    ),
+    "behind a square": (
+        lambda m, x: functional.linear(torch.relu(m.a(x)), m.p.weight**2), {"p": blank(4, 3)}, None
+    ),
     "modulation": (adaln, {"p": blank(4, 12), "c": nn.Linear(4, 2)}, zeros()),
     "in a chain": (lambda m, x: m.b(torch.tanh(m.p(m.a(x)))), {"p": blank(4, 4)}, None),
     "before a rectifier": (

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fanin.graph import CARRIERS, Graph, evaluate, reach
+from fanin.graph import CARRIERS, Graph, Use, evaluate, reach
 from fanin.graph.signal import MASS, Z
 from fanin.initializers import Initializer, constant, ones, zeros
 from fanin.param import Param
+from fanin.recipes._acting import acts_as, only_sizes
 from fanin.recipes._silence import Silence
 from fanin.recipes._uses import has_rows
 
@@ -109,6 +110,7 @@ class _ConstantsRun:
 
     def __init__(self, params: Mapping[str, Param], graph: Graph, adapters: set[str]) -> None:
         self.params, self.graph, self.adapters = params, graph, adapters
+        self.shapes = {name: param.shape for name, param in params.items()}
         self.users = graph.users()
         self.at: dict[str, list[int]] = {}
         for position, node in enumerate(graph.nodes):
@@ -228,12 +230,23 @@ class _ConstantsRun:
         for name in self.at:
             param = self.params[name]
             multiplies = self._ops(name) & {"linear", "lookup", "scale"} and param.kind != "shift"
-            if param.constant == 0 and multiplies and not self._through(name):
+            if param.constant == 0 and multiplies and self._acts_as_zero(name):
                 yield name
+
+    def _acts_as_zero(self, name: str) -> bool:
+        """Whether zeros are zeros where they act, and learn there: plain, or behind a mask."""
+        uses = (self.graph.nodes[position].param for position in self.at.get(name, ()))
+        return all(use is None or self._passes_zero(use) for use in uses)
+
+    def _passes_zero(self, use: Use) -> bool:
+        if not use.through:
+            return True
+        made = acts_as(use, self.shapes, 0.0)
+        return made is not None and not made.any() and only_sizes(use, self.shapes)
 
     def _find_blocked(self) -> Iterator[str]:
         """Zeros of adapters that others behind them multiply: of both none gets a gradient."""
-        silence = Silence(self.graph, self.adapters, ())
+        silence = Silence(self.graph, {n for n in self.adapters if self._acts_as_zero(n)}, ())
         behind: set[str] = set()
         for name in reversed([name for name in self.at if name in self.adapters]):
             silent = (user for at in self.at[name] for user in self._reach_silent(silence, at))
@@ -251,7 +264,9 @@ class _ConstantsRun:
         """Those of them with which the model trains."""
         zero = _few(set(self._multiplying()), self.params)
         rules = {
-            n for n, p in self.params.items() if p.kind == "shift" and "linear" in self._ops(n)
+            n
+            for n, p in self.params.items()
+            if p.kind == "shift" and "linear" in self._ops(n) and self._acts_as_zero(n)
         }
         filled = stay | {
             name

@@ -13,7 +13,7 @@ _MIXING = having("window", "reduces", "breaks") - having("norm")
 class Silence:
     """The activations that are zero where parameters are.
 
-    `zero` are the names of parameters made zero, `filled` those of shifts that are not.
+    `zero` are the names of parameters that act as zeros, `filled` those of shifts that do not.
     """
 
     def __init__(self, graph: Graph, zero: Collection[str], filled: Collection[str]) -> None:
@@ -25,7 +25,7 @@ class Silence:
 
     def _is_silent(self, node: Node) -> bool:
         use, fed = node.param, [self.silent[source] for source in node.inputs]
-        zero = use is not None and not use.through and use.name in self.zero
+        zero = use is not None and use.name in self.zero
         match node.op:
             case "parameter" | "lookup":
                 return zero
