@@ -40,6 +40,7 @@ class Rotation(nn.Module):
 @pytest.mark.parametrize("inverse", [False, True])
 @pytest.mark.parametrize("buffered", [False, True])
 def test_a_rotation_in_triangles_stays_one(buffered: bool, inverse: bool) -> None:
+    torch.manual_seed(0)
     model = nn.Sequential(*(Rotation(inverse, buffered) for _ in range(4)), nn.Linear(WIDTH, 2))
     made = fanin.initialize(model, 0, X)
     assert all(made[f"1.{name}"].initializer is None for name in ("lower", "upper", "size"))
@@ -50,6 +51,16 @@ def test_a_rotation_in_triangles_stays_one(buffered: bool, inverse: bool) -> Non
     before = model[0].lower.detach().clone()
     fanin.initialize(model, 1, X)
     assert torch.equal(model[0].lower, before) == buffered  # signs go with one rotation alone
+
+
+@pytest.mark.filterwarnings("ignore:.*the values are the constructor's:fanin.FaninWarning")
+def test_of_one_draw_all_are_drawn_again_or_none() -> None:
+    """Among the numbers of this draw is one too far out for a draw to be told by its size."""
+    torch.manual_seed(66)
+    model = Rotation()
+    made = fanin.initialize(model, 0, X)
+    assert {made[name].keeps for name in ("lower", "upper", "size")} == {"unseeded"}
+    assert torch.allclose(model(X).norm(dim=1), X.norm(dim=1), rtol=1e-3)
 
 
 class Mixed(nn.Module):

@@ -101,12 +101,20 @@ class Origins:
         found = dict(again.named_modules()).get(path) if again is not None else None
         if found is None or _geometry(found, False) != _geometry(module, False):
             return None
-        record: Record | None = vars(found).get(RECORDS, {}).get(attribute)
+        records: dict[str, Record] = vars(found).get(RECORDS, {})
+        record = records.get(attribute)
         if record is not None and record.value is not None and torch.equal(record.value, value):
             return Mark(value=record.value.clone(), computed=True)
         if record is None or record.drawn is None or (record.joined and not frozen):
             return None
-        return Mark(drawn=record.drawn) if _likely(record.drawn, value, frozen) else None
+        first = record.drawn.first or attribute
+        alike = [
+            _likely(other.drawn, tensor.detach(), frozen)
+            for name, other in records.items()
+            if other.drawn is not None and (other.drawn.first or name) == first
+            if (tensor := module._parameters.get(name)) is not None
+        ]  # what is of one draw is drawn again together, or stays
+        return Mark(drawn=record.drawn) if all(alike) else None
 
 
 def build_again(
