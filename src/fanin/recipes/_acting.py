@@ -243,21 +243,33 @@ def stays_invertible(use: Use, shapes: Shapes) -> bool:
     As tril(w, -1) + I does, a factor of a map that is to be inverted.
     """
     function = use.function
-    if function is None:
+    if function is None or not _may_be_square(shapes[function.of[0]]):
         return False
     try:
         with np.errstate(all="ignore"):
             drawn = _draw(function, shapes, 1.0)
             own = function.of[0]
-            made = [function.whole(drawn | {own: k * drawn[own]}) for k in (1.0, -1.0, 4.0, 0.0)]
+            at_zero = function.whole(drawn | {own: 0 * drawn[own]})
+            if at_zero.ndim != 2 or len(set(at_zero.shape)) > 1 or not np.diagonal(at_zero).all():
+                return False
+            made = [function.whole(drawn | {own: k * drawn[own]}) for k in (1.0, -1.0, 4.0)]
     except _FAILS:
         return False
-    at_zero = made[-1]
-    if at_zero.ndim != 2 or len(set(at_zero.shape)) > 1 or np.ptp(made[0] - at_zero) == 0:
+    signs = [np.sign(np.diagonal(item)) for item in (at_zero, *made)]
+    if any((item != signs[0]).any() for item in signs) or np.ptp(made[0] - at_zero) == 0:
         return False
-    signs = np.sign([np.diagonal(item) for item in made])
-    alike = bool((signs == signs[-1]).all() and signs.all())
-    return alike and any(all(_is_nothing(half(item, 1), item) for item in made) for half in _HALVES)
+    return any(
+        all(_is_nothing(half(item, 1), item) for item in (at_zero, *made)) for half in _HALVES
+    )
+
+
+def _may_be_square(shape: tuple[int, ...]) -> bool:
+    """Whether a parameter may hold the entries of a square matrix, in a row or not, or of several.
+
+    Most do not, and are not drawn to find that out.
+    """
+    sizes = [size for size in shape if size > 1]
+    return len(sizes) < 2 or (len(sizes) < 4 and sizes[-1] == sizes[-2])
 
 
 def _is_nothing(part: Values, whole: Values) -> bool:
