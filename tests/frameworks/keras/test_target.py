@@ -383,6 +383,32 @@ def test_a_check_runs_the_model_and_leaves_it_as_it_was(kind: Any) -> None:
 
 
 @traced
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        ("sparse_categorical_crossentropy", np.arange(32) % 3),
+        (keras.losses.CategoricalCrossentropy(), np.eye(3, dtype="float32")[np.arange(32) % 3]),
+        (keras.losses.mean_squared_error, np.zeros((32, 3), "float32")),
+    ],
+)
+def test_a_compiled_model_is_checked_by_its_loss(loss: Any, targets: Any) -> None:
+    """It wants probabilities, and gets them; what is given by hand comes first."""
+    model = keras.Sequential(
+        [keras.Input((16,)), layers.Dense(64, "relu"), layers.Dense(3, "softmax")]
+    )
+    x = np.random.default_rng(0).normal(size=(32, 16)).astype("float32")
+    model.compile("adam", loss)
+    measured = keras.losses.get(loss)(targets, model(x))
+    expected = float(keras.ops.convert_to_numpy(measured).mean())
+    found = fanin.check(model, x, targets, optimizer="sgd", lr=0.01, steps=1)
+    assert found.conditions.loss == "given"
+    assert "F18" not in {item.id for item in found.findings}
+    assert f"loss {expected:.3g} to" in str(found)
+    by_hand = fanin.check(model, x, targets, loss=lambda output, _: (output**4).sum())
+    assert by_hand.to_json() != fanin.check(model, x, targets).to_json()
+
+
+@traced
 def test_a_check_of_a_factory_and_of_named_inputs() -> None:
     given = {"a": keras.Input((4,), name="a"), "b": keras.Input((3,), name="b")}
 

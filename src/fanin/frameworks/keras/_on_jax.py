@@ -12,6 +12,7 @@ from fanin.frameworks.jax.observe._seen import measure as measure_program
 from fanin.frameworks.jax.observe._subject import Subject
 from fanin.frameworks.jax.trace._trace import trace as trace_program
 from fanin.frameworks.jax.tree._held import is_array
+from fanin.frameworks.keras._compiled import find_loss
 from fanin.frameworks.keras._errors import plain_errors
 from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
 from fanin.frameworks.keras._slots import places_of
@@ -46,6 +47,7 @@ def subject(model: Any) -> Subject:
         "fanin.initialize(model, seed=0, inputs=x)",
         read=read,
         framework=f"keras {keras.__version__} on jax {jax.__version__}",
+        loss=find_loss(model),
     )
 
 

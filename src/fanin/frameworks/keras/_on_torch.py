@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from fanin.frameworks._adapter import Facts
 from fanin.frameworks._first_steps import FirstSteps, RunAsked, StepsAsked
 from fanin.frameworks._observation import Observation
+from fanin.frameworks.keras._compiled import find_loss
 from fanin.frameworks.keras._errors import plain_errors
 from fanin.frameworks.keras._inputs import Arguments, call_arguments, refuse_symbolic
 from fanin.frameworks.keras._recurrent import kind_of
@@ -97,7 +98,8 @@ class Subject:
         inputs, targets = self._arguments(run.inputs), run.targets
         if isinstance(targets, np.ndarray):
             targets = keras.ops.convert_to_tensor(targets)
-        return replace(run, inputs=inputs, targets=targets)
+        loss = run.loss or (None if targets is None else find_loss(self._model))
+        return replace(run, inputs=inputs, targets=targets, loss=loss)
 
     def _arguments(self, inputs: object) -> dict[str, Any]:
         args, kwargs = call_arguments(self._model, inputs, refuse_symbolic)

@@ -46,6 +46,7 @@ class Subject:
         read: Callable[[Any], CallArguments] = read_call,
         mapped: bool = False,
         framework: str = "",
+        loss: Callable[..., Any] | None = None,  # the model's, of targets
     ) -> None:
         for leaf in leaves:
             if is_abstract(leaf.value):
@@ -55,7 +56,7 @@ class Subject:
                 )
         self._function, self._make, self._first, self._mapped = function, make, first, mapped
         self._values = [leaf.value for leaf in leaves if leaf.trained]
-        self._read = read
+        self._read, self._loss = read, loss
         self._framework = framework or f"jax {jax.__version__}"
 
     @property
@@ -119,7 +120,8 @@ class Subject:
                     "checkup runs the model. Pass a batch of real data."
                 )
         labelled = takes_labels(self._function, [*self._first, *args], kwargs)
-        return Objective(run.targets, run.loss, run.seed, labelled)
+        loss = run.loss or (None if run.targets is None else self._loss)
+        return Objective(run.targets, loss, run.seed, labelled)
 
 
 def subject_of(door: Door, model: Any) -> Subject:
