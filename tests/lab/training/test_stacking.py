@@ -81,8 +81,9 @@ def test_models_that_cannot(make: Callable[[], nn.Module], expected: str) -> Non
 def test_a_long_reason_is_cut_between_words() -> None:
     told = stacking._tell(RuntimeError("never cut within a word " * 20))
     assert told.startswith("torch.vmap cannot take it (never cut within a word never")
-    assert told.endswith(" cut ...)")
-    assert len(told) < 200
+    assert told.endswith(" ...)")
+    assert told.removesuffix(" ...)").split()[-1] in {"never", "cut", "within", "a", "word"}
+    assert len(told) < 280
 
 
 def test_the_models_stay_as_they_are() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
-Loss = Callable[[Any, Any], Any]
+LossOfModel = Callable[[Any, Any], Any]
 
 
-def find_loss(model: Any) -> Loss | None:
+def find_loss(model: Any) -> LossOfModel | None:
     """A function of the output and the targets; None of a model compiled with none, or several."""
     given = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
     if not isinstance(given, str) and not callable(given):
