@@ -20,10 +20,8 @@ def write(call: Call) -> TensorEntry:
     real = [tensor for tensor in tensors if not isinstance(call.entry(tensor), ConstantTensor)]
     chosen = call.get("index")
     if not real and call.name == "scatter" and isinstance(chosen, Tensor):
-        entry = call.entry(chosen)
-        if isinstance(
-            entry, ActivationTensor
-        ):  # a constant written at positions that were computed
+        entry = call.entry(chosen)  # a constant is written at positions that were computed
+        if isinstance(entry, ActivationTensor):
             return call.recorder.emit("view", [entry], call.shape, label=ONE_HOT)
     if call.name == "copy" or not real:
         return _same_as(call, call.get("src") if call.name == "copy" else call.first)
