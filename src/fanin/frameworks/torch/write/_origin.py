@@ -34,6 +34,7 @@ class Origins:
 
     def __init__(self, model: nn.Module) -> None:
         self._made: dict[int, nn.Module | None] = {}
+        self._untouched: dict[int, frozenset[str]] = {}
         self._above = {
             id(child): (parent, name)
             for parent in model.modules()
@@ -61,16 +62,23 @@ class Origins:
         if slot.vacancy is not None or slot.shard is not None or is_claimed(slot):
             return False
         module, own = slot.homes[0]
+        if id(module) not in self._untouched:  # asked of each parameter, for notes and for strict
+            self._untouched[id(module)] = self._find_untouched(module)
+        return own in self._untouched[id(module)]
+
+    def _find_untouched(self, module: nn.Module) -> frozenset[str]:
+        """The frozen parameters of a module that are drawn; none unless all of them are known."""
         frozen = {
             attribute: tensor.detach()
             for attribute, tensor in module._parameters.items()
             if tensor is not None and not tensor.requires_grad
         }
         if any(value.numel() > _MOST_COMPARED for value in frozen.values()):
-            return False
+            return frozenset()
         found = {each: self._search(module, each, value, True) for each, value in frozen.items()}
-        mark = found.get(own)
-        return mark is not None and mark.drawn is not None and None not in found.values()
+        marks = {each: mark for each, mark in found.items() if mark is not None}
+        drawn = frozenset(each for each, mark in marks.items() if mark.drawn is not None)
+        return drawn if len(marks) == len(found) else frozenset()
 
     def _search(
         self, module: nn.Module, attribute: str, value: Tensor, frozen: bool = False
